@@ -1,0 +1,59 @@
+# Plain `make` lists the targets. Each sets up .venv by itself: nothing needs to be done before.
+
+PYTHON ?= python3
+BIN := .venv/bin
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help demo test lint format bench update-checks clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+
+demo: .venv/installed ## compile the example model, show its schedule, run it
+	@mkdir -p build
+	$(BIN)/opt --schedule --report examples/mlp_mnist.mir > build/mlp_mnist.sched.mir
+	@head -n 30 build/mlp_mnist.sched.mir
+	$(BIN)/python examples/mlp_scheduled.py
+
+test: .venv/installed-dev ## run the lit tests, then pytest
+	@status=0; \
+	$(BIN)/lit -sv test || status=1; \
+	$(BIN)/python -m pytest || status=1; \
+	exit $$status
+
+lint: .venv/installed-dev ## ruff (lint and format) and pyright
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	PYRIGHT_PYTHON_IGNORE_WARNINGS=1 $(BIN)/pyright
+
+format: .venv/installed-dev ## rewrite the Python files in the house style
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: .venv/installed-dev ## run the benchmarks
+	$(BIN)/python bench/run.py
+
+update-checks: .venv/installed-dev ## rewrite the CHECK lines of the AUTOCHECK tests
+	$(BIN)/python test/update_checks.py
+
+clean: ## remove the environment and everything that was built
+	rm -rf .venv build dist *.egg-info .pytest_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+.venv/created:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	{ echo "error: Tilewright needs Python 3.11 or newer; point make at one: make PYTHON=/path/to/python3.11" >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || \
+	{ echo "error: this Python can't make virtual environments; on Debian or Ubuntu: apt-get install python3-venv" >&2; exit 1; }
+	$(PYTHON) -m venv --clear .venv
+	@mkdir -p .venv/src && ln -sfn ../.. .venv/src/tilewright
+	@touch $@
+
+.venv/installed: pyproject.toml | .venv/created
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e .
+	@touch $@
+
+.venv/installed-dev: pyproject.toml | .venv/created
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]'
+	@touch .venv/installed $@

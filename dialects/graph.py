@@ -1,0 +1,251 @@
+"""The graph dialect: what to compute, on whole tensors."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from importlib.resources import files
+from typing import Any
+
+from ..ir.attributes import UNIT, Attr, FloatAttr, dict_text
+from ..ir.core import Operation, Value
+from ..ir.opdef import (
+    Dialect,
+    Field,
+    OpError,
+    expect_tensor,
+    float32,
+    integer,
+    integers,
+    one_of,
+    read_fields,
+    register_dialect,
+)
+from ..ir.source import UNKNOWN_LOC
+from ..ir.types import DTYPE_BYTES, FunctionType, TensorType, Type
+
+GRAPH = register_dialect(Dialect("graph", (files(__package__) / "graph.lark").read_text(encoding="utf-8")))
+
+ACTIVATIONS = ("relu",)
+ACCUMULATOR = {"f32": "f32", "f16": "f32", "bf16": "f32", "i8": "i32"}
+"""Element type of a product's sum, by the operands' element type."""
+
+CASTS = {("f32", "f16"), ("f32", "bf16"), ("f16", "f32"), ("bf16", "f32"), ("i32", "i8"), ("i8", "i32")}
+"""The element types that a cast can go from and to."""
+
+
+def tile_sizes(value: Attr) -> str:
+    good = not integers(value) and len(value) == 3 and all(x > 0 for x in value)
+    return "" if good else "three positive tile sizes [tm, tn, tk]"
+
+
+def unit_or_true(value: Attr) -> str:
+    return "" if value is UNIT else "no value (the key alone)"
+
+
+def argument_tile(value: Attr) -> str:
+    good = not integers(value) and 1 <= len(value) <= 2 and all(x > 0 for x in value)
+    return "" if good else "the tile's one or two positive sizes"
+
+
+GRAPH.argument_attributes["graph.param"] = unit_or_true
+GRAPH.argument_attributes["graph.tile"] = argument_tile
+
+
+class GraphOp(Operation):
+    """An operation on whole tensors with one result. `tile` is [tm, tn, tk], or None until it is tiled."""
+
+    __slots__ = ("tile",)
+    tile: tuple[int, int, int] | None
+
+    def __init__(
+        self,
+        operands: Iterable[Value],
+        results: Iterable[Value],
+        *,
+        tile: tuple[int, int, int] | None = None,
+        extra: dict[str, Attr] | None = None,
+        loc: int = UNKNOWN_LOC,
+    ):
+        super().__init__(operands, results, extra=extra, loc=loc)
+        self.tile = tile
+
+    @classmethod
+    def parse(cls, context: Any, parts: list[Any]) -> GraphOp:
+        token, operand_tokens = parts[0], parts[1]
+        attributes = parts[2] if isinstance(parts[2], dict) else {}
+        rest = parts[3:] if isinstance(parts[2], dict) else parts[2:]
+        signature = _signature(rest, len(operand_tokens))
+        operands = context._typed_operands(operand_tokens, signature, cls.name, token.start_pos)
+        if len(signature.results) != 1:
+            raise OpError(f"{cls.name} has one result")
+        return cls(operands, [Value(signature.results[0])], loc=token.start_pos, **read_fields(cls, attributes))
+
+    def pretty(self, names: dict[Value, str]) -> str:
+        attributes = self.attributes
+        operands = ", ".join(names[v] for v in self.operands)
+        return f"{self.name} {operands}{' ' + dict_text(attributes) if attributes else ''} : {self.shown_type()}"
+
+    def shown_type(self) -> str:
+        return FunctionType(tuple(v.type for v in self.operands), (self.result.type,)).text
+
+    def check_counts(self, *counts: int) -> None:
+        if len(self.operands) not in counts:
+            wanted = " or ".join(map(str, counts))
+            raise OpError(f"{self.name} takes {wanted} operands, got {len(self.operands)}")
+        if len(self.results) != 1:
+            raise OpError(f"{self.name} has one result")
+
+
+def _signature(types: list[Any], operand_count: int) -> FunctionType:
+    if isinstance(types[0], FunctionType):
+        return types[0]
+    return FunctionType((types[0],) * operand_count, (types[-1],))
+
+
+def _dtype(op: Operation, tensor: TensorType, allowed: Iterable[str] = DTYPE_BYTES) -> str:
+    if tensor.dtype not in allowed:
+        raise OpError(f"{op.name}: element type must be one of {', '.join(allowed)}, got {tensor}")
+    if not 1 <= tensor.rank <= 2:
+        raise OpError(f"{op.name}: tensors have rank 1 or 2, got {tensor}")
+    return tensor.dtype
+
+
+def _expect(op: Operation, what: str, found: Type, wanted: Type) -> None:
+    if found != wanted:
+        raise OpError(f"{op.name}: {what} must be {wanted}, got {found}")
+
+
+def result_of_matmul(a: TensorType, b: TensorType) -> TensorType:
+    """The type of A x B. Raises `OpError` for ranks, inner dimensions or element types that don't fit."""
+    if a.rank != 2 or b.rank != 2:
+        raise OpError(f"graph.matmul: both operands have rank 2, got {a} and {b}")
+    if a.shape[1] != b.shape[0]:
+        raise OpError(f"graph.matmul: inner dimensions differ: {a} has {a.shape[1]} columns, {b} has {b.shape[0]} rows")
+    if a.dtype != b.dtype or a.dtype not in ACCUMULATOR:
+        raise OpError(f"graph.matmul: operands are both f32, f16, bf16 or i8, got {a.dtype} and {b.dtype}")
+    return TensorType((a.shape[0], b.shape[1]), ACCUMULATOR[a.dtype])
+
+
+@GRAPH.op
+class MatmulOp(GraphOp):
+    """`C[m,n] = sum_k A[m,k] B[k,n] (+ bias[n])`, then the activation; the result has the accumulator's type."""
+
+    __slots__ = ("activation",)
+    name = "graph.matmul"
+    fields = (Field("activation", one_of(*ACTIVATIONS)), Field("tile", tile_sizes))
+
+    def __init__(self, operands: Iterable[Value], results: Iterable[Value], *, activation: str | None = None, **rest: Any):
+        super().__init__(operands, results, **rest)
+        self.activation = activation
+
+    @property
+    def bias(self) -> Value | None:
+        return self.operands[2] if len(self.operands) > 2 else None
+
+    def verify(self) -> None:
+        self.check_counts(2, 3)
+        a = expect_tensor(self, self.operands[0], "the first operand")
+        b = expect_tensor(self, self.operands[1], "the second operand")
+        result = result_of_matmul(a, b)
+        _expect(self, "the result", self.result.type, result)
+        if self.bias is not None:
+            _expect(self, "the bias", self.bias.type, TensorType(result.shape[1:], result.dtype))
+
+
+@GRAPH.op
+class AddOp(GraphOp):
+    """Sum of two tensors of one shape, or of a matrix and a vector along its last axis."""
+
+    __slots__ = ()
+    name = "graph.add"
+    fields = (Field("tile", tile_sizes),)
+
+    def verify(self) -> None:
+        self.check_counts(2)
+        a = expect_tensor(self, self.operands[0], "the first operand")
+        b = expect_tensor(self, self.operands[1], "the second operand")
+        _dtype(self, a, ("f32", "f16", "bf16", "i32"))
+        if b != a and b != TensorType(a.shape[-1:], a.dtype):
+            raise OpError(f"graph.add: the second operand must be {a} or {TensorType(a.shape[-1:], a.dtype)}, got {b}")
+        _expect(self, "the result", self.result.type, a)
+
+
+@GRAPH.op
+class ReluOp(GraphOp):
+    """max(x, 0), element by element."""
+
+    __slots__ = ()
+    name = "graph.relu"
+    fields = (Field("tile", tile_sizes),)
+
+    def verify(self) -> None:
+        self.check_counts(1)
+        a = expect_tensor(self, self.operands[0], "the operand")
+        _dtype(self, a)
+        _expect(self, "the result", self.result.type, a)
+
+    def shown_type(self) -> str:
+        return self.result.type.text
+
+
+@GRAPH.op
+class CastOp(GraphOp):
+    """Another element type; i32 to i8 with `scale` (and `zero_point`) requantises: round half to even, then saturate."""
+
+    __slots__ = ("scale", "zero_point")
+    name = "graph.cast"
+    fields = (Field("scale", float32), Field("tile", tile_sizes), Field("zero_point", integer))
+
+    def __init__(
+        self,
+        operands: Iterable[Value],
+        results: Iterable[Value],
+        *,
+        scale: FloatAttr | None = None,
+        zero_point: int | None = None,
+        **rest: Any,
+    ):
+        super().__init__(operands, results, **rest)
+        self.scale = scale
+        self.zero_point = zero_point
+
+    def verify(self) -> None:
+        self.check_counts(1)
+        a = expect_tensor(self, self.operands[0], "the operand")
+        result = expect_tensor(self, self.result, "the result")
+        _dtype(self, a)
+        _expect(self, "the result", result, TensorType(a.shape, result.dtype))
+        check_cast(self.name, a.dtype, result.dtype, self.scale, self.zero_point)
+
+    def shown_type(self) -> str:
+        return f"{self.operands[0].type} -> {self.result.type}"
+
+
+def check_cast(name: str, source: str, target: str, scale: FloatAttr | None, zero_point: int | None) -> None:
+    """Raises `OpError` for a pair of element types without a cast, or a scale where nothing is requantised."""
+    if (source, target) not in CASTS:
+        pairs = ", ".join(f"{a} to {b}" for a, b in sorted(CASTS))
+        raise OpError(f"{name}: no cast from {source} to {target}; there are {pairs}")
+    if (scale is not None or zero_point is not None) and (source, target) != ("i32", "i8"):
+        raise OpError(f"{name}: scale and zero_point go with a cast from i32 to i8")
+    if scale is not None and not 0 < scale.value < float("inf"):
+        raise OpError(f"{name}: scale must be positive and finite", "scale")
+    if zero_point is not None and not -128 <= zero_point <= 127:
+        raise OpError(f"{name}: zero_point must lie in -128..127, got {zero_point}", "zero_point")
+
+
+def matmul(a: Value, b: Value, bias: Value | None = None, *, activation: str | None = None, name: str = "",
+           tile: tuple[int, int, int] | None = None) -> MatmulOp:  # fmt: skip
+    """Builds a product; raises `OpError` if the operands don't fit."""
+    operands = [a, b] if bias is None else [a, b, bias]
+    if not isinstance(a.type, TensorType) or not isinstance(b.type, TensorType):
+        raise OpError("graph.matmul: operands must be tensors")
+    return MatmulOp(operands, [Value(result_of_matmul(a.type, b.type), name)], activation=activation, tile=tile)
+
+
+def add(a: Value, b: Value, *, name: str = "") -> AddOp:
+    return AddOp([a, b], [Value(a.type, name)])
+
+
+def relu(a: Value, *, name: str = "") -> ReluOp:
+    return ReluOp([a], [Value(a.type, name)])

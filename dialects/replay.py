@@ -1,0 +1,235 @@
+"""What is true of a tile at each moment, and the check of uop functions: a replay on unlimited on-chip memory.
+
+The same tile rules hold for schedules (`sched_replay.py`), which add where the bytes are.
+"""
+
+from __future__ import annotations
+
+from ..ir.attributes import UNIT
+from ..ir.builtin import FuncOp
+from ..ir.core import Operation, Value
+from ..ir.diagnostics import Diagnostic
+from .tiles import Coord, ExecBase, StoreBase, TiledType, tile_text
+from .uop import LoadOp, is_alloc, is_on_chip
+
+MAX_ERRORS = 20
+"""Errors after which the replay of one function stops: what follows is mostly their consequence."""
+
+
+class Tile:
+    """One tile's state. `version` counts its writes; a copy, on chip or off, is stale unless it has that version.
+
+    `off` is the version of the off-chip copy (-1 for none) and `chip` that of the on-chip copy at the uop level.
+    `open` while an exec has started it and nobody has read or stored it; `activated` if its last exec activated it;
+    `unread` while no read or store has followed an exec's write.
+    """
+
+    __slots__ = ("activated", "chip", "coord", "ended", "finished", "off", "open", "unread", "value", "version", "written")
+
+    def __init__(self, value: Value, coord: Coord, off: int):
+        self.value = value
+        self.coord = coord
+        self.version = 0
+        self.off = off
+        self.chip = -1
+        self.open = False
+        self.unread = False
+        self.activated = False
+        self.written: Operation | None = None
+        self.finished: Operation | None = None
+        self.ended: Operation | None = None
+
+    def __str__(self) -> str:
+        return tile_text(self.value, self.coord)
+
+
+class TileRules:
+    """The rules on tiles that both levels share; each method reports at most one error and says whether all was well."""
+
+    def __init__(self) -> None:
+        self.tiles: dict[tuple[Value, Coord], Tile] = {}
+        self.errors: list[Diagnostic] = []
+
+    def tile(self, value: Value, coord: Coord) -> Tile:
+        key = (value, coord)
+        found = self.tiles.get(key)
+        if found is None:
+            found = self.tiles[key] = Tile(value, coord, -1 if is_alloc(value) else 0)
+        return found
+
+    def error(self, op: Operation, message: str, focus: str = "") -> Diagnostic:
+        diagnostic = Diagnostic(message, op.loc, focus=focus)
+        self.errors.append(diagnostic)
+        return diagnostic
+
+    def loadable(self, op: Operation, tile: Tile) -> bool:
+        """Whether the tile's off-chip copy exists and is not stale."""
+        if tile.off == tile.version and tile.off >= 0 and not (tile.off == 0 and is_alloc(tile.value)):
+            return True
+        if is_on_chip(tile.value):
+            self.error(op, f"{tile} has no off-chip bytes: %{tile.value.name} is marked on_chip").note(
+                "marked here", tile.value.loc
+            )
+        elif tile.off < 0:
+            error = self.error(op, f"{tile} is loaded but was never stored")
+            if tile.written is not None:
+                error.note("it was written here", tile.written.loc)
+        else:
+            error = self.error(op, f"{tile} is loaded, but its off-chip copy is stale")
+            if tile.written is not None:
+                error.note("it was written here since its last store", tile.written.loc)
+        return False
+
+    def startable(self, op: ExecBase, tile: Tile) -> bool:
+        """Whether `=` may start the tile here."""
+        if not is_alloc(tile.value):
+            self.error(op, f"{tile} cannot be written: %{tile.value.name} is no uop.alloc", str(tile)).note(
+                "defined here", tile.value.loc
+            )
+            return False
+        if tile.open:
+            self._note_written(self.error(op, f"{tile} is started again before it was stored or read", str(tile)), tile)
+            return False
+        return True
+
+    def accumulable(self, op: ExecBase, tile: Tile) -> bool:
+        """Whether `+=` may go on with the tile here (that it is on chip is for the level to check)."""
+        if tile.open and not tile.activated:
+            return True
+        if tile.activated and tile.open:
+            self._note_written(self.error(op, f"{tile} is accumulated on after its activation", str(tile)), tile)
+        elif tile.finished is not None and tile.written is not None:
+            error = self.error(op, f"{tile} is accumulated on, but it was finished when it was read or stored", str(tile))
+            error.note("it was read or stored here", tile.finished.loc)
+        else:
+            self.error(op, f"{tile} is accumulated on, but it was not started; write = on its first exec", str(tile))
+        return False
+
+    def _note_written(self, error: Diagnostic, tile: Tile) -> None:
+        if tile.written is not None:
+            error.note("it was written here", tile.written.loc)
+
+    def finish(self, op: Operation, tile: Tile) -> None:
+        """The tile is read or stored: its sum is complete."""
+        tile.unread = False
+        if tile.open:
+            tile.open = False
+            tile.finished = op
+
+    def write(self, op: ExecBase, tile: Tile) -> None:
+        """The tile gets a new value; every other copy is stale from now on."""
+        tile.version += 1
+        tile.open = True
+        tile.unread = True
+        tile.activated = op.activation is not None
+        tile.written = op
+        if not op.accumulate:
+            tile.finished = None
+
+    def storable(self, op: StoreBase, tile: Tile) -> bool:
+        """Whether the tile may be stored with the op's activation (that it is on chip is for the level to check)."""
+        if not is_alloc(tile.value):
+            self.error(op, f"{tile} cannot be stored: %{tile.value.name} is no uop.alloc", str(tile)).note(
+                "defined here", tile.value.loc
+            )
+        elif is_on_chip(tile.value):
+            self.error(op, f"{tile} has no off-chip bytes: %{tile.value.name} is marked on_chip").note(
+                "marked here", tile.value.loc
+            )
+        elif op.activation is not None and tile.activated:
+            self._note_written(self.error(op, f"{tile} gets a second activation", "activation"), tile)
+        elif op.activation is not None and op.retain is UNIT:
+            self.error(op, "a retained tile gets its activation on its last exec, not on its store", "activation")
+        elif op.activation is not None and not tile.open:
+            error = self.error(op, f"{tile} was read or stored without this activation before", "activation")
+            if tile.finished is not None:
+                error.note("it was read or stored here", tile.finished.loc)
+        else:
+            return True
+        return False
+
+    def store(self, op: StoreBase, tile: Tile) -> None:
+        self.finish(op, tile)
+        if op.activation is not None:
+            tile.version += 1
+            tile.activated = True
+        tile.off = tile.version
+
+    def check_results(self, func: FuncOp) -> None:
+        """Every tile of every returned buffer must have been stored as it is now."""
+        op = func.ops[-1]
+        for value in dict.fromkeys(func.returned()):
+            if not is_alloc(value) or not isinstance(value.type, TiledType):
+                continue
+            missing = [c for c in value.type.coords() if not self._is_stored(value, c)]
+            if missing:
+                self._report_missing(op, value, missing)
+
+    def _is_stored(self, value: Value, coord: Coord) -> bool:
+        tile = self.tiles.get((value, coord))
+        return tile is not None and tile.version > 0 and tile.off == tile.version
+
+    def _report_missing(self, op: Operation, value: Value, missing: list[Coord]) -> None:
+        more = f" (and {len(missing) - 1} more tiles of it)" if len(missing) > 1 else ""
+        tile = self.tile(value, missing[0])
+        state = "is not stored" if tile.off < 0 else "was written since it was stored"
+        error = self.error(op, f"result tile {tile} {state} when the function returns{more}", f"%{value.name}")
+        if tile.written is not None:
+            error.note("its last write is here", tile.written.loc)
+
+
+def replay_uop(func: FuncOp) -> list[Diagnostic]:
+    """Runs a uop function tile by tile; returns every violation of the rules in `docs/language.md`."""
+    rules = _UopRules()
+    for op in func.ops:
+        if isinstance(op, LoadOp):
+            rules.load(op)
+        elif isinstance(op, ExecBase):
+            rules.exec(op)
+        elif isinstance(op, StoreBase):
+            rules.store_op(op)
+        if len(rules.errors) >= MAX_ERRORS:
+            return rules.errors
+    if not rules.errors:
+        rules.check_results(func)
+    return rules.errors
+
+
+class _UopRules(TileRules):
+    def load(self, op: LoadOp) -> None:
+        tile = self.tile(op.operands[0], op.coords[0])
+        if tile.chip == tile.version and tile.chip >= 0:
+            return
+        if self.loadable(op, tile):
+            tile.chip = tile.version
+
+    def exec(self, op: ExecBase) -> None:
+        dst = self.tile(op.operands[0], op.coords[0])
+        good = True
+        for value, coord in zip(op.operands[1:], op.coords[1:], strict=True):
+            source = self.tile(value, coord)
+            good &= self.on_chip(op, source)
+            self.finish(op, source)
+        if op.accumulate:
+            good &= self.accumulable(op, dst)
+        else:
+            good &= self.startable(op, dst)
+        if good or is_alloc(dst.value):
+            self.write(op, dst)
+            dst.chip = dst.version
+
+    def on_chip(self, op: Operation, tile: Tile) -> bool:
+        if tile.chip == tile.version and tile.chip >= 0 and (tile.version or not is_alloc(tile.value)):
+            return True
+        error = self.error(op, f"{tile} is not on chip; load it first", str(tile))
+        if tile.ended is not None:
+            error.note("its on-chip life ended with this store", tile.ended.loc)
+        return False
+
+    def store_op(self, op: StoreBase) -> None:
+        tile = self.tile(op.operands[0], op.coords[0])
+        if not self.storable(op, tile) or not self.on_chip(op, tile):
+            return
+        self.store(op, tile)
+        tile.chip = tile.version if op.retain is UNIT else -1
+        tile.ended = None if op.retain is UNIT else op

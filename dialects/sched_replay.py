@@ -1,0 +1,270 @@
+"""The check that a schedule's text doesn't lie: a replay byte range by byte range, and the statistics it implies."""
+
+from __future__ import annotations
+
+from bisect import bisect_left, insort
+from typing import Any
+
+from ..ir.attributes import UNIT
+from ..ir.builtin import FuncOp, ModuleOp
+from ..ir.core import Operation
+from ..ir.diagnostics import Diagnostic
+from .replay import MAX_ERRORS, Tile, TileRules
+from .sched import ExecOp, LoadOp, StoreOp
+from .target import target_of
+from .uop import is_alloc
+
+STAT_KEYS = ("final_live_bytes", "loads_eliminated", "loads_emitted", "peak_sram_bytes", "sched_ops")
+
+
+class Copy:
+    """A tile's bytes at an address: of which version they are, who wrote them, from when to when they were of use."""
+
+    __slots__ = ("address", "end", "first", "last", "op", "tile", "version")
+
+    def __init__(self, tile: Tile, address: int, end: int, op: Operation, at: int):
+        self.tile = tile
+        self.address = address
+        self.end = end
+        self.version = tile.version
+        self.op = op
+        self.first = at
+        self.last = at
+
+
+class Replay(TileRules):
+    """Replays one scheduled function. `total` and `alignment` are the SRAM's, in bytes."""
+
+    def __init__(self, total: int, alignment: int):
+        super().__init__()
+        self.total = total
+        self.alignment = alignment
+        self.copies: dict[int, Copy] = {}
+        self.starts: list[int] = []
+        self.lost: dict[int, Operation] = {}
+        self.changes: list[int] = []
+        self.at = 0
+        self.loads = 0
+        self.source_tiles = 0
+
+    def run(self, func: FuncOp) -> None:
+        self.changes = [0] * (len(func.ops) + 2)
+        steps = {LoadOp: self.load, ExecOp: self.exec, StoreOp: self.store_op}
+        count = 0
+        for op in func.ops:
+            step: Any = steps.get(type(op))  # type: ignore[arg-type]
+            if step is None:
+                continue
+            self.at = count
+            count += 1
+            step(op)
+            if len(self.errors) >= MAX_ERRORS:
+                return
+        self.sched_ops = count
+        for copy in self.copies.values():
+            self.retire(copy)
+        if not self.errors:
+            self.check_results(func)
+
+    # Memory
+
+    def in_bounds(self, op: Operation, tile: Tile, address: int, size: int) -> bool:
+        if address & (self.alignment - 1):
+            self.error(op, f"{tile} @0x{address:04x} is not aligned to {self.alignment} bytes", f"@0x{address:04x}")
+        elif address + size > self.total:
+            self.error(op, f"{tile} @0x{address:04x} ends at byte {address + size:,}, beyond the SRAM's {self.total:,} bytes",
+                       f"@0x{address:04x}")  # fmt: skip
+        else:
+            return True
+        return False
+
+    def overlapping(self, address: int, end: int) -> list[Copy]:
+        """The copies that share bytes with a range, in address order."""
+        index = bisect_left(self.starts, address)
+        found = []
+        if index and self.copies[self.starts[index - 1]].end > address:
+            found.append(self.copies[self.starts[index - 1]])
+        while index < len(self.starts) and self.starts[index] < end:
+            found.append(self.copies[self.starts[index]])
+            index += 1
+        return found
+
+    def place(self, op: Operation, tile: Tile, address: int, size: int) -> Copy:
+        """Writes a tile's bytes: whatever they overlap is gone."""
+        end = address + size
+        old = self.copies.get(address)
+        if old is not None and old.end == end:
+            self.retire(old)
+        else:
+            for gone in self.overlapping(address, end):
+                self.remove(gone)
+            insort(self.starts, address)
+        copy = self.copies[address] = Copy(tile, address, end, op, self.at)
+        return copy
+
+    def remove(self, copy: Copy) -> None:
+        self.retire(copy)
+        del self.copies[copy.address]
+        del self.starts[bisect_left(self.starts, copy.address)]
+
+    def retire(self, copy: Copy) -> None:
+        """Books the copy's live range."""
+        size = -(-(copy.end - copy.address) // self.alignment) * self.alignment
+        self.changes[copy.first] += size
+        self.changes[copy.last + 1] -= size
+
+    def held(self, op: Operation, tile: Tile, address: int, verb: str) -> Copy | None:
+        """The valid copy of a tile that an op needs at an address; reports what is really there otherwise."""
+        copy = self.copies.get(address)
+        if copy is not None and copy.tile is tile and copy.version == tile.version:
+            copy.last = self.at
+            return copy
+        self.explain(op, tile, address, verb)
+        return None
+
+    def explain(self, op: Operation, tile: Tile, address: int, verb: str) -> None:
+        where = f"{tile} @0x{address:04x}"
+        if address & (self.alignment - 1):
+            self.in_bounds(op, tile, address, 0)
+            return
+        there = self.overlapping(address, address + tile.value.type.tile_bytes)  # type: ignore[attr-defined]
+        elsewhere = [c for c in self.copies.values() if c.tile is tile and c.version == tile.version]
+        if not there:
+            error = self.error(op, f"{where} {verb}, but no tile is there", f"@0x{address:04x}")
+            if address in self.lost:
+                error.note("its on-chip life ended here", self.lost[address].loc)
+        elif there[0].tile is tile and there[0].address == address:
+            error = self.error(op, f"{where} {verb}, but that copy is stale", f"@0x{address:04x}")
+            error.note("it was copied here", there[0].op.loc)
+            self._note_written(error, tile)
+        else:
+            copy = there[0]
+            message = f"{where} {verb}, but {copy.tile} is there, at @0x{copy.address:04x}"
+            error = self.error(op, message, f"@0x{address:04x}").note(f"{copy.tile} was put there here", copy.op.loc)
+        for copy in elsewhere[:1]:
+            error.note(f"{tile} is at @0x{copy.address:04x}, put there here", copy.op.loc)
+
+    def check_bytes(self, op: LoadOp | StoreOp, tile: Tile) -> int:
+        size = op.operands[0].type.tile_bytes  # type: ignore[attr-defined]
+        if op.bytes != size:
+            self.error(op, f"{tile} has {size} bytes, the text says {op.bytes}", "bytes")
+        return size
+
+    # Operations
+
+    def load(self, op: LoadOp) -> None:
+        self.loads += 1
+        tile = self.tile(op.operands[0], op.coords[0])
+        size = self.check_bytes(op, tile)
+        if self.in_bounds(op, tile, op.addrs[0], size) and self.loadable(op, tile):
+            self.place(op, tile, op.addrs[0], size)
+
+    def exec(self, op: ExecOp) -> None:
+        dst = self.tile(op.operands[0], op.coords[0])
+        address = op.addrs[0]
+        size = op.operands[0].type.tile_bytes  # type: ignore[attr-defined]
+        sources = [self.tile(v, c) for v, c in zip(op.operands[1:], op.coords[1:], strict=True)]
+        self.source_tiles += len(set(sources)) if len(sources) > 1 else 1
+        good = True
+        for source, where in zip(sources, op.addrs[1:], strict=True):
+            copy = self.held(op, source, where, "is read")
+            self.finish(op, source)
+            if copy is not None and copy.address < address + size and copy.end > address:
+                good &= self.may_overlap(op, dst, copy)
+            good &= copy is not None
+        if op.accumulate:
+            if self.accumulable(op, dst) and self.held(op, dst, address, "is accumulated on") is not None:
+                self.write(op, dst)
+                self.copies[address].version = dst.version
+        elif self.in_bounds(op, dst, address, size) and self.startable(op, dst):
+            self.start(op, dst, address, size, in_place=dst in sources)
+        elif is_alloc(dst.value):
+            self.write(op, dst)
+
+    def may_overlap(self, op: ExecOp, dst: Tile, copy: Copy) -> bool:
+        """A destination may share bytes with a source only if it is that source, at the same address."""
+        if copy.tile is dst and copy.address == op.addrs[0]:
+            return True
+        self.error(op, f"{dst} @0x{op.addrs[0]:04x} is written over {copy.tile}, which the same exec reads",
+                   f"@0x{op.addrs[0]:04x}").note(f"{copy.tile} was put there here", copy.op.loc)  # fmt: skip
+        return False
+
+    def start(self, op: ExecOp, dst: Tile, address: int, size: int, in_place: bool) -> None:
+        self.write(op, dst)
+        copy = self.copies.get(address)
+        if in_place and copy is not None and copy.tile is dst:
+            copy.version = dst.version
+            copy.last = self.at
+            copy.op = op
+        else:
+            self.place(op, dst, address, size)
+
+    def store_op(self, op: StoreOp) -> None:
+        tile = self.tile(op.operands[0], op.coords[0])
+        self.check_bytes(op, tile)
+        if not self.storable(op, tile):
+            return
+        copy = self.held(op, tile, op.addrs[0], "is stored")
+        if copy is None:
+            return
+        self.store(op, tile)
+        if op.retain is UNIT:
+            copy.version = tile.version
+        else:
+            self.remove(copy)
+            self.lost[op.addrs[0]] = op
+
+    # Statistics
+
+    def stats(self) -> dict[str, int]:
+        """`sched.stats` as the text implies them."""
+        live = peak = 0
+        for change in self.changes:
+            live += change
+            peak = max(peak, live)
+        unread = [t.value.type.tile_bytes for t in self.tiles.values() if t.unread]  # type: ignore[attr-defined]
+        return {
+            "final_live_bytes": sum(unread),
+            "loads_eliminated": self.source_tiles - self.loads,
+            "loads_emitted": self.loads,
+            "peak_sram_bytes": peak,
+            "sched_ops": self.sched_ops,
+        }
+
+
+def _replay(func: FuncOp, module: ModuleOp) -> Replay:
+    target = target_of(func, module)
+    sram = func.attrs.get("sched.sram", {"alignment": target.alignment, "total_bytes": target.sram_bytes})
+    replay = Replay(sram["total_bytes"], sram["alignment"])
+    replay.run(func)
+    return replay
+
+
+def replay_schedule(func: FuncOp, module: ModuleOp) -> list[Diagnostic]:
+    """Every violation in a scheduled function, its `sched.stats` included if it has them."""
+    replay = _replay(func, module)
+    stated = func.attrs.get("sched.stats")
+    if replay.errors or stated is None:
+        return replay.errors
+    stats = replay.stats()
+    errors = []
+    for key in sorted(stats.keys() | stated.keys()):
+        if key not in stats:
+            errors.append(Diagnostic(f"unknown statistic '{key}' in sched.stats; it has {', '.join(STAT_KEYS)}", func.loc, focus=key))
+        elif key not in stated:
+            errors.append(Diagnostic(f"sched.stats lacks '{key}', which is {stats[key]} by the text", func.loc, focus="sched.stats"))
+        elif stats[key] != stated[key]:
+            errors.append(Diagnostic(f"sched.stats says {key} = {stated[key]}, by the text it is {stats[key]}", func.loc, focus=key))
+    return errors
+
+
+def schedule_stats(func: FuncOp, module: ModuleOp) -> dict[str, int]:
+    """The statistics of a valid schedule, as `sched.stats` holds them (bytes, and counts of operations).
+
+    Raises ValueError if the schedule is not valid.
+    """
+    replay = _replay(func, module)
+    if replay.errors:
+        raise ValueError(replay.errors[0].message)
+    return replay.stats()
+

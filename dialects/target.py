@@ -1,0 +1,57 @@
+"""The machine that a function is planned for, as data: `sched.target` on the function or the module."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from ..ir.attributes import Attr
+from ..ir.builtin import FuncOp, ModuleOp
+from ..ir.diagnostics import did_you_mean
+
+EVICTIONS = ("min", "lru")
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """SRAM size and alignment in bytes, the default tile [tm, tn, tk] in elements, and the eviction policy."""
+
+    sram_bytes: int = 256 * 1024
+    alignment: int = 64
+    tile: tuple[int, int, int] = (32, 32, 32)
+    evict: str = "min"
+
+
+def _positive(value: Attr) -> bool:
+    return type(value) is int and value > 0
+
+
+CHECKS = {
+    "sram_bytes": (_positive, "a positive number of bytes"),
+    "alignment": (lambda v: _positive(v) and v & (v - 1) == 0, "a power of two"),
+    "tile": (
+        lambda v: type(v) is tuple and len(v) == 3 and all(map(_positive, v)),
+        "three positive tile sizes [tm, tn, tk]",
+    ),
+    "evict": (lambda v: v in EVICTIONS, 'one of "min", "lru"'),
+}
+
+
+def check_target(value: Attr) -> str:
+    """A field's check for `sched.target`."""
+    if type(value) is not dict:
+        return "a dictionary such as {alignment = 64, sram_bytes = 262144}"
+    for key, given in value.items():
+        if key not in CHECKS:
+            return f"a dictionary with the keys {', '.join(CHECKS)}; '{key}' is unknown{did_you_mean(key, CHECKS)}"
+        good, expected = CHECKS[key]
+        if not good(given):
+            return f"a dictionary in which '{key}' is {expected}"
+    return ""
+
+
+def target_of(func: FuncOp, module: ModuleOp, **options: Any) -> Target:
+    """The machine for a function: options (None for not given) beat its own `sched.target`, that the module's, that the
+    defaults."""
+    given = {k: v for k, v in options.items() if v is not None}
+    return Target(**(module.attrs.get("sched.target", {}) | func.attrs.get("sched.target", {}) | given))

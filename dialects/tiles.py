@@ -1,0 +1,288 @@
+"""What uop and sched share: the tiled buffer's type, kernels, and operations on tiles."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from functools import lru_cache
+from math import prod
+from typing import Any
+
+from ..ir.attr_actions import read_tensor
+from ..ir.attributes import Attr, FloatAttr
+from ..ir.core import Operation, Value
+from ..ir.diagnostics import did_you_mean
+from ..ir.opdef import OpError
+from ..ir.types import DTYPE_BYTES, TensorType, Type
+from .graph import ACCUMULATOR, ACTIVATIONS, check_cast
+
+Coord = tuple[int, ...]
+Names = dict[Value, str]
+
+MEMO_SIZE = 200_000
+BLANK = r"(?:\s|//[^\n]*\n)"
+TILE_TEXT = re.compile(rf"(%[^\s\[/]+){BLANK}*\[([^\]]*)\]{BLANK}*(?:@(.+))?", re.DOTALL)
+TILED_TEXT = re.compile(r"!uop\.tiled<\s*(tensor<[^<>]*>)\s*,\s*\[([^\]]*)\]\s*>")
+
+
+class TiledType(Type):
+    """`!uop.tiled<tensor<MxNxT>, [a, b]>`: an off-chip buffer in tiles of a x b elements, the last ones zero-padded.
+
+    `grid` is the number of tiles along each axis, `tile_bytes` what each tile moves and occupies. Raises ValueError for
+    a tile whose rank is not the tensor's, or sizes below 1.
+    """
+
+    __slots__ = ("grid", "tensor", "tile", "tile_bytes")
+
+    def __init__(self, tensor: TensorType, tile: tuple[int, ...]):
+        if tensor.dtype not in DTYPE_BYTES or not 1 <= tensor.rank <= 2:
+            raise ValueError(f"a tiled buffer has rank 1 or 2 and element type {', '.join(DTYPE_BYTES)}, got {tensor}")
+        if len(tile) != tensor.rank or any(t < 1 for t in tile):
+            raise ValueError(f"the tile of {tensor} must have {tensor.rank} positive sizes, got {list(tile)}")
+        self.tensor = tensor
+        self.tile = tuple(tile)
+        self.grid = tuple(-(-d // t) for d, t in zip(tensor.shape, tile, strict=True))
+        self.tile_bytes = prod(tile) * tensor.element_bytes
+        super().__init__(f"!uop.tiled<{tensor}, [{', '.join(map(str, tile))}]>")
+
+    @property
+    def dtype(self) -> str:
+        return self.tensor.dtype
+
+    def coords(self) -> list[Coord]:
+        """All tiles of the grid, row by row."""
+        if len(self.grid) == 1:
+            return [(j,) for j in range(self.grid[0])]
+        return [(i, j) for i in range(self.grid[0]) for j in range(self.grid[1])]
+
+
+def read_tiled(text: str) -> Type:
+    """A tiled buffer's type from its text. Raises ValueError."""
+    match = TILED_TEXT.fullmatch(text)
+    tensor = read_tensor(match.group(1)) if match else None
+    sizes = match.group(2).replace(",", " ").split() if match else []
+    if not isinstance(tensor, TensorType) or not all(re.fullmatch("-?[0-9]+", s) for s in sizes):
+        raise ValueError("malformed !uop.tiled type; it is written !uop.tiled<tensor<128x64xf32>, [32, 32]>")
+    return TiledType(tensor, tuple(map(int, sizes)))
+
+
+class TileTokens:
+    """Reads tile-reference tokens, each distinct text once."""
+
+    def __init__(self) -> None:
+        self.memo: dict[str, tuple[str, Coord, int]] = {}
+
+    def read(self, token: Any) -> tuple[str, Coord, int]:
+        """Name without `%`, coordinates, address (-1 if none). Raises `OpError` for malformed coordinates."""
+        found = self.memo.get(token)
+        if found is None:
+            if len(self.memo) >= MEMO_SIZE:
+                self.memo.clear()
+            found = self.memo[str(token)] = read_tile(str(token))
+        return found
+
+
+@lru_cache(maxsize=100_000)
+def shared_coord(text: str) -> Coord:
+    """The coordinates of `0, 1`; equal ones are one object. Raises `OpError`."""
+    parts = [p.strip() for p in re.sub(r"//[^\n]*\n", " ", text).split(",")]
+    if not 1 <= len(parts) <= 2 or not all(re.fullmatch("-?[0-9]+", p) for p in parts):
+        raise OpError(f"malformed tile coordinates [{text.strip()}]; a tile is written %x[0, 1], or %b[0] at rank 1")
+    if any(len(p) > 19 for p in parts):
+        raise OpError("tile coordinate does not fit in 64 bits")
+    return tuple(map(int, parts))
+
+
+def read_tile(text: str) -> tuple[str, Coord, int]:
+    match = TILE_TEXT.fullmatch(text)
+    if match is None:
+        raise OpError(f"malformed tile reference {text}")
+    name, coord, address = match.groups()
+    if address and len(address) > 20:
+        raise OpError("address does not fit in 64 bits")
+    return name[1:], shared_coord(coord), int(address, 0) if address else -1
+
+
+TILES = TileTokens()
+
+
+def coord_text(coord: Coord) -> str:
+    return "[" + ", ".join(map(str, coord)) + "]"
+
+
+def tile_text(value: Value, coord: Coord) -> str:
+    """`%x[0, 1]`, for messages."""
+    return f"%{value.name}{coord_text(coord)}"
+
+
+@dataclass(frozen=True, slots=True)
+class Kernel:
+    """A tile computation: how many sources it takes, whether it may accumulate, and a check of the types."""
+
+    name: str
+    sources: int
+    accumulates: bool
+    in_place: bool
+    check: Callable[[list[TiledType], Operation], None]
+
+
+def _check_matmul(types: list[TiledType], op: Operation) -> None:
+    dst, a, b = types
+    if any(len(t.tile) != 2 for t in types):
+        raise OpError("kernel matmul works on tiles of rank 2")
+    if (a.tile[1], a.tile[0], b.tile[1]) != (b.tile[0], *dst.tile):
+        shapes = " = ".join(["x".join(map(str, dst.tile)), " times ".join("x".join(map(str, t.tile)) for t in (a, b))])
+        raise OpError(f"kernel matmul: tile shapes don't fit: {shapes}")
+    if a.dtype != b.dtype or ACCUMULATOR.get(a.dtype) != dst.dtype:
+        raise OpError(f"kernel matmul: {a.dtype} times {b.dtype} does not accumulate in {dst.dtype}")
+
+
+def _check_bias(types: list[TiledType], op: Operation) -> None:
+    dst, b = types
+    if len(dst.tile) != 2 or b.tile != dst.tile[1:] or b.dtype != dst.dtype:
+        raise OpError(f"kernel bias: the source must be a tile of {dst.tile[-1]} elements of {dst.dtype}, got {b}")
+
+
+def _check_add(types: list[TiledType], op: Operation) -> None:
+    dst, a, b = types
+    if a.tile != dst.tile or b.tile not in (dst.tile, dst.tile[-1:]) or {a.dtype, b.dtype} != {dst.dtype}:
+        raise OpError(f"kernel add: tiles and element types don't fit: {dst} = {a} + {b}")
+    if dst.dtype == "i8":
+        raise OpError("kernel add: element type must be one of f32, f16, bf16, i32, got i8")
+
+
+def _check_relu(types: list[TiledType], op: Operation) -> None:
+    if types[0].tile != types[1].tile or types[0].dtype != types[1].dtype:
+        raise OpError(f"kernel relu: source and destination tiles differ: {types[0]} = relu {types[1]}")
+
+
+def _check_cast(types: list[TiledType], op: Operation) -> None:
+    if types[0].tile != types[1].tile:
+        raise OpError(f"kernel cast: source and destination tiles differ: {types[0]} = cast {types[1]}")
+    check_cast("kernel cast", types[1].dtype, types[0].dtype, getattr(op, "scale", None), getattr(op, "zero_point", None))
+
+
+KERNELS = {
+    k.name: k
+    for k in (
+        Kernel("matmul", 2, True, False, _check_matmul),
+        Kernel("bias", 1, False, False, _check_bias),
+        Kernel("add", 2, False, True, _check_add),
+        Kernel("relu", 1, False, True, _check_relu),
+        Kernel("cast", 1, False, False, _check_cast),
+    )
+}
+
+
+def kernel_name(value: Attr) -> str:
+    """A field's check for `kernel`."""
+    if value in KERNELS:
+        return ""
+    near = did_you_mean(value, KERNELS) if isinstance(value, str) else ""
+    return "one of " + ", ".join(KERNELS) + near
+
+
+def positive(value: Attr) -> str:
+    return "" if type(value) is int and value > 0 else "a positive integer"
+
+
+def activation_name(value: Attr) -> str:
+    near = did_you_mean(value, ACTIVATIONS) if isinstance(value, str) else ""
+    return "" if value in ACTIVATIONS else '"relu"' + near
+
+
+def check_tile(op: Operation, value: Value, coord: Coord) -> TiledType:
+    """The type of a tile's buffer. Raises `OpError` for another type, a wrong rank or a tile outside the grid."""
+    type = value.type
+    if not isinstance(type, TiledType):
+        raise OpError(f"{op.name}: {tile_text(value, coord)} needs a !uop.tiled buffer, got {type}", f"%{value.name}")
+    grid = type.grid
+    if len(coord) != len(grid):
+        raise OpError(f"{op.name}: {tile_text(value, coord)} has {len(coord)} coordinates, the buffer has {len(grid)}",
+                      f"%{value.name}")  # fmt: skip
+    for index, count in zip(coord, grid, strict=True):
+        if not 0 <= index < count:
+            raise TileOutsideError(value, f"{op.name}: tile {tile_text(value, coord)} lies outside the grid of "
+                                   f"{'x'.join(map(str, grid))} tiles")  # fmt: skip
+    return type
+
+
+class TileOutsideError(OpError):
+    """A tile index outside the grid; the note points at the buffer's definition."""
+
+    def __init__(self, value: Value, message: str):
+        super().__init__(message, f"%{value.name}")
+        self.notes = [(f"%{value.name} is {value.type}", value.loc)]
+
+
+class TileOp(Operation):
+    """An operation on tiles: `coords[i]` is the tile of `operands[i]` that it names; it has no results."""
+
+    __slots__ = ("coords",)
+    coords: tuple[Coord, ...]
+
+    def check_shape(self, least: int, most: int) -> None:
+        if self.results:
+            raise OpError(f"{self.name} has no results")
+        if not least <= len(self.operands) <= most:
+            raise OpError(f"{self.name} names {least if least == most else 'two or more'} tiles")
+        if len(self.coords) != len(self.operands):
+            raise OpError(f"{self.name} has {len(self.operands)} operands but {len(self.coords)} coordinates")
+
+    def verify(self) -> None:
+        self.check_shape(1, 1)
+        check_tile(self, self.operands[0], self.coords[0])
+
+
+class StoreBase(TileOp):
+    """Copies a finished tile off chip, with an optional activation on the way."""
+
+    __slots__ = ("activation", "retain")
+    activation: str | None
+    retain: Attr
+
+
+class ExecBase(TileOp):
+    """`KERNEL dst = srcs` or `dst += srcs`; `coords[0]` is the destination's tile."""
+
+    __slots__ = ("accumulate", "activation", "kernel", "scale", "zero_point")
+    kernel: str
+    accumulate: bool
+    activation: str | None
+    scale: FloatAttr | None
+    zero_point: int | None
+
+    def verify(self) -> None:
+        self.check_shape(2, 3)
+        types = [check_tile(self, v, c) for v, c in zip(self.operands, self.coords, strict=True)]
+        kernel = KERNELS[self.kernel]
+        key = (self.kernel, self.accumulate, self.scale, self.zero_point, *[t.text for t in types])
+        if key not in _CHECKED:
+            self._verify_kernel(kernel, types)
+            _CHECKED.add(key)
+        if not kernel.in_place and len(set(zip(self.operands, self.coords, strict=True))) < len(self.operands):
+            self._verify_in_place(kernel)
+
+    def _verify_kernel(self, kernel: Kernel, types: list[TiledType]) -> None:
+        if len(types) != kernel.sources + 1:
+            raise OpError(f"kernel {kernel.name} takes {kernel.sources} sources, got {len(types) - 1}")
+        if self.accumulate and not kernel.accumulates:
+            raise OpError(f"kernel {kernel.name} cannot accumulate; write = instead of +=")
+        if kernel.name != "cast" and (self.scale is not None or self.zero_point is not None):
+            raise OpError(f"scale and zero_point go with kernel cast, not {kernel.name}")
+        kernel.check(types, self)
+
+    def _verify_in_place(self, kernel: Kernel) -> None:
+        dst = (self.operands[0], self.coords[0])
+        if dst in zip(self.operands[1:], self.coords[1:], strict=True):
+            raise OpError(f"kernel {kernel.name} cannot work in place: {tile_text(*dst)} is its source and destination")
+
+
+_CHECKED: set[tuple] = set()
+
+
+def rare_attributes(op: Operation, pairs: Iterable[tuple[str, Attr]]) -> dict[str, Attr]:
+    """The attributes among `pairs` that are set, with the discardable ones: what the pretty form prints in braces."""
+    shown = {key: value for key, value in pairs if value is not None}
+    return shown | op.extra if op.extra else shown

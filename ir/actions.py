@@ -1,0 +1,384 @@
+"""What is done as each grammar rule is recognised: values are looked up, operations built, blocks filled.
+
+Lark calls a method named after the rule with the list of what its parts gave. The actions of dialects are called
+as `action(context, parts)` and are put beside these.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+from .attr_actions import MAX_DEPTH, AttributeActions
+from .attributes import UNIT, Attr, unquote
+from .builtin import FuncOp, ModuleOp, ReturnOp
+from .core import Block, Operation, UnregisteredOp, Value
+from .diagnostics import Diagnostic, did_you_mean
+from .generic import generic_func, generic_module
+from .opdef import DIALECTS, OpError, all_ops, find_op, from_generic, is_discardable
+from .types import FunctionType, ScalarType, Type
+
+POISON = ScalarType("none")
+
+
+class Actions(AttributeActions):
+    """The embedded transformer, and the parse context that operations' own `parse` functions see."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        for dialect in DIALECTS.values():
+            for rule, action in dialect.actions.items():
+                setattr(self, rule, self._guarded(action))
+        self.begin("", False)
+
+    def _guarded(self, action: Callable) -> Callable:
+        def run(parts: list[Any]) -> Any:
+            try:
+                return action(self, parts)
+            except OpError as error:
+                at = next((p.start_pos for p in parts if hasattr(p, "start_pos")), self.loc)
+                self.error(str(error), at, error.focus)
+                return None
+
+        return run
+
+    def begin(self, text: str, allow_unregistered: bool) -> None:
+        """Makes ready for a new text."""
+        self.text = text
+        self.allow_unregistered = allow_unregistered
+        self.errors: list[Diagnostic] = []
+        self.block = Block()
+        self.block_stack: list[Block] = []
+        self.values: dict[str, Value] = {}
+        self.scopes: list[dict[str, Value]] = []
+        self.undefined: dict[str, Diagnostic] = {}
+        self.forgiven: set[str] = set()
+        self.pending: list[Value] | None = None  # arguments of the coming region, if it is isolated from above
+        self.saved_scopes: list[tuple[list[dict[str, Value]], dict[str, Diagnostic]]] = []
+        self.outer_values: list[dict[str, Value]] = []
+        self.symbols: dict[str, int] = {}
+        self.loc = 0
+        self.begin_attributes()
+
+    def end(self) -> None:
+        """Lets go of the text's objects."""
+        self.begin("", False)
+
+    # Errors and values
+
+    def error(self, message: str, at: int, focus: str = "") -> Diagnostic:
+        diagnostic = Diagnostic(message, at, focus=focus)
+        self.errors.append(diagnostic)
+        return diagnostic
+
+    def forgive(self, lines: list[str]) -> None:
+        """Takes the names that skipped text defined as defined, so that their uses are not reported too."""
+        for line in lines:
+            self.forgiven.update(name.strip()[1:] for name in line.split(","))
+
+    def value(self, token: Any, name: str = "") -> Value:
+        """The value that a token such as `%x` (or the given name, without `%`) stands for."""
+        name = name or token[1:]
+        return self._value_named(name, token.start_pos)
+
+    def _value_named(self, name: str, at: int) -> Value:
+        found = self.values.get(name)
+        return found if found is not None else self._outer_value(name, at)
+
+    def _outer_value(self, name: str, at: int) -> Value:
+        for scope in reversed(self.scopes):
+            if name in scope:
+                return scope[name]
+        if name.endswith("#0"):
+            return self._value_named(name[:-2], at)
+        placeholder = Value(POISON, name, loc=at)
+        self.values[name] = placeholder
+        if name not in self.forgiven:
+            near = did_you_mean(name, [n for s in (*self.scopes, self.values) for n in s if n != name])
+            near = near.replace("did you mean ", "did you mean %")
+            self.undefined[name] = self.error(f"use of undefined value %{name}{near}", at)
+        return placeholder
+
+    def is_poisoned(self, *values: Value) -> bool:
+        """Whether one of the values was never rightly defined; an error about it has been given already."""
+        return any(v.owner is None for v in values)
+
+    def define(self, name: str, value: Value, at: int) -> None:
+        """Enters a value in the current scope; a second definition is an error with a note at the first."""
+        earlier = self.values.get(name)
+        if earlier is None:
+            for scope in self.scopes:
+                earlier = earlier or scope.get(name)
+        if name in self.undefined and earlier is not None and earlier.owner is None:
+            self.undefined.pop(name).note(f"%{name} is defined here, after that use", at)
+        elif earlier is not None and name not in self.forgiven:
+            self.error(f"redefinition of value %{name}", at).note("first defined here", earlier.loc)
+            return
+        value.name = name
+        self.values[name] = value
+
+    # Statements
+
+    def statement(self, parts: list[Any]) -> None:
+        if isinstance(parts[0], _Names):
+            names, op = parts[0], parts[1]
+            self._bind(names, op)
+        else:
+            op = parts[0]
+            if op is not None and op.results:
+                self.error(f"{op.name} has a result, which needs a name: %name = {op.name} ...", op.loc)
+        if op is not None:
+            self.block.ops.append(op)
+
+    def _bind(self, names: _Names, op: Operation | None) -> None:
+        flat = [(f"{name}#{i}" if count > 1 else name, at) for name, count, at in names for i in range(count)]
+        if op is None:
+            self.forgive(["%" + name for name, _ in flat])
+            return
+        if len(flat) != len(op.results):
+            self.error(f"{op.name} has {len(op.results)} results, {len(flat)} are named", names[0][2])
+            self.forgive(["%" + name for name, _ in flat])
+            return
+        for (name, at), value in zip(flat, op.results, strict=True):
+            value._loc = at
+            self.define(name, value, at)
+
+    def results(self, parts: list[Any]) -> _Names:
+        return _Names(parts)
+
+    def result(self, parts: list[Any]) -> tuple[str, int, int]:
+        count = int(parts[1], 0) if len(parts) > 1 else 1
+        if not 1 <= count <= 1000:
+            self.error("a result count must be between 1 and 1000", parts[1].start_pos)
+            count = 1
+        return parts[0][1:], count, parts[0].start_pos
+
+    def value_list(self, parts: list[Any]) -> list[Any]:
+        return parts
+
+    def trailing_loc(self, parts: list[Any]) -> None:
+        return None
+
+    def alias(self, parts: list[Any]) -> None:
+        token, value = parts
+        self.aliases[str(token)] = value
+
+    # Generic operations
+
+    def generic_name(self, parts: list[Any]) -> tuple[str, int]:
+        name = unquote(parts[0])
+        self.pending = [] if name in ("func.func", "builtin.module") else None
+        self.loc = parts[0].start_pos
+        return name, parts[0].start_pos
+
+    def properties(self, parts: list[Any]) -> _Properties:
+        return _Properties(parts[0])
+
+    def generic_op(self, parts: list[Any]) -> Operation | None:
+        (name, at), signature = parts[0], parts[-1]
+        self.pending = None
+        tokens: list[Any] = []
+        props: dict[str, Attr] = {}
+        attrs: dict[str, Attr] = {}
+        regions: list[Block] = []
+        for part in parts[1:-1]:
+            if isinstance(part, _Properties):
+                props = part.value
+            elif isinstance(part, dict):
+                attrs = part
+            elif isinstance(part, _Regions):
+                regions = part
+            else:
+                tokens = part
+        operands = self._typed_operands(tokens, signature, name, at)
+        results = [Value(t) for t in signature.results]
+        try:
+            return self._build(name, operands, results, props, attrs, regions, signature, at)
+        except OpError as error:
+            self.error(str(error), at, error.focus)
+            return None
+
+    def _typed_operands(self, tokens: list[Any], signature: FunctionType, name: str, at: int) -> list[Value]:
+        operands = [self.value(t) for t in tokens]
+        if len(operands) != len(signature.inputs):
+            self.error(f"{name} has {len(operands)} operands but {len(signature.inputs)} operand types", at)
+            return operands
+        for token, value, type in zip(tokens, operands, signature.inputs, strict=True):
+            self.expect_type(token, value, type)
+        return operands
+
+    def expect_type(self, token: Any, value: Value, type: Type) -> None:
+        """Reports an operand whose stated type is not its definition's."""
+        if value.type != type and not self.is_poisoned(value):
+            self.error(f"%{value.name} has type {value.type}, used here as {type}", token.start_pos).note(
+                "defined here", value.loc
+            )
+
+    def _build(
+        self, name: str, operands: list[Value], results: list[Value], props: dict[str, Attr], attrs: dict[str, Attr],
+        regions: list[Block], signature: FunctionType, at: int,
+    ) -> Operation:  # fmt: skip
+        if name == "func.func":
+            return generic_func(props | attrs, regions, at)
+        if name == "builtin.module":
+            return generic_module(props | attrs, regions, at)
+        if name == "func.return":
+            return ReturnOp(operands, extra=attrs, loc=at)
+        cls = find_op(name)
+        if cls is not None:
+            return from_generic(cls, operands, results, attrs | props, regions, at)
+        if not self.allow_unregistered:
+            near = did_you_mean(name, all_ops())
+            raise OpError(f"unknown operation '{name}'{near}; --allow-unregistered-dialect keeps unknown operations")
+        return UnregisteredOp(name, operands, results, props=props, extra=attrs, regions=regions, loc=at)
+
+    # Regions
+
+    def region_begin(self, parts: list[Any]) -> None:
+        at = parts[0].start_pos
+        if len(self.block_stack) >= MAX_DEPTH:
+            self.stop_nesting(at)
+        args, self.pending = self.pending, None
+        self.saved_scopes.append((self.scopes, self.undefined))
+        self.scopes, self.undefined = ([], {}) if args is not None else ([*self.scopes, self.values], self.undefined)
+        self.outer_values.append(self.values)
+        self.values = {}
+        self.block_stack.append(self.block)
+        self.block = Block(args or (), loc=at)
+        for arg in self.block.args:
+            self.define(arg.name, arg, arg.loc)
+
+    def region(self, parts: list[Any]) -> Block:
+        block = self.block
+        self.block = self.block_stack.pop()
+        self.values = self.outer_values.pop()
+        self.scopes, self.undefined = self.saved_scopes.pop()
+        return block
+
+    def region_list(self, parts: list[Any]) -> _Regions:
+        return _Regions(parts)
+
+    def block_label(self, parts: list[Any]) -> None:
+        if self.block.args or self.block.ops:
+            self.error("a region has a single block", parts[0].start_pos)
+        for arg in parts[1:]:
+            self.block.args.append(arg)
+            arg.owner = self.block
+            self.define(arg.name, arg, arg.loc)
+
+    def block_arg(self, parts: list[Any]) -> Value:
+        return Value(parts[1], parts[0][1:], loc=parts[0].start_pos)
+
+    # Functions and modules
+
+    def func_arg(self, parts: list[Any]) -> tuple[Value, dict[str, Attr]]:
+        named = not isinstance(parts[0], Type)
+        name, loc = (parts[0][1:], parts[0].start_pos) if named else ("", self.loc)
+        rest = parts[1:] if named else parts
+        attrs = rest[1] if len(rest) > 1 and rest[1] is not None else {}
+        return Value(rest[0], name, loc=loc), attrs
+
+    def func_args(self, parts: list[Any]) -> _Args:
+        return _Args(parts)
+
+    def func_result(self, parts: list[Any]) -> tuple[Type, dict[str, Attr]]:
+        return parts[0], parts[1] if len(parts) > 1 else {}
+
+    def func_results(self, parts: list[Any]) -> _FuncResults:
+        return _FuncResults(p if isinstance(p, tuple) else (p, {}) for p in parts)
+
+    def func_attributes(self, parts: list[Any]) -> dict[str, Attr]:
+        return parts[0]
+
+    def func_header(self, parts: list[Any]) -> dict[str, Any]:
+        header: dict[str, Any] = {"loc": parts[0].start_pos, "args": [], "results": [], "attrs": {}, "visibility": ""}
+        for part in parts[1:]:
+            if isinstance(part, _Args):
+                header["args"] = part
+            elif isinstance(part, _FuncResults):
+                header["results"] = part
+            elif isinstance(part, dict):
+                header["attrs"] = part
+            elif part.type == "SYMBOL":
+                header["name"], header["name_loc"] = self.symbol_name(part), part.start_pos
+            else:
+                header["visibility"] = str(part)
+        args = [value for value, _ in header["args"]]
+        self.loc = header["loc"]
+        self.pending = args
+        self.declare_symbol(header["name"], header["name_loc"])
+        for name in header["attrs"]:
+            if not is_discardable(name):
+                self.error(f"unknown attribute '{name}' on func.func; a function's own attributes have a dialect's prefix",
+                           header["loc"], name)  # fmt: skip
+        return header
+
+    def func(self, parts: list[Any]) -> FuncOp:
+        header = parts[0]
+        values = [value for value, _ in header["args"]]
+        has_body = len(parts) > 1
+        if has_body and any(not v.name for v in values):
+            self.error("a function with a body needs names for its arguments", header["loc"])
+        self.pending = None
+        return FuncOp(
+            header["name"],
+            parts[1] if has_body else Block(values),
+            [type for type, _ in header["results"]],
+            arg_attrs=[attrs for _, attrs in header["args"]],
+            result_attrs=[attrs for _, attrs in header["results"]],
+            attrs=header["attrs"],
+            visibility=header["visibility"],
+            is_declaration=not has_body,
+            loc=header["loc"],
+        )
+
+    def declare_symbol(self, name: str, at: int) -> None:
+        key = f"{len(self.block_stack)} {name}"
+        if key in self.symbols:
+            self.error(f"redefinition of function @{name}", at).note("first defined here", self.symbols[key])
+        self.symbols.setdefault(key, at)
+
+    def module_header(self, parts: list[Any]) -> tuple[int, str, dict[str, Attr]]:
+        name = next((self.symbol_name(p) for p in parts[1:] if not isinstance(p, dict)), "")
+        self.loc = parts[0].start_pos
+        self.pending = []
+        return self.loc, name, next((p for p in parts if isinstance(p, dict)), {})
+
+    def module(self, parts: list[Any]) -> ModuleOp:
+        (loc, name, attrs), block = parts
+        return ModuleOp(block.ops, attrs=attrs, sym_name=name, loc=loc)
+
+    def func_return(self, parts: list[Any]) -> ReturnOp:
+        token = parts[0]
+        extra = next((p for p in parts[1:] if isinstance(p, dict)), None)
+        rest = [p for p in parts[1:] if not isinstance(p, dict)]
+        if not rest:
+            return ReturnOp((), extra=extra, loc=token.start_pos)
+        signature = FunctionType(tuple(rest[1]), ())
+        return ReturnOp(
+            self._typed_operands(rest[0], signature, "return", token.start_pos), extra=extra, loc=token.start_pos
+        )
+
+
+class _Names(list):
+    """Results as written: name, how many, where."""
+
+
+class _Regions(list):
+    pass
+
+
+class _Args(list):
+    pass
+
+
+class _FuncResults(list):
+    pass
+
+
+class _Properties:
+    __slots__ = ("value",)
+
+    def __init__(self, value: dict[str, Attr]):
+        self.value = value

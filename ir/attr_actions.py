@@ -1,0 +1,291 @@
+"""Actions for types and attributes: tokens become `Type` objects and plain Python values."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any, NoReturn
+
+from .attributes import (
+    FLOAT_BITS,
+    I64,
+    UNIT,
+    Attr,
+    FloatAttr,
+    IntAttr,
+    OpaqueAttr,
+    SymbolRef,
+    float_from_bits,
+    round_float,
+    unquote,
+)
+from .diagnostics import Diagnostic, DiagnosticError, did_you_mean
+from .opdef import DIALECTS
+from .types import FunctionType, OpaqueType, ScalarType, TensorType, Type
+
+MAX_DEPTH = 64
+"""Deepest nesting of attributes and types that is read."""
+
+MEMO_SIZE = 100_000
+"""Most entries that a memo of token texts keeps."""
+
+TENSOR_TEXT = re.compile(r"tensor<\s*((?:-?[0-9?]+\s*x\s*)+)([a-z][a-z0-9]*)\s*>")
+FLOAT_TYPE = re.compile(r"bf16|tf32|f[0-9].*")
+INTEGER_TYPE = re.compile(r"([su]?)i([0-9]+)")
+
+
+class _Types(tuple):
+    """A list of types, told apart from an attribute's tuple."""
+
+    __slots__ = ()
+
+
+class AttributeActions:
+    """The part of the embedded transformer that reads types and attributes."""
+
+    def __init__(self) -> None:
+        self.type_memo: dict[str, Type] = {}
+        self.flat_memo: dict[str, dict[str, Attr]] = {}
+        self.subparse: Callable[[str], dict[str, Attr]] = lambda text: {}
+        self.text = ""
+        self.offset = 0
+        self.aliases: dict[str, Attr] = {}
+
+    def begin_attributes(self) -> None:
+        self.aliases = {}
+        self.offset = 0
+
+    def stop(self, message: str, at: int) -> NoReturn:
+        """Ends the parse at an error that leaves nothing to go on with."""
+        raise DiagnosticError([Diagnostic(message, at + self.offset)])
+
+    def stop_nesting(self, at: int) -> NoReturn:
+        self.stop(f"nested too deeply (more than {MAX_DEPTH} levels)", at)
+
+    # Types
+
+    def memo_type(self, token: Any, read: Callable[[str], Type]) -> Type:
+        """The type of a token's text, read once per text."""
+        found = self.type_memo.get(token)
+        if found is None:
+            if len(self.type_memo) >= MEMO_SIZE:
+                self.type_memo.clear()
+            try:
+                found = self.type_memo[str(token)] = read(str(token))
+            except ValueError as error:
+                self.stop(str(error), token.start_pos)
+        return found
+
+    def tensor_type(self, parts: list[Any]) -> Type:
+        return self.memo_type(parts[0], read_tensor)
+
+    def scalar_type(self, parts: list[Any]) -> Type:
+        return self.memo_type(parts[0], ScalarType)
+
+    def bang_type(self, parts: list[Any]) -> Type:
+        token = parts[0]
+        alias = self.aliases.get(str(token))
+        if alias is not None:
+            return alias
+        if "." not in token:
+            self.stop(f"undefined type alias '{token}'{did_you_mean(token, self.aliases)}", token.start_pos)
+        self.refuse_own_type(token)
+        return OpaqueType(str(token))
+
+    def opaque_type(self, parts: list[Any]) -> Type:
+        self.refuse_own_type(parts[0])
+        return OpaqueType(self.verbatim(parts[0], parts[1]))
+
+    def refuse_own_type(self, token: Any) -> None:
+        dialect = token[1:].partition(".")[0]
+        if token.startswith("!") and dialect in DIALECTS:
+            types = ", ".join(t for t in DIALECTS[dialect].terminals.values() if t.startswith("a type"))
+            self.stop(f"malformed or unknown type of the {dialect} dialect; it has {types or 'none'}", token.start_pos)
+
+    def type_list(self, parts: list[Any]) -> _Types:
+        return _Types(parts)
+
+    def function_type(self, parts: list[Any]) -> FunctionType:
+        inputs = parts[0] if len(parts) > 1 else ()
+        if any(isinstance(t, FunctionType) and t.text.count("->") > MAX_DEPTH for t in (*inputs, *parts[-1])):
+            self.stop_nesting(0)
+        return FunctionType(tuple(inputs), tuple(parts[-1]))
+
+    def function_results(self, parts: list[Any]) -> _Types:
+        if parts and isinstance(parts[0], _Types):
+            return parts[0]
+        return _Types(parts)
+
+    # Attributes
+
+    def flat_dict(self, parts: list[Any]) -> dict[str, Attr]:
+        token = parts[0]
+        found = self.flat_memo.get(token)
+        if found is None:
+            found = self._read_flat(token)
+        return dict(found)
+
+    def _read_flat(self, token: Any) -> dict[str, Attr]:
+        self.offset = token.start_pos
+        try:
+            found = self.subparse(str(token))
+        except DiagnosticError:
+            raise
+        except Exception as error:
+            if hasattr(error, "pos_in_stream") or hasattr(error, "token"):
+                raise self.shifted(error, token.start_pos) from None
+            raise
+        self.offset = 0
+        if len(self.flat_memo) >= MEMO_SIZE:
+            self.flat_memo.clear()
+        self.flat_memo[str(token)] = found
+        return found
+
+    def shifted(self, error: Any, base: int) -> DiagnosticError:
+        """A syntax error inside a dictionary that was read as one token, at its place in the whole text."""
+        token = getattr(error, "token", None)
+        at = base + (token.start_pos if token is not None else error.pos_in_stream)
+        rest = re.match(r"[\w$.@%!#]+|.", self.text[at : at + 60], re.DOTALL)
+        found = rest.group() if rest else ""
+        hint = "; expected an attribute such as name = value" if found else ""
+        return DiagnosticError([Diagnostic(f"unexpected '{found}' in the attribute dictionary{hint}", at)])
+
+    def flat_body(self, parts: list[Any]) -> dict[str, Attr]:
+        return self.attr_dict(parts)
+
+    def attr_dict(self, parts: list[Any]) -> dict[str, Attr]:
+        result: dict[str, Attr] = {}
+        for token, key, value in parts:
+            if key in result:
+                self.stop(f"attribute '{key}' is given twice", token.start_pos)
+            if depth(value) >= MAX_DEPTH:
+                self.stop_nesting(token.start_pos)
+            result[key] = value
+        return result
+
+    def entry(self, parts: list[Any]) -> tuple[Any, str, Attr]:
+        token = parts[0]
+        key = self._string(token) if token.startswith('"') else str(token)
+        return token, key, parts[1] if len(parts) > 1 else UNIT
+
+    def int_attr(self, parts: list[Any]) -> Attr:
+        token = parts[0]
+        type = parts[1] if len(parts) > 1 else I64
+        text = str(token)
+        if len(text) > 400:
+            self.stop("integer does not fit in 64 bits", token.start_pos)
+        value = int(text, 0) if "x" in text else int(text)
+        if FLOAT_TYPE.fullmatch(type.text):
+            return self._float_bits(token, value, type)
+        if not 0 <= value < 1 << 63 or type is not I64:
+            value = self._fit(token, value, type)
+        return value if type.text == "i64" else IntAttr(value, type)
+
+    def _fit(self, token: Any, value: int, type: Type) -> int:
+        """Wraps a signless literal into its type as MLIR does; refuses what has too many bits."""
+        match = INTEGER_TYPE.fullmatch("i64" if type.text == "index" else type.text)
+        if match is None:
+            self.stop(f"an integer cannot have type {type}", token.start_pos)
+        sign, width = match.group(1), int(match.group(2))
+        if width > 64 or width < 1:
+            self.stop(f"integers of type {type} are not supported (at most 64 bits)", token.start_pos)
+        low = 0 if sign == "u" else -(1 << (width - 1))
+        high = 1 << (width - 1 if sign == "s" or type.text == "index" else width)
+        if not low <= value < high:
+            self.stop(f"integer does not fit in {'64 bits' if width == 64 else type}", token.start_pos)
+        wraps = sign == "" and type.text != "index" and width > 1 and value >= 1 << (width - 1)
+        return value - (1 << width) if wraps else value
+
+    def _float_bits(self, token: Any, bits: int, type: Type) -> FloatAttr:
+        if "x" not in token:
+            self.stop(f"a {type} literal needs a decimal point", token.start_pos)
+        if type.text != "bf16" and type.text not in FLOAT_BITS:
+            self.stop(f"hexadecimal literals of type {type} are not supported", token.start_pos)
+        try:
+            return FloatAttr(float_from_bits(bits, type.text), type)
+        except ValueError as error:
+            self.stop(str(error), token.start_pos)
+
+    def float_attr(self, parts: list[Any]) -> FloatAttr:
+        value = float(parts[0])
+        if len(parts) == 1:
+            return FloatAttr(value)
+        if not FLOAT_TYPE.fullmatch(parts[1].text):
+            self.stop(f"a float cannot have type {parts[1]}", parts[0].start_pos)
+        return FloatAttr(round_float(value, parts[1].text), parts[1])
+
+    def string_attr(self, parts: list[Any]) -> str:
+        return self._string(parts[0])
+
+    def _string(self, token: Any) -> str:
+        try:
+            return unquote(token)
+        except ValueError as error:
+            self.stop(str(error), token.start_pos)
+
+    def typed_string_attr(self, parts: list[Any]) -> OpaqueAttr:
+        return OpaqueAttr(f"{parts[0]} : {parts[1]}")
+
+    def true_attr(self, parts: list[Any]) -> bool:
+        return True
+
+    def false_attr(self, parts: list[Any]) -> bool:
+        return False
+
+    def unit_attr(self, parts: list[Any]) -> Attr:
+        return UNIT
+
+    def array_attr(self, parts: list[Any]) -> tuple[Attr, ...]:
+        if any(depth(p) >= MAX_DEPTH for p in parts):
+            self.stop_nesting(0)
+        return tuple(parts)
+
+    def symbol_attr(self, parts: list[Any]) -> SymbolRef:
+        return SymbolRef(tuple(self.symbol_name(p) for p in parts))
+
+    def symbol_name(self, token: Any) -> str:
+        return self._string(token[1:]) if token[1] == '"' else str(token[1:])
+
+    def hash_attr(self, parts: list[Any]) -> Attr:
+        token = parts[0]
+        if str(token) in self.aliases:
+            return self.aliases[str(token)]
+        if "." not in token:
+            self.stop(f"undefined attribute alias '{token}'{did_you_mean(token, self.aliases)}", token.start_pos)
+        return OpaqueAttr(str(token))
+
+    def opaque_attr(self, parts: list[Any]) -> OpaqueAttr:
+        suffix = f" : {parts[2]}" if len(parts) > 2 else ""
+        return OpaqueAttr(self.verbatim(parts[0], parts[1]) + suffix)
+
+    def opaque(self, parts: list[Any]) -> int:
+        return parts[-1].end_pos
+
+    def verbatim(self, token: Any, end: int) -> str:
+        """The text from a token to an offset as it was written, comments and line ends taken out."""
+        text = self.text[token.start_pos : end]
+        return re.sub(r"\s*//[^\n]*\n\s*|\s*\n\s*", " ", text)
+
+
+def depth(value: Attr) -> int:
+    """How many levels of lists and dictionaries a value has; stops counting at the allowed depth."""
+    level = 0
+    values = [value]
+    while level < MAX_DEPTH:
+        values = [v for v in values if type(v) is tuple or type(v) is dict]
+        if not values:
+            break
+        level += 1
+        values = [x for v in values for x in (v.values() if type(v) is dict else v)]
+    return level
+
+
+def read_tensor(text: str) -> Type:
+    """A tensor type's text as a type. Raises ValueError for a dimension that is no positive integer."""
+    match = TENSOR_TEXT.fullmatch(text)
+    if match is None or "?" in match.group(1):
+        return OpaqueType(text)
+    shape = tuple(int(d) for d in match.group(1).replace("x", " ").split())
+    if any(d >= 1 << 63 for d in shape):
+        raise ValueError("tensor dimension does not fit in 64 bits")
+    return TensorType(shape, match.group(2))

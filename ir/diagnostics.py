@@ -1,0 +1,93 @@
+"""Located errors with notes, how they are rendered, and "did you mean" suggestions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import NoReturn
+
+from .source import UNKNOWN_LOC, Source
+
+MAX_LINE = 200
+"""Longest piece of a source line that a diagnostic shows, in characters."""
+
+MAX_SHOWN = 50
+"""Most errors that one run prints in full."""
+
+
+@dataclass(slots=True)
+class Note:
+    """A remark at another place than the error's own."""
+
+    message: str
+    loc: int = UNKNOWN_LOC
+
+
+@dataclass(slots=True)
+class Diagnostic:
+    """One error: a message at an offset of the source, with notes. `focus` is text to put the caret under,
+    looked for from `loc` to the end of that line."""
+
+    message: str
+    loc: int = UNKNOWN_LOC
+    notes: list[Note] = field(default_factory=list)
+    focus: str = ""
+
+    def note(self, message: str, loc: int = UNKNOWN_LOC) -> Diagnostic:
+        self.notes.append(Note(message, loc))
+        return self
+
+    def render(self, source: Source | None) -> str:
+        """The error and its notes as text, `file:line:col: error: message` first."""
+        parts = [_render("error", self.message, _focus(source, self.loc, self.focus), source)]
+        parts += [_render("note", note.message, note.loc, source) for note in self.notes]
+        return "\n".join(parts)
+
+
+class DiagnosticError(Exception):
+    """One or more errors in the user's text. `str()` renders them all against `source`."""
+
+    def __init__(self, diagnostics: Iterable[Diagnostic], source: Source | None = None):
+        self.diagnostics = list(diagnostics)
+        self.source = source
+        super().__init__(self.diagnostics)
+
+    def __str__(self) -> str:
+        ordered = sorted(self.diagnostics, key=lambda d: d.loc)
+        lines = [d.render(self.source) for d in ordered[:MAX_SHOWN]]
+        if len(ordered) > MAX_SHOWN:
+            lines.append(f"{len(ordered) - MAX_SHOWN} more errors not shown")
+        return "\n".join(lines)
+
+
+def fail(message: str, loc: int = UNKNOWN_LOC, focus: str = "") -> NoReturn:
+    """Raises a `DiagnosticError` with a single error."""
+    raise DiagnosticError([Diagnostic(message, loc, focus=focus)])
+
+
+def did_you_mean(word: str, choices: Iterable[str]) -> str:
+    """`" (did you mean X?)"` for the choice that is nearest to the word, or the empty string."""
+    import difflib
+
+    near = difflib.get_close_matches(word, list(choices), n=1, cutoff=0.6)
+    return f" (did you mean {near[0]}?)" if near else ""
+
+
+def _focus(source: Source | None, loc: int, focus: str) -> int:
+    if source is None or loc < 0 or not focus:
+        return loc
+    end = source.text.find("\n", loc)
+    found = source.text.find(focus, loc, end if end >= 0 else len(source.text))
+    return found if found >= 0 else loc
+
+
+def _render(severity: str, message: str, loc: int, source: Source | None) -> str:
+    if source is None or loc < 0:
+        name = source.name if source else "<built in memory>"
+        return f"{name}: {severity}: {message}"
+    line, column = source.position(loc)
+    text = source.line_at(loc)
+    first = max(0, column - 1 - MAX_LINE // 2) if len(text) > MAX_LINE else 0
+    shown = "".join(c if c.isprintable() or c == "\t" else "\N{REPLACEMENT CHARACTER}" for c in text[first : first + MAX_LINE])
+    indent = "".join("\t" if c == "\t" else " " for c in shown[: column - 1 - first])
+    return f"{source.name}:{line}:{column}: {severity}: {message}\n{shown}\n{indent}^"

@@ -1,0 +1,110 @@
+"""The assembled Lark grammar and its cached LALR parser."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import re
+import sys
+import tempfile
+from functools import cache
+from importlib.resources import files
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from .opdef import DIALECTS
+
+if TYPE_CHECKING:
+    from lark import Lark
+
+STARTS = ["start", "flat_body"]
+
+CORE_TERMINALS = {
+    "VALUE": "a value such as %x",
+    "BLOCK_ID": "a block label",
+    "SYMBOL": "a symbol such as @main",
+    "HASH_ID": "an attribute such as #name",
+    "BANG_ID": "a type such as !name",
+    "BARE_ID": "an attribute name",
+    "TENSOR": "a type such as tensor<128x64xf32>",
+    "BUILTIN_TYPE": "",
+    "SCALAR_TYPE": "",
+    "OPAQUE_WORD": "",
+    "HASH_ATTR": "",
+    "FLOAT": "",
+    "INT": "an integer",
+    "STRING": "a string",
+    "FLAT_DICT": "",
+    "RAW": "",
+    "BLANK": "",
+    "$END": "the end of the text",
+}
+"""How a diagnostic names a terminal; an empty name is left out of lists."""
+
+
+@cache
+def grammar_text() -> str:
+    """The structural rules followed by each registered dialect's fragment."""
+    core = (files(__package__) / "core.lark").read_text(encoding="utf-8")
+    return "\n".join([core, *(DIALECTS[name].grammar for name in sorted(DIALECTS))])
+
+
+def make_parser(transformer: object) -> Lark:
+    """The LALR parser with the given actions embedded, from the user's cache folder where it stands there whole."""
+    import lark
+
+    key = hashlib.sha256(f"{lark.__version__} {sys.version_info[:3]} {grammar_text()}".encode()).hexdigest()[:24]
+    path = cache_folder() / f"grammar-{key}.lalr"
+    if path.is_file():
+        return _lark(transformer, str(path))
+    return _lark_into_cache(transformer, path)
+
+
+def cache_folder() -> Path:
+    """`$XDG_CACHE_HOME/tilewright`, or the same below `~/.cache`."""
+    base = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
+    return Path(base) / "tilewright"
+
+
+def _lark(transformer: object, cache_file: str | bool) -> Lark:
+    from lark import Lark
+
+    options: dict[str, Any] = {"parser": "lalr", "lexer": "contextual", "maybe_placeholders": False}
+    return Lark(grammar_text(), start=STARTS, transformer=transformer, cache=cache_file, **options)  # pyright: ignore
+
+
+def _lark_into_cache(transformer: object, path: Path) -> Lark:
+    """Writes the parser beside its final place and renames it, so that a reader never meets half a file."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, beside = tempfile.mkstemp(dir=path.parent, prefix=".grammar-")
+        os.close(handle)
+    except OSError:
+        return _lark(transformer, False)
+    try:
+        parser = _lark(transformer, beside)
+        with contextlib.suppress(OSError):
+            os.replace(beside, path)
+        return parser
+    finally:
+        with contextlib.suppress(OSError):
+            os.unlink(beside)
+
+
+def terminal_words(parser: Lark) -> dict[str, str]:
+    """What to call each terminal in a diagnostic: keywords and punctuation as they are written, others described."""
+    described = dict(CORE_TERMINALS)
+    for dialect in DIALECTS.values():
+        described |= dialect.terminals
+    words = {t.name: _keyword(t.pattern.value, t.pattern.type) for t in parser.terminals}
+    return words | described
+
+
+def _keyword(pattern: str, kind: str) -> str:
+    if kind == "str":
+        return f"'{pattern}'"
+    bare = re.sub(r"\(\?![^)]*\)$|^\(\?:[^)]*\)\?", "", pattern)
+    if bare == pattern:
+        return ""
+    return " or ".join(f"'{word}'" for word in re.sub(r"\\(.)", r"\1", bare).strip("(?:)").split("|"))

@@ -1,0 +1,196 @@
+"""How a dialect declares its operations: fields (attributes), the registry, and construction from the generic form."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from .attributes import UNIT, Attr, FloatAttr, attr_text
+from .core import Block, Operation, Value
+from .diagnostics import Diagnostic, did_you_mean
+from .types import TensorType
+
+
+class OpError(ValueError):
+    """What is wrong with an operation's make-up; whoever knows the place turns it into a diagnostic."""
+
+    def __init__(self, message: str, focus: str = ""):
+        super().__init__(message)
+        self.focus = focus
+
+
+Kind = Callable[[Attr], str]
+"""A field's check: says what was expected, or the empty string if the value will do."""
+
+
+def string(value: Attr) -> str:
+    return "" if type(value) is str else "a string"
+
+
+def boolean(value: Attr) -> str:
+    return "" if type(value) is bool else "true or false"
+
+
+def unit(value: Attr) -> str:
+    return "" if value is UNIT else "no value (the key alone)"
+
+
+def integer(value: Attr) -> str:
+    return "" if type(value) is int else "an i64 integer"
+
+
+def float32(value: Attr) -> str:
+    return "" if isinstance(value, FloatAttr) and value.type.text == "f32" else "a float such as 0.05 : f32"
+
+
+def integers(value: Attr) -> str:
+    return "" if type(value) is tuple and all(type(x) is int for x in value) else "a list of i64 integers"
+
+
+def coordinates(value: Attr) -> str:
+    good = type(value) is tuple and all(type(c) is tuple and 1 <= len(c) <= 2 and not integers(c) for c in value)
+    return "" if good else "a list of tile coordinates such as [[0, 1], [2, 0]]"
+
+
+def one_of(*choices: Attr) -> Kind:
+    """A string or an integer out of a few."""
+
+    def check(value: Attr) -> str:
+        if any(type(value) is type(c) and value == c for c in choices):
+            return ""
+        near = did_you_mean(value, [c for c in choices if isinstance(c, str)]) if isinstance(value, str) else ""
+        return "one of " + ", ".join(map(attr_text, choices)) + near
+
+    return check
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """One declared attribute. `default` is what an absent optional one has; it is then not printed."""
+
+    name: str
+    kind: Kind
+    required: bool = False
+    default: Any = None
+    slot: str = ""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "slot", self.slot or self.name)
+
+    def printed(self, value: Attr) -> bool:
+        return self.required or value is not self.default
+
+    def check(self, value: Attr) -> Attr:
+        expected = self.kind(value)
+        if expected:
+            raise OpError(f"attribute '{self.name}' must be {expected}, got {_shorten(attr_text(value))}", self.name)
+        return value
+
+
+def _shorten(text: str) -> str:
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
+def is_discardable(key: str) -> bool:
+    """Whether an attribute's name carries a dialect's prefix, as in `sched.sram`."""
+    return "." in key
+
+
+@dataclass(slots=True)
+class Dialect:
+    """What a dialect brings: operations, its grammar fragment, readings of tokens, checks of whole functions."""
+
+    name: str
+    grammar: str
+    ops: dict[str, type[Operation]] = field(default_factory=dict)
+    actions: dict[str, Callable] = field(default_factory=dict)
+    terminals: dict[str, str] = field(default_factory=dict)
+    function_attributes: dict[str, Callable[[Attr], str]] = field(default_factory=dict)
+    module_attributes: dict[str, Callable[[Attr], str]] = field(default_factory=dict)
+    argument_attributes: dict[str, Callable[[Attr], str]] = field(default_factory=dict)
+    function_checks: list[Callable[[Any, Any], list[Diagnostic]]] = field(default_factory=list)
+
+    def op(self, cls: type[Operation]) -> type[Operation]:
+        """Class decorator: declares an operation; its `parse` answers the grammar rule `dialect_op`."""
+        self.ops[cls.name] = cls
+        parse = getattr(cls, "parse", None)
+        if parse is not None:
+            self.actions[cls.name.replace(".", "_")] = parse
+        return cls
+
+    def action(self, rule: str) -> Callable:
+        """Decorator: what to do when the grammar rule has been read."""
+
+        def register(function: Callable) -> Callable:
+            self.actions[rule] = function
+            return function
+
+        return register
+
+    def check(self, function: Callable) -> Callable:
+        """Decorator: a check of a whole function, run when all its operations are right by themselves."""
+        self.function_checks.append(function)
+        return function
+
+
+DIALECTS: dict[str, Dialect] = {}
+
+
+def register_dialect(dialect: Dialect) -> Dialect:
+    """Makes a dialect part of the language. It must come before the first parse."""
+    DIALECTS[dialect.name] = dialect
+    return dialect
+
+
+def all_ops() -> dict[str, type[Operation]]:
+    return {name: cls for dialect in DIALECTS.values() for name, cls in dialect.ops.items()}
+
+
+def find_op(name: str) -> type[Operation] | None:
+    dialect = DIALECTS.get(name.partition(".")[0])
+    return dialect.ops.get(name) if dialect else None
+
+
+def read_fields(cls: type[Operation], attributes: dict[str, Attr], given: Iterable[str] = ()) -> dict[str, Any]:
+    """Checks an attribute dictionary against a class's declaration.
+
+    Returns keyword arguments for its constructor, discardable attributes under `extra`. Fields in `given` come from
+    elsewhere (the pretty form's own syntax) and may not stand in the dictionary. Raises `OpError` for a missing,
+    unknown or wrongly typed attribute.
+    """
+    given = frozenset(given)
+    values: dict[str, Any] = {}
+    extra = dict(attributes)
+    for f in cls.fields:
+        if f.name in given:
+            continue
+        if f.name in extra:
+            values[f.slot] = f.check(extra.pop(f.name))
+        elif f.required:
+            raise OpError(f"{cls.name} needs the attribute '{f.name}'")
+    unknown = next((key for key in extra if not is_discardable(key)), None)
+    if unknown is not None:
+        names = [f.name for f in cls.fields if f.name not in given]
+        known = f"; it has {', '.join(names)}" if names else "; it has none"
+        raise OpError(f"unknown attribute '{unknown}' on {cls.name}{did_you_mean(unknown, names)}{known}", unknown)
+    if extra:
+        values["extra"] = extra
+    return values
+
+
+def from_generic(
+    cls: type[Operation], operands: list[Value], results: list[Value], attributes: dict[str, Attr],
+    regions: list[Block], loc: int,
+) -> Operation:  # fmt: skip
+    """Builds a declared operation from the parts of its generic form. Raises `OpError`."""
+    if regions:
+        raise OpError(f"{cls.name} has no regions")
+    return cls(operands, results, loc=loc, **read_fields(cls, attributes))
+
+
+def expect_tensor(op: Operation, value: Value, what: str) -> TensorType:
+    """The value's type as a tensor. Raises `OpError` naming `what` it is."""
+    if isinstance(value.type, TensorType):
+        return value.type
+    raise OpError(f"{op.name}: {what} must be a tensor, got {value.type}", f"%{value.name}")

@@ -1,0 +1,182 @@
+"""Text to module: runs the Lark parser with the actions embedded, and turns its complaints into diagnostics."""
+
+from __future__ import annotations
+
+import gc
+import re
+from typing import TYPE_CHECKING, Any
+
+from .actions import Actions
+from .builtin import ModuleOp
+from .core import Operation
+from .diagnostics import Diagnostic, DiagnosticError, did_you_mean
+from .grammar import make_parser, terminal_words
+from .opdef import all_ops
+from .source import Source
+
+if TYPE_CHECKING:
+    from lark import Lark
+    from lark.exceptions import UnexpectedInput
+
+MAX_SYNTAX_ERRORS = 20
+RESYNC = re.compile(r"\n[ \t]*(?=%|\"|[A-Za-z_]+[.\w]*|\})")
+DEFINED = re.compile(r"^[ \t]*(%[\w$.\-]+(?:[ \t]*,[ \t]*%[\w$.\-]+)*)[ \t]*=", re.MULTILINE)
+WORD = re.compile(r"[A-Za-z_!#%@^][\w$.\-]*|\S")
+
+
+class _Frontend:
+    """One Lark parser with its actions; made once per process."""
+
+    def __init__(self) -> None:
+        self.actions = Actions()
+        self.lark: Lark = make_parser(self.actions)
+        self.actions.subparse = lambda text: self.lark.parse(text, start="flat_body")
+        self.words: dict[str, str] | None = None
+
+    def word(self, terminal: str) -> str:
+        if self.words is None:
+            self.words = terminal_words(self.lark)
+        return self.words.get(terminal, "")
+
+
+_frontend: _Frontend | None = None
+
+
+def parse_source(source: Source, allow_unregistered: bool = False) -> ModuleOp:
+    """Reads a module and checks its SSA form.
+
+    Raises `DiagnosticError` with every independent syntax error, undefined or redefined value, unknown operation and
+    malformed attribute found.
+    """
+    global _frontend
+    if _frontend is None:
+        _frontend = _Frontend()
+    actions = _frontend.actions
+    actions.begin(source.text, allow_unregistered)
+    recovery = _Recovery(_frontend, source.text)
+    collecting = gc.isenabled()
+    gc.disable()
+    try:
+        _frontend.lark.parse(source.text, start="start", on_error=recovery)
+        ops = actions.block.ops
+        errors = actions.errors
+    except DiagnosticError as error:
+        raise DiagnosticError(actions.errors + error.diagnostics, source) from None
+    except _unexpected() as error:
+        raise DiagnosticError(actions.errors + recovery.errors or [recovery.describe(error)], source) from None
+    finally:
+        actions.end()
+        if collecting:
+            gc.enable()
+    if errors or recovery.errors:
+        raise DiagnosticError(errors + recovery.errors, source)
+    return _as_module(ops, source)
+
+
+def _unexpected() -> type[UnexpectedInput]:
+    from lark.exceptions import UnexpectedInput
+
+    return UnexpectedInput
+
+
+def _as_module(ops: list[Operation], source: Source) -> ModuleOp:
+    if len(ops) == 1 and isinstance(ops[0], ModuleOp):
+        module = ops[0]
+    else:
+        module = ModuleOp(ops, loc=0)
+    module.source = source
+    return module
+
+
+class _Recovery:
+    """Called by Lark at each syntax error: notes it, drops the broken statement, and goes on at the next line."""
+
+    def __init__(self, frontend: _Frontend, text: str):
+        self.frontend = frontend
+        self.text = text
+        self.errors: list[Diagnostic] = []
+
+    def __call__(self, error: Any) -> bool:
+        self.errors.append(self.describe(error))
+        if len(self.errors) >= MAX_SYNTAX_ERRORS or not self.frontend.actions.block_stack:
+            return False
+        return self._skip_statement(error)
+
+    def describe(self, error: Any) -> Diagnostic:
+        at = self._offset(error)
+        if at >= len(self.text):
+            return self._at_end(error)
+        found = WORD.match(self.text, at)
+        word = found.group() if found else self.text[at]
+        expected = self._expected(error)
+        if word == '"':
+            return Diagnostic("string literal is not closed on its line", at)
+        if re.fullmatch(r"[a-z_]+\.[\w.$]+", word):
+            return self._unknown_op(word, at, expected)
+        near = did_you_mean(word, [w.strip("'") for w in expected])
+        return Diagnostic(f"unexpected '{word[:60]}'{near}{_expecting(expected)}", at)
+
+    def _unknown_op(self, word: str, at: int, expected: list[str]) -> Diagnostic:
+        ops = all_ops()
+        if word in ops or not any("'uop.load'" in w or "'func.func'" in w for w in expected):
+            return Diagnostic(f"unexpected '{word}'{_expecting(expected)}", at)
+        near = did_you_mean(word, [*ops, "func.func", "func.return", "return", "module"])
+        return Diagnostic(f"unknown operation '{word}'{near}", at).note(
+            "an operation of an unregistered dialect is written in generic form: \"d.op\"(%a) : (t) -> u", at
+        )
+
+    def _at_end(self, error: Any) -> Diagnostic:
+        at = max(0, len(self.text.rstrip()) - 1)
+        diagnostic = Diagnostic(f"the text ends too early{_expecting(self._expected(error))}", at)
+        block = self.frontend.actions.block
+        return diagnostic.note("this is still open", block.loc) if self.frontend.actions.block_stack else diagnostic
+
+    def _offset(self, error: Any) -> int:
+        token = getattr(error, "token", None)
+        if token is None:
+            return error.pos_in_stream
+        return len(self.text) if token.type == "$END" else token.start_pos
+
+    def _expected(self, error: Any) -> list[str]:
+        """What could have stood here, in the user's words; for an unexpected token only what really would have gone on."""
+        try:
+            terminals = error.interactive_parser.accepts()
+        except Exception:  # Lark's trial run calls the actions; whatever they say, fall back on its own list
+            terminals = None
+        terminals = terminals or getattr(error, "allowed", None) or getattr(error, "expected", ())
+        return sorted({w for t in terminals if (w := self.frontend.word(str(t)))})
+
+    def _skip_statement(self, error: Any) -> bool:
+        at = self._offset(error)
+        start = self.text.rfind("\n", 0, at) + 1
+        resume = RESYNC.search(self.text, at)
+        state = error.interactive_parser.parser_state
+        depth = self._statement_depth(error)
+        if resume is None or depth is None:
+            return False
+        del state.state_stack[depth + 1 :]
+        del state.value_stack[depth:]
+        self.frontend.actions.forgive(DEFINED.findall(self.text, start, resume.end()))
+        lexer_state = error.interactive_parser.lexer_thread.state
+        position = lexer_state.line_ctr.char_pos
+        lexer_state.line_ctr.feed(self.text[position : max(position, resume.end())])
+        lexer_state.last_token = None
+        return True
+
+    def _statement_depth(self, error: Any) -> int | None:
+        """How much of the parser's stack to keep: up to the innermost list of statements."""
+        parser_state = error.interactive_parser.parser_state
+        table = parser_state.parse_conf.states
+        for depth in range(len(parser_state.state_stack) - 1, -1, -1):
+            row = table[parser_state.state_stack[depth]]
+            if "FUNC" in row and "RETURN" in row and ("RBRACE" in row or "$END" in row):
+                return depth
+        return None
+
+
+def _expecting(expected: list[str]) -> str:
+    if not expected:
+        return ""
+    if len(expected) > 8:
+        return ""
+    return "; expected " + (" or ".join(expected) if len(expected) < 3 else ", ".join(expected[:-1]) + " or " + expected[-1])

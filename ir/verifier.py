@@ -1,0 +1,111 @@
+"""Checks a module: SSA form and structure here, then each operation's own check and each dialect's whole-function checks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from .attributes import Attr, attr_text
+from .builtin import FuncOp, ModuleOp, ReturnOp
+from .core import Block, Operation, UnregisteredOp, Value
+from .diagnostics import Diagnostic, DiagnosticError, did_you_mean
+from .opdef import DIALECTS, OpError, is_discardable
+
+Checks = dict[str, Callable[[Attr], str]]
+
+
+def verify(module: ModuleOp) -> None:
+    """Raises `DiagnosticError` with every independent error of the module."""
+    errors = verification_errors(module)
+    if errors:
+        raise DiagnosticError(errors, module.source)
+
+
+def verification_errors(module: ModuleOp) -> list[Diagnostic]:
+    """Every independent error; whole-function checks run only on functions that are right op by op."""
+    errors: list[Diagnostic] = []
+    _check_keys(module.attrs, "module", {k: v for d in DIALECTS.values() for k, v in d.module_attributes.items()},
+                module.loc, errors)  # fmt: skip
+    for op in module.ops:
+        if isinstance(op, ModuleOp):
+            errors += verification_errors(op)
+        elif isinstance(op, FuncOp):
+            errors += _verify_func(op, module)
+        elif not isinstance(op, UnregisteredOp):
+            errors.append(Diagnostic(f"{op.name} must stand inside a function", op.loc))
+    return errors
+
+
+def _verify_func(func: FuncOp, module: ModuleOp) -> list[Diagnostic]:
+    errors: list[Diagnostic] = []
+    _check_keys(func.attrs, "func.func", {k: v for d in DIALECTS.values() for k, v in d.function_attributes.items()},
+                func.loc, errors)  # fmt: skip
+    for attrs in func.arg_attrs:
+        checks = {k: v for d in DIALECTS.values() for k, v in d.argument_attributes.items()}
+        _check_keys(attrs, "an argument", checks, func.loc, errors)
+    if func.is_declaration:
+        return errors
+    _check_block(func.body, set(), errors)
+    _check_return(func, errors)
+    if errors:
+        return errors
+    for dialect in DIALECTS.values():
+        for check in dialect.function_checks:
+            errors += check(func, module)
+    return errors
+
+
+def _check_keys(attrs: dict[str, Attr], what: str, known: Checks, loc: int, errors: list[Diagnostic]) -> None:
+    """Discardable attributes of our dialects must be ones that we know; others are left alone."""
+    for key, value in attrs.items():
+        if key in known:
+            expected = known[key](value)
+            if expected:
+                errors.append(Diagnostic(f"'{key}' of {what} must be {expected}, got {attr_text(value)}", loc, focus=key))
+        elif not is_discardable(key) and known:
+            errors.append(Diagnostic(f"unknown attribute '{key}' on {what}{did_you_mean(key, known)}", loc, focus=key))
+        elif key.partition(".")[0] in DIALECTS:
+            errors.append(Diagnostic(f"unknown attribute '{key}' on {what}{did_you_mean(key, known)}", loc, focus=key))
+
+
+def _check_return(func: FuncOp, errors: list[Diagnostic]) -> None:
+    last = func.ops[-1] if func.ops else None
+    if not isinstance(last, ReturnOp):
+        errors.append(Diagnostic(f"function @{func.sym_name} must end with a return", last.loc if last else func.loc))
+        return
+    types = tuple(v.type for v in last.operands)
+    if types != func.result_types:
+        shown = ", ".join(map(str, types)) or "nothing"
+        declared = ", ".join(map(str, func.result_types)) or "nothing"
+        error = Diagnostic(f"return of {shown} from a function that is declared to return {declared}", last.loc)
+        errors.append(error.note("declared here", func.loc))
+
+
+def _check_block(block: Block, visible: set[Value], errors: list[Diagnostic]) -> None:
+    visible |= set(block.args)
+    last = len(block.ops) - 1
+    for i, op in enumerate(block.ops):
+        for value in op.operands:
+            if value not in visible:
+                errors.append(Diagnostic(f"%{value.name} is used before it is defined", op.loc, focus=f"%{value.name}"))
+        _check_op(op, i == last, errors)
+        if op.regions:
+            for region in op.regions:
+                _check_block(region, set(visible), errors)
+        if op.results:
+            visible.update(op.results)
+
+
+def _check_op(op: Operation, is_last: bool, errors: list[Diagnostic]) -> None:
+    if isinstance(op, (FuncOp, ModuleOp)):
+        errors.append(Diagnostic(f"{op.name} must not stand inside a function", op.loc))
+    elif isinstance(op, ReturnOp):
+        if not is_last:
+            errors.append(Diagnostic("return must be the last operation of its function", op.loc))
+    elif op.extra and not isinstance(op, UnregisteredOp):
+        _check_keys(op.extra, op.name, {}, op.loc, errors)
+    check = getattr(op, "verify", None)
+    if check is not None:
+        try:
+            check()
+        except OpError as error:
+            errors.append(Diagnostic(str(error), op.loc, focus=error.focus))

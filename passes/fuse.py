@@ -1,0 +1,97 @@
+"""fuse: a bias and a relu become part of the product that only they read.
+
+    %a = graph.matmul %x, %w : ...
+    %s = graph.add %a, %b : ...                    ->    %r = graph.matmul %x, %w, %b {activation = "relu"} : ...
+    %r = graph.relu %s : ...
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import ClassVar, NamedTuple
+
+from ..dialects.graph import AddOp, GraphOp, MatmulOp, ReluOp
+from ..dialects.levels import level_of
+from ..ir.builtin import FuncOp, ModuleOp
+from ..ir.core import Operation, Value
+from ..ir.types import TensorType
+from .manager import map_functions, register_pass
+from .rewriting import ValueMap, clone, copy_value, with_body
+
+
+@register_pass
+@dataclass(frozen=True)
+class FusePass:
+    """Makes relu and rank-1 bias part of the matmul before them, where nothing else reads the value in between."""
+
+    name: ClassVar[str] = "fuse"
+    needs: ClassVar[tuple[str, ...]] = ()
+
+    def apply(self, module: ModuleOp) -> ModuleOp:
+        return map_functions(module, fuse_function)
+
+
+class Fused(NamedTuple):
+    """A product with what has been fused into it, and the operation that stands where it is computed."""
+
+    product: MatmulOp
+    bias: Value | None
+    activation: str | None
+    tile: tuple[int, int, int] | None
+    holder: GraphOp
+
+
+def fuse_function(func: FuncOp, module: ModuleOp) -> FuncOp:
+    """A graph function with its products fused; any other as it is."""
+    if level_of(func) != "graph":
+        return func
+    fused = find_fusions(func)
+    if not fused:
+        return func
+    gone = {f.holder for f in fused.values()}
+    values: ValueMap = {}
+    args = [copy_value(a, values) for a in func.args]
+    ops = [_emit(op, fused, values) for op in func.ops if op not in gone]
+    return with_body(func, args, ops)
+
+
+def find_fusions(func: FuncOp) -> dict[Operation, Fused]:
+    """By operation: the product that takes its place. A product's `holder` is the operation that goes."""
+    uses = Counter(v for op in func.ops for inner in op.walk() for v in inner.operands)
+    products: dict[Value, Fused] = {}
+    fused: dict[Operation, Fused] = {}
+    for op in func.ops:
+        if isinstance(op, MatmulOp):
+            products[op.result] = Fused(op, op.bias, op.activation, op.tile, op)
+            continue
+        before = products.get(op.operands[0]) if isinstance(op, (AddOp, ReluOp)) else None
+        if before is None or uses[op.operands[0]] != 1 or before.activation or not _same_tile(before, op):
+            continue
+        tile = before.tile or op.tile
+        if isinstance(op, ReluOp):
+            fused[op] = before._replace(activation="relu", tile=tile)
+        elif before.bias is None and isinstance(op.operands[1].type, TensorType) and op.operands[1].type.rank == 1:
+            fused[op] = before._replace(bias=op.operands[1], tile=tile)
+        else:
+            continue
+        products[op.result] = fused[op]._replace(holder=op)
+    return fused
+
+
+def _same_tile(before: Fused, op: GraphOp) -> bool:
+    """Two operations that ask for different tiles stay apart."""
+    return before.tile is None or op.tile is None or before.tile == op.tile
+
+
+def _emit(op: Operation, fused: dict[Operation, Fused], values: ValueMap) -> Operation:
+    """A copy of the operation, or the product that takes its place, under the name of the value it stands for."""
+    if op not in fused:
+        return clone(op, values)
+    product, bias, activation, tile, _ = fused[op]
+    operands = [*product.operands[:2], *([bias] if bias is not None else [])]
+    extra = {**(product.extra or {}), **(op.extra or {})}
+    return MatmulOp(
+        [values.get(v, v) for v in operands], [copy_value(op.results[0], values)],
+        activation=activation, tile=tile, extra=extra, loc=op.loc,
+    )  # fmt: skip

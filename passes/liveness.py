@@ -1,0 +1,86 @@
+"""Which tiles a program of tile steps needs when: plain data for the planner, and its next uses by one backward pass.
+
+A pure solver: tiles and steps are integers, not IR.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+LOAD, EXEC, STORE = 0, 1, 2
+
+NEVER = 1 << 62
+"""The next use of what is not needed again; greater than any step."""
+
+
+class Step(NamedTuple):
+    """One step. A load and a store name `tile`; an exec writes it from `sources` (distinct, in order of first mention).
+
+    `accumulate` is set for `+=`, `retain` for a store that keeps the on-chip copy, `product` for a matmul.
+    """
+
+    kind: int
+    tile: int
+    sources: tuple[int, ...] = ()
+    accumulate: bool = False
+    retain: bool = False
+    product: bool = False
+
+
+@dataclass(slots=True)
+class Program:
+    """What is to be planned: the steps, and per tile its size in bytes and its name for messages."""
+
+    steps: list[Step] = field(default_factory=list)
+    sizes: list[int] = field(default_factory=list)
+    names: list[Hashable] = field(default_factory=list)
+
+
+def next_uses(program: Program) -> list[tuple[int, ...]]:
+    """For each step, the next step that needs the on-chip copy of each tile that it names, destination first.
+
+    A read, a `+=` and a store need the copy; a `=` that is not in place makes it worthless, so that `NEVER` stands
+    for what is needed no more before that.
+    """
+    upcoming = [NEVER] * len(program.sizes)
+    uses: list[tuple[int, ...]] = [()] * len(program.steps)
+    for i in range(len(program.steps) - 1, -1, -1):
+        kind, tile, sources, accumulate, _, _ = program.steps[i]
+        if kind == LOAD:
+            uses[i] = (upcoming[tile],)
+            continue
+        if kind == STORE:
+            uses[i] = (upcoming[tile],)
+            upcoming[tile] = i
+            continue
+        after = upcoming[tile]
+        upcoming[tile] = i if accumulate else NEVER
+        uses[i] = (after, *[after if s == tile else upcoming[s] for s in sources])
+        for s in sources:
+            upcoming[s] = i
+    return uses
+
+
+def accumulator_lives(program: Program) -> list[tuple[int, int, int]]:
+    """The lives of tiles that an exec writes, as (first step, last step, tile), inclusive, in order of their start.
+
+    A life ends with the store, or with the last use of a tile that is not stored. Such a tile can't be evicted.
+    """
+    lives: list[tuple[int, int, int]] = []
+    open_lives: dict[int, tuple[int, int]] = {}
+    for i, (kind, tile, sources, accumulate, _, _) in enumerate(program.steps):
+        for s in sources:
+            if s in open_lives:
+                open_lives[s] = (open_lives[s][0], i)
+        if kind == EXEC and (accumulate or tile in sources) and tile in open_lives:
+            open_lives[tile] = (open_lives[tile][0], i)
+        elif kind == EXEC:
+            if tile in open_lives:
+                lives.append((*open_lives.pop(tile), tile))
+            open_lives[tile] = (i, i)
+        elif kind == STORE and tile in open_lives:
+            lives.append((open_lives.pop(tile)[0], i, tile))
+    lives += [(*span, tile) for tile, span in open_lives.items()]
+    return sorted(lives)

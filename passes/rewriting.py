@@ -1,0 +1,54 @@
+"""Building a changed copy of a function: values are mapped from the old to the new, operations cloned."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from ..ir.builtin import FuncOp, ReturnOp
+from ..ir.core import Block, Operation, UnregisteredOp, Value
+from ..ir.types import Type
+
+ValueMap = dict[Value, Value]
+
+
+def clone(op: Operation, values: ValueMap) -> Operation:
+    """A copy of an operation on the mapped values, its regions included; its results are entered into the map."""
+    operands = [values.get(v, v) for v in op.operands]
+    results = [copy_value(v, values) for v in op.results]
+    if isinstance(op, UnregisteredOp):
+        regions = [_clone_block(block, values) for block in op.regions]
+        return UnregisteredOp(op.name, operands, results, props=op.props, extra=op.extra, regions=regions, loc=op.loc)
+    if isinstance(op, ReturnOp):
+        return ReturnOp(operands, extra=op.extra, loc=op.loc)
+    return clone_with(op, operands, results)
+
+
+def clone_with(op: Operation, operands: Iterable[Value], results: Iterable[Value], **changes: Any) -> Operation:
+    """A copy of a declared operation with other operands and results, and some fields changed."""
+    kept = {f.slot: getattr(op, f.slot) for f in op.fields}
+    cls: Any = type(op)
+    return cls(operands, results, extra=op.extra, loc=op.loc, **(kept | changes))
+
+
+def copy_value(value: Value, values: ValueMap, type: Type | None = None) -> Value:
+    """A new value of the same name (and type unless another is given), entered into the map."""
+    new = values[value] = Value(type or value.type, value.name, loc=value.loc)
+    return new
+
+
+def _clone_block(block: Block, values: ValueMap) -> Block:
+    args = [copy_value(a, values) for a in block.args]
+    return Block(args, [clone(op, values) for op in block.ops], loc=block.loc)
+
+
+def with_body(func: FuncOp, args: list[Value], ops: list[Operation], **changes: Any) -> FuncOp:
+    """The function with another body; `changes` are arguments of `FuncOp` such as `attrs` or `result_types`."""
+    kept: dict[str, Any] = {
+        "result_types": func.result_types,
+        "arg_attrs": func.arg_attrs,
+        "result_attrs": func.result_attrs,
+        "attrs": func.attrs,
+    }
+    body = Block(args, ops, loc=func.body.loc)
+    return FuncOp(func.sym_name, body, visibility=func.visibility, loc=func.loc, **(kept | changes))

@@ -1,0 +1,94 @@
+"""schedule: uop to sched; gives every tile its SRAM address and leaves out the loads that are not needed.
+
+    uop.load %x[0, 0]                                  sched.load %x[0, 0] @0x0000 {bytes = 4096}
+    uop.load %w[0, 0]                                  sched.load %w[0, 0] @0x1000 {bytes = 4096}
+    uop.exec matmul %h[0, 0] = %x[0, 0], %w[0, 0]  ->  sched.exec matmul %h[0, 0] @0x2000 = %x[0, 0] @0x0000, ...
+    uop.load %x[0, 0]
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from ..dialects.levels import level_of
+from ..dialects.sched_replay import schedule_stats
+from ..dialects.target import target_of
+from ..dialects.tiles import TileOp
+from ..dialects.uop import AllocOp
+from ..ir.builtin import FuncOp, ModuleOp, ReturnOp
+from ..ir.core import Operation
+from ..ir.diagnostics import Diagnostic, DiagnosticError
+from .arena import SRAMConfig
+from .manager import flag, map_functions, option, read_alignment, read_bytes, read_choice, register_pass
+from .rewriting import ValueMap, clone, copy_value, with_body
+from .scheduling import ScheduleError, schedule_ops
+
+
+@register_pass
+@dataclass(frozen=True)
+class SchedulePass:
+    """Plans SRAM: first fit, eviction when full, redundant loads left out. Runs fuse, tile and lower first on graphs."""
+
+    name: ClassVar[str] = "schedule"
+    needs: ClassVar[tuple[str, ...]] = ("fuse", "tile", "lower")
+    sram: int | None = option(read_bytes, "SRAM size (default 256KiB)", "BYTES")
+    align: int | None = option(read_alignment, "alignment of every address in bytes (default 64)", "BYTES")
+    evict: str | None = option(
+        read_choice("lru", "min"), "which operand goes when the SRAM is full: least recently used, or needed "
+        "again last (Belady; default)", "lru|min",
+    )  # fmt: skip
+    double_buffer: bool = flag("label products and their loads with alternating buffers")
+
+    def apply(self, module: ModuleOp) -> ModuleOp:
+        return map_functions(module, self.schedule_function)
+
+    def schedule_function(self, func: FuncOp, module: ModuleOp) -> FuncOp:
+        if level_of(func) == "sched":
+            raise DiagnosticError([Diagnostic(f"function @{func.sym_name} is scheduled already", func.loc)])
+        check_understood(func)
+        target = target_of(func, module, sram_bytes=self.sram, alignment=self.align, evict=self.evict)
+        if target.sram_bytes < target.alignment:
+            message = f"an SRAM of {target.sram_bytes} bytes holds no block aligned to {target.alignment} bytes"
+            raise DiagnosticError([Diagnostic(message, func.loc)])
+        config = SRAMConfig(target.sram_bytes, target.alignment)
+        values: ValueMap = {}
+        args = [copy_value(a, values) for a in func.args]
+        ops = [_on_new_values(op, values) for op in func.ops]
+        try:
+            scheduled = schedule_ops(ops, config, target.evict, self.double_buffer)
+        except ScheduleError as error:
+            raise DiagnosticError([Diagnostic(f"schedule: {error}", error.op.loc)]) from None
+        named = {v for op in scheduled if not isinstance(op, AllocOp) for v in op.operands}
+        kept = [op for op in scheduled if not (isinstance(op, AllocOp) and op.result not in named)]
+        return with_stats(with_body(func, args, kept), module, config)
+
+
+def _on_new_values(op: Operation, values: ValueMap) -> Operation:
+    """The operation on the new function's values. Tile operations are changed in a copy of nothing but operands."""
+    return clone(op, values)
+
+
+def with_stats(func: FuncOp, module: ModuleOp, config: SRAMConfig) -> FuncOp:
+    """The scheduled function with `sched.sram` and `sched.stats`, the latter from its text."""
+    sram = {"alignment": config.alignment, "total_bytes": config.total_bytes}
+    func.attrs = func.attrs | {"sched.sram": sram}
+    func.attrs = func.attrs | {"sched.stats": schedule_stats(func, module)}
+    return func
+
+
+def check_understood(func: FuncOp) -> None:
+    """Raises `DiagnosticError` at each unknown operation that touches a buffer or a tensor."""
+    errors = []
+    for op in func.ops:
+        if isinstance(op, (TileOp, AllocOp, ReturnOp)):
+            continue
+        touched = [v for inner in op.walk() for v in (*inner.operands, *inner.results) if _is_data(v.type.text)]
+        if touched:
+            errors.append(Diagnostic(f"schedule does not understand {op.name}, which touches %{touched[0].name}", op.loc))
+    if errors:
+        raise DiagnosticError(errors)
+
+
+def _is_data(type_text: str) -> bool:
+    return type_text.startswith(("tensor<", "!uop.tiled<"))

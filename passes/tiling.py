@@ -1,0 +1,212 @@
+"""Which tile shape each tensor of a graph function has: one per tensor, from the tile sizes of the operations on it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from ..dialects.graph import AddOp, GraphOp, MatmulOp
+from ..ir.builtin import FuncOp
+from ..ir.core import Operation, Value
+from ..ir.diagnostics import Diagnostic, DiagnosticError
+from ..ir.types import DTYPE_BYTES, TensorType
+
+Sizes = tuple[int, int, int]
+Shape = tuple[int, ...]
+
+
+@dataclass(slots=True)
+class Tiling:
+    """The result: tile sizes per operation (products, and operations that nothing else decides), tile shape per tensor;
+    `free` holds the arguments whose shape is only the default."""
+
+    ops: dict[GraphOp, Sizes] = field(default_factory=dict)
+    tensors: dict[Value, Shape] = field(default_factory=dict)
+    free: list[Value] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class _Claim:
+    shape: Shape
+    op: Operation
+    role: str
+    value: Value
+
+
+def check_tensors(func: FuncOp, who: str) -> None:
+    """Raises `DiagnosticError` at what can't be tiled: an unknown operation on a tensor, a tensor of another rank or
+    element type."""
+    errors = []
+    for op in func.ops:
+        if isinstance(op, GraphOp) or op.name == "func.return":
+            continue
+        touched = [v for inner in op.walk() for v in (*inner.operands, *inner.results) if _is_tensor(v)]
+        if touched:
+            errors.append(Diagnostic(f"{who} does not understand {op.name}, which touches tensor %{touched[0].name}", op.loc))
+    for arg in func.args:
+        if _is_tensor(arg) and not _can_tile(arg):
+            errors.append(Diagnostic(f"{who} can't tile %{arg.name}: tensors have rank 1 or 2 and element type "
+                                     f"{', '.join(DTYPE_BYTES)}, got {arg.type}", arg.loc))  # fmt: skip
+    if errors:
+        raise DiagnosticError(errors)
+
+
+def _is_tensor(value: Value) -> bool:
+    return value.type.text.startswith("tensor<")
+
+
+def _can_tile(value: Value) -> bool:
+    return isinstance(value.type, TensorType) and 1 <= value.type.rank <= 2 and value.type.dtype in DTYPE_BYTES
+
+
+def infer(func: FuncOp, sizes: Sizes, arg_tiles: dict[Value, Shape] | None = None) -> Tiling:
+    """The tiling of a graph function; `sizes` is what operations without their own `tile` take.
+
+    Where a product's left operand comes from another product, its tk becomes that one's tn. Raises `DiagnosticError`
+    where two operations need different tiles of one tensor, naming both and sizes that would do.
+    """
+    solver = _Solver(func, sizes, arg_tiles or {})
+    conflict = solver.solve()
+    if conflict is not None:
+        raise DiagnosticError([_describe(conflict, func, sizes)])
+    return solver.tiling
+
+
+class _Solver:
+    def __init__(self, func: FuncOp, sizes: Sizes, arg_tiles: dict[Value, Shape], own: bool = True):
+        self.func = func
+        self.sizes = sizes
+        self.own = own
+        self.arg_tiles = arg_tiles
+        self.parent: dict[Value, Value] = {}
+        self.claims: dict[Value, _Claim] = {}
+        self.tiling = Tiling()
+
+    def solve(self) -> tuple[_Claim, _Claim] | None:
+        """Fills `tiling`; the first pair of claims that don't agree, if any."""
+        ops = [op for op in self.func.ops if isinstance(op, GraphOp)]
+        for op in ops:
+            self.join(op)
+        for claims in (self.result_claims(ops), self.operand_claims(ops), self.default_claims(ops)):
+            for claim in claims:
+                conflict = self.claim(claim)
+                if conflict is not None:
+                    return conflict, claim
+        for value in self.parent:
+            self.tiling.tensors[value] = self.claims[self.find(value)].shape
+        for arg in self.func.args:
+            if _can_tile(arg) and arg not in self.parent:
+                self.tiling.tensors[arg] = self.arg_tiles.get(arg) or self.default_shape(arg)
+                self.tiling.free.append(arg)
+        return None
+
+    # Tensors of one shape that an elementwise operation ties together
+
+    def find(self, value: Value) -> Value:
+        root = value
+        while self.parent.setdefault(root, root) is not root:
+            root = self.parent[root]
+        while self.parent[value] is not root:
+            self.parent[value], value = root, self.parent[value]
+        return root
+
+    def join(self, op: GraphOp) -> None:
+        values = [*op.operands, op.result]
+        for value in values:
+            self.find(value)
+        if not isinstance(op, MatmulOp):
+            for value in values[:-1]:
+                if value.type.shape == op.result.type.shape:  # type: ignore[attr-defined]
+                    self.parent[self.find(value)] = self.find(op.result)
+
+    def claim(self, claim: _Claim) -> _Claim | None:
+        """Enters a claim; the earlier one that it contradicts, if any."""
+        earlier = self.claims.setdefault(self.find(claim.value), claim)
+        return earlier if earlier.shape != claim.shape else None
+
+    # What operations ask of tensors
+
+    def own_tile(self, op: GraphOp) -> Sizes | None:
+        return op.tile if self.own else None
+
+    def result_claims(self, ops: list[GraphOp]) -> Iterator[_Claim]:
+        for op in ops:
+            tile = self.own_tile(op) or (self.sizes if isinstance(op, MatmulOp) else None)
+            if tile is None:
+                continue
+            rank = op.result.type.rank  # type: ignore[attr-defined]
+            yield _Claim(tile[:2] if rank == 2 else tile[1:2], op, "result", op.result)
+
+    def operand_claims(self, ops: list[GraphOp]) -> Iterator[_Claim]:
+        for op in ops:
+            if not isinstance(op, MatmulOp):
+                continue
+            tm, tn, tk = self.own_tile(op) or self.adapted(op)
+            self.tiling.ops[op] = (tm, tn, tk)
+            yield _Claim((tm, tk), op, "left operand", op.operands[0])
+            yield _Claim((tk, tn), op, "right operand", op.operands[1])
+            if op.bias is not None:
+                yield _Claim((tn,), op, "bias", op.bias)
+        yield from self.vector_claims(ops)
+
+    def adapted(self, op: MatmulOp) -> Sizes:
+        """The default sizes, with tk as the tile of a left operand that is itself computed has it."""
+        tm, tn, tk = self.sizes
+        produced = self.claims.get(self.find(op.operands[0]))
+        return tm, tn, produced.shape[1] if produced is not None and produced.role == "result" else tk
+
+    def vector_claims(self, ops: list[GraphOp]) -> Iterator[_Claim]:
+        """A rank-1 addend has the columns of the matrix that it is added to, and the other way round."""
+        for op in ops:
+            if not isinstance(op, AddOp) or op.operands[1].type == op.operands[0].type:
+                continue
+            matrix = self.claims.get(self.find(op.result))
+            vector = self.claims.get(self.find(op.operands[1]))
+            if matrix is not None:
+                yield _Claim(matrix.shape[1:], op, "second operand", op.operands[1])
+            elif vector is not None:
+                yield _Claim((self.sizes[0], *vector.shape), op, "result", op.result)
+
+    def default_claims(self, ops: list[GraphOp]) -> Iterator[_Claim]:
+        """What nothing has decided takes the default sizes, noted on the operations."""
+        for op in ops:
+            if self.find(op.result) in self.claims:
+                continue
+            yield _Claim(self.default_shape(op.result), op, "result", op.result)
+            self.tiling.ops[op] = self.sizes
+        yield from self.vector_claims(ops)
+
+    def default_shape(self, value: Value) -> Shape:
+        tm, tn, _ = self.sizes
+        return (tm, tn) if value.type.rank == 2 else (tn,)  # type: ignore[attr-defined]
+
+
+def _describe(conflict: tuple[_Claim, _Claim], func: FuncOp, sizes: Sizes) -> Diagnostic:
+    first, second = sorted(conflict, key=lambda c: c.op.loc)
+    message = (
+        f"conflicting tiles of %{second.value.name}: {_shape(second.shape)} as the {second.role} of {_name(second.op)}, "
+        f"{_shape(first.shape)} as the {first.role} of {_name(first.op)}; {_advice(func, sizes)}"
+    )
+    return Diagnostic(message, second.op.loc).note(f"the other operation is {_name(first.op)}", first.op.loc)
+
+
+def _name(op: Operation) -> str:
+    return f"{op.name} %{op.results[0].name}"
+
+
+def _shape(shape: Shape) -> str:
+    return "x".join(map(str, shape))
+
+
+def _advice(func: FuncOp, sizes: Sizes) -> str:
+    """Sizes for `--tile` that were tried and do; with the operations' own tiles where possible."""
+    tm, tn, tk = sizes
+    own = [op.tile for op in func.ops if isinstance(op, GraphOp) and op.tile]
+    wanted = [(tm, tn, tn), (tm, tm, tm), (tn, tn, tn), (tk, tk, tk), *own]
+    wanted += [(a, b, c) for t in own for a, b, c in ((t[0], t[1], t[1]), (t[0], t[2], t[2]), (t[0],) * 3, (t[1],) * 3)]
+    for keeps_own in (True, False):
+        for candidate in wanted:
+            if _Solver(func, candidate, {}, own=keeps_own).solve() is None:
+                hint = "" if keeps_own else " without the operations' own tile"
+                return f"sizes={_shape(candidate)}{hint} would do"
+    return "no single sizes would do"

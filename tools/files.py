@@ -1,0 +1,87 @@
+"""Reading a text and writing one whole or not at all."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import stat
+import sys
+import tempfile
+
+
+class InputError(Exception):
+    """A file that can't be read or written, in one line."""
+
+
+def read_text(path: str) -> str:
+    """The UTF-8 text of a file, or of standard input for `-`, without a byte-order mark. Raises `InputError`."""
+    try:
+        if path == "-":
+            data = sys.stdin.buffer.read()
+        else:
+            with open(path, "rb") as file:
+                data = file.read()
+    except OSError as error:
+        raise InputError(f"cannot read '{path}': {error.strerror}") from None
+    try:
+        return data.decode("utf-8").removeprefix("\ufeff")
+    except UnicodeDecodeError as error:
+        byte, line = data[error.start], data.count(b"\n", 0, error.start) + 1
+        shown = "<stdin>" if path == "-" else path
+        raise InputError(f"{shown}: not UTF-8 text: byte 0x{byte:02x} in line {line}") from None
+
+
+def write_text(path: str, text: str) -> None:
+    """Writes a text to a file, or to standard output for `-`. Raises `InputError`.
+
+    A regular file is written beside and renamed, so that it is whole or as before; symbolic links are followed and the
+    mode is kept. What is no regular file (a device, a pipe) is written to directly.
+    """
+    data = text.encode("utf-8", "surrogateescape")
+    if path == "-":
+        sys.stdout.flush()
+        sys.stdout.buffer.write(data)
+        sys.stdout.buffer.flush()
+        return
+    try:
+        _write_file(os.path.realpath(path), data)
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise InputError(f"cannot write '{path}': {error.strerror}") from None
+
+
+def _write_file(path: str, data: bytes) -> None:
+    try:
+        mode = os.stat(path).st_mode
+    except FileNotFoundError:
+        mode = None
+    if mode is not None and not stat.S_ISREG(mode):
+        with open(path, "wb") as file:
+            file.write(data)
+        return
+    if mode is not None and not os.access(path, os.W_OK):
+        raise PermissionError(13, "Permission denied")
+    _replace(path, data, _new_mode() if mode is None else stat.S_IMODE(mode))
+
+
+def _replace(path: str, data: bytes, mode: int) -> None:
+    handle, beside = tempfile.mkstemp(dir=os.path.dirname(path) or ".", prefix=f".{os.path.basename(path)}.")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.chmod(beside, mode)
+        os.replace(beside, path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            os.unlink(beside)
+        raise
+
+
+def _new_mode() -> int:
+    """The mode that the user's umask gives a new file."""
+    mask = os.umask(0)
+    os.umask(mask)
+    return 0o666 & ~mask

@@ -1,0 +1,219 @@
+"""opt: reads a module, runs passes over it in command-line order, prints it."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, NoReturn
+
+from .. import __version__
+from ..passes.manager import Pass, UsageError, load_passes, make_pass, options_of, parse_pipeline
+from .files import InputError, read_text, write_text
+
+if TYPE_CHECKING:
+    from ..ir.source import Source
+    from .report import Report
+
+DESCRIPTION = """\
+Reads a module (.mir), runs passes over it in the order given, and prints the result.
+
+The levels of the language, each a text that can be fed back in:
+  graph   whole tensors:            %h = graph.matmul %x, %w : (...) -> ...
+  uop     tiles, no addresses:      uop.load %x[0, 0]
+  sched   tiles at SRAM addresses:  sched.load %x[0, 0] @0x0000 {bytes = 4096}
+"""
+
+EXAMPLES = """\
+examples:
+  opt --schedule model.mir                        a memory-planned schedule, from any level
+  opt --schedule='sram=64KiB evict=lru' model.mir for a smaller SRAM
+  opt --fuse --tile='sizes=16x16x16' --lower model.mir | opt --schedule
+  opt sched.mir                                   checks a schedule and prints it again
+  opt --schedule --report model.mir -o sched.mir  with a summary on standard error
+
+A pass's options stand behind '=', separated by blanks. Exit status: 0; 1 for errors in the input; 2 for wrong usage.
+"""
+
+SPLIT_MARK = "// -----"
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise UsageError(message)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """The console script. Returns the exit status."""
+    try:
+        status = run(list(sys.argv[1:] if argv is None else argv))
+        sys.stdout.flush()
+        return status
+    except UsageError as error:
+        return _fail(f"opt: error: {error}\nusage: opt [passes] [options] [FILE]   (opt --help explains)", 2)
+    except InputError as error:
+        return _fail(f"opt: error: {error}", 1)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
+    except KeyboardInterrupt:
+        return _fail("opt: interrupted", 130)
+
+
+def _fail(message: str, status: int) -> int:
+    print(message, file=sys.stderr)
+    return status
+
+
+def run(argv: list[str]) -> int:
+    """The whole command. Raises `UsageError` and `InputError`."""
+    passes = load_passes()
+    parser = _make_parser(passes)
+    # A bare --pass takes no value from the next word: `opt --schedule input.mir` reads input.mir.
+    end = argv.index("--") if "--" in argv else len(argv)
+    flags = {f"--{name}" for name in passes}
+    words = [f"{w}=" if w in flags and i < end else w for i, w in enumerate(argv)]
+    args, unknown = parser.parse_known_args(words)
+    if unknown:
+        raise UsageError(_unknown(unknown[0], parser))
+    if args.list_passes:
+        print(_describe_passes(passes))
+        return 0
+    text = read_text(args.input)
+    return _compile(text, args)
+
+
+def _make_parser(passes: dict[str, type]) -> argparse.ArgumentParser:
+    parser = _Parser(
+        prog="opt",
+        usage="opt [passes] [options] [FILE]",
+        description=DESCRIPTION,
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument("input", nargs="?", default="-", metavar="FILE", help="the module; - or nothing: standard input")
+    group = parser.add_argument_group("passes (run in the order given)", _pass_help(passes))
+    for name in passes:
+        group.add_argument(f"--{name}", action=_AppendPass, dest="pipeline", default=[], help=argparse.SUPPRESS)
+    group.add_argument("--pass-pipeline", action=_AppendPipeline, dest="pipeline", help=argparse.SUPPRESS)
+    options = parser.add_argument_group("input and output")
+    options.add_argument("-o", dest="output", default="-", metavar="FILE", help="where to write; default standard output")
+    options.add_argument("--print-op-generic", action="store_true", help="print MLIR's generic form")
+    options.add_argument(
+        "--allow-unregistered-dialect", action="store_true", help="keep operations that no dialect declares"
+    )
+    options.add_argument(
+        "--split-input-file", action="store_true", help=f"process the parts between lines '{SPLIT_MARK}' separately"
+    )
+    options.add_argument(
+        "--verify-each", choices=("true", "false"), default="true", help="verify after each pass (default true)"
+    )
+    options.add_argument("--report", action="store_true", help="a summary of each function on standard error")
+    about = parser.add_argument_group("about")
+    about.add_argument("--list-passes", action="store_true", help="list the passes with their options")
+    about.add_argument("--version", action="version", version=f"tilewright {__version__}")
+    return parser
+
+
+class _AppendPass(argparse.Action):
+    """Appends the pass of this flag to the pipeline."""
+
+    def __call__(self, parser, namespace, values, option_string=None):  # noqa: ANN001
+        name = self.option_strings[0].removeprefix("--")
+        namespace.pipeline = [*namespace.pipeline, make_pass(name, str(values))]
+
+
+class _AppendPipeline(argparse.Action):
+    def __call__(self, parser, namespace, values, option_string=None):  # noqa: ANN001
+        namespace.pipeline = [*namespace.pipeline, *parse_pipeline(str(values))]
+
+
+def _option_usage(key: str, metavar: str) -> str:
+    return f"{key}={metavar}" if metavar else key
+
+
+def _pass_help(passes: dict[str, type]) -> str:
+    """Each pass with its options and the first sentence of its docstring."""
+    lines: list[str] = []
+    for name, cls in passes.items():
+        options = " ".join(_option_usage(key, o.metavar) for key, o in options_of(cls).items())
+        lines.append(f"--{name}" + (f"='{options}'" if options else ""))
+        lines.append("    " + " ".join((cls.__doc__ or "").split()).split(". ")[0].rstrip("."))
+    lines.append("--pass-pipeline='fuse,tile{sizes=32x32x32},lower'")
+    lines.append("    Passes as one text")
+    return "\n".join(lines)
+
+
+def _describe_passes(passes: dict[str, type]) -> str:
+    lines: list[str] = []
+    for name, cls in passes.items():
+        lines.append(f"{name:<10} {' '.join((cls.__doc__ or '').split())}")
+        lines += [f"{'':<10}   {_option_usage(k, o.metavar):<20} {o.help}" for k, o in options_of(cls).items()]
+    return "\n".join(lines)
+
+
+def _unknown(word: str, parser: argparse.ArgumentParser) -> str:
+    from ..ir.diagnostics import did_you_mean
+
+    if not word.startswith("-") or word == "-":
+        return f"more than one input file: '{word}'"
+    known = list(parser._option_string_actions)
+    return f"unknown option '{word}'{did_you_mean(word.partition('=')[0], known)}"
+
+
+def _compile(text: str, args: argparse.Namespace) -> int:
+    from ..ir.diagnostics import DiagnosticError
+    from .report import Report
+
+    name = "<stdin>" if args.input == "-" else args.input
+    report = Report() if args.report else None
+    out: list[str] = []
+    failed = False
+    for source in _split(name, text, args.split_input_file):
+        try:
+            out.append(_process(source, args, args.pipeline, report))
+        except DiagnosticError as error:
+            failed = True
+            print(error, file=sys.stderr)
+    if failed:
+        return 1
+    write_text(args.output, f"{SPLIT_MARK}\n".join(out))
+    if report is not None:
+        sys.stdout.flush()
+        print(report.text(), file=sys.stderr)
+    return 0
+
+
+def _split(name: str, text: str, split: bool) -> list[Source]:
+    """The text, or its parts between marks; each part knows its first line in the file."""
+    from ..ir.source import Source
+
+    if not split:
+        return [Source(name, text)]
+    sources: list[Source] = []
+    lines = text.splitlines(keepends=True)
+    marks = [i for i, line in enumerate(lines) if line.rstrip() == SPLIT_MARK]
+    for start, end in zip([0, *(m + 1 for m in marks)], [*marks, len(lines)], strict=True):
+        sources.append(Source(name, "".join(lines[start:end]), start + 1))
+    return sources
+
+
+def _process(source: Source, args: argparse.Namespace, passes: list[Pass], report: Report | None) -> str:
+    from .. import dialects
+    from ..ir.parser import parse_source
+    from ..ir.printer import print_module
+    from ..ir.verifier import verify
+    from ..passes.manager import run_passes_on
+
+    dialects.load_all()
+    module = parse_source(source, args.allow_unregistered_dialect)
+    verify(module)
+    observe = report.begin() if report else None
+    module = run_passes_on(module, passes, verify_each=args.verify_each == "true", observe=observe)
+    return print_module(module, args.print_op_generic)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
