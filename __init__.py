@@ -1,38 +1,25 @@
 """Tilewright: tile schedules for accelerators with software-managed memory, as text.
 
-    import tilewright
+import tilewright
 
-    module = tilewright.parse(text)                 # a module; DiagnosticError where the text is wrong
-    tilewright.print(module)                        # its text again
-    tilewright.run_passes(text, "fuse,tile{sizes=32x32x32},lower,schedule{sram=256KiB}")
+module = tilewright.parse(text)                 # a module; DiagnosticError where the text is wrong
+tilewright.print(module)                        # its text again
+tilewright.run_passes(text, "fuse,tile{sizes=32x32x32},lower,schedule{sram=256KiB}")
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-__version__ = "0.1.0"
-
 if TYPE_CHECKING:
-    from .api import parse, print, run_passes
+    from .ir.builtin import ModuleOp
     from .ir.diagnostics import DiagnosticError
     from .passes.arena import OutOfMemoryError, SRAMConfig, VirtualSRAMArena
-    from .passes.scheduler import SchedExecute, SchedLoad, SchedStore, Scheduler, ScheduleStats
+    from .passes.manager import UsageError
+    from .passes.scheduler import Schedule, SchedExecute, SchedLoad, SchedStore, Scheduler, ScheduleStats
+    from .passes.scheduling import ScheduleError
 
-_HOMES = {
-    "parse": "api",
-    "print": "api",
-    "run_passes": "api",
-    "DiagnosticError": "ir.diagnostics",
-    "SRAMConfig": "passes.arena",
-    "VirtualSRAMArena": "passes.arena",
-    "OutOfMemoryError": "passes.arena",
-    "Scheduler": "passes.scheduler",
-    "SchedLoad": "passes.scheduler",
-    "SchedExecute": "passes.scheduler",
-    "SchedStore": "passes.scheduler",
-    "ScheduleStats": "passes.scheduler",
-}
+    __version__: str
 
 __all__ = [
     "DiagnosticError",
@@ -41,17 +28,73 @@ __all__ = [
     "SchedExecute",
     "SchedLoad",
     "SchedStore",
+    "Schedule",
+    "ScheduleError",
     "ScheduleStats",
     "Scheduler",
+    "UsageError",
     "VirtualSRAMArena",
     "parse",
     "print",
     "run_passes",
 ]
 
+_HOMES = {
+    "DiagnosticError": "ir.diagnostics",
+    "OutOfMemoryError": "passes.arena",
+    "SRAMConfig": "passes.arena",
+    "VirtualSRAMArena": "passes.arena",
+    "UsageError": "passes.manager",
+    "ScheduleError": "passes.scheduling",
+} | dict.fromkeys(
+    ("Schedule", "SchedExecute", "SchedLoad", "SchedStore", "ScheduleStats", "Scheduler"), "passes.scheduler"
+)
+
+
+def parse(text: str, *, filename: str = "<string>", allow_unregistered: bool = False, verify: bool = True) -> ModuleOp:
+    """Reads a module, and verifies it unless `verify` is false.
+
+    Raises `DiagnosticError` with every independent error; its text has the file's name, lines and columns.
+    """
+    from . import dialects
+    from .ir import verifier
+    from .ir.parser import parse_source
+    from .ir.source import Source
+
+    dialects.load_all()
+    module = parse_source(Source(filename, text.removeprefix("\ufeff")), allow_unregistered)
+    if verify:
+        verifier.verify(module)
+    return module
+
+
+def print(module: ModuleOp, *, generic: bool = False) -> str:
+    """The module's text, in the pretty form or in MLIR's generic form."""
+    from .ir.printer import print_module
+
+    return print_module(module, generic)
+
+
+def run_passes(
+    text: str, pipeline: str, *, filename: str = "<string>", allow_unregistered: bool = False, generic: bool = False
+) -> str:
+    """Runs a pipeline such as `"fuse,tile{sizes=32x32x32},lower,schedule{sram=256KiB}"` over a text; the new text.
+
+    Raises `DiagnosticError` for faults in the text and `UsageError` for faults in the pipeline.
+    """
+    from .passes.manager import parse_pipeline, run_passes_on
+
+    passes = parse_pipeline(pipeline)
+    module = parse(text, filename=filename, allow_unregistered=allow_unregistered)
+    return print(run_passes_on(module, passes), generic=generic)
+
 
 def __getattr__(name: str) -> Any:
     """Imports a part when it is first asked for, so that no command pays for what it does not use."""
+    if name == "__version__":
+        from importlib.metadata import version
+
+        return version("tilewright")
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from importlib import import_module

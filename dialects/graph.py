@@ -134,7 +134,9 @@ class MatmulOp(GraphOp):
     name = "graph.matmul"
     fields = (Field("activation", one_of(*ACTIVATIONS)), Field("tile", tile_sizes))
 
-    def __init__(self, operands: Iterable[Value], results: Iterable[Value], *, activation: str | None = None, **rest: Any):
+    def __init__(
+        self, operands: Iterable[Value], results: Iterable[Value], *, activation: str | None = None, **rest: Any
+    ):
         super().__init__(operands, results, **rest)
         self.activation = activation
 

@@ -19,7 +19,7 @@ class MixedLevelsError(OpError):
 
 
 def level_of(func: FuncOp) -> str:
-    """"graph", "uop" or "sched". Raises `MixedLevelsError` if the function's operations are not of one level.
+    """ "graph", "uop" or "sched". Raises `MixedLevelsError` if the function's operations are not of one level.
 
     `uop.alloc` stands in both uop and sched functions. Without any operation to tell, `sched.sram` makes a function
     sched, a tiled argument uop, and anything else graph.

@@ -24,7 +24,19 @@ class Tile:
     `unread` while no read or store has followed an exec's write.
     """
 
-    __slots__ = ("activated", "chip", "coord", "ended", "finished", "off", "open", "unread", "value", "version", "written")
+    __slots__ = (
+        "activated",
+        "chip",
+        "coord",
+        "ended",
+        "finished",
+        "off",
+        "open",
+        "unread",
+        "value",
+        "version",
+        "written",
+    )
 
     def __init__(self, value: Value, coord: Coord, off: int):
         self.value = value
@@ -99,7 +111,9 @@ class TileRules:
         if tile.activated and tile.open:
             self._note_written(self.error(op, f"{tile} is accumulated on after its activation", str(tile)), tile)
         elif tile.finished is not None and tile.written is not None:
-            error = self.error(op, f"{tile} is accumulated on, but it was finished when it was read or stored", str(tile))
+            error = self.error(
+                op, f"{tile} is accumulated on, but it was finished when it was read or stored", str(tile)
+            )
             error.note("it was read or stored here", tile.finished.loc)
         else:
             self.error(op, f"{tile} is accumulated on, but it was not started; write = on its first exec", str(tile))

@@ -250,11 +250,23 @@ def replay_schedule(func: FuncOp, module: ModuleOp) -> list[Diagnostic]:
     errors = []
     for key in sorted(stats.keys() | stated.keys()):
         if key not in stats:
-            errors.append(Diagnostic(f"unknown statistic '{key}' in sched.stats; it has {', '.join(STAT_KEYS)}", func.loc, focus=key))
+            errors.append(
+                Diagnostic(
+                    f"unknown statistic '{key}' in sched.stats; it has {', '.join(STAT_KEYS)}", func.loc, focus=key
+                )
+            )
         elif key not in stated:
-            errors.append(Diagnostic(f"sched.stats lacks '{key}', which is {stats[key]} by the text", func.loc, focus="sched.stats"))
+            errors.append(
+                Diagnostic(
+                    f"sched.stats lacks '{key}', which is {stats[key]} by the text", func.loc, focus="sched.stats"
+                )
+            )
         elif stats[key] != stated[key]:
-            errors.append(Diagnostic(f"sched.stats says {key} = {stated[key]}, by the text it is {stats[key]}", func.loc, focus=key))
+            errors.append(
+                Diagnostic(
+                    f"sched.stats says {key} = {stated[key]}, by the text it is {stats[key]}", func.loc, focus=key
+                )
+            )
     return errors
 
 
@@ -267,4 +279,3 @@ def schedule_stats(func: FuncOp, module: ModuleOp) -> dict[str, int]:
     if replay.errors:
         raise ValueError(replay.errors[0].message)
     return replay.stats()
-

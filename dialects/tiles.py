@@ -160,7 +160,9 @@ def _check_relu(types: list[TiledType], op: Operation) -> None:
 def _check_cast(types: list[TiledType], op: Operation) -> None:
     if types[0].tile != types[1].tile:
         raise OpError(f"kernel cast: source and destination tiles differ: {types[0]} = cast {types[1]}")
-    check_cast("kernel cast", types[1].dtype, types[0].dtype, getattr(op, "scale", None), getattr(op, "zero_point", None))
+    check_cast(
+        "kernel cast", types[1].dtype, types[0].dtype, getattr(op, "scale", None), getattr(op, "zero_point", None)
+    )
 
 
 KERNELS = {

@@ -157,7 +157,8 @@ def _rare_text(value: Attr) -> str:
 def dict_text(attributes: dict[str, Attr]) -> str:
     """`{a = 1, b}`: keys sorted, units as a key alone."""
     entries = (
-        key_text(k) if attributes[k] is UNIT else f"{key_text(k)} = {attr_text(attributes[k])}" for k in sorted(attributes)
+        key_text(k) if attributes[k] is UNIT else f"{key_text(k)} = {attr_text(attributes[k])}"
+        for k in sorted(attributes)
     )
     return "{" + ", ".join(entries) + "}"
 

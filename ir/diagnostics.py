@@ -88,6 +88,8 @@ def _render(severity: str, message: str, loc: int, source: Source | None) -> str
     line, column = source.position(loc)
     text = source.line_at(loc)
     first = max(0, column - 1 - MAX_LINE // 2) if len(text) > MAX_LINE else 0
-    shown = "".join(c if c.isprintable() or c == "\t" else "\N{REPLACEMENT CHARACTER}" for c in text[first : first + MAX_LINE])
+    shown = "".join(
+        c if c.isprintable() or c == "\t" else "\N{REPLACEMENT CHARACTER}" for c in text[first : first + MAX_LINE]
+    )
     indent = "".join("\t" if c == "\t" else " " for c in shown[: column - 1 - first])
     return f"{source.name}:{line}:{column}: {severity}: {message}\n{shown}\n{indent}^"

@@ -26,7 +26,9 @@ def generic_func(attributes: dict[str, Attr], regions: list[Block], loc: int) ->
         raise OpError(f"the block's arguments of @{name} are not those of its function_type {signature}")
     unknown = next((k for k in attributes if k not in FUNC_KEYS and not is_discardable(k)), None)
     if unknown:
-        raise OpError(f"unknown attribute '{unknown}' on func.func; a function's own attributes have a dialect's prefix")
+        raise OpError(
+            f"unknown attribute '{unknown}' on func.func; a function's own attributes have a dialect's prefix"
+        )
     return FuncOp(
         name,
         body,
@@ -57,4 +59,6 @@ def generic_module(attributes: dict[str, Attr], regions: list[Block], loc: int) 
     unknown = next((k for k in attributes if k != "sym_name" and not is_discardable(k)), None)
     if unknown:
         raise OpError(f"unknown attribute '{unknown}' on builtin.module; its own attributes have a dialect's prefix")
-    return ModuleOp(regions[0].ops, attrs={k: v for k, v in attributes.items() if k != "sym_name"}, sym_name=name, loc=loc)
+    return ModuleOp(
+        regions[0].ops, attrs={k: v for k, v in attributes.items() if k != "sym_name"}, sym_name=name, loc=loc
+    )

@@ -118,11 +118,11 @@ class _Recovery:
 
     def _unknown_op(self, word: str, at: int, expected: list[str]) -> Diagnostic:
         ops = all_ops()
-        if word in ops or not any("'uop.load'" in w or "'func.func'" in w for w in expected):
+        if word in ops or "'func.func'" not in expected:
             return Diagnostic(f"unexpected '{word}'{_expecting(expected)}", at)
         near = did_you_mean(word, [*ops, "func.func", "func.return", "return", "module"])
         return Diagnostic(f"unknown operation '{word}'{near}", at).note(
-            "an operation of an unregistered dialect is written in generic form: \"d.op\"(%a) : (t) -> u", at
+            'an operation of an unregistered dialect is written in generic form: "d.op"(%a) : (t) -> u', at
         )
 
     def _at_end(self, error: Any) -> Diagnostic:
@@ -179,4 +179,6 @@ def _expecting(expected: list[str]) -> str:
         return ""
     if len(expected) > 8:
         return ""
-    return "; expected " + (" or ".join(expected) if len(expected) < 3 else ", ".join(expected[:-1]) + " or " + expected[-1])
+    return "; expected " + (
+        " or ".join(expected) if len(expected) < 3 else ", ".join(expected[:-1]) + " or " + expected[-1]
+    )

@@ -60,7 +60,9 @@ def _check_keys(attrs: dict[str, Attr], what: str, known: Checks, loc: int, erro
         if key in known:
             expected = known[key](value)
             if expected:
-                errors.append(Diagnostic(f"'{key}' of {what} must be {expected}, got {attr_text(value)}", loc, focus=key))
+                errors.append(
+                    Diagnostic(f"'{key}' of {what} must be {expected}, got {attr_text(value)}", loc, focus=key)
+                )
         elif not is_discardable(key) and known:
             errors.append(Diagnostic(f"unknown attribute '{key}' on {what}{did_you_mean(key, known)}", loc, focus=key))
         elif key.partition(".")[0] in DIALECTS:

@@ -50,7 +50,9 @@ def lower_function(func: FuncOp, module: ModuleOp) -> FuncOp:
         return func
     check_tensors(func, "lower")
     _check_tiled(func)
-    given = {a: attrs["graph.tile"] for a, attrs in zip(func.args, func.arg_attrs, strict=True) if "graph.tile" in attrs}
+    given = {
+        a: attrs["graph.tile"] for a, attrs in zip(func.args, func.arg_attrs, strict=True) if "graph.tile" in attrs
+    }
     shapes = infer(func, target_of(func, module).tile, given).tensors
     values: ValueMap = {}
     args = [copy_value(a, values, _tiled(a, shapes)) for a in func.args]

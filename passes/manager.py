@@ -228,7 +228,9 @@ def _verify_result(instance: Pass, module: ModuleOp) -> None:
         verify(module)
     except DiagnosticError as error:
         for diagnostic in error.diagnostics:
-            diagnostic.message = f"pass '{instance.name}' produced invalid IR (a bug in Tilewright): {diagnostic.message}"
+            diagnostic.message = (
+                f"pass '{instance.name}' produced invalid IR (a bug in Tilewright): {diagnostic.message}"
+            )
         raise
 
 

@@ -1,9 +1,9 @@
 """schedule: uop to sched; gives every tile its SRAM address and leaves out the loads that are not needed.
 
-    uop.load %x[0, 0]                                  sched.load %x[0, 0] @0x0000 {bytes = 4096}
-    uop.load %w[0, 0]                                  sched.load %w[0, 0] @0x1000 {bytes = 4096}
-    uop.exec matmul %h[0, 0] = %x[0, 0], %w[0, 0]  ->  sched.exec matmul %h[0, 0] @0x2000 = %x[0, 0] @0x0000, ...
-    uop.load %x[0, 0]
+uop.load %x[0, 0]                                  sched.load %x[0, 0] @0x0000 {bytes = 4096}
+uop.load %w[0, 0]                                  sched.load %w[0, 0] @0x1000 {bytes = 4096}
+uop.exec matmul %h[0, 0] = %x[0, 0], %w[0, 0]  ->  sched.exec matmul %h[0, 0] @0x2000 = %x[0, 0] @0x0000, ...
+uop.load %x[0, 0]
 """
 
 from __future__ import annotations
@@ -85,7 +85,9 @@ def check_understood(func: FuncOp) -> None:
             continue
         touched = [v for inner in op.walk() for v in (*inner.operands, *inner.results) if _is_data(v.type.text)]
         if touched:
-            errors.append(Diagnostic(f"schedule does not understand {op.name}, which touches %{touched[0].name}", op.loc))
+            errors.append(
+                Diagnostic(f"schedule does not understand {op.name}, which touches %{touched[0].name}", op.loc)
+            )
     if errors:
         raise DiagnosticError(errors)
 

@@ -1,6 +1,6 @@
 """tile: writes down the tile sizes [tm, tn, tk] of every product.
 
-    %h = graph.matmul %x, %w : ...       ->       %h = graph.matmul %x, %w {tile = [32, 32, 32]} : ...
+%h = graph.matmul %x, %w : ...       ->       %h = graph.matmul %x, %w {tile = [32, 32, 32]} : ...
 """
 
 from __future__ import annotations
@@ -36,7 +36,9 @@ class TilePass:
             return func
         check_tensors(func, "tile")
         target = target_of(func, module, tile=self.sizes)
-        given = {a: attrs["graph.tile"] for a, attrs in zip(func.args, func.arg_attrs, strict=True) if "graph.tile" in attrs}
+        given = {
+            a: attrs["graph.tile"] for a, attrs in zip(func.args, func.arg_attrs, strict=True) if "graph.tile" in attrs
+        }
         tiling = infer(func, target.tile, given)
         values: ValueMap = {}
         args = [copy_value(a, values) for a in func.args]

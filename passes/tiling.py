@@ -42,7 +42,9 @@ def check_tensors(func: FuncOp, who: str) -> None:
             continue
         touched = [v for inner in op.walk() for v in (*inner.operands, *inner.results) if _is_tensor(v)]
         if touched:
-            errors.append(Diagnostic(f"{who} does not understand {op.name}, which touches tensor %{touched[0].name}", op.loc))
+            errors.append(
+                Diagnostic(f"{who} does not understand {op.name}, which touches tensor %{touched[0].name}", op.loc)
+            )
     for arg in func.args:
         if _is_tensor(arg) and not _can_tile(arg):
             errors.append(Diagnostic(f"{who} can't tile %{arg.name}: tensors have rank 1 or 2 and element type "

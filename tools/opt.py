@@ -8,7 +8,6 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NoReturn
 
-from .. import __version__
 from ..passes.manager import Pass, UsageError, load_passes, make_pass, options_of, parse_pipeline
 from .files import InputError, read_text, write_text
 
@@ -77,6 +76,11 @@ def run(argv: list[str]) -> int:
     args, unknown = parser.parse_known_args(words)
     if unknown:
         raise UsageError(_unknown(unknown[0], parser))
+    if args.version:
+        from importlib.metadata import version
+
+        print(f"tilewright {version('tilewright')}")
+        return 0
     if args.list_passes:
         print(_describe_passes(passes))
         return 0
@@ -93,13 +97,17 @@ def _make_parser(passes: dict[str, type]) -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    parser.add_argument("input", nargs="?", default="-", metavar="FILE", help="the module; - or nothing: standard input")
+    parser.add_argument(
+        "input", nargs="?", default="-", metavar="FILE", help="the module; - or nothing: standard input"
+    )
     group = parser.add_argument_group("passes (run in the order given)", _pass_help(passes))
     for name in passes:
         group.add_argument(f"--{name}", action=_AppendPass, dest="pipeline", default=[], help=argparse.SUPPRESS)
     group.add_argument("--pass-pipeline", action=_AppendPipeline, dest="pipeline", help=argparse.SUPPRESS)
     options = parser.add_argument_group("input and output")
-    options.add_argument("-o", dest="output", default="-", metavar="FILE", help="where to write; default standard output")
+    options.add_argument(
+        "-o", dest="output", default="-", metavar="FILE", help="where to write; default standard output"
+    )
     options.add_argument("--print-op-generic", action="store_true", help="print MLIR's generic form")
     options.add_argument(
         "--allow-unregistered-dialect", action="store_true", help="keep operations that no dialect declares"
@@ -113,7 +121,7 @@ def _make_parser(passes: dict[str, type]) -> argparse.ArgumentParser:
     options.add_argument("--report", action="store_true", help="a summary of each function on standard error")
     about = parser.add_argument_group("about")
     about.add_argument("--list-passes", action="store_true", help="list the passes with their options")
-    about.add_argument("--version", action="version", version=f"tilewright {__version__}")
+    about.add_argument("--version", action="store_true", help="print the version")
     return parser
 
 
