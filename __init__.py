@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from .ir.diagnostics import DiagnosticError
     from .passes.arena import OutOfMemoryError, SRAMConfig, VirtualSRAMArena
     from .passes.manager import UsageError
-    from .passes.scheduler import Schedule, SchedExecute, SchedLoad, SchedStore, Scheduler, ScheduleStats
+    from .passes.scheduler import SchedExecute, SchedLoad, SchedStore, Schedule, Scheduler, ScheduleStats
     from .passes.scheduling import ScheduleError
 
     __version__: str

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import importlib
-from importlib.resources import files
+from pathlib import Path
 
 
 def load_all() -> None:
     """Registers every dialect that has a grammar fragment in this folder."""
-    for entry in sorted(e.name for e in files(__package__).iterdir()):
-        if entry.endswith(".lark"):
-            importlib.import_module(f"{__package__}.{entry.removesuffix('.lark')}")
+    for fragment in sorted(Path(__file__).parent.glob("*.lark")):
+        importlib.import_module(f".{fragment.stem}", __name__)
 
 
 load_all()

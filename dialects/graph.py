@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from importlib.resources import files
+from pathlib import Path
 from typing import Any
 
 from ..ir.attributes import UNIT, Attr, FloatAttr, dict_text
@@ -23,7 +23,7 @@ from ..ir.opdef import (
 from ..ir.source import UNKNOWN_LOC
 from ..ir.types import DTYPE_BYTES, FunctionType, TensorType, Type
 
-GRAPH = register_dialect(Dialect("graph", (files(__package__) / "graph.lark").read_text(encoding="utf-8")))
+GRAPH = register_dialect(Dialect("graph", Path(__file__).with_name("graph.lark").read_text(encoding="utf-8")))
 
 ACTIVATIONS = ("relu",)
 ACCUMULATOR = {"f32": "f32", "f16": "f32", "bf16": "f32", "i8": "i32"}
@@ -192,7 +192,7 @@ class ReluOp(GraphOp):
 
 @GRAPH.op
 class CastOp(GraphOp):
-    """Another element type; i32 to i8 with `scale` (and `zero_point`) requantises: round half to even, then saturate."""
+    """Another element type; i32 to i8 with `scale` and `zero_point` requantises: round half to even, then saturate."""
 
     __slots__ = ("scale", "zero_point")
     name = "graph.cast"

@@ -56,7 +56,7 @@ class Tile:
 
 
 class TileRules:
-    """The rules on tiles that both levels share; each method reports at most one error and says whether all was well."""
+    """The rules on tiles that both levels share; a check reports at most one error and says whether all was well."""
 
     def __init__(self) -> None:
         self.tiles: dict[tuple[Value, Coord], Tile] = {}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from importlib.resources import files
+from pathlib import Path
 from typing import Any
 
 from ..ir.attributes import Attr, FloatAttr
@@ -33,7 +33,7 @@ from .uop import UOP, shown_attributes
 SCHED = register_dialect(
     Dialect(
         "sched",
-        (files(__package__) / "sched.lark").read_text(encoding="utf-8"),
+        Path(__file__).with_name("sched.lark").read_text(encoding="utf-8"),
         terminals={"PLACED": "a tile with its address such as %x[0, 0] @0x0000"},
     )
 )
@@ -219,7 +219,7 @@ class ExecOp(ExecBase, PlacedOp):
 
 @SCHED.op
 class StoreOp(StoreBase, PlacedOp):
-    """`sched.store %h[0, 0] @0x2000 {bytes = 4096}`: copies a tile off chip and ends its on-chip life, unless retained."""
+    """`sched.store %h[0, 0] @0x2000 {bytes = 4096}`: copies a tile off chip; its on-chip life ends unless `retain`."""
 
     __slots__ = ("addrs", "buffer", "bytes")
     name = "sched.store"

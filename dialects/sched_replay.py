@@ -72,8 +72,9 @@ class Replay(TileRules):
         if address & (self.alignment - 1):
             self.error(op, f"{tile} @0x{address:04x} is not aligned to {self.alignment} bytes", f"@0x{address:04x}")
         elif address + size > self.total:
-            self.error(op, f"{tile} @0x{address:04x} ends at byte {address + size:,}, beyond the SRAM's {self.total:,} bytes",
-                       f"@0x{address:04x}")  # fmt: skip
+            where = f"@0x{address:04x}"
+            message = f"{tile} {where} ends at byte {address + size:,}, beyond the SRAM's {self.total:,} bytes"
+            self.error(op, message, where)
         else:
             return True
         return False

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from importlib.resources import files
+from pathlib import Path
 from typing import Any
 
 from ..ir.attributes import UNIT, Attr, FloatAttr, dict_text
@@ -38,7 +38,7 @@ from .tiles import (
 UOP = register_dialect(
     Dialect(
         "uop",
-        (files(__package__) / "uop.lark").read_text(encoding="utf-8"),
+        Path(__file__).with_name("uop.lark").read_text(encoding="utf-8"),
         terminals={
             "TILE": "a tile such as %x[0, 0]",
             "TILED": "a type such as !uop.tiled<tensor<128x64xf32>, [32, 32]>",

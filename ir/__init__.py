@@ -1,1 +1,1 @@
-"""The IR itself: data model, grammar core, parser, printer, diagnostics, verifier. No dialect and no pass is named here."""
+"""The IR itself: data model, grammar, parser, printer, diagnostics, verifier. No dialect or pass is named here."""

@@ -7,11 +7,10 @@ as `action(context, parts)` and are put beside these.
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
 from typing import Any
 
 from .attr_actions import MAX_DEPTH, AttributeActions
-from .attributes import UNIT, Attr, unquote
+from .attributes import Attr, unquote
 from .builtin import FuncOp, ModuleOp, ReturnOp
 from .core import Block, Operation, UnregisteredOp, Value
 from .diagnostics import Diagnostic, did_you_mean
@@ -310,8 +309,8 @@ class Actions(AttributeActions):
         self.declare_symbol(header["name"], header["name_loc"])
         for name in header["attrs"]:
             if not is_discardable(name):
-                self.error(f"unknown attribute '{name}' on func.func; a function's own attributes have a dialect's prefix",
-                           header["loc"], name)  # fmt: skip
+                message = f"unknown attribute '{name}' on func.func; its own attributes have a dialect's prefix"
+                self.error(message, header["loc"], name)
         return header
 
     def func(self, parts: list[Any]) -> FuncOp:

@@ -196,7 +196,7 @@ FLOAT_BITS = {"f16": (16, "<e", "<H"), "f32": (32, "<f", "<I"), "f64": (64, "<d"
 
 
 def float_from_bits(bits: int, dtype: str) -> float:
-    """The float whose bit pattern is given (MLIR writes infinities and NaNs so). Raises ValueError if it has too many."""
+    """The float of a bit pattern, which is how MLIR writes infinities and NaNs. Raises ValueError if it is too long."""
     if dtype == "bf16":
         bits, dtype = bits << 16, "f32"
     width, code, raw = FLOAT_BITS[dtype]

@@ -18,7 +18,7 @@ class ReturnOp(Operation):
 
 
 class FuncOp(Operation):
-    """`func.func @name(%a: t {attr}) -> (u {attr}) attributes {...} {...}`; a declaration if the body has no operations.
+    """`func.func @name(%a: t {attr}) -> (u {attr}) attributes {...} {...}`; or a declaration.
 
     `arg_attrs` and `result_attrs` are one dictionary per argument and result; `attrs` is the function's own.
     """

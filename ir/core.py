@@ -6,7 +6,7 @@ as a dictionary, and only discardable attributes (`dialect.name`) are kept as on
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import ClassVar, TypeVar
 
 from .attributes import Attr, attr_text
@@ -64,7 +64,6 @@ class Operation:
     __slots__ = ("extra", "loc", "operands", "results")
 
     name: str = ""
-    regions: Iterable[Block] = ()
     fields: ClassVar[tuple] = ()
 
     def __init__(
@@ -95,6 +94,11 @@ class Operation:
         return present | self.extra if self.extra else present
 
     @property
+    def regions(self) -> Sequence[Block]:
+        """The operation's regions, one block each; most operations have none."""
+        return ()
+
+    @property
     def properties(self) -> dict[str, Attr]:
         """What the generic form prints in `<{...}>`; empty but for MLIR's own functions and modules."""
         return {}
@@ -113,9 +117,8 @@ class Operation:
 class UnregisteredOp(Operation):
     """An operation that no dialect declares, kept as it is under `--allow-unregistered-dialect`."""
 
-    __slots__ = ("name", "props", "regions")
+    __slots__ = ("blocks", "name", "props")
     name: str
-    regions: list[Block]
 
     def __init__(
         self,
@@ -131,7 +134,11 @@ class UnregisteredOp(Operation):
         super().__init__(operands, results, extra=extra, loc=loc)
         self.name = name
         self.props = props or {}
-        self.regions = list(regions)
+        self.blocks = list(regions)
+
+    @property
+    def regions(self) -> Sequence[Block]:
+        return self.blocks
 
     @property
     def properties(self) -> dict[str, Attr]:
@@ -150,9 +157,8 @@ def _same_op(a: Operation, b: Operation, values: dict[Value, Value]) -> bool:
         return False
     if not _same_attributes(a, b) or not _same_values(a.results, b.results, values):
         return False
-    regions_a, regions_b = list(a.regions), list(b.regions)
-    return len(regions_a) == len(regions_b) and all(
-        _same_block(x, y, values) for x, y in zip(regions_a, regions_b, strict=True)
+    return len(a.regions) == len(b.regions) and all(
+        _same_block(x, y, values) for x, y in zip(a.regions, b.regions, strict=True)
     )
 
 

@@ -26,9 +26,7 @@ def generic_func(attributes: dict[str, Attr], regions: list[Block], loc: int) ->
         raise OpError(f"the block's arguments of @{name} are not those of its function_type {signature}")
     unknown = next((k for k in attributes if k not in FUNC_KEYS and not is_discardable(k)), None)
     if unknown:
-        raise OpError(
-            f"unknown attribute '{unknown}' on func.func; a function's own attributes have a dialect's prefix"
-        )
+        raise OpError(f"unknown attribute '{unknown}' on func.func; its own attributes have a dialect's prefix")
     return FuncOp(
         name,
         body,

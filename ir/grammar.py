@@ -9,7 +9,6 @@ import re
 import sys
 import tempfile
 from functools import cache
-from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -46,7 +45,7 @@ CORE_TERMINALS = {
 @cache
 def grammar_text() -> str:
     """The structural rules followed by each registered dialect's fragment."""
-    core = (files(__package__) / "core.lark").read_text(encoding="utf-8")
+    core = Path(__file__).with_name("core.lark").read_text(encoding="utf-8")
     return "\n".join([core, *(DIALECTS[name].grammar for name in sorted(DIALECTS))])
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from .attributes import UNIT, Attr, FloatAttr, attr_text
-from .core import Block, Operation, Value
+from .core import Block, Operation, OpT, Value
 from .diagnostics import Diagnostic, did_you_mean
 from .types import TensorType
 
@@ -111,7 +111,7 @@ class Dialect:
     argument_attributes: dict[str, Callable[[Attr], str]] = field(default_factory=dict)
     function_checks: list[Callable[[Any, Any], list[Diagnostic]]] = field(default_factory=list)
 
-    def op(self, cls: type[Operation]) -> type[Operation]:
+    def op(self, cls: type[OpT]) -> type[OpT]:
         """Class decorator: declares an operation; its `parse` answers the grammar rule `dialect_op`."""
         self.ops[cls.name] = cls
         parse = getattr(cls, "parse", None)

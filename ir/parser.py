@@ -30,8 +30,11 @@ class _Frontend:
     def __init__(self) -> None:
         self.actions = Actions()
         self.lark: Lark = make_parser(self.actions)
-        self.actions.subparse = lambda text: self.lark.parse(text, start="flat_body")
+        self.actions.subparse = self._flat_body
         self.words: dict[str, str] | None = None
+
+    def _flat_body(self, text: str) -> Any:
+        return self.lark.parse(text, start="flat_body")
 
     def word(self, terminal: str) -> str:
         if self.words is None:
@@ -138,7 +141,7 @@ class _Recovery:
         return len(self.text) if token.type == "$END" else token.start_pos
 
     def _expected(self, error: Any) -> list[str]:
-        """What could have stood here, in the user's words; for an unexpected token only what really would have gone on."""
+        """What could have stood here, in the user's words."""
         try:
             terminals = error.interactive_parser.accepts()
         except Exception:  # Lark's trial run calls the actions; whatever they say, fall back on its own list

@@ -1,4 +1,4 @@
-"""Checks a module: SSA form and structure here, then each operation's own check and each dialect's whole-function checks."""
+"""Checks a module: SSA form and structure, each operation by itself, and each dialect's whole-function checks."""
 
 from __future__ import annotations
 
@@ -63,9 +63,7 @@ def _check_keys(attrs: dict[str, Attr], what: str, known: Checks, loc: int, erro
                 errors.append(
                     Diagnostic(f"'{key}' of {what} must be {expected}, got {attr_text(value)}", loc, focus=key)
                 )
-        elif not is_discardable(key) and known:
-            errors.append(Diagnostic(f"unknown attribute '{key}' on {what}{did_you_mean(key, known)}", loc, focus=key))
-        elif key.partition(".")[0] in DIALECTS:
+        elif (not is_discardable(key) and known) or key.partition(".")[0] in DIALECTS:
             errors.append(Diagnostic(f"unknown attribute '{key}' on {what}{did_you_mean(key, known)}", loc, focus=key))
 
 

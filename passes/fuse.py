@@ -65,7 +65,9 @@ def find_fusions(func: FuncOp) -> dict[Operation, Fused]:
         if isinstance(op, MatmulOp):
             products[op.result] = Fused(op, op.bias, op.activation, op.tile, op)
             continue
-        before = products.get(op.operands[0]) if isinstance(op, (AddOp, ReluOp)) else None
+        if not isinstance(op, (AddOp, ReluOp)):
+            continue
+        before = products.get(op.operands[0])
         if before is None or uses[op.operands[0]] != 1 or before.activation or not _same_tile(before, op):
             continue
         tile = before.tile or op.tile

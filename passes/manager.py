@@ -45,7 +45,7 @@ def register_pass(cls: PassT) -> PassT:
 def load_passes() -> dict[str, type]:
     """All passes by name: every module of this folder is looked at."""
     if not PASSES:
-        for entry in pkgutil.iter_modules(importlib.import_module(__package__).__path__):
+        for entry in pkgutil.iter_modules(importlib.import_module(f"{__package__}").__path__):
             importlib.import_module(f"{__package__}.{entry.name}")
     return dict(sorted(PASSES.items()))
 

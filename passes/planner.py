@@ -252,7 +252,7 @@ class LifetimePlanner(Planner):
     """The second attempt: accumulators go to addresses chosen over their whole lives, operands around them.
 
     An exec's accumulator takes its place before the exec's operands do, and an operand is loaded only right before the
-    exec. Where the operands still find no room, all others are evicted and the exec's own are placed anew, largest first.
+    exec. Where the operands still find no room, everything that can go is evicted and they are placed largest first.
     """
 
     def __init__(

@@ -17,7 +17,6 @@ from ..dialects.target import target_of
 from ..dialects.tiles import TileOp
 from ..dialects.uop import AllocOp
 from ..ir.builtin import FuncOp, ModuleOp, ReturnOp
-from ..ir.core import Operation
 from ..ir.diagnostics import Diagnostic, DiagnosticError
 from .arena import SRAMConfig
 from .manager import flag, map_functions, option, read_alignment, read_bytes, read_choice, register_pass
@@ -28,7 +27,7 @@ from .scheduling import ScheduleError, schedule_ops
 @register_pass
 @dataclass(frozen=True)
 class SchedulePass:
-    """Plans SRAM: first fit, eviction when full, redundant loads left out. Runs fuse, tile and lower first on graphs."""
+    """Plans SRAM: first fit, eviction when full, redundant loads left out. On graphs fuse, tile, lower run first."""
 
     name: ClassVar[str] = "schedule"
     needs: ClassVar[tuple[str, ...]] = ("fuse", "tile", "lower")
@@ -54,7 +53,7 @@ class SchedulePass:
         config = SRAMConfig(target.sram_bytes, target.alignment)
         values: ValueMap = {}
         args = [copy_value(a, values) for a in func.args]
-        ops = [_on_new_values(op, values) for op in func.ops]
+        ops = [clone(op, values) for op in func.ops]
         try:
             scheduled = schedule_ops(ops, config, target.evict, self.double_buffer)
         except ScheduleError as error:
@@ -62,11 +61,6 @@ class SchedulePass:
         named = {v for op in scheduled if not isinstance(op, AllocOp) for v in op.operands}
         kept = [op for op in scheduled if not (isinstance(op, AllocOp) and op.result not in named)]
         return with_stats(with_body(func, args, kept), module, config)
-
-
-def _on_new_values(op: Operation, values: ValueMap) -> Operation:
-    """The operation on the new function's values. Tile operations are changed in a copy of nothing but operands."""
-    return clone(op, values)
 
 
 def with_stats(func: FuncOp, module: ModuleOp, config: SRAMConfig) -> FuncOp:

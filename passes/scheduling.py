@@ -148,8 +148,8 @@ def _operation(tiles: TileProgram, event: Event, buffer: int | None) -> Operatio
 
 
 def buffer_ids(program: Program, events: list[Event]) -> list[int | None]:
-    """The `buffer` of each event: k % 2 for the k-th matmul on its destination's life, for a load that of the first exec
-    that reads the tile, None for all else."""
+    """The `buffer` of each event: k % 2 for the k-th matmul on its destination's life; for a load that of the first
+    exec that reads the tile; None for all else."""
     ids: list[int | None] = [None] * len(events)
     count: dict[int, int] = {}
     waiting: dict[int, int] = {}

@@ -186,7 +186,8 @@ class _Solver:
 def _describe(conflict: tuple[_Claim, _Claim], func: FuncOp, sizes: Sizes) -> Diagnostic:
     first, second = sorted(conflict, key=lambda c: c.op.loc)
     message = (
-        f"conflicting tiles of %{second.value.name}: {_shape(second.shape)} as the {second.role} of {_name(second.op)}, "
+        f"conflicting tiles of %{second.value.name}: "
+        f"{_shape(second.shape)} as the {second.role} of {_name(second.op)}, "
         f"{_shape(first.shape)} as the {first.role} of {_name(first.op)}; {_advice(func, sizes)}"
     )
     return Diagnostic(message, second.op.loc).note(f"the other operation is {_name(first.op)}", first.op.loc)

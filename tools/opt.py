@@ -128,13 +128,13 @@ def _make_parser(passes: dict[str, type]) -> argparse.ArgumentParser:
 class _AppendPass(argparse.Action):
     """Appends the pass of this flag to the pipeline."""
 
-    def __call__(self, parser, namespace, values, option_string=None):  # noqa: ANN001
+    def __call__(self, parser, namespace, values, option_string=None):
         name = self.option_strings[0].removeprefix("--")
         namespace.pipeline = [*namespace.pipeline, make_pass(name, str(values))]
 
 
 class _AppendPipeline(argparse.Action):
-    def __call__(self, parser, namespace, values, option_string=None):  # noqa: ANN001
+    def __call__(self, parser, namespace, values, option_string=None):
         namespace.pipeline = [*namespace.pipeline, *parse_pipeline(str(values))]
 
 
