@@ -11,7 +11,7 @@ from .builtin import ModuleOp
 from .core import Operation
 from .diagnostics import Diagnostic, DiagnosticError, did_you_mean
 from .grammar import make_parser, terminal_words
-from .opdef import all_ops
+from .opdef import DIALECTS, all_ops
 from .source import Source
 
 if TYPE_CHECKING:
@@ -101,9 +101,7 @@ class _Recovery:
 
     def __call__(self, error: Any) -> bool:
         self.errors.append(self.describe(error))
-        if len(self.errors) >= MAX_SYNTAX_ERRORS or not self.frontend.actions.block_stack:
-            return False
-        return self._skip_statement(error)
+        return len(self.errors) < MAX_SYNTAX_ERRORS and self._skip_statement(error)
 
     def describe(self, error: Any) -> Diagnostic:
         at = self._offset(error)
@@ -116,23 +114,28 @@ class _Recovery:
             return Diagnostic("string literal is not closed on its line", at)
         if re.fullmatch(r"[a-z_]+\.[\w.$]+", word):
             return self._unknown_op(word, at, expected)
+        if word.startswith("^"):
+            return Diagnostic(f"unexpected block '{word}': a region has a single block, labelled at its start", at)
         near = did_you_mean(word, [w.strip("'") for w in expected])
-        return Diagnostic(f"unexpected '{word[:60]}'{near}{_expecting(expected)}", at)
+        shown = word[:60] if word.isprintable() else ascii(word)[1:-1]
+        return Diagnostic(f"unexpected '{shown}'{near}{_expecting(expected)}", at)
 
     def _unknown_op(self, word: str, at: int, expected: list[str]) -> Diagnostic:
         ops = all_ops()
         if word in ops or "'func.func'" not in expected:
             return Diagnostic(f"unexpected '{word}'{_expecting(expected)}", at)
         near = did_you_mean(word, [*ops, "func.func", "func.return", "return", "module"])
-        return Diagnostic(f"unknown operation '{word}'{near}", at).note(
-            'an operation of an unregistered dialect is written in generic form: "d.op"(%a) : (t) -> u', at
-        )
+        error = Diagnostic(f"unknown operation '{word}'{near}", at)
+        if word.partition(".")[0] not in DIALECTS:
+            error.message += '; an unregistered dialect\'s is written in generic form: "d.op"(%a) : (t) -> u'
+        return error
 
     def _at_end(self, error: Any) -> Diagnostic:
         at = max(0, len(self.text.rstrip()) - 1)
-        diagnostic = Diagnostic(f"the text ends too early{_expecting(self._expected(error))}", at)
-        block = self.frontend.actions.block
-        return diagnostic.note("this is still open", block.loc) if self.frontend.actions.block_stack else diagnostic
+        if not self.frontend.actions.block_stack:
+            return Diagnostic(f"the text ends too early{_expecting(self._expected(error))}", at)
+        diagnostic = Diagnostic("the text ends too early; expected '}'", at)
+        return diagnostic.note("this is still open", self.frontend.actions.block.loc)
 
     def _offset(self, error: Any) -> int:
         token = getattr(error, "token", None)
@@ -160,27 +163,27 @@ class _Recovery:
         del state.state_stack[depth + 1 :]
         del state.value_stack[depth:]
         self.frontend.actions.forgive(DEFINED.findall(self.text, start, resume.end()))
+        # Lark may have read past the error to see what is there; its own count of lines is not used.
         lexer_state = error.interactive_parser.lexer_thread.state
-        position = lexer_state.line_ctr.char_pos
-        lexer_state.line_ctr.feed(self.text[position : max(position, resume.end())])
+        lexer_state.line_ctr.char_pos = resume.end()
         lexer_state.last_token = None
         return True
 
     def _statement_depth(self, error: Any) -> int | None:
-        """How much of the parser's stack to keep: up to the innermost list of statements."""
+        """How much of the parser's stack to keep: up to the innermost region's statements; None outside of regions."""
         parser_state = error.interactive_parser.parser_state
         table = parser_state.parse_conf.states
         for depth in range(len(parser_state.state_stack) - 1, -1, -1):
             row = table[parser_state.state_stack[depth]]
             if "FUNC" in row and "RETURN" in row and ("RBRACE" in row or "$END" in row):
-                return depth
+                return depth if "RBRACE" in row else None
         return None
 
 
 def _expecting(expected: list[str]) -> str:
-    if not expected:
-        return ""
-    if len(expected) > 8:
+    if "'func.func'" in expected:
+        return "; expected an operation" + (" or '}'" if "'}'" in expected else "")
+    if not 0 < len(expected) <= 8:
         return ""
     return "; expected " + (
         " or ".join(expected) if len(expected) < 3 else ", ".join(expected[:-1]) + " or " + expected[-1]
