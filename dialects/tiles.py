@@ -14,7 +14,7 @@ from ..ir.attributes import Attr, FloatAttr
 from ..ir.core import Operation, Value
 from ..ir.diagnostics import did_you_mean
 from ..ir.opdef import OpError
-from ..ir.types import DTYPE_BYTES, TensorType, Type
+from ..ir.types import DTYPE_BYTES, EMPTY_DIMENSION, TensorType, Type, has_empty_dimension
 from .graph import ACCUMULATOR, ACTIVATIONS, check_cast
 
 Coord = tuple[int, ...]
@@ -62,6 +62,8 @@ def read_tiled(text: str) -> Type:
     match = TILED_TEXT.fullmatch(text)
     tensor = read_tensor(match.group(1)) if match else None
     sizes = match.group(2).replace(",", " ").split() if match else []
+    if tensor is not None and has_empty_dimension(tensor):
+        raise ValueError(EMPTY_DIMENSION)
     if not isinstance(tensor, TensorType) or not all(re.fullmatch("-?[0-9]+", s) for s in sizes):
         raise ValueError("malformed !uop.tiled type; it is written !uop.tiled<tensor<128x64xf32>, [32, 32]>")
     return TiledType(tensor, tuple(map(int, sizes)))
@@ -79,7 +81,10 @@ class TileTokens:
         if found is None:
             if len(self.memo) >= MEMO_SIZE:
                 self.memo.clear()
-            found = self.memo[str(token)] = read_tile(str(token))
+            try:
+                found = self.memo[str(token)] = read_tile(str(token))
+            except OpError as error:
+                raise OpError(str(error), str(token)) from None
         return found
 
 

@@ -53,6 +53,7 @@ class Actions(AttributeActions):
         self.scopes: list[dict[str, Value]] = []
         self.undefined: dict[str, Diagnostic] = {}
         self.forgiven: set[str] = set()
+        self.gone: dict[str, int] = {}
         self.pending: list[Value] | None = None  # arguments of the coming region, if it is isolated from above
         self.saved_scopes: list[tuple[list[dict[str, Value]], dict[str, Diagnostic]]] = []
         self.outer_values: list[dict[str, Value]] = []
@@ -89,14 +90,17 @@ class Actions(AttributeActions):
         for scope in reversed(self.scopes):
             if name in scope:
                 return scope[name]
-        if name.endswith("#0"):
-            return self._value_named(name[:-2], at)
+        alike = name[:-2] if name.endswith("#0") else f"{name}#0"  # MLIR takes %a for the first of %a:2
+        if any(alike in scope for scope in (*self.scopes, self.values)):
+            return self._value_named(alike, at)
         placeholder = Value(POISON, name, loc=at)
         self.values[name] = placeholder
         if name not in self.forgiven:
             near = did_you_mean(name, [n for s in (*self.scopes, self.values) for n in s if n != name])
             near = near.replace("did you mean ", "did you mean %")
             self.undefined[name] = self.error(f"use of undefined value %{name}{near}", at)
+            if name in self.gone:
+                self.undefined[name].note(f"%{name} is defined here, in a region that has ended", self.gone[name])
         return placeholder
 
     def is_poisoned(self, *values: Value) -> bool:
@@ -250,6 +254,7 @@ class Actions(AttributeActions):
 
     def region(self, parts: list[Any]) -> Block:
         block = self.block
+        self.gone.update((name, value.loc) for name, value in self.values.items())
         self.block = self.block_stack.pop()
         self.values = self.outer_values.pop()
         self.scopes, self.undefined = self.saved_scopes.pop()
@@ -318,7 +323,8 @@ class Actions(AttributeActions):
         values = [value for value, _ in header["args"]]
         has_body = len(parts) > 1
         if has_body and any(not v.name for v in values):
-            self.error("a function with a body needs names for its arguments", header["loc"])
+            unnamed = next(v for v in values if not v.name)
+            self.error("a function with a body needs names for its arguments", header["loc"], unnamed.type.text)
         self.pending = None
         return FuncOp(
             header["name"],

@@ -198,7 +198,7 @@ class AttributeActions:
 
     def _float_bits(self, token: Any, bits: int, type: Type) -> FloatAttr:
         if "x" not in token:
-            self.stop(f"a {type} literal needs a decimal point", token.start_pos)
+            self.stop(f"a literal of type {type} needs a decimal point", token.start_pos)
         if type.text != "bf16" and type.text not in FLOAT_BITS:
             self.stop(f"hexadecimal literals of type {type} are not supported", token.start_pos)
         try:
@@ -281,11 +281,16 @@ def depth(value: Attr) -> int:
 
 
 def read_tensor(text: str) -> Type:
-    """A tensor type's text as a type. Raises ValueError for a dimension that is no positive integer."""
+    """A tensor type's text as a type; one that is none of ours (a dimension of 0 or ?) is kept as it is written.
+
+    Raises ValueError for a negative dimension.
+    """
     match = TENSOR_TEXT.fullmatch(text)
     if match is None or "?" in match.group(1):
         return OpaqueType(text)
     shape = tuple(int(d) for d in match.group(1).replace("x", " ").split())
     if any(d >= 1 << 63 for d in shape):
         raise ValueError("tensor dimension does not fit in 64 bits")
+    if 0 in shape:
+        return OpaqueType(text)
     return TensorType(shape, match.group(2))

@@ -212,7 +212,7 @@ def float_text(value: float, dtype: str) -> str:
         bits = struct.unpack(raw, struct.pack(code, value))[0]
         return f"0x{bits >> 16:04X}" if dtype == "bf16" else f"0x{bits:0{width // 4}X}"
     text = repr(value)
-    if dtype in ("f32", "f16", "bf16"):
+    if dtype in ("f32", "f16", "bf16") and not (value.is_integer() and abs(value) < 1e16):
         text = next(t for p in range(1, 18) if round_float(float(t := f"{value:.{p}g}"), dtype) == value)
     mantissa, exponent, power = text.partition("e")
     return (mantissa if "." in mantissa else mantissa + ".0") + exponent + power

@@ -82,9 +82,11 @@ def _focus(source: Source | None, loc: int, focus: str) -> int:
 
 
 def _render(severity: str, message: str, loc: int, source: Source | None) -> str:
+    head, _, detail = message.partition("\n")
+    detail = "\n" + detail if detail else ""
     if source is None or loc < 0:
         name = source.name if source else "<built in memory>"
-        return f"{name}: {severity}: {message}"
+        return f"{name}: {severity}: {head}{detail}"
     line, column = source.position(loc)
     text = source.line_at(loc)
     first = max(0, column - 1 - MAX_LINE // 2) if len(text) > MAX_LINE else 0
@@ -92,4 +94,4 @@ def _render(severity: str, message: str, loc: int, source: Source | None) -> str
         c if c.isprintable() or c == "\t" else "\N{REPLACEMENT CHARACTER}" for c in text[first : first + MAX_LINE]
     )
     indent = "".join("\t" if c == "\t" else " " for c in shown[: column - 1 - first])
-    return f"{source.name}:{line}:{column}: {severity}: {message}\n{shown}\n{indent}^"
+    return f"{source.name}:{line}:{column}: {severity}: {head}\n{shown}\n{indent}^{detail}"

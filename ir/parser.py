@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from lark.exceptions import UnexpectedInput
 
 MAX_SYNTAX_ERRORS = 20
+MAX_TRAILING = 10_000
+TRAILING = re.compile(r"\s*(?:\n[ \t]*//[^\n]*|\s)*\Z")
 RESYNC = re.compile(r"\n[ \t]*(?=%|\"|[A-Za-z_]+[.\w]*|\})")
 DEFINED = re.compile(r"^[ \t]*(%[\w$.\-]+(?:[ \t]*,[ \t]*%[\w$.\-]+)*)[ \t]*=", re.MULTILINE)
 WORD = re.compile(r"[A-Za-z_!#%@^][\w$.\-]*|\S")
@@ -116,7 +118,7 @@ class _Recovery:
             return self._unknown_op(word, at, expected)
         if word.startswith("^"):
             return Diagnostic(f"unexpected block '{word}': a region has a single block, labelled at its start", at)
-        near = did_you_mean(word, [w.strip("'") for w in expected])
+        near = did_you_mean(word, [w.strip("'") for w in expected]) if len(word) > 1 else ""
         shown = word[:60] if word.isprintable() else ascii(word)[1:-1]
         return Diagnostic(f"unexpected '{shown}'{near}{_expecting(expected)}", at)
 
@@ -131,7 +133,7 @@ class _Recovery:
         return error
 
     def _at_end(self, error: Any) -> Diagnostic:
-        at = max(0, len(self.text.rstrip()) - 1)
+        at = max(0, len(TRAILING.sub("", self.text[-MAX_TRAILING:])) + max(0, len(self.text) - MAX_TRAILING) - 1)
         if not self.frontend.actions.block_stack:
             return Diagnostic(f"the text ends too early{_expecting(self._expected(error))}", at)
         diagnostic = Diagnostic("the text ends too early; expected '}'", at)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from .attributes import Attr, attr_text
 from .builtin import FuncOp, ModuleOp, ReturnOp
 from .core import Block, Operation, UnregisteredOp, Value
 from .diagnostics import Diagnostic, DiagnosticError, did_you_mean
 from .opdef import DIALECTS, OpError, is_discardable
+from .types import EMPTY_DIMENSION, has_empty_dimension
 
 Checks = dict[str, Callable[[Attr], str]]
 
@@ -82,6 +83,7 @@ def _check_return(func: FuncOp, errors: list[Diagnostic]) -> None:
 
 def _check_block(block: Block, visible: set[Value], errors: list[Diagnostic]) -> None:
     visible |= set(block.args)
+    _check_dimensions(block.args, errors)
     last = len(block.ops) - 1
     for i, op in enumerate(block.ops):
         for value in op.operands:
@@ -93,6 +95,12 @@ def _check_block(block: Block, visible: set[Value], errors: list[Diagnostic]) ->
                 _check_block(region, set(visible), errors)
         if op.results:
             visible.update(op.results)
+            if not isinstance(op, UnregisteredOp):
+                _check_dimensions(op.results, errors)
+
+
+def _check_dimensions(values: Iterable[Value], errors: list[Diagnostic]) -> None:
+    errors += [Diagnostic(EMPTY_DIMENSION, v.loc, focus=v.type.text) for v in values if has_empty_dimension(v.type)]
 
 
 def _check_op(op: Operation, is_last: bool, errors: list[Diagnostic]) -> None:
