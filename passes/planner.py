@@ -277,13 +277,11 @@ class LifetimePlanner(Planner):
         super().exec(i)
 
     def settle(self, i: int, tile: int, sources: tuple[int, ...]) -> None:
-        """Puts an accumulator at its home, evicting what lies there; in place it stays where it is."""
-        if tile in sources and self.address[tile] >= 0:
-            return
+        """Puts an accumulator at its home, evicting what lies there; one that an in-place exec reads is loaded there."""
+        home = self.homes[i]
         if self.address[tile] >= 0:
             self.evictable.drop(tile)
             self.release(tile)
-        home = self.homes[i]
         end = home + self.program.sizes[tile]
         for other in self.evictable.tiles():
             if self.address[other] < end and self.address[other] + self.program.sizes[other] > home:
@@ -293,6 +291,8 @@ class LifetimePlanner(Planner):
             self.address[tile] = self.arena.allocate_at(home, self.program.sizes[tile], self.program.names[tile])
         except OutOfMemoryError as error:
             raise _Full(i, error) from None
+        if tile in sources:
+            self.events.append(Event(True, i, tile, (home,)))
         self.pinned[tile] = True
 
     def operands_fit(self, i: int, sources: tuple[int, ...]) -> bool:
