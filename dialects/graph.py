@@ -85,13 +85,24 @@ class GraphOp(Operation):
         operands = ", ".join(names[v] for v in self.operands)
         return f"{self.name} {operands}{' ' + dict_text(attributes) if attributes else ''} : {self.shown_type()}"
 
+    def verify(self) -> None:
+        try:
+            self.check()
+        except OpError as error:
+            error.values = error.values or self.operands
+            raise
+
+    def check(self) -> None:
+        """Raises `OpError` for operands or attributes that don't fit."""
+
     def shown_type(self) -> str:
         return FunctionType(tuple(v.type for v in self.operands), (self.result.type,)).text
 
     def check_counts(self, *counts: int) -> None:
         if len(self.operands) not in counts:
             wanted = " or ".join(map(str, counts))
-            raise OpError(f"{self.name} takes {wanted} operands, got {len(self.operands)}")
+            noun = "operand" if wanted == "1" else "operands"
+            raise OpError(f"{self.name} takes {wanted} {noun}, got {len(self.operands)}")
         if len(self.results) != 1:
             raise OpError(f"{self.name} has one result")
 
@@ -144,7 +155,7 @@ class MatmulOp(GraphOp):
     def bias(self) -> Value | None:
         return self.operands[2] if len(self.operands) > 2 else None
 
-    def verify(self) -> None:
+    def check(self) -> None:
         self.check_counts(2, 3)
         a = expect_tensor(self, self.operands[0], "the first operand")
         b = expect_tensor(self, self.operands[1], "the second operand")
@@ -162,13 +173,14 @@ class AddOp(GraphOp):
     name = "graph.add"
     fields = (Field("tile", tile_sizes),)
 
-    def verify(self) -> None:
+    def check(self) -> None:
         self.check_counts(2)
         a = expect_tensor(self, self.operands[0], "the first operand")
         b = expect_tensor(self, self.operands[1], "the second operand")
         _dtype(self, a, ("f32", "f16", "bf16", "i32"))
         if b != a and b != TensorType(a.shape[-1:], a.dtype):
-            raise OpError(f"graph.add: the second operand must be {a} or {TensorType(a.shape[-1:], a.dtype)}, got {b}")
+            choices = dict.fromkeys((a.text, TensorType(a.shape[-1:], a.dtype).text))
+            raise OpError(f"graph.add: the second operand must be {' or '.join(choices)}, got {b}")
         _expect(self, "the result", self.result.type, a)
 
 
@@ -180,7 +192,7 @@ class ReluOp(GraphOp):
     name = "graph.relu"
     fields = (Field("tile", tile_sizes),)
 
-    def verify(self) -> None:
+    def check(self) -> None:
         self.check_counts(1)
         a = expect_tensor(self, self.operands[0], "the operand")
         _dtype(self, a)
@@ -211,7 +223,7 @@ class CastOp(GraphOp):
         self.scale = scale
         self.zero_point = zero_point
 
-    def verify(self) -> None:
+    def check(self) -> None:
         self.check_counts(1)
         a = expect_tensor(self, self.operands[0], "the operand")
         result = expect_tensor(self, self.result, "the result")

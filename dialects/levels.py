@@ -11,11 +11,11 @@ LEVELS = ("graph", "uop", "sched")
 
 
 class MixedLevelsError(OpError):
-    """A function with operations of several levels; `diagnostic` points at both."""
+    """A function with operations of several levels; `error` points at both."""
 
-    def __init__(self, diagnostic: Diagnostic):
-        super().__init__(diagnostic.message)
-        self.diagnostic = diagnostic
+    def __init__(self, error: Diagnostic):
+        super().__init__(error.message)
+        self.error = error
 
 
 def level_of(func: FuncOp) -> str:

@@ -92,12 +92,18 @@ class TileRules:
                 error.note("it was written here since its last store", tile.written.loc)
         return False
 
+    def writable(self, op: Operation, tile: Tile, verb: str) -> bool:
+        """Whether the tile's buffer may be written at all."""
+        if is_alloc(tile.value):
+            return True
+        self.error(op, f"{tile} cannot be {verb}: %{tile.value.name} is no uop.alloc", str(tile)).note(
+            "defined here", tile.value.loc
+        )
+        return False
+
     def startable(self, op: ExecBase, tile: Tile) -> bool:
         """Whether `=` may start the tile here."""
-        if not is_alloc(tile.value):
-            self.error(op, f"{tile} cannot be written: %{tile.value.name} is no uop.alloc", str(tile)).note(
-                "defined here", tile.value.loc
-            )
+        if not self.writable(op, tile, "written"):
             return False
         if tile.open:
             self._note_written(self.error(op, f"{tile} is started again before it was stored or read", str(tile)), tile)
@@ -108,6 +114,8 @@ class TileRules:
         """Whether `+=` may go on with the tile here (that it is on chip is for the level to check)."""
         if tile.open and not tile.activated:
             return True
+        if not self.writable(op, tile, "written"):
+            return False
         if tile.activated and tile.open:
             self._note_written(self.error(op, f"{tile} is accumulated on after its activation", str(tile)), tile)
         elif tile.finished is not None and tile.written is not None:
@@ -116,7 +124,8 @@ class TileRules:
             )
             error.note("it was read or stored here", tile.finished.loc)
         else:
-            self.error(op, f"{tile} is accumulated on, but it was not started; write = on its first exec", str(tile))
+            message = f"{tile} is accumulated on, but it was not started; write = on its first exec"
+            self.error(op, message, str(tile)).note(f"%{tile.value.name} is defined here", tile.value.loc)
         return False
 
     def _note_written(self, error: Diagnostic, tile: Tile) -> None:
@@ -142,10 +151,11 @@ class TileRules:
 
     def storable(self, op: StoreBase, tile: Tile) -> bool:
         """Whether the tile may be stored with the op's activation (that it is on chip is for the level to check)."""
-        if not is_alloc(tile.value):
-            self.error(op, f"{tile} cannot be stored: %{tile.value.name} is no uop.alloc", str(tile)).note(
-                "defined here", tile.value.loc
-            )
+        if not self.writable(op, tile, "stored"):
+            return False
+        if tile.version == 0:
+            message = f"{tile} is stored but was never written"
+            self.error(op, message, str(tile)).note(f"%{tile.value.name} is defined here", tile.value.loc)
         elif is_on_chip(tile.value):
             self.error(op, f"{tile} has no off-chip bytes: %{tile.value.name} is marked on_chip").note(
                 "marked here", tile.value.loc
@@ -185,6 +195,10 @@ class TileRules:
 
     def _report_missing(self, op: Operation, value: Value, missing: list[Coord]) -> None:
         more = f" (and {len(missing) - 1} more tiles of it)" if len(missing) > 1 else ""
+        if is_on_chip(value):
+            message = f"%{value.name} is returned, but it is marked on_chip and has no off-chip bytes"
+            self.error(op, message, f"%{value.name}").note("marked here", value.loc)
+            return
         tile = self.tile(value, missing[0])
         state = "is not stored" if tile.off < 0 else "was written since it was stored"
         error = self.error(op, f"result tile {tile} {state} when the function returns{more}", f"%{value.name}")

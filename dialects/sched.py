@@ -72,7 +72,7 @@ class PlacedOp(Operation):
 
     def check_addrs(self) -> None:
         if len(self.addrs) != len(self.operands):
-            raise OpError(f"{self.name} has {len(self.operands)} operands but {len(self.addrs)} addresses")
+            raise OpError(f"{self.name}: 'addrs' must hold {len(self.operands)}, one for each operand", "addrs")
         if min(self.addrs) < 0:
             raise OpError(f"{self.name}: an address must not be negative")
 
@@ -288,7 +288,7 @@ def check_uop_function(func: FuncOp, module: ModuleOp) -> list[Diagnostic]:
     try:
         level = level_of(func)
     except MixedLevelsError as error:
-        return [error.diagnostic]
+        return [error.error]
     return replay_uop(func) if level == "uop" else []
 
 

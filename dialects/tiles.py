@@ -202,25 +202,17 @@ def activation_name(value: Attr) -> str:
 def check_tile(op: Operation, value: Value, coord: Coord) -> TiledType:
     """The type of a tile's buffer. Raises `OpError` for another type, a wrong rank or a tile outside the grid."""
     type = value.type
+    name = tile_text(value, coord)
     if not isinstance(type, TiledType):
-        raise OpError(f"{op.name}: {tile_text(value, coord)} needs a !uop.tiled buffer, got {type}", f"%{value.name}")
-    grid = type.grid
-    if len(coord) != len(grid):
-        raise OpError(f"{op.name}: {tile_text(value, coord)} has {len(coord)} coordinates, the buffer has {len(grid)}",
-                      f"%{value.name}")  # fmt: skip
-    for index, count in zip(coord, grid, strict=True):
-        if not 0 <= index < count:
-            raise TileOutsideError(value, f"{op.name}: tile {tile_text(value, coord)} lies outside the grid of "
-                                   f"{'x'.join(map(str, grid))} tiles")  # fmt: skip
+        raise OpError(f"{op.name}: {name} needs a !uop.tiled buffer, got {type}", f"%{value.name}", [value])
+    if len(coord) != len(type.grid):
+        noun = "coordinate" if len(coord) == 1 else "coordinates"
+        message = f"{op.name}: {name} has {len(coord)} {noun}, the buffer has rank {len(type.grid)}"
+        raise OpError(message, f"%{value.name}", [value])
+    if any(not 0 <= index < count for index, count in zip(coord, type.grid, strict=True)):
+        grid = "x".join(map(str, type.grid))
+        raise OpError(f"{op.name}: tile {name} lies outside the grid of {grid} tiles", f"%{value.name}", [value])
     return type
-
-
-class TileOutsideError(OpError):
-    """A tile index outside the grid; the note points at the buffer's definition."""
-
-    def __init__(self, value: Value, message: str):
-        super().__init__(message, f"%{value.name}")
-        self.notes = [(f"%{value.name} is {value.type}", value.loc)]
 
 
 class TileOp(Operation):
@@ -233,9 +225,10 @@ class TileOp(Operation):
         if self.results:
             raise OpError(f"{self.name} has no results")
         if not least <= len(self.operands) <= most:
-            raise OpError(f"{self.name} names {least if least == most else 'two or more'} tiles")
+            wanted = "one tile" if most == 1 else "two or three tiles"
+            raise OpError(f"{self.name} names {wanted}, got {len(self.operands)}")
         if len(self.coords) != len(self.operands):
-            raise OpError(f"{self.name} has {len(self.operands)} operands but {len(self.coords)} coordinates")
+            raise OpError(f"{self.name}: 'coords' must hold {len(self.operands)}, one for each operand", "coords")
 
     def verify(self) -> None:
         self.check_shape(1, 1)
@@ -261,9 +254,12 @@ class ExecBase(TileOp):
     zero_point: int | None
 
     def verify(self) -> None:
+        kernel = KERNELS[self.kernel]
+        if len(self.operands) != kernel.sources + 1:
+            noun = "source" if kernel.sources == 1 else "sources"
+            raise OpError(f"kernel {kernel.name} takes {kernel.sources} {noun}, got {max(0, len(self.operands) - 1)}")
         self.check_shape(2, 3)
         types = [check_tile(self, v, c) for v, c in zip(self.operands, self.coords, strict=True)]
-        kernel = KERNELS[self.kernel]
         key = (self.kernel, self.accumulate, self.scale, self.zero_point, *[t.text for t in types])
         if key not in _CHECKED:
             self._verify_kernel(kernel, types)
@@ -272,13 +268,15 @@ class ExecBase(TileOp):
             self._verify_in_place(kernel)
 
     def _verify_kernel(self, kernel: Kernel, types: list[TiledType]) -> None:
-        if len(types) != kernel.sources + 1:
-            raise OpError(f"kernel {kernel.name} takes {kernel.sources} sources, got {len(types) - 1}")
         if self.accumulate and not kernel.accumulates:
             raise OpError(f"kernel {kernel.name} cannot accumulate; write = instead of +=")
         if kernel.name != "cast" and (self.scale is not None or self.zero_point is not None):
             raise OpError(f"scale and zero_point go with kernel cast, not {kernel.name}")
-        kernel.check(types, self)
+        try:
+            kernel.check(types, self)
+        except OpError as error:
+            error.values = error.values or self.operands
+            raise
 
     def _verify_in_place(self, kernel: Kernel) -> None:
         dst = (self.operands[0], self.coords[0])

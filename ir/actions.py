@@ -37,7 +37,7 @@ class Actions(AttributeActions):
                 return action(self, parts)
             except OpError as error:
                 at = next((p.start_pos for p in parts if hasattr(p, "start_pos")), self.loc)
-                self.error(str(error), at, error.focus)
+                self.errors.append(error.diagnostic(at))
                 return None
 
         return run
@@ -199,7 +199,7 @@ class Actions(AttributeActions):
         try:
             return self._build(name, operands, results, props, attrs, regions, signature, at)
         except OpError as error:
-            self.error(str(error), at, error.focus)
+            self.errors.append(error.diagnostic(at))
             return None
 
     def _typed_operands(self, tokens: list[Any], signature: FunctionType, name: str, at: int) -> list[Value]:

@@ -29,7 +29,11 @@ MAX_DEPTH = 64
 MEMO_SIZE = 100_000
 """Most entries that a memo of token texts keeps."""
 
-TENSOR_TEXT = re.compile(r"tensor<\s*((?:-?[0-9?]+\s*x\s*)+)([a-z][a-z0-9]*)\s*>")
+SCALAR = r"[su]?i[0-9]+|bf16|tf32|f(?:16|32|64|80|128)|f[0-9]+E[0-9]+M[0-9]+[A-Z0-9]*|index|none"
+TENSOR_TEXT = re.compile(rf"tensor<\s*((?:(?:-?[0-9]+|\?)\s*x\s*)+)({SCALAR})\s*>")
+OTHER_TENSOR = re.compile(
+    rf"tensor<\s*(?:\*\s*x|(?:(?:[0-9]+|\?)\s*x)*)\s*(?:{SCALAR}|!\S[^,]*)\s*(?:,.*)?>", re.DOTALL
+)
 FLOAT_TYPE = re.compile(r"bf16|tf32|f[0-9].*")
 INTEGER_TYPE = re.compile(r"([su]?)i([0-9]+)")
 
@@ -49,6 +53,7 @@ class AttributeActions:
         self.subparse: Callable[[str], dict[str, Attr]] = lambda text: {}
         self.text = ""
         self.offset = 0
+        self.errors: list[Diagnostic] = []
         self.aliases: dict[str, Attr] = {}
 
     def begin_attributes(self) -> None:
@@ -73,7 +78,8 @@ class AttributeActions:
             try:
                 found = self.type_memo[str(token)] = read(str(token))
             except ValueError as error:
-                self.stop(str(error), token.start_pos)
+                self.errors.append(Diagnostic(str(error), token.start_pos + self.offset))
+                return OpaqueType(str(token))
         return found
 
     def tensor_type(self, parts: list[Any]) -> Type:
@@ -283,10 +289,12 @@ def depth(value: Attr) -> int:
 def read_tensor(text: str) -> Type:
     """A tensor type's text as a type; one that is none of ours (a dimension of 0 or ?) is kept as it is written.
 
-    Raises ValueError for a negative dimension.
+    Raises ValueError for a negative dimension and for a text that is no tensor type in MLIR either.
     """
     match = TENSOR_TEXT.fullmatch(text)
     if match is None or "?" in match.group(1):
+        if not OTHER_TENSOR.fullmatch(text):
+            raise ValueError("malformed tensor type; it is written tensor<128x64xf32>")
         return OpaqueType(text)
     shape = tuple(int(d) for d in match.group(1).replace("x", " ").split())
     if any(d >= 1 << 63 for d in shape):

@@ -13,11 +13,22 @@ from .types import TensorType
 
 
 class OpError(ValueError):
-    """What is wrong with an operation's make-up; whoever knows the place turns it into a diagnostic."""
+    """What is wrong with an operation's make-up; whoever knows the place turns it into a diagnostic.
 
-    def __init__(self, message: str, focus: str = ""):
+    `focus` is text of the operation to put the caret under; `values` are those whose definitions explain the error.
+    """
+
+    def __init__(self, message: str, focus: str = "", values: Iterable[Value] = ()):
         super().__init__(message)
         self.focus = focus
+        self.values = tuple(values)
+
+    def diagnostic(self, loc: int) -> Diagnostic:
+        """The error at an operation's place, with a note at the definition of each value."""
+        diagnostic = Diagnostic(str(self), loc, focus=self.focus)
+        for value in dict.fromkeys(self.values):
+            diagnostic.note(f"%{value.name} is defined here as {value.type}", value.loc)
+        return diagnostic
 
 
 Kind = Callable[[Attr], str]
@@ -60,7 +71,8 @@ def one_of(*choices: Attr) -> Kind:
         if any(type(value) is type(c) and value == c for c in choices):
             return ""
         near = did_you_mean(value, [c for c in choices if isinstance(c, str)]) if isinstance(value, str) else ""
-        return "one of " + ", ".join(map(attr_text, choices)) + near
+        words = ", ".join(map(attr_text, choices))
+        return (words if len(choices) == 1 else f"one of {words}") + near
 
     return check
 
@@ -84,7 +96,9 @@ class Field:
     def check(self, value: Attr) -> Attr:
         expected = self.kind(value)
         if expected:
-            raise OpError(f"attribute '{self.name}' must be {expected}, got {_shorten(attr_text(value))}", self.name)
+            text = attr_text(value)
+            focus = text if isinstance(value, str) else self.name
+            raise OpError(f"attribute '{self.name}' must be {expected}, got {_shorten(text)}", focus)
         return value
 
 
@@ -193,4 +207,4 @@ def expect_tensor(op: Operation, value: Value, what: str) -> TensorType:
     """The value's type as a tensor. Raises `OpError` naming `what` it is."""
     if isinstance(value.type, TensorType):
         return value.type
-    raise OpError(f"{op.name}: {what} must be a tensor, got {value.type}", f"%{value.name}")
+    raise OpError(f"{op.name}: {what} must be a tensor of static shape, got {value.type}", f"%{value.name}")

@@ -116,4 +116,4 @@ def _check_op(op: Operation, is_last: bool, errors: list[Diagnostic]) -> None:
         try:
             check()
         except OpError as error:
-            errors.append(Diagnostic(str(error), op.loc, focus=error.focus))
+            errors.append(error.diagnostic(op.loc))
