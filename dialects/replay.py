@@ -20,12 +20,12 @@ class Tile:
     """One tile's state. `version` counts its writes; a copy, on chip or off, is stale unless it has that version.
 
     `off` is the version of the off-chip copy (-1 for none) and `chip` that of the on-chip copy at the uop level.
-    `open` while an exec has started it and nobody has read or stored it; `activated` if its last exec activated it;
-    `unread` while no read or store has followed an exec's write.
+    `open` while an exec has started it and nobody has read or stored it; `activation` is the op that activated its
+    present value; `unread` while no read or store has followed an exec's write.
     """
 
     __slots__ = (
-        "activated",
+        "activation",
         "chip",
         "coord",
         "ended",
@@ -46,7 +46,7 @@ class Tile:
         self.chip = -1
         self.open = False
         self.unread = False
-        self.activated = False
+        self.activation: Operation | None = None
         self.written: Operation | None = None
         self.finished: Operation | None = None
         self.ended: Operation | None = None
@@ -61,6 +61,7 @@ class TileRules:
     def __init__(self) -> None:
         self.tiles: dict[tuple[Value, Coord], Tile] = {}
         self.errors: list[Diagnostic] = []
+        self.refused: set[Tile] = set()
 
     def tile(self, value: Value, coord: Coord) -> Tile:
         key = (value, coord)
@@ -69,9 +70,11 @@ class TileRules:
             found = self.tiles[key] = Tile(value, coord, -1 if is_alloc(value) else 0)
         return found
 
-    def error(self, op: Operation, message: str, focus: str = "") -> Diagnostic:
+    def error(self, op: Operation, tile: Tile, message: str, focus: str = "") -> Diagnostic:
+        """Reports an error about a tile; kept quiet if the tile's place was refused before, as a mere consequence."""
         diagnostic = Diagnostic(message, op.loc, focus=focus)
-        self.errors.append(diagnostic)
+        if tile not in self.refused:
+            self.errors.append(diagnostic)
         return diagnostic
 
     def loadable(self, op: Operation, tile: Tile) -> bool:
@@ -79,15 +82,15 @@ class TileRules:
         if tile.off == tile.version and tile.off >= 0 and not (tile.off == 0 and is_alloc(tile.value)):
             return True
         if is_on_chip(tile.value):
-            self.error(op, f"{tile} has no off-chip bytes: %{tile.value.name} is marked on_chip").note(
+            self.error(op, tile, f"{tile} has no off-chip bytes: %{tile.value.name} is marked on_chip").note(
                 "marked here", tile.value.loc
             )
         elif tile.off < 0:
-            error = self.error(op, f"{tile} is loaded but was never stored")
+            error = self.error(op, tile, f"{tile} is loaded but was never stored")
             if tile.written is not None:
                 error.note("it was written here", tile.written.loc)
         else:
-            error = self.error(op, f"{tile} is loaded, but its off-chip copy is stale")
+            error = self.error(op, tile, f"{tile} is loaded, but its off-chip copy is stale")
             if tile.written is not None:
                 error.note("it was written here since its last store", tile.written.loc)
         return False
@@ -96,7 +99,7 @@ class TileRules:
         """Whether the tile's buffer may be written at all."""
         if is_alloc(tile.value):
             return True
-        self.error(op, f"{tile} cannot be {verb}: %{tile.value.name} is no uop.alloc", str(tile)).note(
+        self.error(op, tile, f"{tile} cannot be {verb}: %{tile.value.name} is no uop.alloc", str(tile)).note(
             "defined here", tile.value.loc
         )
         return False
@@ -106,31 +109,36 @@ class TileRules:
         if not self.writable(op, tile, "written"):
             return False
         if tile.open:
-            self._note_written(self.error(op, f"{tile} is started again before it was stored or read", str(tile)), tile)
+            self._note_written(
+                self.error(op, tile, f"{tile} is started again before it was stored or read", str(tile)), tile
+            )
             return False
         return True
 
     def accumulable(self, op: ExecBase, tile: Tile) -> bool:
         """Whether `+=` may go on with the tile here (that it is on chip is for the level to check)."""
-        if tile.open and not tile.activated:
+        if tile.open and tile.activation is None:
             return True
         if not self.writable(op, tile, "written"):
             return False
-        if tile.activated and tile.open:
-            self._note_written(self.error(op, f"{tile} is accumulated on after its activation", str(tile)), tile)
+        if tile.open:
+            self._note_written(self.error(op, tile, f"{tile} is accumulated on after its activation", str(tile)), tile)
         elif tile.finished is not None and tile.written is not None:
-            error = self.error(
-                op, f"{tile} is accumulated on, but it was finished when it was read or stored", str(tile)
-            )
+            message = f"{tile} is accumulated on, but it was finished when it was read or stored"
+            error = self.error(op, tile, message, str(tile))
             error.note("it was read or stored here", tile.finished.loc)
         else:
             message = f"{tile} is accumulated on, but it was not started; write = on its first exec"
-            self.error(op, message, str(tile)).note(f"%{tile.value.name} is defined here", tile.value.loc)
+            self.error(op, tile, message, str(tile)).note(f"%{tile.value.name} is defined here", tile.value.loc)
         return False
 
     def _note_written(self, error: Diagnostic, tile: Tile) -> None:
         if tile.written is not None:
             error.note("it was written here", tile.written.loc)
+
+    def never_written(self, op: Operation, tile: Tile, verb: str) -> None:
+        message = f"{tile} is {verb} but was never written"
+        self.error(op, tile, message, str(tile)).note(f"%{tile.value.name} is defined here", tile.value.loc)
 
     def finish(self, op: Operation, tile: Tile) -> None:
         """The tile is read or stored: its sum is complete."""
@@ -144,28 +152,34 @@ class TileRules:
         tile.version += 1
         tile.open = True
         tile.unread = True
-        tile.activated = op.activation is not None
+        tile.activation = op if op.activation is not None else None
         tile.written = op
         if not op.accumulate:
             tile.finished = None
 
     def storable(self, op: StoreBase, tile: Tile) -> bool:
-        """Whether the tile may be stored with the op's activation (that it is on chip is for the level to check)."""
+        """Whether the tile's buffer may be stored to."""
         if not self.writable(op, tile, "stored"):
             return False
-        if tile.version == 0:
-            message = f"{tile} is stored but was never written"
-            self.error(op, message, str(tile)).note(f"%{tile.value.name} is defined here", tile.value.loc)
-        elif is_on_chip(tile.value):
-            self.error(op, f"{tile} has no off-chip bytes: %{tile.value.name} is marked on_chip").note(
+        if is_on_chip(tile.value):
+            self.error(op, tile, f"{tile} has no off-chip bytes: %{tile.value.name} is marked on_chip").note(
                 "marked here", tile.value.loc
             )
-        elif op.activation is not None and tile.activated:
-            self._note_written(self.error(op, f"{tile} gets a second activation", "activation"), tile)
-        elif op.activation is not None and op.retain is UNIT:
-            self.error(op, "a retained tile gets its activation on its last exec, not on its store", "activation")
-        elif op.activation is not None and not tile.open:
-            error = self.error(op, f"{tile} was read or stored without this activation before", "activation")
+            return False
+        return True
+
+    def activatable(self, op: StoreBase, tile: Tile) -> bool:
+        """Whether the tile, which is on chip, may get the activation of its store, if that has one."""
+        if op.activation is None:
+            return True
+        if tile.activation is not None:
+            error = self.error(op, tile, f"{tile} gets a second activation", "activation")
+            error.note("the first one is here", tile.activation.loc)
+        elif op.retain is UNIT:
+            message = "a retained tile gets its activation on its last exec, not on its store"
+            self.error(op, tile, message, "activation")
+        elif not tile.open:
+            error = self.error(op, tile, f"{tile} was read or stored without this activation before", "activation")
             if tile.finished is not None:
                 error.note("it was read or stored here", tile.finished.loc)
         else:
@@ -176,7 +190,7 @@ class TileRules:
         self.finish(op, tile)
         if op.activation is not None:
             tile.version += 1
-            tile.activated = True
+            tile.activation = op
         tile.off = tile.version
 
     def check_results(self, func: FuncOp) -> None:
@@ -195,13 +209,13 @@ class TileRules:
 
     def _report_missing(self, op: Operation, value: Value, missing: list[Coord]) -> None:
         more = f" (and {len(missing) - 1} more tiles of it)" if len(missing) > 1 else ""
+        tile = self.tile(value, missing[0])
         if is_on_chip(value):
             message = f"%{value.name} is returned, but it is marked on_chip and has no off-chip bytes"
-            self.error(op, message, f"%{value.name}").note("marked here", value.loc)
+            self.error(op, tile, message, f"%{value.name}").note("marked here", value.loc)
             return
-        tile = self.tile(value, missing[0])
         state = "is not stored" if tile.off < 0 else "was written since it was stored"
-        error = self.error(op, f"result tile {tile} {state} when the function returns{more}", f"%{value.name}")
+        error = self.error(op, tile, f"result tile {tile} {state} when the function returns{more}", f"%{value.name}")
         if tile.written is not None:
             error.note("its last write is here", tile.written.loc)
 
@@ -230,13 +244,15 @@ class _UopRules(TileRules):
             return
         if self.loadable(op, tile):
             tile.chip = tile.version
+        else:
+            self.refused.add(tile)
 
     def exec(self, op: ExecBase) -> None:
         dst = self.tile(op.operands[0], op.coords[0])
         good = True
         for value, coord in zip(op.operands[1:], op.coords[1:], strict=True):
             source = self.tile(value, coord)
-            good &= self.on_chip(op, source)
+            good &= self.on_chip(op, source, "read")
             self.finish(op, source)
         if op.accumulate:
             good &= self.accumulable(op, dst)
@@ -246,17 +262,20 @@ class _UopRules(TileRules):
             self.write(op, dst)
             dst.chip = dst.version
 
-    def on_chip(self, op: Operation, tile: Tile) -> bool:
+    def on_chip(self, op: Operation, tile: Tile, verb: str) -> bool:
         if tile.chip == tile.version and tile.chip >= 0 and (tile.version or not is_alloc(tile.value)):
             return True
-        error = self.error(op, f"{tile} is not on chip; load it first", str(tile))
+        if is_alloc(tile.value) and tile.version == 0:
+            self.never_written(op, tile, verb)
+            return False
+        error = self.error(op, tile, f"{tile} is {verb} but is not on chip; load it first", str(tile))
         if tile.ended is not None:
             error.note("its on-chip life ended with this store", tile.ended.loc)
         return False
 
     def store_op(self, op: StoreBase) -> None:
         tile = self.tile(op.operands[0], op.coords[0])
-        if not self.storable(op, tile) or not self.on_chip(op, tile):
+        if not self.storable(op, tile) or not self.on_chip(op, tile, "stored") or not self.activatable(op, tile):
             return
         self.store(op, tile)
         tile.chip = tile.version if op.retain is UNIT else -1

@@ -12,7 +12,6 @@ from ..ir.diagnostics import Diagnostic
 from .replay import MAX_ERRORS, Tile, TileRules
 from .sched import ExecOp, LoadOp, StoreOp
 from .target import target_of
-from .uop import is_alloc
 
 STAT_KEYS = ("final_live_bytes", "loads_eliminated", "loads_emitted", "peak_sram_bytes", "sched_ops")
 
@@ -70,11 +69,13 @@ class Replay(TileRules):
 
     def in_bounds(self, op: Operation, tile: Tile, address: int, size: int) -> bool:
         if address & (self.alignment - 1):
-            self.error(op, f"{tile} @0x{address:04x} is not aligned to {self.alignment} bytes", f"@0x{address:04x}")
+            self.error(
+                op, tile, f"{tile} @0x{address:04x} is not aligned to {self.alignment} bytes", f"@0x{address:04x}"
+            )
         elif address + size > self.total:
             where = f"@0x{address:04x}"
             message = f"{tile} {where} ends at byte {address + size:,}, beyond the SRAM's {self.total:,} bytes"
-            self.error(op, message, where)
+            self.error(op, tile, message, where)
         else:
             return True
         return False
@@ -129,26 +130,26 @@ class Replay(TileRules):
             self.in_bounds(op, tile, address, 0)
             return
         there = self.overlapping(address, address + tile.value.type.tile_bytes)  # type: ignore[attr-defined]
-        elsewhere = [c for c in self.copies.values() if c.tile is tile and c.version == tile.version]
+        elsewhere = [c for c in self.copies.values() if c.tile is tile and c.version == tile.version and c not in there]
         if not there:
-            error = self.error(op, f"{where} {verb}, but no tile is there", f"@0x{address:04x}")
+            error = self.error(op, tile, f"{where} {verb}, but no tile is there", where)
             if address in self.lost:
                 error.note("its on-chip life ended here", self.lost[address].loc)
         elif there[0].tile is tile and there[0].address == address:
-            error = self.error(op, f"{where} {verb}, but that copy is stale", f"@0x{address:04x}")
+            error = self.error(op, tile, f"{where} {verb}, but that copy is stale", where)
             error.note("it was copied here", there[0].op.loc)
             self._note_written(error, tile)
         else:
             copy = there[0]
             message = f"{where} {verb}, but {copy.tile} is there, at @0x{copy.address:04x}"
-            error = self.error(op, message, f"@0x{address:04x}").note(f"{copy.tile} was put there here", copy.op.loc)
+            error = self.error(op, tile, message, where).note(f"{copy.tile} was put there here", copy.op.loc)
         for copy in elsewhere[:1]:
             error.note(f"{tile} is at @0x{copy.address:04x}, put there here", copy.op.loc)
 
     def check_bytes(self, op: LoadOp | StoreOp, tile: Tile) -> int:
         size = op.operands[0].type.tile_bytes  # type: ignore[attr-defined]
         if op.bytes != size:
-            self.error(op, f"{tile} has {size} bytes, the text says {op.bytes}", "bytes")
+            self.error(op, tile, f"{tile} has {size} bytes, the text says {op.bytes}", "bytes")
         return size
 
     # Operations
@@ -159,6 +160,8 @@ class Replay(TileRules):
         size = self.check_bytes(op, tile)
         if self.in_bounds(op, tile, op.addrs[0], size) and self.loadable(op, tile):
             self.place(op, tile, op.addrs[0], size)
+        else:
+            self.refused.add(tile)
 
     def exec(self, op: ExecOp) -> None:
         dst = self.tile(op.operands[0], op.coords[0])
@@ -179,15 +182,16 @@ class Replay(TileRules):
                 self.copies[address].version = dst.version
         elif self.in_bounds(op, dst, address, size) and self.startable(op, dst):
             self.start(op, dst, address, size, in_place=dst in sources)
-        elif is_alloc(dst.value):
-            self.write(op, dst)
+        else:
+            self.refused.add(dst)
 
     def may_overlap(self, op: ExecOp, dst: Tile, copy: Copy) -> bool:
         """A destination may share bytes with a source only if it is that source, at the same address."""
         if copy.tile is dst and copy.address == op.addrs[0]:
             return True
-        self.error(op, f"{dst} @0x{op.addrs[0]:04x} is written over {copy.tile}, which the same exec reads",
-                   f"@0x{op.addrs[0]:04x}").note(f"{copy.tile} was put there here", copy.op.loc)  # fmt: skip
+        where = f"{dst} @0x{op.addrs[0]:04x}"
+        message = f"{where} is written over {copy.tile}, which the same exec reads"
+        self.error(op, dst, message, where).note(f"{copy.tile} was put there here", copy.op.loc)
         return False
 
     def start(self, op: ExecOp, dst: Tile, address: int, size: int, in_place: bool) -> None:
@@ -206,7 +210,7 @@ class Replay(TileRules):
         if not self.storable(op, tile):
             return
         copy = self.held(op, tile, op.addrs[0], "is stored")
-        if copy is None:
+        if copy is None or not self.activatable(op, tile):
             return
         self.store(op, tile)
         if op.retain is UNIT:
@@ -251,23 +255,13 @@ def replay_schedule(func: FuncOp, module: ModuleOp) -> list[Diagnostic]:
     errors = []
     for key in sorted(stats.keys() | stated.keys()):
         if key not in stats:
-            errors.append(
-                Diagnostic(
-                    f"unknown statistic '{key}' in sched.stats; it has {', '.join(STAT_KEYS)}", func.loc, focus=key
-                )
-            )
+            message, focus = f"unknown statistic '{key}' in sched.stats; it has {', '.join(STAT_KEYS)}", f"{key} ="
         elif key not in stated:
-            errors.append(
-                Diagnostic(
-                    f"sched.stats lacks '{key}', which is {stats[key]} by the text", func.loc, focus="sched.stats"
-                )
-            )
-        elif stats[key] != stated[key]:
-            errors.append(
-                Diagnostic(
-                    f"sched.stats says {key} = {stated[key]}, by the text it is {stats[key]}", func.loc, focus=key
-                )
-            )
+            message, focus = f"sched.stats lacks '{key}', which is {stats[key]} by the text", "sched.stats"
+        else:
+            message, focus = f"sched.stats says {key} = {stated[key]}, by the text it is {stats[key]}", f"{key} ="
+        if stats.get(key) != stated.get(key):
+            errors.append(Diagnostic(message, func.loc, focus=focus))
     return errors
 
 

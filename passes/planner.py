@@ -277,7 +277,7 @@ class LifetimePlanner(Planner):
         super().exec(i)
 
     def settle(self, i: int, tile: int, sources: tuple[int, ...]) -> None:
-        """Puts an accumulator at its home, evicting what lies there; one that an in-place exec reads is loaded there."""
+        """Puts an accumulator at its home, evicting what lies there; an in-place exec's is loaded."""
         home = self.homes[i]
         if self.address[tile] >= 0:
             self.evictable.drop(tile)
