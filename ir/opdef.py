@@ -174,20 +174,17 @@ def read_fields(cls: type[Operation], attributes: dict[str, Attr], given: Iterab
     unknown or wrongly typed attribute.
     """
     given = frozenset(given)
-    values: dict[str, Any] = {}
-    extra = dict(attributes)
-    for f in cls.fields:
-        if f.name in given:
-            continue
-        if f.name in extra:
-            values[f.slot] = f.check(extra.pop(f.name))
-        elif f.required:
-            raise OpError(f"{cls.name} needs the attribute '{f.name}'")
-    unknown = next((key for key in extra if not is_discardable(key)), None)
+    declared = [f for f in cls.fields if f.name not in given]
+    names = [f.name for f in declared]
+    unknown = next((key for key in attributes if key not in names and not is_discardable(key)), None)
     if unknown is not None:
-        names = [f.name for f in cls.fields if f.name not in given]
         known = f"; it has {', '.join(names)}" if names else "; it has none"
         raise OpError(f"unknown attribute '{unknown}' on {cls.name}{did_you_mean(unknown, names)}{known}", unknown)
+    missing = next((f.name for f in declared if f.required and f.name not in attributes), None)
+    if missing is not None:
+        raise OpError(f"{cls.name} needs the attribute '{missing}'")
+    values: dict[str, Any] = {f.slot: f.check(attributes[f.name]) for f in declared if f.name in attributes}
+    extra = {key: value for key, value in attributes.items() if key not in names}
     if extra:
         values["extra"] = extra
     return values
