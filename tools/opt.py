@@ -71,8 +71,8 @@ def run(argv: list[str]) -> int:
     parser = _make_parser(passes)
     # A bare --pass takes no value from the next word: `opt --schedule input.mir` reads input.mir.
     end = argv.index("--") if "--" in argv else len(argv)
-    flags = {f"--{name}" for name in passes}
-    words = [f"{w}=" if w in flags and i < end else w for i, w in enumerate(argv)]
+    bare = {f"--{name}": "" for name in passes} | {"--verify-each": "true"}
+    words = [f"{w}={bare[w]}" if w in bare and i < end else w for i, w in enumerate(argv)]
     args, unknown = parser.parse_known_args(words)
     if unknown:
         raise UsageError(_unknown(unknown[0], parser))
