@@ -29,7 +29,7 @@ class Eviction(Protocol):
 
 
 class LeastRecentlyUsed:
-    """Evicts the tile whose last use is the longest ago."""
+    """Evicts the tile whose last use is the longest ago; an exec reads its sources from left to right."""
 
     def __init__(self) -> None:
         self._order: OrderedDict[int, None] = OrderedDict()

@@ -12,10 +12,12 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from ..dialects.levels import level_of
+from ..dialects.sched import ExecOp
 from ..dialects.sched_replay import schedule_stats
 from ..dialects.target import target_of
 from ..dialects.tiles import TileOp
 from ..dialects.uop import AllocOp
+from ..ir.attributes import UNIT
 from ..ir.builtin import FuncOp, ModuleOp, ReturnOp
 from ..ir.diagnostics import Diagnostic, DiagnosticError
 from .arena import SRAMConfig
@@ -58,9 +60,18 @@ class SchedulePass:
             scheduled = schedule_ops(ops, config, target.evict, self.double_buffer)
         except ScheduleError as error:
             raise DiagnosticError([Diagnostic(f"schedule: {error}", error.op.loc)]) from None
-        named = {v for op in scheduled if not isinstance(op, AllocOp) for v in op.operands}
-        kept = [op for op in scheduled if not (isinstance(op, AllocOp) and op.result not in named)]
-        return with_stats(with_body(func, args, kept), module, config)
+        return with_stats(with_body(func, args, tidy_allocs(scheduled)), module, config)
+
+
+def tidy_allocs(ops: list[Operation]) -> list[Operation]:
+    """Without the allocs that nothing names; those that are neither loaded nor stored are marked `on_chip`."""
+    named = {v for op in ops if not isinstance(op, AllocOp) for v in op.operands}
+    moved = {v for op in ops if not isinstance(op, ExecOp) for v in op.operands}
+    kept = [op for op in ops if not isinstance(op, AllocOp) or op.result in named]
+    for op in kept:
+        if isinstance(op, AllocOp) and op.result not in moved:
+            op.on_chip = UNIT
+    return kept
 
 
 def with_stats(func: FuncOp, module: ModuleOp, config: SRAMConfig) -> FuncOp:
