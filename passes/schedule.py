@@ -19,6 +19,7 @@ from ..dialects.tiles import TileOp
 from ..dialects.uop import AllocOp
 from ..ir.attributes import UNIT
 from ..ir.builtin import FuncOp, ModuleOp, ReturnOp
+from ..ir.core import Operation
 from ..ir.diagnostics import Diagnostic, DiagnosticError
 from .arena import SRAMConfig
 from .manager import flag, map_functions, option, read_alignment, read_bytes, read_choice, register_pass
