@@ -64,7 +64,7 @@ class OutOfMemoryError(MemoryError):
         lines = [
             f"out of SRAM: no room for {_named(self.request_tag)}, {self.request_bytes:,} bytes{place}",
             f"  capacity:           {self.capacity:,} bytes",
-            f"  live:               {self.live_bytes:,} bytes in {len(self.live):,} allocations",
+            f"  live:               {self.live_bytes:,} bytes in {count_of(len(self.live), 'allocation')}",
             f"  largest free block: {self.largest_free_block:,} bytes",
             f"  cause: {self._cause()}",
         ]
@@ -82,6 +82,11 @@ class OutOfMemoryError(MemoryError):
         if self.request_address is not None and self.request_bytes <= self.largest_free_block:
             return "address in use: live allocations overlap the range asked for"
         return f"shortage: {free:,} bytes are free, fewer than the request needs once aligned"
+
+
+def count_of(count: int, noun: str) -> str:
+    """`1 allocation`, `2 allocations`."""
+    return f"{count:,} {noun}" + ("" if count == 1 else "s")
 
 
 def _hex(address: int) -> str:

@@ -1,55 +1,71 @@
 """Addresses for tiles whose whole lifetimes are known (dynamic storage allocation). A pure solver.
 
-Greedy by size and by start, the better of the two, as is usual for static memory planning (Pisarchyk and Lee, 2020,
-"Efficient Memory Management for Deep Neural Net Inference"); ends are inclusive here.
+Largest first at the lowest address that is free over all of the life, as is usual in static memory planning (Pisarchyk
+and Lee, 2020, "Efficient Memory Management for Deep Neural Net Inference"). What finds no room goes to the front of the
+order, and all is placed again ("squeaky wheel" optimisation, Joslin and Clements, 1999).
 """
 
 from __future__ import annotations
 
-from .arena import SRAMConfig
+from typing import NamedTuple
+
+WORK = 2_000_000
+"""How many placements may be tried in all."""
 
 
-def place_lives(lives: list[tuple[int, int, int]], sizes: list[int], config: SRAMConfig) -> dict[int, int]:
-    """Addresses in bytes by first step, for lives (first step, last step, tile) of tiles with the given sizes.
+class Life(NamedTuple):
+    """A tile needs `size` bytes from its first to its last step, both inclusive."""
 
-    Tiles whose lives overlap share no bytes; the lowest addresses are taken, so that what remains is one block where
-    possible. The addresses may exceed the SRAM: that shows when they are used.
+    first: int
+    last: int
+    size: int
+
+
+def place_lives(lives: list[Life], capacity: int) -> list[int] | None:
+    """An address in bytes for each life, so that lives that overlap in time share no byte and all end within capacity.
+
+    Sizes are multiples of the alignment. None if none was found, which is no proof that there is none.
     """
-    rounded = {life: -(-sizes[life[2]] // config.alignment) * config.alignment for life in lives}
-    by_size = sorted(lives, key=lambda life: (-rounded[life], life))
-    return min((_greedy(order, rounded) for order in (by_size, lives)), key=lambda homes: homes[1])[0]
+    order = sorted(range(len(lives)), key=lambda i: (-lives[i].size, lives[i], i))
+    neighbours = _overlaps(lives)
+    for _ in range(max(1, min(400, WORK // max(1, len(lives))))):
+        addresses = [-1] * len(lives)
+        failed = _place_in_order(order, lives, neighbours, capacity, addresses)
+        if failed is None:
+            return addresses
+        if order[0] == failed:
+            return None
+        order.remove(failed)
+        order.insert(0, failed)
+    return None
 
 
-def _greedy(order: list[tuple[int, int, int]], rounded: dict[tuple[int, int, int], int]) -> tuple[dict[int, int], int]:
-    """Places lives one after the other at the lowest address free over all of their life; with the peak."""
-    homes: dict[int, int] = {}
-    by_time = _TimeIndex(order)
-    peak = 0
-    for life in order:
-        taken = sorted((homes[o[0]], homes[o[0]] + rounded[o]) for o in by_time.overlapping(life) if o[0] in homes)
+def _place_in_order(
+    order: list[int], lives: list[Life], neighbours: list[list[int]], capacity: int, addresses: list[int]
+) -> int | None:
+    """Fills in addresses one after the other; the first life without room, if any."""
+    for i in order:
+        size = lives[i].size
+        taken = sorted((addresses[j], addresses[j] + lives[j].size) for j in neighbours[i] if addresses[j] >= 0)
         address = 0
         for start, end in taken:
-            if start - address >= rounded[life]:
+            if start - address >= size:
                 break
             address = max(address, end)
-        homes[life[0]] = address
-        peak = max(peak, address + rounded[life])
-    return homes, peak
+        if address + size > capacity:
+            return i
+        addresses[i] = address
+    return None
 
 
-class _TimeIndex:
-    """Lives by stretches of time, so that only those near a life are looked at."""
-
-    def __init__(self, lives: list[tuple[int, int, int]]):
-        spans = [last - first + 1 for first, last, _ in lives]
-        self.width = max(1, sum(spans) // max(1, len(spans)))
-        self.stretches: dict[int, list[tuple[int, int, int]]] = {}
-        for life in lives:
-            for stretch in range(life[0] // self.width, life[1] // self.width + 1):
-                self.stretches.setdefault(stretch, []).append(life)
-
-    def overlapping(self, life: tuple[int, int, int]) -> set[tuple[int, int, int]]:
-        first, last, _ = life
-        stretches = range(first // self.width, last // self.width + 1)
-        near = {o for stretch in stretches for o in self.stretches[stretch]}
-        return {o for o in near if o[0] <= last and o[1] >= first and o != life}
+def _overlaps(lives: list[Life]) -> list[list[int]]:
+    """For each life the others that overlap it in time."""
+    neighbours: list[list[int]] = [[] for _ in lives]
+    live: list[int] = []
+    for i in sorted(range(len(lives)), key=lambda i: lives[i]):
+        live = [j for j in live if lives[j].last >= lives[i].first]
+        for j in live:
+            neighbours[i].append(j)
+            neighbours[j].append(i)
+        live.append(i)
+    return neighbours

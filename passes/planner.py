@@ -12,8 +12,8 @@ from typing import NamedTuple
 
 from .arena import OutOfMemoryError, SRAMConfig, VirtualSRAMArena
 from .eviction import EVICTIONS
-from .liveness import EXEC, LOAD, NEVER, Program, accumulator_lives, next_uses
-from .placement import place_lives
+from .liveness import EXEC, LOAD, NEVER, STORE, Program, accumulator_lives, next_uses
+from .placement import Life, place_lives
 
 
 class Event(NamedTuple):
@@ -79,11 +79,43 @@ def _attempt(program: Program, uses: list[tuple[int, ...]], config: SRAMConfig, 
 
 
 def _retry(program: Program, uses: list[tuple[int, ...]], config: SRAMConfig, evict: str, first: _Full) -> Plan:
-    try:
-        homes = place_lives(accumulator_lives(program), program.sizes, config)
-        return LifetimePlanner(program, uses, config, evict, homes).run()
-    except _Full:
-        raise first from None
+    homes = find_homes(program, config)
+    if homes is None:
+        raise first
+    return LifetimePlanner(program, uses, config, evict, homes).run()
+
+
+class Homes(NamedTuple):
+    """Addresses in bytes: of accumulators by the step that starts them, of operands by step and tile."""
+
+    accumulators: dict[int, int]
+    operands: dict[tuple[int, int], int]
+
+
+def find_homes(program: Program, config: SRAMConfig) -> Homes | None:
+    """Places accumulators over their lives together with each step's own operands; None where that is not found."""
+    size = [-(-s // config.alignment) * config.alignment for s in program.sizes]
+    spans = accumulator_lives(program)
+    needs = operand_needs(program, spans)
+    lives = [Life(first, last, size[tile]) for first, last, tile in spans] + [Life(i, i, size[t]) for i, t in needs]
+    addresses = place_lives(lives, config.total_bytes // config.alignment * config.alignment)
+    if addresses is None:
+        return None
+    accumulators = {first: a for (first, _, _), a in zip(spans, addresses, strict=False)}
+    return Homes(accumulators, dict(zip(needs, addresses[len(spans) :], strict=True)))
+
+
+def operand_needs(program: Program, spans: list[tuple[int, int, int]]) -> list[tuple[int, int]]:
+    """Each step's tiles that must be on chip there and are no accumulators, as (step, tile)."""
+    starts = {first: (last, tile) for first, last, tile in spans}
+    until: dict[int, int] = {}
+    needs: list[tuple[int, int]] = []
+    for i, step in enumerate(program.steps):
+        if i in starts:
+            until[starts[i][1]] = starts[i][0]
+        tiles = step.sources if step.kind == EXEC else (step.tile,) if step.kind == STORE else ()
+        needs += [(i, t) for t in tiles if until.get(t, -1) < i]
+    return needs
 
 
 def least_bytes(program: Program, config: SRAMConfig) -> int:
@@ -251,34 +283,46 @@ class Planner:
 class LifetimePlanner(Planner):
     """The second attempt: accumulators go to addresses chosen over their whole lives, operands around them.
 
-    An exec's accumulator takes its place before the exec's operands do, and an operand is loaded only right before the
-    exec. Where the operands still find no room, everything that can go is evicted and they are placed largest first.
+    An exec's accumulator takes its place before the exec's operands do, and an operand is loaded right before its use.
+    Where first fit finds no room for the operands, everything that can go is evicted and they go to their homes.
     """
 
-    def __init__(
-        self, program: Program, uses: list[tuple[int, ...]], config: SRAMConfig, evict: str, homes: dict[int, int]
-    ):
+    def __init__(self, program: Program, uses: list[tuple[int, ...]], config: SRAMConfig, evict: str, homes: Homes):
         super().__init__(program, uses, config, evict)
         self.homes = homes
 
     def hint(self, i: int, coming: tuple[int, ...]) -> None:
-        """Loads wait for their exec."""
+        """Loads wait for the step that needs them."""
 
     def exec(self, i: int) -> None:
         step = self.program.steps[i]
-        if i in self.homes and not self.pinned[step.tile]:
+        if i in self.homes.accumulators and not self.pinned[step.tile]:
             self.settle(i, step.tile, step.sources)
-        if not self.operands_fit(i, step.sources):
-            self.clear(step.sources)
-        missing = [s for s in step.sources if self.address[s] < 0]
-        for s in sorted(missing, key=lambda s: -self.program.sizes[s]):
-            self.load(i, s, step.sources)
-            self.evictable.use(s, i, self.address[s])
+        self.bring(i, step.sources)
         super().exec(i)
+
+    def store(self, i: int) -> None:
+        self.bring(i, (self.program.steps[i].tile,))
+        super().store(i)
+
+    def bring(self, i: int, tiles: tuple[int, ...]) -> None:
+        """Loads what a step needs."""
+        if not self.fit(tiles):
+            self.go_home(i, tiles)
+            return
+        for tile in sorted((t for t in tiles if self.address[t] < 0), key=lambda t: -self.program.sizes[t]):
+            self.load(i, tile, tiles)
+            self.evictable.use(tile, i, self.address[tile])
 
     def settle(self, i: int, tile: int, sources: tuple[int, ...]) -> None:
         """Puts an accumulator at its home, evicting what lies there; an in-place exec's is loaded."""
-        home = self.homes[i]
+        self.move(tile, self.homes.accumulators[i])
+        if tile in sources:
+            self.events.append(Event(True, i, tile, (self.address[tile],)))
+        self.pinned[tile] = True
+
+    def move(self, tile: int, home: int) -> None:
+        """Gives a tile its home, from which everything that can go is evicted."""
         if self.address[tile] >= 0:
             self.evictable.drop(tile)
             self.release(tile)
@@ -287,34 +331,33 @@ class LifetimePlanner(Planner):
             if self.address[other] < end and self.address[other] + self.program.sizes[other] > home:
                 self.evictable.drop(other)
                 self.release(other)
-        try:
-            self.address[tile] = self.arena.allocate_at(home, self.program.sizes[tile], self.program.names[tile])
-        except OutOfMemoryError as error:
-            raise _Full(i, error) from None
-        if tile in sources:
-            self.events.append(Event(True, i, tile, (home,)))
-        self.pinned[tile] = True
+        self.address[tile] = self.arena.allocate_at(home, self.program.sizes[tile], self.program.names[tile])
 
-    def operands_fit(self, i: int, sources: tuple[int, ...]) -> bool:
-        """Evicts until the exec's missing operands fit all at once; False if they don't whatever is evicted."""
-        missing = sorted((s for s in sources if self.address[s] < 0), key=lambda s: -self.program.sizes[s])
+    def fit(self, tiles: tuple[int, ...]) -> bool:
+        """Evicts until the missing tiles fit all at once; False if they don't whatever else is evicted."""
+        missing = sorted((t for t in tiles if self.address[t] < 0), key=lambda t: -self.program.sizes[t])
         while True:
             placed: list[int] = []
-            for s in missing:
-                if self.arena.find(self.program.sizes[s]) is None:
+            for tile in missing:
+                if self.arena.find(self.program.sizes[tile]) is None:
                     break
-                placed.append(self.arena.allocate(self.program.sizes[s]))
+                placed.append(self.arena.allocate(self.program.sizes[tile]))
             for address in placed:
                 self.arena.free(address)
             if len(placed) == len(missing):
                 return True
-            victim = self.evictable.victim(sources)
+            victim = self.evictable.victim(tiles)
             if victim is None:
                 return False
             self.release(victim)
 
-    def clear(self, sources: tuple[int, ...]) -> None:
-        """Evicts every tile that can be, the exec's own included."""
+    def go_home(self, i: int, tiles: tuple[int, ...]) -> None:
+        """Loads a step's tiles to their homes, after evicting every tile that can go, their own copies included."""
         for tile in self.evictable.tiles():
             self.evictable.drop(tile)
             self.release(tile)
+        for tile in tiles:
+            if (i, tile) in self.homes.operands:
+                self.move(tile, self.homes.operands[(i, tile)])
+                self.events.append(Event(True, i, tile, (self.address[tile],)))
+                self.evictable.use(tile, i, self.address[tile])

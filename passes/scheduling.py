@@ -8,7 +8,7 @@ from ..dialects import sched, uop
 from ..dialects.tiles import Coord, TiledType, tile_text
 from ..ir.attributes import UNIT
 from ..ir.core import Operation, Value
-from .arena import SRAMConfig
+from .arena import SRAMConfig, count_of
 from .liveness import EXEC, LOAD, STORE, Program, Step
 from .planner import Event, PlanError, plan
 
@@ -117,7 +117,7 @@ class ScheduleError(Exception):
             f"out of SRAM: no room for {detail.request_tag}, {detail.request_bytes:,} bytes; needs at least "
             f"{error.needs:,} bytes (sram={error.needs})",
             f"  capacity:           {detail.capacity:,} bytes",
-            f"  live:               {detail.live_bytes:,} bytes in {len(detail.live):,} allocations",
+            f"  live:               {detail.live_bytes:,} bytes in {count_of(len(detail.live), 'allocation')}",
             f"  largest free block: {detail.largest_free_block:,} bytes",
             f"  cause:              {cause}",
         ]
