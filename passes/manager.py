@@ -141,6 +141,8 @@ def make_pass(name: str, text: str = "") -> Pass:
         if key not in options:
             known_text = f"; it has {', '.join(options)}" if options else "; it has none"
             raise UsageError(f"unknown option '{key}' of pass '{name}'{did_you_mean(key, options)}{known_text}")
+        if key.replace("-", "_") in values:
+            raise UsageError(f"option '{key}' of pass '{name}' is given twice")
         try:
             values[key.replace("-", "_")] = options[key].read(value)
         except ValueError as error:

@@ -75,7 +75,7 @@ def run(argv: list[str]) -> int:
     words = [f"{w}={bare[w]}" if w in bare and i < end else w for i, w in enumerate(argv)]
     args, unknown = parser.parse_known_args(words)
     if unknown:
-        raise UsageError(_unknown(unknown[0], parser))
+        raise UsageError(_unknown(unknown[0], parser, args.input))
     if args.version:
         from importlib.metadata import version
 
@@ -162,11 +162,14 @@ def _describe_passes(passes: dict[str, type]) -> str:
     return "\n".join(lines)
 
 
-def _unknown(word: str, parser: argparse.ArgumentParser) -> str:
+def _unknown(word: str, parser: argparse.ArgumentParser, first: str) -> str:
+    """What is wrong with a word that the parser has no place for; `first` is the input that it has taken."""
     from ..ir.diagnostics import did_you_mean
 
     if not word.startswith("-") or word == "-":
-        return f"more than one input file: '{word}'"
+        looks_like_options = "=" in first and not os.path.exists(first)
+        hint = f"; a pass's options stand behind '=', as in --schedule='{first}'" if looks_like_options else ""
+        return f"more than one input file: '{first}' and '{word}'{hint}"
     known = list(parser._option_string_actions)
     return f"unknown option '{word}'{did_you_mean(word.partition('=')[0], known)}"
 
