@@ -15,6 +15,7 @@ from .attributes import (
     IntAttr,
     OpaqueAttr,
     SymbolRef,
+    attr_text,
     float_from_bits,
     round_float,
     unquote,
@@ -34,6 +35,7 @@ TENSOR_TEXT = re.compile(rf"tensor<\s*((?:(?:-?[0-9]+|\?)\s*x\s*)+)({SCALAR})\s*
 OTHER_TENSOR = re.compile(
     rf"tensor<\s*(?:\*\s*x|(?:(?:[0-9]+|\?)\s*x)*)\s*(?:{SCALAR}|!\S[^,]*)\s*(?:,.*)?>", re.DOTALL
 )
+ALIAS = re.compile(r'"(?:[^"\\\n]|\\.)*"|[#!][\w$.\-]+')
 FLOAT_TYPE = re.compile(r"bf16|tf32|f[0-9].*")
 INTEGER_TYPE = re.compile(r"([su]?)i([0-9]+)")
 
@@ -83,7 +85,10 @@ class AttributeActions:
         return found
 
     def tensor_type(self, parts: list[Any]) -> Type:
-        return self.memo_type(parts[0], read_tensor)
+        token = parts[0]
+        if "#" in token or "!" in token:
+            return OpaqueType(self.spell_out(str(self.memo_type(token, read_tensor))))
+        return self.memo_type(token, read_tensor)
 
     def scalar_type(self, parts: list[Any]) -> Type:
         return self.memo_type(parts[0], ScalarType)
@@ -270,7 +275,16 @@ class AttributeActions:
     def verbatim(self, token: Any, end: int) -> str:
         """The text from a token to an offset as it was written, comments and line ends taken out."""
         text = self.text[token.start_pos : end]
-        return re.sub(r"\s*//[^\n]*\n\s*|\s*\n\s*", " ", text)
+        return self.spell_out(re.sub(r"\s*//[^\n]*\n\s*|\s*\n\s*", " ", text))
+
+    def spell_out(self, text: str) -> str:
+        """The text with the aliases in it (but for strings) replaced by what they stand for."""
+        if not self.aliases:
+            return text
+        return ALIAS.sub(lambda m: self.alias_text(m.group()), text)
+
+    def alias_text(self, word: str) -> str:
+        return attr_text(self.aliases[word]) if word in self.aliases else word
 
 
 def depth(value: Attr) -> int:

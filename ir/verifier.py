@@ -44,6 +44,8 @@ def _verify_func(func: FuncOp, module: ModuleOp) -> list[Diagnostic]:
         checks = {k: v for d in DIALECTS.values() for k, v in d.argument_attributes.items()}
         _check_keys(attrs, "an argument", checks, func.loc, errors)
     if func.is_declaration:
+        if func.visibility in ("", "public"):
+            errors.append(Diagnostic(f"@{func.sym_name} has no body: a declaration must be private", func.loc))
         return errors
     _check_block(func.body, set(), errors)
     _check_return(func, errors)
