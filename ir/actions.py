@@ -16,7 +16,7 @@ from .core import Block, Operation, UnregisteredOp, Value
 from .diagnostics import Diagnostic, did_you_mean
 from .generic import generic_func, generic_module
 from .opdef import DIALECTS, OpError, all_ops, find_op, from_generic, is_discardable
-from .types import FunctionType, ScalarType, Type
+from .types import EMPTY_DIMENSION, FunctionType, ScalarType, Type, has_empty_dimension
 
 POISON = ScalarType("none")
 
@@ -281,6 +281,8 @@ class Actions(AttributeActions):
         name, loc = (parts[0][1:], parts[0].start_pos) if named else ("", self.loc)
         rest = parts[1:] if named else parts
         attrs = rest[1] if len(rest) > 1 and rest[1] is not None else {}
+        if has_empty_dimension(rest[0]):
+            self.error(EMPTY_DIMENSION, loc, rest[0].text)
         return Value(rest[0], name, loc=loc), attrs
 
     def func_args(self, parts: list[Any]) -> _Args:

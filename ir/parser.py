@@ -172,14 +172,23 @@ class _Recovery:
         return True
 
     def _statement_depth(self, error: Any) -> int | None:
-        """How much of the parser's stack to keep: up to the innermost region's statements; None outside of regions."""
-        parser_state = error.interactive_parser.parser_state
-        table = parser_state.parse_conf.states
-        for depth in range(len(parser_state.state_stack) - 1, -1, -1):
-            row = table[parser_state.state_stack[depth]]
-            if "FUNC" in row and "RETURN" in row and ("RBRACE" in row or "$END" in row):
-                return depth if "RBRACE" in row else None
-        return None
+        """How much of the parser's stack to keep: up to the innermost region's statements, with the last one if it is
+        whole. None outside of regions and within the head of a function or module, whose body would be taken apart.
+        """
+        from lark.parsers.lalr_analysis import Shift
+
+        state = error.interactive_parser.parser_state
+        table = state.parse_conf.states
+        rows = [table[number] for number in state.state_stack]
+        top = len(rows) - 1
+        whole = all(token in rows[top] for token in ("FUNC", "RETURN", "RBRACE"))
+        inner = [d for d, row in enumerate(rows) if "RBRACE" in row and row.get("FUNC", (None,))[0] is Shift]
+        depth = inner[-1] if inner else 0
+        if any(getattr(value, "type", "") in ("FUNC", "MODULE") for value in state.value_stack[depth:]):
+            return None
+        if whole and (inner or rows[top]["FUNC"][1].origin.name == "region_begin"):
+            return top
+        return depth if inner else None
 
 
 def _expecting(expected: list[str]) -> str:

@@ -189,18 +189,27 @@ Observer = Callable[[str, ModuleOp], None]
 
 
 def run_passes_on(
-    module: ModuleOp, passes: Iterable[Pass], *, verify_each: bool = True, observe: Observer | None = None
+    module: ModuleOp,
+    passes: Iterable[Pass],
+    *,
+    verify_each: bool = True,
+    prove_each: bool = False,
+    observe: Observer | None = None,
 ) -> ModuleOp:
-    """Runs passes in order, those that a pass needs before it; verifies what comes out of each.
+    """Runs passes in order, those that a pass needs before it; verifies what comes out of each, and with `prove_each`
+    shows that it computes the same as what went in.
 
-    Raises `DiagnosticError` for the input's faults, and RuntimeError where a pass has produced invalid IR.
+    Raises `DiagnosticError` for the input's faults and for those that a pass has made.
     """
     if observe:
         observe("", module)
-    for instance in passes:
-        for name in needed(instance, module):
-            module = _run_one(make_pass(name), module, verify_each, observe)
-        module = _run_one(instance, module, verify_each, observe)
+    for wanted in passes:
+        for instance in (*map(make_pass, needed(wanted, module)), wanted):
+            before, module = module, _run_one(instance, module, verify_each)
+            if prove_each:
+                _prove_result(instance, before, module)
+            if observe:
+                observe(instance.name, module)
     return module
 
 
@@ -213,15 +222,13 @@ def needed(instance: Pass, module: ModuleOp) -> tuple[str, ...]:
     return instance.needs
 
 
-def _run_one(instance: Pass, module: ModuleOp, verify_each: bool, observe: Observer | None) -> ModuleOp:
+def _run_one(instance: Pass, module: ModuleOp, verify_each: bool) -> ModuleOp:
     try:
         result = instance.apply(module)
     except DiagnosticError as error:
         raise DiagnosticError(error.diagnostics, module.source) from None
     if verify_each:
         _verify_result(instance, result)
-    if observe:
-        observe(instance.name, result)
     return result
 
 
@@ -229,11 +236,23 @@ def _verify_result(instance: Pass, module: ModuleOp) -> None:
     try:
         verify(module)
     except DiagnosticError as error:
-        for diagnostic in error.diagnostics:
-            diagnostic.message = (
-                f"pass '{instance.name}' produced invalid IR (a bug in Tilewright): {diagnostic.message}"
-            )
+        _blame(instance, "produced invalid IR", error)
         raise
+
+
+def _prove_result(instance: Pass, before: ModuleOp, after: ModuleOp) -> None:
+    from .proof import prove_module
+
+    try:
+        prove_module(before, after)
+    except DiagnosticError as error:
+        _blame(instance, "changed what is computed", error)
+        raise
+
+
+def _blame(instance: Pass, what: str, error: DiagnosticError) -> None:
+    for diagnostic in error.diagnostics:
+        diagnostic.message = f"pass '{instance.name}' {what} (a bug in Tilewright): {diagnostic.message}"
 
 
 def map_functions(module: ModuleOp, rewrite: Callable[[FuncOp, ModuleOp], FuncOp]) -> ModuleOp:

@@ -37,7 +37,11 @@ def write_text(path: str, text: str) -> None:
     A regular file is written beside and renamed, so that it is whole or as before; symbolic links are followed and the
     mode is kept. What is no regular file (a device, a pipe) is written to directly.
     """
-    data = text.encode("utf-8", "surrogateescape")
+    write_bytes(path, text.encode("utf-8", "surrogateescape"))
+
+
+def write_bytes(path: str, data: bytes) -> None:
+    """Like `write_text`, for bytes."""
     if path == "-":
         sys.stdout.flush()
         sys.stdout.buffer.write(data)

@@ -6,12 +6,14 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING
 
-from ..passes.manager import Pass, UsageError, load_passes, make_pass, options_of, parse_pipeline
-from .files import InputError, read_text, write_text
+from ..passes.manager import UsageError, load_passes, make_pass, options_of, parse_pipeline
+from .cli import Parser, run_command
+from .files import read_text, write_text
 
 if TYPE_CHECKING:
+    from ..ir.builtin import ModuleOp
     from ..ir.source import Source
     from .report import Report
 
@@ -38,31 +40,12 @@ A pass's options stand behind '=', separated by blanks. Exit status: 0; 1 for er
 SPLIT_MARK = "// -----"
 
 
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        raise UsageError(message)
+USAGE = "opt [passes] [options] [FILE]"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """The console script. Returns the exit status."""
-    try:
-        status = run(list(sys.argv[1:] if argv is None else argv))
-        sys.stdout.flush()
-        return status
-    except UsageError as error:
-        return _fail(f"opt: error: {error}\nusage: opt [passes] [options] [FILE]   (opt --help explains)", 2)
-    except InputError as error:
-        return _fail(f"opt: error: {error}", 1)
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 141
-    except KeyboardInterrupt:
-        return _fail("opt: interrupted", 130)
-
-
-def _fail(message: str, status: int) -> int:
-    print(message, file=sys.stderr)
-    return status
+    return run_command("opt", USAGE, run, argv)
 
 
 def run(argv: list[str]) -> int:
@@ -85,13 +68,14 @@ def run(argv: list[str]) -> int:
         print(_describe_passes(passes))
         return 0
     text = read_text(args.input)
-    return _compile(text, args)
+    model = _read_model(args.verify_against, args) if args.verify_against else None
+    return _compile(text, args, model)
 
 
 def _make_parser(passes: dict[str, type]) -> argparse.ArgumentParser:
-    parser = _Parser(
+    parser = Parser(
         prog="opt",
-        usage="opt [passes] [options] [FILE]",
+        usage=USAGE,
         description=DESCRIPTION,
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -118,6 +102,8 @@ def _make_parser(passes: dict[str, type]) -> argparse.ArgumentParser:
     options.add_argument(
         "--verify-each", choices=("true", "false"), default="true", help="verify after each pass (default true)"
     )
+    options.add_argument("--prove-each", action="store_true", help="prove that each pass keeps what is computed")
+    options.add_argument("--verify-against", metavar="MODEL", help="prove that the result computes what MODEL does")
     options.add_argument("--report", action="store_true", help="a summary of each function on standard error")
     about = parser.add_argument_group("about")
     about.add_argument("--list-passes", action="store_true", help="list the passes with their options")
@@ -174,7 +160,7 @@ def _unknown(word: str, parser: argparse.ArgumentParser, first: str) -> str:
     return f"unknown option '{word}'{did_you_mean(word.partition('=')[0], known)}"
 
 
-def _compile(text: str, args: argparse.Namespace) -> int:
+def _compile(text: str, args: argparse.Namespace, model: ModuleOp | None) -> int:
     from ..ir.diagnostics import DiagnosticError
     from .report import Report
 
@@ -184,7 +170,7 @@ def _compile(text: str, args: argparse.Namespace) -> int:
     failed = False
     for source in _split(name, text, args.split_input_file):
         try:
-            out.append(_process(source, args, args.pipeline, report))
+            out.append(_process(source, args, report, model))
         except DiagnosticError as error:
             failed = True
             print(error, file=sys.stderr)
@@ -211,18 +197,38 @@ def _split(name: str, text: str, split: bool) -> list[Source]:
     return sources
 
 
-def _process(source: Source, args: argparse.Namespace, passes: list[Pass], report: Report | None) -> str:
+def _read_model(path: str, args: argparse.Namespace) -> ModuleOp:
+    from ..ir.source import Source
+
+    return _parse(Source(path, read_text(path)), args)
+
+
+def _parse(source: Source, args: argparse.Namespace) -> ModuleOp:
     from .. import dialects
     from ..ir.parser import parse_source
-    from ..ir.printer import print_module
     from ..ir.verifier import verify
-    from ..passes.manager import run_passes_on
 
     dialects.load_all()
     module = parse_source(source, args.allow_unregistered_dialect)
     verify(module)
-    observe = report.begin() if report else None
-    module = run_passes_on(module, passes, verify_each=args.verify_each == "true", observe=observe)
+    return module
+
+
+def _process(source: Source, args: argparse.Namespace, report: Report | None, model: ModuleOp | None) -> str:
+    from ..ir.printer import print_module
+    from ..passes.manager import run_passes_on
+
+    module = run_passes_on(
+        _parse(source, args),
+        args.pipeline,
+        verify_each=args.verify_each == "true",
+        prove_each=args.prove_each,
+        observe=report.begin() if report else None,
+    )
+    if model is not None:
+        from ..passes.proof import prove_module
+
+        prove_module(model, module)
     return print_module(module, args.print_op_generic)
 
 

@@ -12,7 +12,7 @@ import lark
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-PACKAGES = ("ir", "dialects", "passes", "tools")
+PACKAGES = ("ir", "dialects", "passes", "runtime", "tools")
 NOT_PACKAGED = shutil.ignore_patterns(".*", "build", "dist", "venv", "*.egg-info", "__pycache__", "node_modules")
 
 

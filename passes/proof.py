@@ -1,0 +1,209 @@
+"""Proof without numbers: two versions of a function compute the same terms (see `terms.py`), or where they part."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+from ..dialects.levels import level_of
+from ..dialects.tiles import TiledType
+from ..ir.builtin import FuncOp, ModuleOp
+from ..ir.diagnostics import Diagnostic, DiagnosticError
+from ..ir.types import TensorType, Type
+from .terms import GraphTerms, Term, Terms, TileTerms, TilingError
+
+Side = TileTerms | GraphTerms
+
+MAX_ERRORS = 10
+
+
+def prove_module(model: ModuleOp, module: ModuleOp) -> None:
+    """Shows that each function computes what the function of the same name in `model` computes.
+
+    Raises `DiagnosticError`, located in `module`, naming the tile, what is missing or extra, and the operation.
+    """
+    models = {f.sym_name: f for f in model.functions()}
+    functions = list(module.functions())
+    errors: list[Diagnostic] = []
+    for func in functions:
+        reference = models.get(func.sym_name)
+        if reference is None and len(models) == len(functions) == 1:
+            (reference,) = models.values()
+        if reference is None:
+            errors.append(Diagnostic(f"the model has no function @{func.sym_name} to hold this one against", func.loc))
+        else:
+            errors += prove(reference, func)
+    if errors:
+        raise DiagnosticError(errors, module.source)
+
+
+def prove(model: FuncOp, func: FuncOp) -> list[Diagnostic]:
+    """The errors that keep a function from being the same as its model; none if it is proved.
+
+    Both must be valid. Linear in the number of operations, but for sorting each tile's products.
+    """
+    errors = _signature_errors(model, func) or _unknown_errors(func) or _unknown_errors(model)
+    if errors:
+        return errors
+    terms = Terms()
+    shapes = _argument_tiles(model, func)
+    try:
+        expected, found = _side(terms, model, shapes), _side(terms, func, shapes)
+    except TilingError as error:
+        return [Diagnostic(f"the tiles of @{func.sym_name} don't fit the model: {error}", func.loc)]
+    return _compare(terms, expected, found)
+
+
+def _side(terms: Terms, func: FuncOp, shapes: list[tuple[int, ...]]) -> Side:
+    return GraphTerms(terms, func, shapes) if level_of(func) == "graph" else TileTerms(terms, func)
+
+
+def _tensor(type: Type) -> Type:
+    return type.tensor if isinstance(type, TiledType) else type
+
+
+def _signature_errors(model: FuncOp, func: FuncOp) -> list[Diagnostic]:
+    def signature(f: FuncOp) -> tuple[list[str], list[str]]:
+        return [_tensor(a.type).text for a in f.args], [_tensor(t).text for t in f.result_types]
+
+    wanted, given = signature(model), signature(func)
+    if wanted != given:
+
+        def text(s: tuple[list[str], list[str]]) -> str:
+            return f"({', '.join(s[0])}) -> ({', '.join(s[1])})"
+
+        return [Diagnostic(f"@{func.sym_name} is {text(given)}, the model is {text(wanted)}", func.loc)]
+    tiled = [(a, b) for a, b in zip(model.args, func.args, strict=True) if isinstance(a.type, TiledType)]
+    other = next(((a, b) for a, b in tiled if isinstance(b.type, TiledType) and a.type != b.type), None)
+    if other is not None:
+        return [Diagnostic(f"%{other[1].name} is {other[1].type}, in the model it is {other[0].type}", other[1].loc)]
+    return []
+
+
+def _unknown_errors(func: FuncOp) -> list[Diagnostic]:
+    known = ("graph", "uop", "sched", "func")
+    return [
+        Diagnostic(f"nothing can be proved about {op.name}, which is no operation of this language", op.loc)
+        for op in func.ops
+        if op.name.partition(".")[0] not in known and any(_is_data(v.type) for v in (*op.operands, *op.results))
+    ]
+
+
+def _is_data(type: Type) -> bool:
+    return isinstance(type, (TensorType, TiledType))
+
+
+def _argument_tiles(model: FuncOp, func: FuncOp) -> list[tuple[int, ...]]:
+    """The tile of each argument: that of the side which has tiles; whole tensors where neither has."""
+    shapes: list[tuple[int, ...]] = []
+    for a, b in zip(model.args, func.args, strict=True):
+        tiled = next((t for t in (b.type, a.type) if isinstance(t, TiledType)), None)
+        shapes.append(tiled.tile if tiled else a.type.shape if isinstance(a.type, TensorType) else ())
+    return shapes
+
+
+def _compare(terms: Terms, expected: Side, found: Side) -> list[Diagnostic]:
+    errors: list[Diagnostic] = []
+    seen: set[tuple[Term, Term, Term]] = set()
+    for wanted, given in zip(expected.results(), found.results(), strict=True):
+        if len(wanted) != len(given):
+            return [
+                Diagnostic(f"a result has {len(given)} tiles, the model's tiles make {len(wanted)}", found.func.loc)
+            ]
+        for w, g in zip(wanted, given, strict=True):
+            parted = _deepest(terms, found, w, g) if w != g else None
+            if parted is None or parted in seen:
+                continue
+            seen.add(parted)
+            errors.append(_describe(terms, expected, found, *parted))
+            if len(errors) >= MAX_ERRORS:
+                return errors
+    return errors
+
+
+def _deepest(terms: Terms, found: Side, wanted: Term, given: Term) -> tuple[Term, Term, Term]:
+    """Follows two different terms down while the difference lies within a single part of both.
+
+    Returns that part of both, and the innermost term on the way that a tile of `found` holds.
+    """
+    holder = given
+    while True:
+        if found.origin.get(given, (None, None))[1] is not None:
+            holder = given
+        parts = _single_difference(terms.keys[wanted], terms.keys[given])
+        if parts is None:
+            return wanted, given, holder
+        wanted, given = parts
+
+
+def _single_difference(wanted: tuple[Any, ...], given: tuple[Any, ...]) -> tuple[Term, Term] | None:
+    """The one pair of subterms in which two terms of one kind differ, if there is just one such pair."""
+    if wanted[0] != given[0] or wanted[0] in ("argument", "unwritten"):
+        return None
+    if wanted[0] == "sum":
+        return _differing_factor(Counter(wanted[1:]) - Counter(given[1:]), Counter(given[1:]) - Counter(wanted[1:]))
+    if wanted[0] == "add":
+        missing, extra = Counter(wanted[1:]) - Counter(given[1:]), Counter(given[1:]) - Counter(wanted[1:])
+        differing = list(zip(missing, extra, strict=True)) if missing.total() == extra.total() == 1 else []
+    else:
+        differing = [(wanted[1], given[1])] if wanted[1] != given[1] and wanted[2:] == given[2:] else []
+    return differing[0] if len(differing) == 1 else None
+
+
+def _differing_factor(missing: Counter[Any], extra: Counter[Any]) -> tuple[Term, Term] | None:
+    """A factor that has another in its place, if that explains every missing and extra product."""
+    for shared, other in ((1, 0), (0, 1)):
+        by_factor = {product[shared]: product[other] for product in extra}
+        if missing.total() == extra.total() == len(by_factor) and all(p[shared] in by_factor for p in missing):
+            first = next(iter(missing))
+            return first[other], by_factor[first[shared]]
+    return None
+
+
+def _describe(terms: Terms, expected: Side, found: Side, wanted: Term, given: Term, holder: Term) -> Diagnostic:
+    names = {t: name for side in (found, expected) for t, (name, _) in side.origin.items()}
+    tile, op = found.origin.get(holder, ("a result tile", None))
+    parts = _differences(terms, terms.keys[wanted], terms.keys[given], names)
+    error = Diagnostic(f"{tile} is not what the model computes: {parts}", op.loc if op else found.func.loc)
+    if wanted in expected.origin:
+        error.message += f"; it should be the model's {expected.origin[wanted][0]}"
+    return error
+
+
+def _differences(terms: Terms, wanted: tuple[Any, ...], given: tuple[Any, ...], names: dict[Term, str]) -> str:
+    if wanted[0] == given[0] == "sum":
+        missing, extra = Counter(wanted[1:]) - Counter(given[1:]), Counter(given[1:]) - Counter(wanted[1:])
+        texts = [f"{what} {_products(some, names)}" for what, some in (("missing", missing), ("extra", extra)) if some]
+        return ", ".join(texts)
+    return f"{_text(terms, given, names)} instead of {_text(terms, wanted, names)}"
+
+
+def _products(products: Counter[tuple[Term, Term]], names: dict[Term, str]) -> str:
+    shown = [f"{_name(a, names)} * {_name(b, names)}" for a, b in products.elements()]
+    return ", ".join(shown[:3]) + (f" and {len(shown) - 3} more products" if len(shown) > 3 else "")
+
+
+def _name(term: Term, names: dict[Term, str]) -> str:
+    return names.get(term, "an intermediate tile")
+
+
+def _text(terms: Terms, key: tuple[Any, ...], names: dict[Term, str]) -> str:
+    """A term in words, one level deep."""
+    number = terms.numbers[key]
+    if key[0] == "argument" or (number in names and key[0] not in ("sum", "add", "rows", "relu", "cast")):
+        return _name(number, names)
+    if key[0] == "sum":
+        return f"a sum of {len(key) - 1} product{'s' if len(key) > 2 else ''}"
+    if key[0] == "unwritten":
+        return "a tile that was never written"
+    if key[0] == "add":
+        return f"a sum of {_inner(terms, key[1], names)} and {_inner(terms, key[2], names)}"
+    label = {"rows": "the bias", "relu": "relu of", "cast": "a cast of"}.get(key[0], key[0])
+    return f"{label} {_inner(terms, key[1], names)}"
+
+
+def _inner(terms: Terms, term: Term, names: dict[Term, str]) -> str:
+    key = terms.keys[term]
+    if key[0] == "rows":
+        return f"the bias {_name(key[1], names)}"
+    return names.get(term) or ("a sum of products" if key[0] == "sum" else "an intermediate tile")

@@ -1,0 +1,227 @@
+"""What each tile of a function's results is, as a symbolic term over the tiles of its arguments.
+
+Equal terms are one number, so that comparing two programs is comparing numbers. A sum of products is a multiset: the
+order of a sum does not count, how often each product occurs does. Every operation costs a constant number of steps, but
+for the sorting of each sum.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from ..dialects.graph import AddOp, CastOp, GraphOp, MatmulOp, ReluOp
+from ..dialects.tiles import Coord, ExecBase, StoreBase, TiledType, tile_text
+from ..ir.builtin import FuncOp
+from ..ir.core import Operation, Value
+from ..ir.types import TensorType
+
+NONE = -1
+
+Term = int
+Place = tuple[Value, Coord]
+
+
+class Terms:
+    """The terms met so far; `keys[t]` is how term t is made."""
+
+    def __init__(self) -> None:
+        self.numbers: dict[tuple[Any, ...], Term] = {}
+        self.keys: list[tuple[Any, ...]] = []
+
+    def make(self, *key: Any) -> Term:
+        number = self.numbers.get(key)
+        if number is None:
+            number = self.numbers[key] = len(self.keys)
+            self.keys.append(key)
+        return number
+
+    def argument(self, index: int, coord: Coord) -> Term:
+        return self.make("argument", index, coord)
+
+    def total(self, start: Term, products: list[tuple[Term, Term]]) -> Term:
+        """A sum of products, added to what the accumulator was started with, if anything."""
+        if not products:
+            return start
+        products.sort()
+        summed = self.make("sum", *products)
+        return summed if start == NONE else self.add(start, summed)
+
+    def rows(self, vector: Term) -> Term:
+        """A vector repeated over all rows of a tile."""
+        return self.make("rows", vector)
+
+    def add(self, a: Term, b: Term) -> Term:
+        return self.make("add", *sorted((a, b)))
+
+    def activate(self, term: Term, activation: str | None) -> Term:
+        return term if activation is None else self.make(activation, term)
+
+    def cast(self, term: Term, op: CastOp | ExecBase, source: str, target: str) -> Term:
+        return self.make("cast", term, source, target, op.scale and op.scale.value, op.zero_point or 0)
+
+
+class _Tile:
+    """A tile's present value: what it was started with, the products added since, its activation; `term` once asked."""
+
+    __slots__ = ("activation", "op", "products", "start", "term")
+
+    def __init__(self, start: Term, op: Operation | None = None):
+        self.start = start
+        self.products: list[tuple[Term, Term]] = []
+        self.activation: str | None = None
+        self.term = NONE
+        self.op = op
+
+
+class TileTerms:
+    """The terms of a valid uop or sched function: what a tile's name stands for is its last write."""
+
+    def __init__(self, terms: Terms, func: FuncOp):
+        self.terms = terms
+        self.func = func
+        self.tiles: dict[Place, _Tile] = {}
+        self.order = {arg: i for i, arg in enumerate(func.args)}
+        self.origin: dict[Term, tuple[str, Operation | None]] = {}
+        for op in func.ops:
+            if isinstance(op, ExecBase):
+                self.exec(op)
+            elif isinstance(op, StoreBase) and op.activation is not None:
+                self.activate(op)
+
+    def results(self) -> list[list[Term]]:
+        """Per result, the terms of its tiles, row by row."""
+        return [
+            [self.read((v, c)) for c in v.type.coords()] for v in self.func.returned() if isinstance(v.type, TiledType)
+        ]
+
+    def tile(self, place: Place) -> _Tile:
+        found = self.tiles.get(place)
+        if found is None:
+            index = self.order.get(place[0], NONE)
+            start = self.terms.argument(index, place[1]) if index >= 0 else self.terms.make("unwritten", *place)
+            found = self.tiles[place] = _Tile(start)
+        return found
+
+    def read(self, place: Place) -> Term:
+        tile = self.tile(place)
+        if tile.term == NONE:
+            tile.term = self.terms.activate(self.terms.total(tile.start, tile.products), tile.activation)
+            self.origin.setdefault(tile.term, (tile_text(*place), tile.op))
+        return tile.term
+
+    def exec(self, op: ExecBase) -> None:
+        operands, coords = op.operands, op.coords
+        place = (operands[0], coords[0])
+        sources = [self.read(p) for p in zip(operands[1:], coords[1:], strict=True)]
+        if op.kernel == "matmul":
+            if not op.accumulate:
+                self.tiles[place] = _Tile(NONE)
+            tile = self.tile(place)
+            tile.products.append((sources[0], sources[1]))
+        else:
+            tile = self.tiles[place] = _Tile(self.computed(op, sources))
+        tile.term = NONE
+        tile.activation = op.activation
+        tile.op = op
+
+    def computed(self, op: ExecBase, sources: list[Term]) -> Term:
+        """The term of a kernel other than matmul."""
+        terms = self.terms
+        if op.kernel == "bias":
+            return terms.rows(sources[0])
+        if op.kernel == "add":
+            second = op.operands[2].type
+            vector = isinstance(second, TiledType) and len(second.tile) < len(op.coords[0])
+            return terms.add(sources[0], terms.rows(sources[1]) if vector else sources[1])
+        if op.kernel == "relu":
+            return terms.activate(sources[0], "relu")
+        assert op.kernel == "cast"
+        source, target = op.operands[1].type, op.operands[0].type
+        assert isinstance(source, TiledType)
+        assert isinstance(target, TiledType)
+        return terms.cast(sources[0], op, source.dtype, target.dtype)
+
+    def activate(self, op: StoreBase) -> None:
+        place = (op.operands[0], op.coords[0])
+        before = self.read(place)
+        tile = self.tiles[place] = _Tile(self.terms.activate(before, op.activation), op)
+        tile.op = op
+
+
+class TilingError(Exception):
+    """Tile shapes of arguments with which a graph can't be computed tile by tile; they don't fit at `op`."""
+
+    def __init__(self, op: Operation, message: str):
+        super().__init__(message)
+        self.op = op
+
+
+class GraphTerms:
+    """The terms of a graph function, tile by tile, its arguments cut in the given tiles.
+
+    Raises `TilingError` where two operands' tiles don't fit together.
+    """
+
+    def __init__(self, terms: Terms, func: FuncOp, shapes: Iterable[tuple[int, ...]]):
+        self.terms = terms
+        self.func = func
+        self.types: dict[Value, TiledType] = {}
+        self.values: dict[Value, dict[Coord, Term]] = {}
+        self.origin: dict[Term, tuple[str, Operation | None]] = {}
+        for index, (arg, shape) in enumerate(zip(func.args, shapes, strict=True)):
+            if isinstance(arg.type, TensorType):
+                type = self.types[arg] = TiledType(arg.type, shape)
+                self.values[arg] = {c: terms.argument(index, c) for c in type.coords()}
+                self.note(arg, None)
+        for op in func.ops:
+            if isinstance(op, GraphOp):
+                self.compute(op)
+                self.note(op.result, op)
+
+    def note(self, value: Value, op: Operation | None) -> None:
+        for coord, term in self.values[value].items():
+            self.origin.setdefault(term, (tile_text(value, coord), op))
+
+    def results(self) -> list[list[Term]]:
+        return [list(self.values[v].values()) for v in self.func.returned() if v in self.values]
+
+    def compute(self, op: GraphOp) -> None:
+        tensor = op.result.type
+        assert isinstance(tensor, TensorType)
+        shape = self.types[op.operands[0]].tile
+        if isinstance(op, MatmulOp):
+            left, right = self.types[op.operands[0]], self.types[op.operands[1]]
+            if left.tile[1] != right.tile[0]:
+                raise TilingError(op, f"{op.name} %{op.result.name} can't be computed on tiles {left} and {right}")
+            shape = (left.tile[0], right.tile[1])
+        type = self.types[op.result] = TiledType(tensor, shape)
+        self.check_addend(op, type)
+        self.values[op.result] = {c: self.term(op, c) for c in type.coords()}
+
+    def check_addend(self, op: GraphOp, type: TiledType) -> None:
+        """A bias or second operand must be cut as the result is."""
+        addends = op.operands[2:] if isinstance(op, MatmulOp) else op.operands[1:]
+        for value in addends:
+            tile = self.types[value].tile
+            if tile not in (type.tile, type.tile[-1:]):
+                raise TilingError(
+                    op, f"{op.name} %{op.result.name} can't be computed on tiles {type} and {self.types[value]}"
+                )
+
+    def term(self, op: GraphOp, coord: Coord) -> Term:
+        terms, values = self.terms, [self.values[v] for v in op.operands]
+        if isinstance(op, MatmulOp):
+            m, n = coord
+            count = self.types[op.operands[0]].grid[1]
+            products = [(values[0][(m, k)], values[1][(k, n)]) for k in range(count)]
+            start = terms.rows(values[2][(n,)]) if op.bias is not None else NONE
+            return terms.activate(terms.total(start, products), op.activation)
+        if isinstance(op, AddOp):
+            vector = len(self.types[op.operands[1]].grid) < len(coord)
+            second = terms.rows(values[1][coord[-1:]]) if vector else values[1][coord]
+            return terms.add(values[0][coord], second)
+        if isinstance(op, ReluOp):
+            return terms.activate(values[0][coord], "relu")
+        assert isinstance(op, CastOp)
+        return terms.cast(values[0][coord], op, self.types[op.operands[0]].dtype, self.types[op.result].dtype)

@@ -1,0 +1,1 @@
+"""Executing functions at every level with NumPy."""

@@ -1,0 +1,85 @@
+"""Off-chip buffers in tiles, with zero-padded edges, and the kernels that work on tiles."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..dialects.tiles import Coord, ExecBase, TiledType
+from ..ir.core import Operation
+from .numerics import Array, activate, cast, numpy_dtype, product, relu
+
+
+class Buffer:
+    """A tiled off-chip buffer: `tiles` has shape (*grid, *tile), so that each tile is contiguous.
+
+    `stored` maps each tile that exists off chip to the operation that stored it (None for an argument's); the bytes of
+    a tile that is not there are poison.
+    """
+
+    __slots__ = ("stored", "tiles", "type")
+
+    def __init__(self, type: TiledType, data: Array | None = None):
+        self.type = type
+        self.stored: dict[Coord, Operation | None] = {}
+        if data is None:
+            self.tiles = np.empty((*type.grid, *type.tile), numpy_dtype(type.dtype))
+            self.tiles.view(np.uint8)[...] = POISON
+            return
+        padded = [(0, g * t - d) for g, t, d in zip(type.grid, type.tile, type.tensor.shape, strict=True)]
+        whole = np.pad(np.ascontiguousarray(data, numpy_dtype(type.dtype)), padded)
+        if len(type.grid) == 1:
+            self.tiles = whole.reshape(*type.grid, *type.tile)
+        else:
+            (gm, gn), (tm, tn) = type.grid, type.tile
+            self.tiles = np.ascontiguousarray(whole.reshape(gm, tm, gn, tn).transpose(0, 2, 1, 3))
+        self.stored = dict.fromkeys(type.coords())
+
+    def whole(self) -> Array:
+        """The tensor without its padding."""
+        type = self.type
+        if len(type.grid) == 1:
+            return self.tiles.reshape(-1)[: type.tensor.shape[0]].copy()
+        (gm, gn), (tm, tn) = type.grid, type.tile
+        rows, columns = type.tensor.shape
+        return self.tiles.transpose(0, 2, 1, 3).reshape(gm * tm, gn * tn)[:rows, :columns].copy()
+
+
+POISON = 0xFF
+"""The byte that fills what must not be read: NaN in every float type, -1 in the integers."""
+
+
+def valid_part(type: TiledType, coord: Coord) -> tuple[int, ...] | None:
+    """How many rows and columns of a tile are not padding; None for a tile without any."""
+    sizes = tuple(min(t, d - c * t) for t, d, c in zip(type.tile, type.tensor.shape, coord, strict=True))
+    return None if sizes == type.tile else sizes
+
+
+def clear_padding(tile: Array, part: tuple[int, ...] | None) -> None:
+    """Makes a tile's padding zero."""
+    if part is None:
+        return
+    tile[part[0] :] = 0
+    if len(part) > 1:
+        tile[:, part[1] :] = 0
+
+
+def execute(op: ExecBase, dst: Array, sources: list[Array], part: tuple[int, ...] | None) -> None:
+    """Runs a kernel on tiles, `dst` in place; `part` is the destination's part that is no padding."""
+    kernel = op.kernel
+    if kernel == "matmul":
+        total = product(sources[0], sources[1])
+        if op.accumulate:
+            np.add(dst, total, out=dst)
+        else:
+            dst[...] = total
+    elif kernel == "bias":
+        dst[...] = sources[0]
+    elif kernel == "add":
+        np.add(sources[0], sources[1], out=dst)
+    elif kernel == "relu":
+        dst[...] = relu(sources[0])
+    else:
+        dst[...] = cast(sources[0], dst.dtype, op.scale, op.zero_point)
+    if op.activation is not None:
+        dst[...] = activate(dst, op.activation)
+    clear_padding(dst, part)

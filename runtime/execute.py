@@ -1,0 +1,115 @@
+"""Runs a function at whatever level it stands, from arrays to arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from ..dialects.levels import level_of
+from ..dialects.target import target_of
+from ..dialects.tiles import Coord, TiledType
+from ..ir.builtin import FuncOp, ModuleOp
+from ..ir.core import Operation, Value
+from ..ir.diagnostics import fail
+from ..ir.types import TensorType, Type
+from .buffers import Buffer
+from .graph import run_graph
+from .numerics import Array, numpy_dtype
+from .sched import SchedRun
+from .uop import UopRun
+
+Progress = Callable[[int], None]
+
+
+@dataclass(slots=True)
+class Run:
+    """An array per result; below the graph level also the result's tile sizes and who stored each of its tiles."""
+
+    arrays: list[Array]
+    tiles: list[tuple[int, ...]] = field(default_factory=list)
+    stored: list[dict[Coord, Operation | None]] = field(default_factory=list)
+
+
+def tensor_of(type: Type) -> TensorType:
+    """The tensor type of an argument or result at any level. Raises ValueError for another type."""
+    if isinstance(type, TiledType):
+        return type.tensor
+    if isinstance(type, TensorType):
+        return type
+    raise ValueError(f"type {type} has no values to run on")
+
+
+def execute_function(
+    func: FuncOp,
+    module: ModuleOp,
+    inputs: Mapping[str, Array],
+    *,
+    poison: bool = True,
+    progress: Progress | None = None,
+) -> Run:
+    """Runs a function on arrays by argument name.
+
+    Raises `DiagnosticError` for a missing or misshapen input, an operation that can't be run, and a read of poison.
+    """
+    arrays = [checked_input(func, arg, inputs) for arg in func.args]
+    known = ("graph", "uop", "sched", "func")
+    other = next((op for op in func.ops if op.name.partition(".")[0] not in known), None)
+    if other is not None:
+        fail(f"cannot run {other.name}: it is no operation of this language", other.loc)
+    if level_of(func) == "graph":
+        return Run(run_graph(func, arrays))
+    buffers = {
+        a: Buffer(a.type, data) for a, data in zip(func.args, arrays, strict=True) if isinstance(a.type, TiledType)
+    }
+    if level_of(func) == "uop":
+        UopRun(buffers).run(func, progress)
+    else:
+        sram = func.attrs.get("sched.sram")
+        total = sram["total_bytes"] if sram else target_of(func, module).sram_bytes
+        SchedRun(buffers, total, poison).run(func, progress)
+    return _collect(func, buffers)
+
+
+def _collect(func: FuncOp, buffers: dict[Value, Buffer]) -> Run:
+    run = Run([])
+    for value in func.returned():
+        buffer = buffers[value]
+        missing = next((c for c in buffer.type.coords() if c not in buffer.stored), None)
+        if missing is not None:
+            fail(f"result tile %{value.name}{list(missing)} was never stored", func.ops[-1].loc, f"%{value.name}")
+        run.arrays.append(buffer.whole())
+        run.tiles.append(buffer.type.tile)
+        run.stored.append(buffer.stored)
+    return run
+
+
+def checked_input(func: FuncOp, arg: Value, inputs: Mapping[str, Array]) -> Array:
+    """The array for an argument, of its shape and element type."""
+    tensor = tensor_of(arg.type)
+    if arg.name not in inputs:
+        fail(f"no input is given for %{arg.name}, {tensor}", arg.loc)
+    array = np.asarray(inputs[arg.name])
+    wanted = numpy_dtype(tensor.dtype)
+    if array.shape != tensor.shape:
+        fail(f"input %{arg.name} has shape {_shape(array.shape)}, the function needs {_shape(tensor.shape)}", arg.loc)
+    if array.dtype != wanted and not np.can_cast(array.dtype, wanted, "same_kind"):
+        fail(f"input %{arg.name} has element type {array.dtype}, the function needs {tensor.dtype}", arg.loc)
+    return array.astype(wanted, copy=False)
+
+
+def _shape(shape: tuple[int, ...]) -> str:
+    return "x".join(map(str, shape)) or "()"
+
+
+def random_inputs(func: FuncOp, seed: int, *, integers: bool = True) -> dict[str, Array]:
+    """Seeded inputs by argument name: small integers in -4..4, whose sums are exact, or normally distributed floats."""
+    generator = np.random.default_rng(seed)
+    inputs: dict[str, Array] = {}
+    for arg in func.args:
+        tensor = tensor_of(arg.type)
+        whole = integers or tensor.dtype in ("i8", "i32")
+        data = generator.integers(-4, 5, tensor.shape) if whole else generator.standard_normal(tensor.shape)
+        inputs[arg.name] = data.astype(numpy_dtype(tensor.dtype))
+    return inputs
