@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 USAGE = "mir-run [options] FILE [FILE]"
 
 DESCRIPTION = """\
-Runs a function at graph, uop or sched level on NumPy arrays. A schedule runs on a byte array of the SRAM's size at the
-schedule's own addresses; bytes are poison before a tile is written and after its last use, and reading them is an error.
+Runs a function at graph, uop or sched level on NumPy arrays. A schedule runs on a byte array of the SRAM's size, at the
+schedule's own addresses; bytes are poison before a tile is written and after its last use: to read them is an error.
 """
 
 EXAMPLES = """\
@@ -60,13 +60,17 @@ def run(argv: list[str]) -> int:
 
 
 def _make_parser() -> argparse.ArgumentParser:
-    formatter = argparse.RawDescriptionHelpFormatter
     parser = Parser(
-        prog="mir-run", usage=USAGE, description=DESCRIPTION, epilog=EXAMPLES, formatter_class=formatter, allow_abbrev=False
+        prog="mir-run",
+        usage=USAGE,
+        description=DESCRIPTION,
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
     )
     parser.add_argument("files", nargs="*", metavar="FILE", help="the module; - for standard input")
     parser.add_argument("--inputs", metavar="FILE.npz", help="inputs by argument name")
-    parser.add_argument("--input", action="append", default=[], metavar="NAME=FILE.npy", help="one input; may be repeated")
+    parser.add_argument("--input", action="append", default=[], metavar="NAME=FILE.npy", help="one input; repeatable")
     parser.add_argument("--weights", metavar="FILE.npz", help="parameters by argument name")
     parser.add_argument("--random", type=int, metavar="SEED", help="seeded inputs for all that is not given")
     parser.add_argument("--floats", action="store_true", help="random inputs are normally distributed floats")
@@ -116,7 +120,8 @@ def _inputs(func: FuncOp, args: argparse.Namespace) -> dict[str, Array]:
         given[name] = _load_array(path)
     unknown = sorted(set(given) - {a.name for a in func.args})
     if unknown:
-        raise InputError(f"@{func.sym_name} has no argument %{unknown[0]}; it has {', '.join('%' + a.name for a in func.args)}")
+        known = ", ".join(f"%{a.name}" for a in func.args)
+        raise InputError(f"@{func.sym_name} has no argument %{unknown[0]}; it has {known}")
     if args.random is None and given:
         return given
     return random_inputs(func, args.random or 0, integers=not args.floats) | given
@@ -172,7 +177,11 @@ def _progress(total: int) -> Iterator[Callable[[int], None] | None]:
         yield None
         return
     with tqdm(total=total, unit="op", file=sys.stderr, leave=False) as bar:
-        yield lambda done: bar.update(done - bar.n) and None
+
+        def advance(done: int) -> None:
+            bar.update(done - bar.n)
+
+        yield advance
 
 
 def _result_name(func: FuncOp, index: int) -> str:
