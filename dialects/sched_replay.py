@@ -40,7 +40,7 @@ class Replay(TileRules):
         self.alignment = alignment
         self.copies: dict[int, Copy] = {}
         self.starts: list[int] = []
-        self.lost: dict[int, Operation] = {}
+        self.fates: dict[Tile, tuple[Copy, str, Operation]] = {}
         self.changes: list[int] = []
         self.at = 0
         self.loads = 0
@@ -97,9 +97,11 @@ class Replay(TileRules):
         old = self.copies.get(address)
         if old is not None and old.end == end:
             self.retire(old)
+            self.fates[old.tile] = (old, "was overwritten", op)
         else:
             for gone in self.overlapping(address, end):
                 self.remove(gone)
+                self.fates[gone.tile] = (gone, "was overwritten", op)
             insort(self.starts, address)
         copy = self.copies[address] = Copy(tile, address, end, op, self.at)
         return copy
@@ -133,8 +135,7 @@ class Replay(TileRules):
         elsewhere = [c for c in self.copies.values() if c.tile is tile and c.version == tile.version and c not in there]
         if not there:
             error = self.error(op, tile, f"{where} {verb}, but no tile is there", where)
-            if address in self.lost:
-                error.note("its on-chip life ended here", self.lost[address].loc)
+            self.note_fate(error, tile)
         elif there[0].tile is tile and there[0].address == address:
             error = self.error(op, tile, f"{where} {verb}, but that copy is stale", where)
             error.note("it was copied here", there[0].op.loc)
@@ -143,8 +144,18 @@ class Replay(TileRules):
             copy = there[0]
             message = f"{where} {verb}, but {copy.tile} is there, at @0x{copy.address:04x}"
             error = self.error(op, tile, message, where).note(f"{copy.tile} was put there here", copy.op.loc)
+            if not elsewhere:
+                self.note_fate(error, tile)
         for copy in elsewhere[:1]:
             error.note(f"{tile} is at @0x{copy.address:04x}, put there here", copy.op.loc)
+
+    def note_fate(self, error: Diagnostic, tile: Tile) -> None:
+        """What has become of the tile's last copy."""
+        fate = self.fates.get(tile)
+        if fate is not None:
+            copy, what, op = fate
+            error.note(f"{tile} was put at @0x{copy.address:04x} here", copy.op.loc)
+            error.note(f"it {what} here", op.loc)
 
     def check_bytes(self, op: LoadOp | StoreOp, tile: Tile) -> int:
         size = op.operands[0].type.tile_bytes  # type: ignore[attr-defined]
@@ -217,7 +228,7 @@ class Replay(TileRules):
             copy.version = tile.version
         else:
             self.remove(copy)
-            self.lost[op.addrs[0]] = op
+            self.fates[tile] = (copy, "was stored, which ended its on-chip life,", op)
 
     # Statistics
 

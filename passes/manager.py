@@ -194,13 +194,16 @@ def run_passes_on(
     *,
     verify_each: bool = True,
     prove_each: bool = False,
+    verify_input: bool = True,
     observe: Observer | None = None,
 ) -> ModuleOp:
     """Runs passes in order, those that a pass needs before it; verifies what comes out of each, and with `prove_each`
-    shows that it computes the same as what went in.
+    shows that it computes the same as what went in. The input is verified unless the caller says that it has been.
 
     Raises `DiagnosticError` for the input's faults and for those that a pass has made.
     """
+    if verify_input:
+        verify(module)
     if observe:
         observe("", module)
     for wanted in passes:

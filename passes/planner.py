@@ -144,16 +144,23 @@ def least_bytes(program: Program, config: SRAMConfig) -> int:
 
 
 def _enough(program: Program, uses: list[tuple[int, ...]], config: SRAMConfig, evict: str, least: int) -> int:
-    """A size that planning succeeds at, from `least` upwards; multiples of the alignment."""
-    size = -(-least // config.alignment) * config.alignment
-    grow = config.alignment
-    while True:
+    """A size that planning succeeds at, a multiple of the alignment: `least`, or one where a step less fails."""
+
+    def succeeds(units: int) -> bool:
         try:
-            _attempt(program, uses, SRAMConfig(size, config.alignment), evict)
-            return size
+            _attempt(program, uses, SRAMConfig(units * config.alignment, config.alignment), evict)
         except _Full:
-            size += grow
-            grow *= 2
+            return False
+        return True
+
+    high = -(-least // config.alignment)
+    low, grow = high - 1, 1
+    while not succeeds(high):
+        low, high, grow = high, high + grow, grow * 2
+    while high - low > 1 and low >= least // config.alignment:
+        middle = (low + high) // 2
+        low, high = (low, middle) if succeeds(middle) else (middle, high)
+    return high * config.alignment
 
 
 class Planner:
@@ -179,15 +186,15 @@ class Planner:
                 self.store(i)
         return Plan(self.events, self.arena.peak_bytes, self.arena.high_water)
 
-    def coming_execs(self) -> list[tuple[int, ...]]:
-        """For each step, the sources of the next exec: what must not be evicted for a load before it."""
+    def coming_execs(self) -> list[int]:
+        """For each step, the next exec (itself included); `NEVER` after the last."""
         steps = self.program.steps
-        coming: list[tuple[int, ...]] = [()] * len(steps)
-        sources: tuple[int, ...] = ()
+        coming = [NEVER] * len(steps)
+        exec_step = NEVER
         for i in range(len(steps) - 1, -1, -1):
             if steps[i].kind == EXEC:
-                sources = steps[i].sources
-            coming[i] = sources
+                exec_step = i
+            coming[i] = exec_step
         return coming
 
     # Room
@@ -227,19 +234,30 @@ class Planner:
 
     # Steps
 
-    def hint(self, i: int, coming: tuple[int, ...]) -> None:
-        """A load asks for a tile ahead of its use. It is made now if there is room without harm, else at the exec."""
+    def hint(self, i: int, coming: int) -> None:
+        """A load asks for a tile ahead of its use. What can't be made now without harm is made when it is needed."""
         tile = self.program.steps[i].tile
         (next_use,) = self.uses[i]
         if self.address[tile] >= 0 or next_use == NEVER:
             return
-        if tile in coming:
-            self.load(i, tile, coming)
-        elif self.arena.find(self.program.sizes[tile]) is not None:
-            self.load(i, tile, ())
-        else:
+        sources = self.program.steps[coming].sources if coming != NEVER else ()
+        if tile not in sources and not self.leaves_room(tile, coming):
             return
-        self.evictable.use(tile, next_use, self.address[tile])
+        try:
+            address = self.room(tile, sources)
+        except OutOfMemoryError:
+            return
+        self.events.append(Event(True, i, tile, (address,)))
+        self.evictable.use(tile, next_use, address)
+
+    def leaves_room(self, tile: int, coming: int) -> bool:
+        """Whether a tile can be placed without eviction, now and for the tiles that the coming exec still lacks."""
+        sizes = self.program.sizes
+        lacking = 0
+        if coming != NEVER:
+            step = self.program.steps[coming]
+            lacking = sum(sizes[t] for t in {step.tile, *step.sources} if self.address[t] < 0)
+        return self.arena.find(sizes[tile]) is not None and self.arena.free_bytes >= lacking + sizes[tile]
 
     def exec(self, i: int) -> None:
         _, dst, sources, _, _, _ = self.program.steps[i]
@@ -291,7 +309,7 @@ class LifetimePlanner(Planner):
         super().__init__(program, uses, config, evict)
         self.homes = homes
 
-    def hint(self, i: int, coming: tuple[int, ...]) -> None:
+    def hint(self, i: int, coming: int) -> None:
         """Loads wait for the step that needs them."""
 
     def exec(self, i: int) -> None:

@@ -223,6 +223,7 @@ def _process(source: Source, args: argparse.Namespace, report: Report | None, mo
         args.pipeline,
         verify_each=args.verify_each == "true",
         prove_each=args.prove_each,
+        verify_input=False,
         observe=report.begin() if report else None,
     )
     if model is not None:

@@ -11,6 +11,7 @@ from ..dialects.sched_replay import schedule_stats
 from ..dialects.target import target_of
 from ..ir.builtin import FuncOp, ModuleOp
 from ..ir.types import TensorType
+from ..passes.arena import count_of
 from ..passes.manager import Observer
 
 UNKNOWN = "unknown"
@@ -66,7 +67,7 @@ class FunctionReport:
         return [
             (
                 "every exec and store of the uops is scheduled",
-                (done["execs"], done["stores"]) == (asked["execs"], asked["stores"]) if both else None,  # type: ignore[index]
+                (done["exec"], done["store"]) == (asked["exec"], asked["store"]) if both else None,  # type: ignore[index]
             ),
             ("loads emitted and eliminated add up to the tiles that the execs read",
              moved == (self.sources if self.uop_sources is None else self.uop_sources) if stats else None),
@@ -86,7 +87,7 @@ def _verdict(holds: bool | None) -> str:
 def _moves(counts: Counter[str] | None) -> str:
     if counts is None:
         return UNKNOWN
-    return f"{counts.total():,} ({', '.join(f'{counts[kind]:,} {kind}' for kind in ('loads', 'execs', 'stores'))})"
+    return f"{counts.total():,} ({', '.join(count_of(counts[kind], kind) for kind in ('load', 'exec', 'store'))})"
 
 
 class Report:
@@ -143,7 +144,7 @@ def _counts(func: FuncOp, dialect: str) -> tuple[Counter[str], int]:
     for op in func.ops:
         prefix, _, kind = op.name.partition(".")
         if prefix == dialect and kind in ("load", "exec", "store"):
-            counts[f"{kind}s"] += 1
+            counts[kind] += 1
         if prefix == dialect and kind == "exec":
             sources += len(set(zip(op.operands[1:], op.coords[1:], strict=True)))  # type: ignore[attr-defined]
     return counts, sources
