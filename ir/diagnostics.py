@@ -34,7 +34,9 @@ class Diagnostic:
     focus: str = ""
 
     def note(self, message: str, loc: int = UNKNOWN_LOC) -> Diagnostic:
-        self.notes.append(Note(message, loc))
+        """Adds a note, unless there is one at that place already."""
+        if loc < 0 or all(n.loc != loc for n in self.notes):
+            self.notes.append(Note(message, loc))
         return self
 
     def render(self, source: Source | None) -> str:

@@ -12,7 +12,8 @@ from ..dialects.target import target_of
 from ..dialects.tiles import Coord, TiledType
 from ..ir.builtin import FuncOp, ModuleOp
 from ..ir.core import Operation, Value
-from ..ir.diagnostics import fail
+from ..ir.diagnostics import DiagnosticError, fail
+from ..ir.opdef import OpError
 from ..ir.types import TensorType, Type
 from .buffers import Buffer
 from .graph import run_graph
@@ -47,9 +48,10 @@ def execute_function(
     inputs: Mapping[str, Array],
     *,
     poison: bool = True,
+    verified: bool = False,
     progress: Progress | None = None,
 ) -> Run:
-    """Runs a function on arrays by argument name.
+    """Runs a function on arrays by argument name; one that has not been `verified` is checked operation by operation.
 
     Raises `DiagnosticError` for a missing or misshapen input, an operation that can't be run, and a read of poison.
     """
@@ -58,6 +60,8 @@ def execute_function(
     other = next((op for op in func.ops if op.name.partition(".")[0] not in known), None)
     if other is not None:
         fail(f"cannot run {other.name}: it is no operation of this language", other.loc)
+    if not verified:
+        check_operations(func)
     if level_of(func) == "graph":
         return Run(run_graph(func, arrays))
     buffers = {
@@ -70,6 +74,17 @@ def execute_function(
         total = sram["total_bytes"] if sram else target_of(func, module).sram_bytes
         SchedRun(buffers, total, poison).run(func, progress)
     return _collect(func, buffers)
+
+
+def check_operations(func: FuncOp) -> None:
+    """Raises `DiagnosticError` for an operation that makes no sense by itself, such as a tile outside its grid."""
+    for op in func.ops:
+        check = getattr(op, "verify", None)
+        try:
+            if check is not None:
+                check()
+        except OpError as error:
+            raise DiagnosticError([error.diagnostic(op.loc)]) from None
 
 
 def _collect(func: FuncOp, buffers: dict[Value, Buffer]) -> Run:

@@ -158,7 +158,9 @@ def _execute(func: FuncOp, module: ModuleOp, inputs: dict[str, Array], args: arg
 
     try:
         with _progress(len(func.ops)) as report:
-            return execute_function(func, module, inputs, poison=not args.no_poison, progress=report)
+            return execute_function(
+                func, module, inputs, poison=not args.no_poison, verified=not args.no_verify, progress=report
+            )
     except DiagnosticError as error:
         raise DiagnosticError(error.diagnostics, module.source) from None
     except ImportError as error:

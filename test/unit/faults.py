@@ -1,0 +1,355 @@
+"""A mutation test of the verifier and the proof: valid schedules are changed in seeded random ways.
+
+What neither refuses is run on poisoned memory with three integer inputs. If that goes wrong or gives other numbers, the
+fault was missed. `python test/unit/faults.py --count 10000 --seed 1` prints the counts by kind.
+"""
+
+from __future__ import annotations
+
+import argparse
+import random
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+import tilewright
+from tilewright.dialects import sched
+from tilewright.ir.attributes import UNIT
+from tilewright.ir.builtin import FuncOp, ModuleOp
+from tilewright.ir.diagnostics import DiagnosticError
+from tilewright.ir.verifier import verification_errors
+from tilewright.passes.proof import prove
+from tilewright.passes.rewriting import ValueMap, clone, copy_value, with_body
+from tilewright.runtime.execute import execute_function, random_inputs
+
+CHAIN = """\
+func.func @chain(%x: tensor<8x8xf32>, %w1: tensor<8x12xf32>, %b1: tensor<12xf32>, %w2: tensor<12x8xf32>)
+    -> (tensor<8x8xf32>, tensor<8x12xf32>) {
+  %a = graph.matmul %x, %w1 : (tensor<8x8xf32>, tensor<8x12xf32>) -> tensor<8x12xf32>
+  %s = graph.add %a, %b1 : (tensor<8x12xf32>, tensor<12xf32>) -> tensor<8x12xf32>
+  %h = graph.relu %s : tensor<8x12xf32>
+  %y = graph.matmul %h, %w2 : (tensor<8x12xf32>, tensor<12x8xf32>) -> tensor<8x8xf32>
+  %r = graph.add %y, %x : (tensor<8x8xf32>, tensor<8x8xf32>) -> tensor<8x8xf32>
+  return %r, %h : tensor<8x8xf32>, tensor<8x12xf32>
+}
+"""
+
+QUANTIZED = """\
+func.func @quantized(%x: tensor<6x8xi8>, %w1: tensor<8x8xi8>, %b1: tensor<8xi32>, %w2: tensor<8x5xi8>)
+    -> tensor<6x5xi32> {
+  %a = graph.matmul %x, %w1, %b1 {activation = "relu"}
+      : (tensor<6x8xi8>, tensor<8x8xi8>, tensor<8xi32>) -> tensor<6x8xi32>
+  %q = graph.cast %a {scale = 0.25 : f32, zero_point = 1} : tensor<6x8xi32> -> tensor<6x8xi8>
+  %y = graph.matmul %q, %w2 : (tensor<6x8xi8>, tensor<8x5xi8>) -> tensor<6x5xi32>
+  return %y : tensor<6x5xi32>
+}
+"""
+
+BY_HAND = """\
+func.func @by_hand(%x: !uop.tiled<tensor<4x8xf32>, [4, 4]>, %w: !uop.tiled<tensor<8x4xf32>, [4, 4]>)
+    -> (!uop.tiled<tensor<4x4xf32>, [4, 4]>, !uop.tiled<tensor<4x4xf32>, [4, 4]>) {
+  %h = uop.alloc : !uop.tiled<tensor<4x4xf32>, [4, 4]>
+  %t = uop.alloc {on_chip} : !uop.tiled<tensor<4x4xf32>, [4, 4]>
+  %y = uop.alloc : !uop.tiled<tensor<4x4xf32>, [4, 4]>
+  uop.load %x[0, 0]
+  uop.load %w[0, 0]
+  uop.exec matmul %h[0, 0] = %x[0, 0], %w[0, 0]
+  uop.load %x[0, 1]
+  uop.load %w[1, 0]
+  uop.exec matmul %h[0, 0] += %x[0, 1], %w[1, 0] {activation = "relu"}
+  uop.store %h[0, 0] {retain}
+  uop.exec matmul %t[0, 0] = %h[0, 0], %w[0, 0]
+  uop.exec add %t[0, 0] = %t[0, 0], %x[0, 0]
+  uop.exec matmul %y[0, 0] = %t[0, 0], %w[1, 0]
+  uop.store %y[0, 0] {activation = "relu"}
+  return %y, %h : !uop.tiled<tensor<4x4xf32>, [4, 4]>, !uop.tiled<tensor<4x4xf32>, [4, 4]>
+}
+"""
+
+CASES = [
+    (CHAIN, "tile{sizes=4x4x4},lower,schedule{sram=512 align=16}"),
+    (CHAIN, "fuse,tile{sizes=4x4x4},lower,schedule{sram=400 align=16 evict=lru}"),
+    (CHAIN, "fuse,tile{sizes=3x5x5},lower,schedule{sram=1024 align=4 double-buffer}"),
+    (QUANTIZED, "tile{sizes=4x4x4},lower,schedule{sram=256 align=4 double-buffer}"),
+    (BY_HAND, "schedule{sram=512 align=64}"),
+]
+
+
+@dataclass(slots=True)
+class Case:
+    """A valid schedule, what it must compute, and its results on three inputs."""
+
+    module: ModuleOp
+    func: FuncOp
+    model: FuncOp
+    inputs: list[dict[str, Any]]
+    results: list[list[Any]]
+
+
+@dataclass(slots=True)
+class Tally:
+    """Mutants of one kind."""
+
+    tried: int = 0
+    refused: int = 0
+    harmless: int = 0
+    missed: list[str] = field(default_factory=list)
+
+
+def cases() -> list[Case]:
+    made = []
+    for text, pipeline in CASES:
+        model = next(tilewright.parse(text).functions())
+        module = tilewright.parse(tilewright.run_passes(text, pipeline))
+        func = next(module.functions())
+        inputs = [random_inputs(func, seed) for seed in (1, 2, 3)]
+        results = [execute_function(func, module, i).arrays for i in inputs]
+        made.append(Case(module, func, model, inputs, results))
+    return made
+
+
+def copied(func: FuncOp) -> FuncOp:
+    values: ValueMap = {}
+    args = [copy_value(a, values) for a in func.args]
+    return with_body(func, args, [clone(op, values) for op in func.ops])
+
+
+# Mutations: each changes a copied function in place and says whether it could.
+
+Mutation = Callable[[random.Random, FuncOp], bool]
+MOVES = (sched.LoadOp, sched.ExecOp, sched.StoreOp)
+
+
+def pick(rng: random.Random, func: FuncOp, *kinds: type) -> Any:
+    return rng.choice([op for op in func.ops if isinstance(op, kinds or MOVES)])
+
+
+def change_address(rng: random.Random, func: FuncOp) -> bool:
+    op = pick(rng, func)
+    index = rng.randrange(len(op.addrs))
+    known = sorted({a for o in func.ops if isinstance(o, MOVES) for a in o.addrs})
+    near = op.addrs[index] + rng.choice((-16, -4, -1, 1, 4, 16, 64))
+    address = rng.choice((rng.choice(known), near, rng.randrange(0, func.attrs["sched.sram"]["total_bytes"], 4)))
+    if address == op.addrs[index] or address < 0:
+        return False
+    op.addrs = (*op.addrs[:index], address, *op.addrs[index + 1 :])
+    return True
+
+
+def swap_operations(rng: random.Random, func: FuncOp) -> bool:
+    places = [i for i, op in enumerate(func.ops) if isinstance(op, MOVES)]
+    i, j = rng.sample(places, 2)
+    if rng.random() < 0.5:
+        j = min(i + 1, places[-1])
+    func.ops[i], func.ops[j] = func.ops[j], func.ops[i]
+    return i != j
+
+
+def drop_load(rng: random.Random, func: FuncOp) -> bool:
+    func.ops.remove(pick(rng, func, sched.LoadOp))
+    return True
+
+
+def drop_store(rng: random.Random, func: FuncOp) -> bool:
+    func.ops.remove(pick(rng, func, sched.StoreOp))
+    return True
+
+
+def drop_exec(rng: random.Random, func: FuncOp) -> bool:
+    func.ops.remove(pick(rng, func, sched.ExecOp))
+    return True
+
+
+def repeat_operation(rng: random.Random, func: FuncOp) -> bool:
+    i = rng.choice([i for i, op in enumerate(func.ops) if isinstance(op, MOVES)])
+    j = rng.choice((i, rng.randrange(i, len(func.ops) - 1)))
+    values: ValueMap = {}
+    func.ops.insert(j + 1, clone(func.ops[i], values))
+    return True
+
+
+def flip_accumulate(rng: random.Random, func: FuncOp) -> bool:
+    op = pick(rng, func, sched.ExecOp)
+    op.accumulate = not op.accumulate
+    return True
+
+
+def change_coordinate(rng: random.Random, func: FuncOp) -> bool:
+    op = pick(rng, func)
+    index = rng.randrange(len(op.coords))
+    grid = op.operands[index].type.grid
+    coord = tuple(rng.randrange(-1 if rng.random() < 0.1 else 0, g + (rng.random() < 0.1)) for g in grid)
+    changed = coord != op.coords[index]
+    op.coords = (*op.coords[:index], coord, *op.coords[index + 1 :])
+    return changed
+
+
+def change_operand(rng: random.Random, func: FuncOp) -> bool:
+    op = pick(rng, func)
+    index = rng.randrange(len(op.operands))
+    others = [v for o in func.ops if isinstance(o, MOVES) for v in o.operands if v is not op.operands[index]]
+    op.operands = (*op.operands[:index], rng.choice(others), *op.operands[index + 1 :])
+    return True
+
+
+def swap_sources(rng: random.Random, func: FuncOp) -> bool:
+    op = pick(rng, func, sched.ExecOp)
+    if len(op.operands) != 3 or (op.operands[1], op.coords[1]) == (op.operands[2], op.coords[2]):
+        return False
+    for name in ("operands", "coords", "addrs"):
+        dst, a, b = getattr(op, name)
+        setattr(op, name, (dst, b, a))
+    return True
+
+
+def change_kernel(rng: random.Random, func: FuncOp) -> bool:
+    op = pick(rng, func, sched.ExecOp)
+    kernel = rng.choice(("matmul", "bias", "add", "relu", "cast"))
+    changed, op.kernel = kernel != op.kernel, kernel
+    return changed
+
+
+def change_bytes(rng: random.Random, func: FuncOp) -> bool:
+    op = pick(rng, func, sched.LoadOp, sched.StoreOp)
+    op.bytes += rng.choice((-4, -1, 1, 4, op.bytes))
+    return True
+
+
+def change_activation(rng: random.Random, func: FuncOp) -> bool:
+    op = pick(rng, func, sched.ExecOp, sched.StoreOp)
+    op.activation = None if op.activation else "relu"
+    return True
+
+
+def change_retain(rng: random.Random, func: FuncOp) -> bool:
+    op = pick(rng, func, sched.StoreOp)
+    op.retain = None if op.retain is UNIT else UNIT
+    return True
+
+
+def change_scale(rng: random.Random, func: FuncOp) -> bool:
+    op = pick(rng, func, sched.ExecOp)
+    if op.kernel != "cast" or op.zero_point is None:
+        return False
+    op.zero_point += rng.choice((-1, 1))
+    return True
+
+
+def change_stat(rng: random.Random, func: FuncOp) -> bool:
+    stats = dict(func.attrs["sched.stats"])
+    key = rng.choice(sorted(stats))
+    stats[key] += rng.choice((-64, -1, 1, 64))
+    func.attrs = func.attrs | {"sched.stats": stats}
+    return True
+
+
+def change_sram(rng: random.Random, func: FuncOp) -> bool:
+    sram = dict(func.attrs["sched.sram"])
+    sram["total_bytes"] -= rng.choice((16, 64, 128, sram["total_bytes"] // 2))
+    func.attrs = func.attrs | {"sched.sram": sram}
+    return True
+
+
+def change_buffer(rng: random.Random, func: FuncOp) -> bool:
+    op = pick(rng, func)
+    op.buffer = rng.choice([b for b in (None, 0, 1) if b != op.buffer])
+    return True
+
+
+MUTATIONS: dict[str, tuple[Mutation, float]] = {
+    "address": (change_address, 3),
+    "order (two operations swapped)": (swap_operations, 3),
+    "load dropped": (drop_load, 1),
+    "store dropped": (drop_store, 1),
+    "exec dropped": (drop_exec, 1),
+    "operation repeated": (repeat_operation, 1),
+    "= and += exchanged": (flip_accumulate, 1),
+    "coordinate": (change_coordinate, 2),
+    "tensor": (change_operand, 1),
+    "sources exchanged": (swap_sources, 1),
+    "kernel": (change_kernel, 1),
+    "bytes": (change_bytes, 0.5),
+    "activation": (change_activation, 1),
+    "retain": (change_retain, 0.5),
+    "zero point": (change_scale, 5),
+    "statistic": (change_stat, 0.5),
+    "SRAM size": (change_sram, 0.3),
+    "buffer": (change_buffer, 0.5),
+}
+
+UNSTATED = frozenset({"statistic"})
+"""Kinds whose mutants keep `sched.stats`; all others lose it, so that the replay itself must find the fault."""
+
+
+def try_mutant(rng: random.Random, kind: str, mutate: Mutation, case: Case, tally: Tally) -> None:
+    """One mutant, counted by what becomes of it."""
+    func = copied(case.func)
+    if kind not in UNSTATED:
+        func.attrs = {k: v for k, v in func.attrs.items() if k != "sched.stats"}
+    if not mutate(rng, func):
+        return
+    tally.tried += 1
+    module = ModuleOp([func])
+    if refused(case, func, module):
+        tally.refused += 1
+    elif computes_the_same(case, func, module):
+        tally.harmless += 1
+    else:
+        tally.missed.append(tilewright.print(module))
+
+
+def refused(case: Case, func: FuncOp, module: ModuleOp) -> bool:
+    return bool(verification_errors(module)) or bool(prove(case.model, func))
+
+
+def computes_the_same(case: Case, func: FuncOp, module: ModuleOp) -> bool:
+    for inputs, wanted in zip(case.inputs, case.results, strict=True):
+        try:
+            given = execute_function(func, module, inputs).arrays
+        except DiagnosticError:
+            return False
+        if not all(np.array_equal(a, b) for a, b in zip(wanted, given, strict=True)):
+            return False
+    return True
+
+
+def run_catalogue(count: int, seed: int) -> dict[str, Tally]:
+    """Tries `count` mutants; the same seed tries the same ones."""
+    rng = random.Random(seed)
+    made = cases()
+    tallies = {kind: Tally() for kind in MUTATIONS}
+    weights = [weight for _, weight in MUTATIONS.values()]
+    while sum(t.tried for t in tallies.values()) < count:
+        (kind,) = rng.choices(list(MUTATIONS), weights)
+        try_mutant(rng, kind, MUTATIONS[kind][0], rng.choice(made), tallies[kind])
+    return tallies
+
+
+def table(tallies: dict[str, Tally]) -> str:
+    """The counts by kind, as Markdown."""
+    rows = ["| what is changed | tried | refused | harmless | missed |", "|---|---|---|---|---|"]
+    sums: Counter[str] = Counter()
+    for kind, t in tallies.items():
+        rows.append(f"| {kind} | {t.tried:,} | {t.refused:,} | {t.harmless:,} | {len(t.missed):,} |")
+        sums.update(tried=t.tried, refused=t.refused, harmless=t.harmless, missed=len(t.missed))
+    rows.append(f"| **all** | {sums['tried']:,} | {sums['refused']:,} | {sums['harmless']:,} | {sums['missed']:,} |")
+    return "\n".join(rows)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="tries mutants of valid schedules and prints what became of them")
+    parser.add_argument("--count", type=int, default=10_000)
+    parser.add_argument("--seed", type=int, default=1)
+    args = parser.parse_args()
+    tallies = run_catalogue(args.count, args.seed)
+    print(table(tallies))
+    for kind, tally in tallies.items():
+        for text in tally.missed[:1]:
+            print(f"\nmissed ({kind}):\n{text}")
+
+
+if __name__ == "__main__":
+    main()
