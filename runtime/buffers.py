@@ -48,16 +48,19 @@ POISON = 0xFF
 """The byte that fills what must not be read: NaN in every float type, -1 in the integers."""
 
 
+def is_padded(type: TiledType) -> bool:
+    """Whether the last tiles of a buffer are not full."""
+    return any(d % t for d, t in zip(type.tensor.shape, type.tile, strict=True))
+
+
 def valid_part(type: TiledType, coord: Coord) -> tuple[int, ...] | None:
     """How many rows and columns of a tile are not padding; None for a tile without any."""
     sizes = tuple(min(t, d - c * t) for t, d, c in zip(type.tile, type.tensor.shape, coord, strict=True))
     return None if sizes == type.tile else sizes
 
 
-def clear_padding(tile: Array, part: tuple[int, ...] | None) -> None:
+def clear_padding(tile: Array, part: tuple[int, ...]) -> None:
     """Makes a tile's padding zero."""
-    if part is None:
-        return
     tile[part[0] :] = 0
     if len(part) > 1:
         tile[:, part[1] :] = 0
@@ -67,11 +70,10 @@ def execute(op: ExecBase, dst: Array, sources: list[Array], part: tuple[int, ...
     """Runs a kernel on tiles, `dst` in place; `part` is the destination's part that is no padding."""
     kernel = op.kernel
     if kernel == "matmul":
-        total = product(sources[0], sources[1])
         if op.accumulate:
-            np.add(dst, total, out=dst)
+            dst += product(sources[0], sources[1])
         else:
-            dst[...] = total
+            dst[...] = product(sources[0], sources[1])
     elif kernel == "bias":
         dst[...] = sources[0]
     elif kernel == "add":
@@ -82,4 +84,5 @@ def execute(op: ExecBase, dst: Array, sources: list[Array], part: tuple[int, ...
         dst[...] = cast(sources[0], dst.dtype, op.scale, op.zero_point)
     if op.activation is not None:
         dst[...] = activate(dst, op.activation)
-    clear_padding(dst, part)
+    if part is not None:
+        clear_padding(dst, part)

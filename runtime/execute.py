@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import gc
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -55,6 +57,30 @@ def execute_function(
 
     Raises `DiagnosticError` for a missing or misshapen input, an operation that can't be run, and a read of poison.
     """
+    with collector_off():
+        return _execute(func, module, inputs, poison, verified, progress)
+
+
+@contextmanager
+def collector_off() -> Iterator[None]:
+    """No garbage collection: a run makes many objects but no cycles, and looking through them all takes long."""
+    collecting = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if collecting:
+            gc.enable()
+
+
+def _execute(
+    func: FuncOp,
+    module: ModuleOp,
+    inputs: Mapping[str, Array],
+    poison: bool,
+    verified: bool,
+    progress: Progress | None,
+) -> Run:
     arrays = [checked_input(func, arg, inputs) for arg in func.args]
     known = ("graph", "uop", "sched", "func")
     other = next((op for op in func.ops if op.name.partition(".")[0] not in known), None)
@@ -62,12 +88,13 @@ def execute_function(
         fail(f"cannot run {other.name}: it is no operation of this language", other.loc)
     if not verified:
         check_operations(func)
-    if level_of(func) == "graph":
+    level = level_of(func)
+    if level == "graph":
         return Run(run_graph(func, arrays))
     buffers = {
         a: Buffer(a.type, data) for a, data in zip(func.args, arrays, strict=True) if isinstance(a.type, TiledType)
     }
-    if level_of(func) == "uop":
+    if level == "uop":
         UopRun(buffers).run(func, progress)
     else:
         sram = func.attrs.get("sched.sram")

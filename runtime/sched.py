@@ -6,24 +6,27 @@ last read of it before it is overwritten; reading poison is an error at the oper
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from math import gcd
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from ..dialects.sched import ExecOp, LoadOp, StoreOp
-from ..dialects.tiles import Coord, TiledType, tile_text
+from ..dialects.tiles import TiledType, tile_text
 from ..dialects.uop import AllocOp
 from ..ir.attributes import UNIT
 from ..ir.builtin import FuncOp
 from ..ir.core import Operation, Value
 from ..ir.diagnostics import fail
-from .buffers import POISON, Buffer, execute, valid_part
+from .buffers import POISON, Buffer, execute, is_padded, valid_part
 from .numerics import Array, activate, numpy_dtype
 from .uop import read_off_chip
 
 Placed = LoadOp | ExecOp | StoreOp
+
+CHUNK = 1024
+"""Operations between two reports of progress."""
 
 
 class SchedRun:
@@ -34,9 +37,8 @@ class SchedRun:
         self.total = total
         self.poison = poison
         self.sram = np.full(total, POISON, np.uint8)
-        self.views: dict[tuple[int, int], Array] = {}
-        self.parts: dict[tuple[Value, Coord], tuple[int, ...] | None] = {}
-        self.types: dict[Value, tuple[int, TiledType]] = {}
+        self.views: dict[Value, dict[int, Array]] = {}
+        self.padded: set[Value] = set()
 
     def run(self, func: FuncOp, progress: Callable[[int], None] | None = None) -> None:
         """Runs all operations. Raises `DiagnosticError` for a read of poison or an address beyond the SRAM."""
@@ -45,57 +47,65 @@ class SchedRun:
             if isinstance(op, AllocOp):
                 assert isinstance(op.result.type, TiledType)
                 self.buffers[op.result] = Buffer(op.result.type)
-        for op in ops:
-            self.check_range(op)
-        guard = Guard(ops, self.sram) if self.poison else None
+        self.views = {value: {} for value in self.buffers}
+        self.padded = {v for v, buffer in self.buffers.items() if is_padded(buffer.type)}
+        guard = Guard(ops, self.sram, self.buffers) if self.poison else None
         steps: dict[type, Any] = {LoadOp: self.load, ExecOp: self.exec, StoreOp: self.store}
-        for i, op in enumerate(ops):
-            if progress and not i % 1024:
-                progress(i)
-            if guard:
+        for start in range(0, len(ops), CHUNK):
+            if progress:
+                progress(start)
+            if guard is None:
+                for op in ops[start : start + CHUNK]:
+                    steps[type(op)](op)
+                continue
+            for i, op in enumerate(ops[start : start + CHUNK], start):
                 guard.before(i, op)
-            steps[type(op)](op)
-            if guard:
+                steps[type(op)](op)
                 guard.after(i)
 
-    def check_range(self, op: Placed) -> None:
-        for value, coord, address in zip(op.operands, op.coords, op.addrs, strict=True):
-            if address + size_of(value) > self.total:
-                message = f"{tile_text(value, coord)} @0x{address:04x} ends beyond the SRAM's {self.total:,} bytes"
-                fail(message, op.loc, f"@0x{address:04x}")
-
-    def at(self, value: Value, address: int) -> Array:
-        """The tile-shaped view of the SRAM at an address."""
-        known = self.types.get(value)
-        if known is None:
-            assert isinstance(value.type, TiledType)
-            same = next((number for number, type in self.types.values() if type == value.type), len(self.types))
-            known = self.types[value] = (same, value.type)
-        number, type = known
-        view = self.views.get((address, number))
-        if view is None:
-            raw = self.sram[address : address + type.tile_bytes]
-            if address % numpy_dtype(type.dtype).itemsize:
-                fail(f"address 0x{address:04x} is not aligned to an element of {type.dtype}")
-            view = self.views[(address, number)] = raw.view(numpy_dtype(type.dtype)).reshape(type.tile)
+    def at(self, op: Placed, index: int) -> Array:
+        """The tile-shaped view of the SRAM at an operand's address, made once."""
+        value, address = op.operands[index], op.addrs[index]
+        type = value.type
+        assert isinstance(type, TiledType)
+        name = f"{tile_text(value, op.coords[index])} @0x{address:04x}"
+        if address + type.tile_bytes > self.total:
+            fail(f"{name} ends beyond the SRAM's {self.total:,} bytes", op.loc, name)
+        dtype = numpy_dtype(type.dtype)
+        if address % dtype.itemsize:
+            fail(f"{name} is not aligned to an element of {type.dtype}", op.loc, name)
+        view = self.sram[address : address + type.tile_bytes].view(dtype).reshape(type.tile)
+        self.views[value][address] = view
         return view
 
     def load(self, op: LoadOp) -> None:
         (value,), (coord,) = op.operands, op.coords
-        self.at(value, op.addrs[0])[...] = read_off_chip(op, self.buffers[value], value, coord)
+        view = self.views[value].get(op.addrs[0])
+        if view is None:
+            view = self.at(op, 0)
+        buffer = self.buffers[value]
+        view[...] = buffer.tiles[coord] if coord in buffer.stored else read_off_chip(op, buffer, value, coord)
 
     def exec(self, op: ExecOp) -> None:
-        views = [self.at(v, a) for v, a in zip(op.operands, op.addrs, strict=True)]
-        key = (op.operands[0], op.coords[0])
-        if key not in self.parts:
-            assert isinstance(key[0].type, TiledType)
-            self.parts[key] = valid_part(key[0].type, key[1])
-        execute(op, views[0], views[1:], self.parts[key])
+        found = self.views
+        try:
+            views = [found[v][a] for v, a in zip(op.operands, op.addrs, strict=True)]
+        except KeyError:
+            views = [self.at(op, k) for k in range(len(op.addrs))]
+        value = op.operands[0]
+        part = None
+        if value in self.padded:
+            assert isinstance(value.type, TiledType)
+            part = valid_part(value.type, op.coords[0])
+        execute(op, views[0], views[1:], part)
 
     def store(self, op: StoreOp) -> None:
         (value,), (coord,) = op.operands, op.coords
+        view = self.views[value].get(op.addrs[0])
+        if view is None:
+            view = self.at(op, 0)
         buffer = self.buffers[value]
-        buffer.tiles[coord] = activate(self.at(value, op.addrs[0]), op.activation)
+        buffer.tiles[coord] = activate(view, op.activation)
         buffer.stored[coord] = op
 
 
@@ -121,30 +131,28 @@ class Guard:
     A granule is the greatest common divisor of all addresses and sizes, in bytes.
     """
 
-    def __init__(self, ops: list[Placed], sram: Array):
+    def __init__(self, ops: list[Placed], sram: Array, buffers: Iterable[Value]):
         self.sram = sram
-        self.grain = gcd(
-            *{x for op in ops for v, a in zip(op.operands, op.addrs, strict=True) for x in (a, size_of(v))}
-        )
-        self.grain = self.grain or 1
+        sizes = {size_of(v) for v in buffers}
+        self.grain = gcd(*sizes, *{a for op in ops for a in op.addrs}) or 1
         self.spans: dict[tuple[int, int], Span] = {}
         self.moves = [self.moves_of(op) for op in ops]
         self.live = bytearray(-(-len(sram) // self.grain))
         self.ends = self._last_uses(ops)
 
     def span(self, address: int, size: int) -> Span:
-        found = self.spans.get((address, size))
-        if found is None:
-            first, last = address // self.grain, (address + size) // self.grain
-            count = last - first
-            found = self.spans[(address, size)] = Span(
-                address, address + size, first, last, b"\1" * count, bytes(count)
-            )
-        return found
+        """The range, made once."""
+        first, last = address // self.grain, (address + size) // self.grain
+        made = Span(address, address + size, first, last, b"\1" * (last - first), bytes(last - first))
+        self.spans[(address, size)] = made
+        return made
 
     def moves_of(self, op: Placed) -> tuple[list[Span], list[Span]]:
         """What an operation reads and what it writes."""
-        spans = [self.span(a, size_of(v)) for v, a in zip(op.operands, op.addrs, strict=True)]
+        spans = [
+            self.spans.get((a, v.type.tile_bytes)) or self.span(a, size_of(v))  # type: ignore[attr-defined]
+            for v, a in zip(op.operands, op.addrs, strict=True)
+        ]
         if isinstance(op, LoadOp):
             return [], spans
         if isinstance(op, StoreOp):
