@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import gc
 import re
 from typing import TYPE_CHECKING, Any
 
 from .actions import Actions
 from .builtin import ModuleOp
+from .collector import collector_off
 from .core import Operation
 from .diagnostics import Diagnostic, DiagnosticError, did_you_mean
 from .grammar import make_parser, terminal_words
@@ -59,10 +59,9 @@ def parse_source(source: Source, allow_unregistered: bool = False) -> ModuleOp:
     actions = _frontend.actions
     actions.begin(source.text, allow_unregistered)
     recovery = _Recovery(_frontend, source.text)
-    collecting = gc.isenabled()
-    gc.disable()
     try:
-        _frontend.lark.parse(source.text, start="start", on_error=recovery)
+        with collector_off():
+            _frontend.lark.parse(source.text, start="start", on_error=recovery)
         ops = actions.block.ops
         errors = actions.errors
     except DiagnosticError as error:
@@ -71,8 +70,6 @@ def parse_source(source: Source, allow_unregistered: bool = False) -> ModuleOp:
         raise DiagnosticError(actions.errors + recovery.errors or [recovery.describe(error)], source) from None
     finally:
         actions.end()
-        if collecting:
-            gc.enable()
     if errors or recovery.errors:
         raise DiagnosticError(errors + recovery.errors, source)
     return _as_module(ops, source)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 
 from .attributes import Attr, attr_text
 from .builtin import FuncOp, ModuleOp, ReturnOp
+from .collector import collector_off
 from .core import Block, Operation, UnregisteredOp, Value
 from .diagnostics import Diagnostic, DiagnosticError, did_you_mean
 from .opdef import DIALECTS, OpError, is_discardable
@@ -16,7 +17,8 @@ Checks = dict[str, Callable[[Attr], str]]
 
 def verify(module: ModuleOp) -> None:
     """Raises `DiagnosticError` with every independent error of the module."""
-    errors = verification_errors(module)
+    with collector_off():
+        errors = verification_errors(module)
     if errors:
         raise DiagnosticError(errors, module.source)
 

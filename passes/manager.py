@@ -10,6 +10,7 @@ from dataclasses import MISSING, dataclass, field, fields
 from typing import Any, ClassVar, Protocol, TypeVar
 
 from ..ir.builtin import FuncOp, ModuleOp
+from ..ir.collector import collector_off
 from ..ir.core import Operation
 from ..ir.diagnostics import Diagnostic, DiagnosticError, did_you_mean
 from ..ir.verifier import verify
@@ -227,7 +228,8 @@ def needed(instance: Pass, module: ModuleOp) -> tuple[str, ...]:
 
 def _run_one(instance: Pass, module: ModuleOp, verify_each: bool) -> ModuleOp:
     try:
-        result = instance.apply(module)
+        with collector_off():
+            result = instance.apply(module)
     except DiagnosticError as error:
         raise DiagnosticError(error.diagnostics, module.source) from None
     if verify_each:

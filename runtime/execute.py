@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import gc
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -13,6 +11,7 @@ from ..dialects.levels import level_of
 from ..dialects.target import target_of
 from ..dialects.tiles import Coord, TiledType
 from ..ir.builtin import FuncOp, ModuleOp
+from ..ir.collector import collector_off
 from ..ir.core import Operation, Value
 from ..ir.diagnostics import DiagnosticError, fail
 from ..ir.opdef import OpError
@@ -59,18 +58,6 @@ def execute_function(
     """
     with collector_off():
         return _execute(func, module, inputs, poison, verified, progress)
-
-
-@contextmanager
-def collector_off() -> Iterator[None]:
-    """No garbage collection: a run makes many objects but no cycles, and looking through them all takes long."""
-    collecting = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if collecting:
-            gc.enable()
 
 
 def _execute(
@@ -145,13 +132,14 @@ def _shape(shape: tuple[int, ...]) -> str:
     return "x".join(map(str, shape)) or "()"
 
 
-def random_inputs(func: FuncOp, seed: int, *, integers: bool = True) -> dict[str, Array]:
-    """Seeded inputs by argument name: small integers in -4..4, whose sums are exact, or normally distributed floats."""
+def random_inputs(func: FuncOp, seed: int, *, integers: bool = True, bound: int = 4) -> dict[str, Array]:
+    """Seeded inputs by argument name: integers from -bound to bound, whose sums are exact while they stay below 2**24,
+    or normally distributed floats."""
     generator = np.random.default_rng(seed)
     inputs: dict[str, Array] = {}
     for arg in func.args:
         tensor = tensor_of(arg.type)
         whole = integers or tensor.dtype in ("i8", "i32")
-        data = generator.integers(-4, 5, tensor.shape) if whole else generator.standard_normal(tensor.shape)
+        data = generator.integers(-bound, bound + 1, tensor.shape) if whole else generator.standard_normal(tensor.shape)
         inputs[arg.name] = data.astype(numpy_dtype(tensor.dtype))
     return inputs

@@ -71,10 +71,7 @@ class SchedRun:
         name = f"{tile_text(value, op.coords[index])} @0x{address:04x}"
         if address + type.tile_bytes > self.total:
             fail(f"{name} ends beyond the SRAM's {self.total:,} bytes", op.loc, name)
-        dtype = numpy_dtype(type.dtype)
-        if address % dtype.itemsize:
-            fail(f"{name} is not aligned to an element of {type.dtype}", op.loc, name)
-        view = self.sram[address : address + type.tile_bytes].view(dtype).reshape(type.tile)
+        view = self.sram[address : address + type.tile_bytes].view(numpy_dtype(type.dtype)).reshape(type.tile)
         self.views[value][address] = view
         return view
 

@@ -1,0 +1,143 @@
+"""What must hold for any graph, tile sizes and machine.
+
+`python test/unit/programs.py --seconds 600` looks for one where it does not, and prints it as a `.mir` for a test.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from hypothesis import HealthCheck, Phase, assume, given, seed, settings
+
+import tilewright
+from tilewright import DiagnosticError
+from tilewright.ir.builtin import ModuleOp
+from tilewright.passes.manager import parse_pipeline, run_passes_on
+from tilewright.passes.proof import prove_module
+from tilewright.runtime.compare import first_difference
+from tilewright.runtime.execute import execute_function, random_inputs
+from tilewright.runtime.numerics import Array
+
+if __package__:
+    from .strategies import Machine, graph_texts, machines, tile_sizes
+else:
+    sys.path.insert(0, str(Path(__file__).parent))
+    from strategies import Machine, graph_texts, machines, tile_sizes  # type: ignore[no-redef]
+
+Sizes = tuple[int, int, int]
+
+PROGRAMS = (graph_texts(), tile_sizes(), machines())
+
+
+@dataclass
+class LastTried:
+    """The program under test, for a report: the last one tried is the smallest one that fails."""
+
+    text: str = ""
+    options: str = ""
+
+
+LAST = LastTried()
+
+
+def check_program(text: str, sizes: Sizes, machine: Machine) -> None:
+    """Every level computes the same, every pass proves, pipes equal in-process runs, re-parsing equals."""
+    LAST.text = text
+    LAST.options = f"--tile='sizes={'x'.join(map(str, sizes))}' --schedule='{machine.options()}'"
+    graph = tilewright.parse(text)
+    stages = compile_in_steps(graph, sizes, machine)
+    wanted = run(graph)
+    for name, module in stages:
+        printed = tilewright.print(module)
+        again = tilewright.parse(printed)
+        assert again == module, name
+        assert tilewright.print(again) == printed, name
+        assert first_difference(wanted, run(module)) is None, name
+    prove_module(graph, stages[-1][1])
+
+
+def compile_in_steps(graph: ModuleOp, sizes: Sizes, machine: Machine) -> list[tuple[str, ModuleOp]]:
+    """What comes out of each pass, run in memory and on the text that the one before printed."""
+    passes = ["fuse", f"tile{{sizes={'x'.join(map(str, sizes))}}}", "lower", f"schedule{{{machine.options()}}}"]
+    stages: list[tuple[str, ModuleOp]] = []
+    module = graph
+    for name in passes:
+        try:
+            module = run_one(module, name, machine)
+        except DiagnosticError as error:
+            assume("conflicting tiles" not in str(error))
+            raise
+        stages.append((name, module))
+    return stages
+
+
+def run_one(module: ModuleOp, name: str, machine: Machine) -> ModuleOp:
+    """One pass, proved, in memory and by way of the text; a schedule gets the SRAM that it asks for."""
+    try:
+        made = run_passes_on(module, parse_pipeline(name), prove_each=True)
+    except DiagnosticError as error:
+        needs = re.search(r"\(sram=([0-9]+)\)", str(error))
+        if needs is None:
+            raise
+        name = f"schedule{{{machine.options(int(needs[1]))}}}"
+        made = run_passes_on(module, parse_pipeline(name), prove_each=True)
+    assert tilewright.run_passes(tilewright.print(module), name) == tilewright.print(made), name
+    assert tilewright.run_passes(tilewright.print(module, generic=True), name) == tilewright.print(made), name
+    return made
+
+
+def run(module: ModuleOp) -> list[Array]:
+    """The results on integers small enough for every sum to be exact."""
+    (func,) = module.functions()
+    return execute_function(func, module, random_inputs(func, 1, bound=1)).arrays
+
+
+def search(number: int, examples: int) -> None:
+    """Tries programs from one seed. Raises what the smallest failing one raised."""
+
+    @seed(number)
+    @settings(
+        max_examples=examples,
+        database=None,
+        deadline=None,
+        suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
+        report_multiple_bugs=False,
+        phases=[Phase.generate, Phase.shrink],
+        derandomize=False,
+    )
+    @given(*PROGRAMS)
+    def one(text: str, sizes: Sizes, machine: Machine) -> None:
+        check_program(text, sizes, machine)
+
+    one()
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description="tries random programs until the time is up or one fails")
+    parser.add_argument("--seconds", type=float, default=60)
+    parser.add_argument("--seed", type=int, default=None, help="where to start; default: from the clock")
+    args = parser.parse_args()
+    number = args.seed if args.seed is not None else int(time.time())
+    end = time.monotonic() + args.seconds
+    tried = 0
+    while time.monotonic() < end:
+        print(f"seed {number}: ", end="", flush=True)
+        try:
+            search(number, 200)
+        except Exception as error:
+            print(f"FAILED: {type(error).__name__}: {error}\n\n// RUN: opt {LAST.options} %s\n{LAST.text}")
+            return 1
+        print("200 programs")
+        number += 1
+        tried += 200
+    print(f"{tried:,} programs, 0 failures")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
