@@ -208,7 +208,7 @@ class TileRules:
         return tile is not None and tile.version > 0 and tile.off == tile.version
 
     def _report_missing(self, op: Operation, value: Value, missing: list[Coord]) -> None:
-        more = f" (and {len(missing) - 1} more tiles of it)" if len(missing) > 1 else ""
+        more = f" (and {len(missing) - 1} more of its tiles)" if len(missing) > 1 else ""
         tile = self.tile(value, missing[0])
         if is_on_chip(value):
             message = f"%{value.name} is returned, but it is marked on_chip and has no off-chip bytes"
