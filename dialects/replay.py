@@ -9,7 +9,8 @@ from ..ir.attributes import UNIT
 from ..ir.builtin import FuncOp
 from ..ir.core import Operation, Value
 from ..ir.diagnostics import Diagnostic
-from .tiles import Coord, ExecBase, StoreBase, TiledType, tile_text
+from .tile_ops import ExecBase, StoreBase
+from .tiles import Coord, TiledType, tile_text
 from .uop import LoadOp, is_alloc, is_on_chip
 
 MAX_ERRORS = 20

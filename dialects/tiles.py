@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 from math import prod
 from typing import Any
 
 from ..ir.attr_actions import read_tensor
-from ..ir.attributes import Attr, FloatAttr
+from ..ir.attributes import Attr
 from ..ir.core import Operation, Value
 from ..ir.diagnostics import did_you_mean
 from ..ir.opdef import OpError
@@ -213,81 +213,3 @@ def check_tile(op: Operation, value: Value, coord: Coord) -> TiledType:
         grid = "x".join(map(str, type.grid))
         raise OpError(f"{op.name}: tile {name} lies outside the grid of {grid} tiles", f"%{value.name}", [value])
     return type
-
-
-class TileOp(Operation):
-    """An operation on tiles: `coords[i]` is the tile of `operands[i]` that it names; it has no results."""
-
-    __slots__ = ("coords",)
-    coords: tuple[Coord, ...]
-
-    def check_shape(self, least: int, most: int) -> None:
-        if self.results:
-            raise OpError(f"{self.name} has no results")
-        if not least <= len(self.operands) <= most:
-            wanted = "one tile" if most == 1 else "two or three tiles"
-            raise OpError(f"{self.name} names {wanted}, got {len(self.operands)}")
-        if len(self.coords) != len(self.operands):
-            raise OpError(f"{self.name}: 'coords' must hold {len(self.operands)}, one for each operand", "coords")
-
-    def verify(self) -> None:
-        self.check_shape(1, 1)
-        check_tile(self, self.operands[0], self.coords[0])
-
-
-class StoreBase(TileOp):
-    """Copies a finished tile off chip, with an optional activation on the way."""
-
-    __slots__ = ("activation", "retain")
-    activation: str | None
-    retain: Attr
-
-
-class ExecBase(TileOp):
-    """`KERNEL dst = srcs` or `dst += srcs`; `coords[0]` is the destination's tile."""
-
-    __slots__ = ("accumulate", "activation", "kernel", "scale", "zero_point")
-    kernel: str
-    accumulate: bool
-    activation: str | None
-    scale: FloatAttr | None
-    zero_point: int | None
-
-    def verify(self) -> None:
-        kernel = KERNELS[self.kernel]
-        if len(self.operands) != kernel.sources + 1:
-            noun = "source" if kernel.sources == 1 else "sources"
-            raise OpError(f"kernel {kernel.name} takes {kernel.sources} {noun}, got {max(0, len(self.operands) - 1)}")
-        self.check_shape(2, 3)
-        types = [check_tile(self, v, c) for v, c in zip(self.operands, self.coords, strict=True)]
-        key = (self.kernel, self.accumulate, self.scale, self.zero_point, *[t.text for t in types])
-        if key not in _CHECKED:
-            self._verify_kernel(kernel, types)
-            _CHECKED.add(key)
-        if not kernel.in_place and len(set(zip(self.operands, self.coords, strict=True))) < len(self.operands):
-            self._verify_in_place(kernel)
-
-    def _verify_kernel(self, kernel: Kernel, types: list[TiledType]) -> None:
-        if self.accumulate and not kernel.accumulates:
-            raise OpError(f"kernel {kernel.name} cannot accumulate; write = instead of +=")
-        if kernel.name != "cast" and (self.scale is not None or self.zero_point is not None):
-            raise OpError(f"scale and zero_point go with kernel cast, not {kernel.name}")
-        try:
-            kernel.check(types, self)
-        except OpError as error:
-            error.values = error.values or self.operands
-            raise
-
-    def _verify_in_place(self, kernel: Kernel) -> None:
-        dst = (self.operands[0], self.coords[0])
-        if dst in zip(self.operands[1:], self.coords[1:], strict=True):
-            raise OpError(f"kernel {kernel.name} cannot work in place: {tile_text(*dst)} is its source and destination")
-
-
-_CHECKED: set[tuple] = set()
-
-
-def rare_attributes(op: Operation, pairs: Iterable[tuple[str, Attr]]) -> dict[str, Attr]:
-    """The attributes among `pairs` that are set, with the discardable ones: what the pretty form prints in braces."""
-    shown = {key: value for key, value in pairs if value is not None}
-    return shown | op.extra if op.extra else shown

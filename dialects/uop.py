@@ -6,34 +6,12 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from ..ir.attributes import UNIT, Attr, FloatAttr, dict_text
+from ..ir.attributes import UNIT, Attr, dict_text
 from ..ir.core import Operation, Value
-from ..ir.opdef import (
-    Dialect,
-    Field,
-    OpError,
-    boolean,
-    coordinates,
-    float32,
-    integer,
-    read_fields,
-    register_dialect,
-    unit,
-)
+from ..ir.opdef import Dialect, Field, OpError, read_fields, register_dialect, unit
 from ..ir.source import UNKNOWN_LOC
-from .tiles import (
-    TILES,
-    Coord,
-    ExecBase,
-    Names,
-    StoreBase,
-    TiledType,
-    TileOp,
-    activation_name,
-    kernel_name,
-    rare_attributes,
-    read_tiled,
-)
+from .tile_ops import ACTIVATION, COORDS, EXEC_FIELDS, RETAIN, ExecBase, Names, StoreBase, TileOp
+from .tiles import TiledType, read_tiled
 
 UOP = register_dialect(
     Dialect(
@@ -52,10 +30,6 @@ UOP = register_dialect(
 @UOP.action("tiled_type")
 def _tiled_type(context: Any, parts: list[Any]) -> TiledType:
     return context.memo_type(parts[0], read_tiled)
-
-
-def shown_attributes(attributes: dict[str, Attr]) -> str:
-    return " " + dict_text(attributes) if attributes else ""
 
 
 @UOP.op
@@ -84,7 +58,8 @@ class AllocOp(Operation):
         return cls((), [Value(parts[-1])], loc=parts[0].start_pos, **read_fields(cls, attributes))
 
     def pretty(self, names: Names) -> str:
-        return f"uop.alloc{shown_attributes(self.attributes)} : {self.results[0].type}"
+        attributes = self.attributes
+        return f"uop.alloc{' ' + dict_text(attributes) if attributes else ''} : {self.results[0].type}"
 
     def verify(self) -> None:
         if self.operands or len(self.results) != 1:
@@ -99,33 +74,7 @@ class LoadOp(TileOp):
 
     __slots__ = ()
     name = "uop.load"
-    fields = (Field("coords", coordinates, required=True),)
-
-    def __init__(
-        self,
-        operands: Iterable[Value],
-        results: Iterable[Value] = (),
-        *,
-        coords: tuple[Coord, ...],
-        extra: dict[str, Attr] | None = None,
-        loc: int = UNKNOWN_LOC,
-    ):
-        self.operands = tuple(operands)
-        self.results = tuple(results)
-        self.coords = coords
-        self.extra = extra
-        self.loc = loc
-
-    @classmethod
-    def parse(cls, context: Any, parts: list[Any]) -> LoadOp:
-        token = parts[1]
-        name, coord, _ = TILES.read(token)
-        rest = read_fields(cls, parts[2], ("coords",)) if len(parts) > 2 else {}
-        return cls((context.value(token, name),), coords=(coord,), loc=parts[0].start_pos, **rest)
-
-    def pretty(self, names: Names) -> str:
-        text = f"uop.load {names[self.operands[0]]}[{str(self.coords[0])[1:-1].rstrip(',')}]"
-        return text + shown_attributes(self.extra) if self.extra else text
+    fields = (COORDS,)
 
 
 @UOP.op
@@ -134,63 +83,7 @@ class ExecOp(ExecBase):
 
     __slots__ = ()
     name = "uop.exec"
-    fields = (
-        Field("accumulate", boolean, required=True),
-        Field("activation", activation_name),
-        Field("coords", coordinates, required=True),
-        Field("kernel", kernel_name, required=True),
-        Field("scale", float32),
-        Field("zero_point", integer),
-    )
-
-    def __init__(
-        self,
-        operands: Iterable[Value],
-        results: Iterable[Value] = (),
-        *,
-        kernel: str,
-        accumulate: bool,
-        coords: tuple[Coord, ...],
-        activation: str | None = None,
-        scale: FloatAttr | None = None,
-        zero_point: int | None = None,
-        extra: dict[str, Attr] | None = None,
-        loc: int = UNKNOWN_LOC,
-    ):
-        self.operands = tuple(operands)
-        self.results = tuple(results)
-        self.kernel = kernel
-        self.accumulate = accumulate
-        self.coords = coords
-        self.activation = activation
-        self.scale = scale
-        self.zero_point = zero_point
-        self.extra = extra
-        self.loc = loc
-
-    @classmethod
-    def parse(cls, context: Any, parts: list[Any]) -> ExecOp:
-        rest = read_fields(cls, parts.pop(), ("kernel", "coords", "accumulate")) if type(parts[-1]) is dict else {}
-        keyword, kernel, dst, assign, *sources = parts
-        expected = kernel_name(kernel)
-        if expected:
-            context.error(f"unknown kernel '{kernel}'; expected {expected}", kernel.start_pos)
-            kernel = "relu"
-        tokens = (dst, *sources)
-        tiles = [TILES.read(t) for t in tokens]
-        operands = [context.value(t, tile[0]) for t, tile in zip(tokens, tiles, strict=True)]
-        coords = tuple([tile[1] for tile in tiles])
-        return cls(
-            operands, kernel=str(kernel), accumulate=assign == "+=", coords=coords, loc=keyword.start_pos, **rest
-        )
-
-    def pretty(self, names: Names) -> str:
-        shown = [f"{names[v]}[{str(c)[1:-1].rstrip(',')}]" for v, c in zip(self.operands, self.coords, strict=True)]
-        text = f"uop.exec {self.kernel} {shown[0]} {'+=' if self.accumulate else '='} {', '.join(shown[1:])}"
-        if self.activation is None and self.scale is None and self.zero_point is None and not self.extra:
-            return text
-        rare = (("activation", self.activation), ("scale", self.scale), ("zero_point", self.zero_point))
-        return text + shown_attributes(rare_attributes(self, rare))
+    fields = EXEC_FIELDS
 
 
 @UOP.op
@@ -199,40 +92,7 @@ class StoreOp(StoreBase):
 
     __slots__ = ()
     name = "uop.store"
-    fields = (Field("activation", activation_name), Field("coords", coordinates, required=True), Field("retain", unit))
-
-    def __init__(
-        self,
-        operands: Iterable[Value],
-        results: Iterable[Value] = (),
-        *,
-        coords: tuple[Coord, ...],
-        activation: str | None = None,
-        retain: Attr = None,
-        extra: dict[str, Attr] | None = None,
-        loc: int = UNKNOWN_LOC,
-    ):
-        self.operands = tuple(operands)
-        self.results = tuple(results)
-        self.coords = coords
-        self.activation = activation
-        self.retain = retain
-        self.extra = extra
-        self.loc = loc
-
-    @classmethod
-    def parse(cls, context: Any, parts: list[Any]) -> StoreOp:
-        token = parts[1]
-        name, coord, _ = TILES.read(token)
-        rest = read_fields(cls, parts[2], ("coords",)) if len(parts) > 2 else {}
-        return cls((context.value(token, name),), coords=(coord,), loc=parts[0].start_pos, **rest)
-
-    def pretty(self, names: Names) -> str:
-        text = f"uop.store {names[self.operands[0]]}[{str(self.coords[0])[1:-1].rstrip(',')}]"
-        if self.activation is None and self.retain is None and not self.extra:
-            return text
-        rare = rare_attributes(self, (("activation", self.activation), ("retain", self.retain)))
-        return text + shown_attributes(rare)
+    fields = (ACTIVATION, COORDS, RETAIN)
 
 
 def is_alloc(value: Value) -> bool:

@@ -15,7 +15,7 @@ from ..dialects.levels import level_of
 from ..dialects.sched import ExecOp
 from ..dialects.sched_replay import schedule_stats
 from ..dialects.target import target_of
-from ..dialects.tiles import TileOp
+from ..dialects.tile_ops import TileOp
 from ..dialects.uop import AllocOp
 from ..ir.attributes import UNIT
 from ..ir.builtin import FuncOp, ModuleOp, ReturnOp

@@ -11,7 +11,8 @@ from collections.abc import Iterable
 from typing import Any
 
 from ..dialects.graph import AddOp, CastOp, GraphOp, MatmulOp, ReluOp
-from ..dialects.tiles import Coord, ExecBase, StoreBase, TiledType, tile_text
+from ..dialects.tile_ops import ExecBase, StoreBase
+from ..dialects.tiles import Coord, TiledType, tile_text
 from ..ir.builtin import FuncOp
 from ..ir.core import Operation, Value
 from ..ir.types import TensorType

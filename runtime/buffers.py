@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..dialects.tiles import Coord, ExecBase, TiledType
+from ..dialects.tile_ops import ExecBase
+from ..dialects.tiles import Coord, TiledType
 from ..ir.core import Operation
 from .numerics import Array, activate, cast, numpy_dtype, product, relu
 

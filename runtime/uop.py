@@ -6,7 +6,8 @@ from collections.abc import Callable
 
 import numpy as np
 
-from ..dialects.tiles import Coord, ExecBase, StoreBase, TiledType, tile_text
+from ..dialects.tile_ops import ExecBase, StoreBase
+from ..dialects.tiles import Coord, TiledType, tile_text
 from ..dialects.uop import AllocOp, ExecOp, LoadOp, StoreOp
 from ..ir.attributes import UNIT
 from ..ir.builtin import FuncOp

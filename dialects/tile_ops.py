@@ -1,0 +1,212 @@
+"""The operations on tiles that uop and sched share: their attributes, reading, printing and checks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, ClassVar
+
+from ..ir.attributes import UNIT, Attr, FloatAttr, attr_text, dict_text
+from ..ir.core import Operation, Value
+from ..ir.opdef import Field, OpError, boolean, coordinates, float32, integer, read_fields, unit
+from ..ir.source import UNKNOWN_LOC
+from .tiles import (
+    KERNELS,
+    TILES,
+    Coord,
+    Kernel,
+    TiledType,
+    activation_name,
+    check_tile,
+    coord_text,
+    kernel_name,
+    tile_text,
+)
+
+Names = dict[Value, str]
+
+COORDS = Field("coords", coordinates, required=True)
+IN_SYNTAX = frozenset({"coords", "addrs", "kernel", "accumulate"})
+"""The fields that the pretty form has in its own syntax; the others stand in braces."""
+
+
+class TileOp(Operation):
+    """An operation on tiles: `coords[i]` is the tile of `operands[i]` that it names; it has no results."""
+
+    __slots__ = ("coords",)
+    coords: tuple[Coord, ...]
+    braces: ClassVar[tuple[Field, ...]] = ()
+    needs_braces: ClassVar[bool] = False
+
+    def __init_subclass__(cls) -> None:
+        cls.braces = tuple(f for f in cls.fields if f.name not in IN_SYNTAX)
+        cls.needs_braces = any(f.required for f in cls.braces)
+
+    def __init__(
+        self,
+        operands: Iterable[Value],
+        results: Iterable[Value] = (),
+        *,
+        coords: tuple[Coord, ...],
+        extra: dict[str, Attr] | None = None,
+        loc: int = UNKNOWN_LOC,
+    ):
+        self.operands = tuple(operands)
+        self.results = tuple(results)
+        self.coords = coords
+        self.extra = extra
+        self.loc = loc
+
+    @classmethod
+    def parse(cls, context: Any, parts: list[Any]) -> TileOp:
+        """Reads `KEYWORD tile {...}`; subclasses take their own parts out of the middle."""
+        attributes = parts.pop() if type(parts[-1]) is dict else {}
+        return cls.build(context, parts[0], parts[1:], attributes)
+
+    @classmethod
+    def build(cls, context: Any, keyword: Any, tokens: list[Any], attributes: dict[str, Attr], **fields: Any) -> TileOp:
+        """The operation on the tiles that the tokens name."""
+        tiles = [TILES.read(token) for token in tokens]
+        operands = [context.value(token, tile[0]) for token, tile in zip(tokens, tiles, strict=True)]
+        if attributes or cls.needs_braces:
+            fields |= read_fields(cls, attributes, IN_SYNTAX)
+        return cls(operands, coords=tuple([t[1] for t in tiles]), loc=keyword.start_pos, **fields, **cls.places(tiles))
+
+    @classmethod
+    def places(cls, tiles: list[tuple[str, Coord, int]]) -> dict[str, Any]:
+        """What else the tile references say; at sched level the addresses."""
+        return {}
+
+    def shown_tiles(self, names: Names) -> list[str]:
+        """The tile references as the pretty form writes them."""
+        return [names[v] + coord_text(c) for v, c in zip(self.operands, self.coords, strict=True)]
+
+    def pretty(self, names: Names) -> str:
+        text = self.head(self.shown_tiles(names))
+        if self.extra:
+            return f"{text} {dict_text(self.braced() | self.extra)}"
+        braced = self.braced()
+        if not braced:
+            return text
+        shown = [k if v is UNIT else f"{k} = {attr_text(v)}" for k, v in braced.items()]
+        return f"{text} {{{', '.join(shown)}}}"
+
+    def braced(self) -> dict[str, Attr]:
+        """The attributes that the pretty form prints in braces, sorted as the fields are."""
+        return {f.name: value for f in self.braces if (value := getattr(self, f.slot)) is not None}
+
+    def head(self, tiles: list[str]) -> str:
+        """The pretty form up to the braces."""
+        return f"{self.name} {tiles[0]}"
+
+    def check_shape(self, least: int, most: int) -> None:
+        if self.results:
+            raise OpError(f"{self.name} has no results")
+        if not least <= len(self.operands) <= most:
+            wanted = "one tile" if most == 1 else "two or three tiles"
+            raise OpError(f"{self.name} names {wanted}, got {len(self.operands)}")
+        if len(self.coords) != len(self.operands):
+            raise OpError(f"{self.name}: 'coords' must hold {len(self.operands)}, one for each operand", "coords")
+
+    def verify(self) -> None:
+        self.check_shape(1, 1)
+        check_tile(self, self.operands[0], self.coords[0])
+
+
+ACTIVATION = Field("activation", activation_name)
+RETAIN = Field("retain", unit)
+
+
+class StoreBase(TileOp):
+    """Copies a finished tile off chip, with an optional activation on the way; `retain` keeps the on-chip copy."""
+
+    __slots__ = ("activation", "retain")
+
+    def __init__(
+        self, operands: Iterable[Value], results: Iterable[Value] = (), *,
+        activation: str | None = None, retain: Attr = None, **rest: Any,
+    ):  # fmt: skip
+        super().__init__(operands, results, **rest)
+        self.activation = activation
+        self.retain = retain
+
+
+EXEC_FIELDS = (
+    Field("accumulate", boolean, required=True),
+    ACTIVATION,
+    COORDS,
+    Field("kernel", kernel_name, required=True),
+    Field("scale", float32),
+    Field("zero_point", integer),
+)
+
+
+class ExecBase(TileOp):
+    """`KERNEL dst = srcs` or `dst += srcs`; `coords[0]` is the destination's tile."""
+
+    __slots__ = ("accumulate", "activation", "kernel", "scale", "zero_point")
+
+    def __init__(
+        self,
+        operands: Iterable[Value],
+        results: Iterable[Value] = (),
+        *,
+        kernel: str,
+        accumulate: bool,
+        activation: str | None = None,
+        scale: FloatAttr | None = None,
+        zero_point: int | None = None,
+        **rest: Any,
+    ):
+        super().__init__(operands, results, **rest)
+        self.kernel = kernel
+        self.accumulate = accumulate
+        self.activation = activation
+        self.scale = scale
+        self.zero_point = zero_point
+
+    @classmethod
+    def parse(cls, context: Any, parts: list[Any]) -> TileOp:
+        attributes = parts.pop() if type(parts[-1]) is dict else {}
+        keyword, kernel, dst, assign, *sources = parts
+        expected = kernel_name(kernel)
+        if expected:
+            context.error(f"unknown kernel '{kernel}'; expected {expected}", kernel.start_pos)
+            kernel = "relu"
+        fields = {"kernel": str(kernel), "accumulate": assign == "+="}
+        return cls.build(context, keyword, [dst, *sources], attributes, **fields)
+
+    def head(self, tiles: list[str]) -> str:
+        return f"{self.name} {self.kernel} {tiles[0]} {'+=' if self.accumulate else '='} {', '.join(tiles[1:])}"
+
+    def verify(self) -> None:
+        kernel = KERNELS[self.kernel]
+        if len(self.operands) != kernel.sources + 1:
+            noun = "source" if kernel.sources == 1 else "sources"
+            raise OpError(f"kernel {kernel.name} takes {kernel.sources} {noun}, got {max(0, len(self.operands) - 1)}")
+        self.check_shape(2, 3)
+        types = [check_tile(self, v, c) for v, c in zip(self.operands, self.coords, strict=True)]
+        key = (self.kernel, self.accumulate, self.scale, self.zero_point, *[t.text for t in types])
+        if key not in _CHECKED:
+            self._verify_kernel(kernel, types)
+            _CHECKED.add(key)
+        if not kernel.in_place and len(set(zip(self.operands, self.coords, strict=True))) < len(self.operands):
+            self._verify_in_place(kernel)
+
+    def _verify_kernel(self, kernel: Kernel, types: list[TiledType]) -> None:
+        if self.accumulate and not kernel.accumulates:
+            raise OpError(f"kernel {kernel.name} cannot accumulate; write = instead of +=")
+        if kernel.name != "cast" and (self.scale is not None or self.zero_point is not None):
+            raise OpError(f"scale and zero_point go with kernel cast, not {kernel.name}")
+        try:
+            kernel.check(types, self)
+        except OpError as error:
+            error.values = error.values or self.operands
+            raise
+
+    def _verify_in_place(self, kernel: Kernel) -> None:
+        dst = (self.operands[0], self.coords[0])
+        if dst in zip(self.operands[1:], self.coords[1:], strict=True):
+            raise OpError(f"kernel {kernel.name} cannot work in place: {tile_text(*dst)} is its source and destination")
+
+
+_CHECKED: set[tuple] = set()
