@@ -25,6 +25,9 @@ def prove_module(model: ModuleOp, module: ModuleOp) -> None:
     models = {f.sym_name: f for f in model.functions()}
     functions = list(module.functions())
     errors: list[Diagnostic] = []
+    names = {f.sym_name for f in functions}
+    if len(functions) < len(models) or len(models) > 1:
+        errors += [Diagnostic(f"the model's function @{n} is missing", module.loc) for n in models if n not in names]
     for func in functions:
         reference = models.get(func.sym_name)
         if reference is None and len(models) == len(functions) == 1:

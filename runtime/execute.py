@@ -15,7 +15,7 @@ from ..ir.collector import collector_off
 from ..ir.core import Operation, Value
 from ..ir.diagnostics import DiagnosticError, fail
 from ..ir.opdef import OpError
-from ..ir.types import TensorType, Type
+from ..ir.types import DTYPE_BYTES, TensorType
 from .buffers import Buffer
 from .graph import run_graph
 from .numerics import Array, numpy_dtype
@@ -34,13 +34,12 @@ class Run:
     stored: list[dict[Coord, Operation | None]] = field(default_factory=list)
 
 
-def tensor_of(type: Type) -> TensorType:
-    """The tensor type of an argument or result at any level. Raises ValueError for another type."""
-    if isinstance(type, TiledType):
-        return type.tensor
-    if isinstance(type, TensorType):
-        return type
-    raise ValueError(f"type {type} has no values to run on")
+def tensor_of(value: Value) -> TensorType:
+    """The tensor type of an argument or result at any level. Raises `DiagnosticError` for another type."""
+    type = value.type.tensor if isinstance(value.type, TiledType) else value.type
+    if not isinstance(type, TensorType) or type.dtype not in DTYPE_BYTES:
+        fail(f"%{value.name} of type {value.type} has no values to run on", value.loc)
+    return type
 
 
 def execute_function(
@@ -56,8 +55,11 @@ def execute_function(
 
     Raises `DiagnosticError` for a missing or misshapen input, an operation that can't be run, and a read of poison.
     """
-    with collector_off():
-        return _execute(func, module, inputs, poison, verified, progress)
+    try:
+        with collector_off(), np.errstate(all="ignore"):
+            return _execute(func, module, inputs, poison, verified, progress)
+    except DiagnosticError as error:
+        raise DiagnosticError(error.diagnostics, module.source) from None
 
 
 def _execute(
@@ -116,7 +118,7 @@ def _collect(func: FuncOp, buffers: dict[Value, Buffer]) -> Run:
 
 def checked_input(func: FuncOp, arg: Value, inputs: Mapping[str, Array]) -> Array:
     """The array for an argument, of its shape and element type."""
-    tensor = tensor_of(arg.type)
+    tensor = tensor_of(arg)
     if arg.name not in inputs:
         fail(f"no input is given for %{arg.name}, {tensor}", arg.loc)
     array = np.asarray(inputs[arg.name])
@@ -125,6 +127,11 @@ def checked_input(func: FuncOp, arg: Value, inputs: Mapping[str, Array]) -> Arra
         fail(f"input %{arg.name} has shape {_shape(array.shape)}, the function needs {_shape(tensor.shape)}", arg.loc)
     if array.dtype != wanted and not np.can_cast(array.dtype, wanted, "same_kind"):
         fail(f"input %{arg.name} has element type {array.dtype}, the function needs {tensor.dtype}", arg.loc)
+    if wanted.kind == "i" and array.dtype != wanted and array.size:
+        limits = np.iinfo(wanted)
+        worst = next((int(v) for v in (array.min(), array.max()) if not limits.min <= v <= limits.max), None)
+        if worst is not None:
+            fail(f"input %{arg.name} has the value {worst}, which {tensor.dtype} can't hold", arg.loc)
     return array.astype(wanted, copy=False)
 
 
@@ -138,7 +145,7 @@ def random_inputs(func: FuncOp, seed: int, *, integers: bool = True, bound: int 
     generator = np.random.default_rng(seed)
     inputs: dict[str, Array] = {}
     for arg in func.args:
-        tensor = tensor_of(arg.type)
+        tensor = tensor_of(arg)
         whole = integers or tensor.dtype in ("i8", "i32")
         data = generator.integers(-bound, bound + 1, tensor.shape) if whole else generator.standard_normal(tensor.shape)
         inputs[arg.name] = data.astype(numpy_dtype(tensor.dtype))

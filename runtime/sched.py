@@ -187,8 +187,10 @@ class Guard:
     def _complain(self, op: Operation, address: int) -> None:
         assert isinstance(op, (ExecOp, StoreOp))
         index = max(k for k, a in enumerate(op.addrs) if a == address)
-        name = tile_text(op.operands[index], op.coords[index])
-        fail(f"{name} @0x{address:04x} is read, but there is poison", op.loc, f"{name} @0x{address:04x}")
+        name = f"{tile_text(op.operands[index], op.coords[index])} @0x{address:04x}"
+        if address + size_of(op.operands[index]) > len(self.sram):
+            fail(f"{name} ends beyond the SRAM's {len(self.sram):,} bytes", op.loc, name)
+        fail(f"{name} is read, but there is poison", op.loc, name)
 
     def after(self, i: int) -> None:
         """Books what has been written, and poisons what is of no further use."""

@@ -72,7 +72,7 @@ def _make_parser() -> argparse.ArgumentParser:
     parser.add_argument("--inputs", metavar="FILE.npz", help="inputs by argument name")
     parser.add_argument("--input", action="append", default=[], metavar="NAME=FILE.npy", help="one input; repeatable")
     parser.add_argument("--weights", metavar="FILE.npz", help="parameters by argument name")
-    parser.add_argument("--random", type=int, metavar="SEED", help="seeded inputs for all that is not given")
+    parser.add_argument("--random", type=_seed, metavar="SEED", help="seeded inputs for all that is not given")
     parser.add_argument("--floats", action="store_true", help="random inputs are normally distributed floats")
     parser.add_argument("--function", metavar="NAME", help="which function, if there are several")
     parser.add_argument("--compare", action="store_true", help="run two modules on the same inputs and compare")
@@ -80,6 +80,13 @@ def _make_parser() -> argparse.ArgumentParser:
     parser.add_argument("--no-verify", action="store_true", help="run a text that the verifier refuses")
     parser.add_argument("-o", dest="output", metavar="FILE.npz", help="write the results, by name")
     return parser
+
+
+def _seed(text: str) -> int:
+    """A seed from its text."""
+    if not text.isdecimal() or len(text) > 18:
+        raise argparse.ArgumentTypeError(f"must be a number from 0, got '{text}'")
+    return int(text)
 
 
 def _read_module(path: str, args: argparse.Namespace) -> ModuleOp:
@@ -129,31 +136,42 @@ def _inputs(func: FuncOp, args: argparse.Namespace) -> dict[str, Array]:
 
 def _load_arrays(path: str) -> dict[str, Array]:
     loaded = _load(path)
-    if not hasattr(loaded, "files"):
+    if not isinstance(loaded, dict):
         raise InputError(f"{path}: not an .npz file; a single .npy goes with --input NAME={path}")
-    return {name: loaded[name] for name in loaded.files}
+    return loaded
 
 
 def _load_array(path: str) -> Array:
     loaded = _load(path)
-    if hasattr(loaded, "files"):
+    if isinstance(loaded, dict):
         raise InputError(f"{path}: an .npz file goes with --inputs")
     return loaded
 
 
 def _load(path: str) -> Any:
+    """The arrays of an .npz file by name, or the one of an .npy file."""
+    import zipfile
+    import zlib
+
     import numpy as np
 
     try:
-        return np.load(path, allow_pickle=False)
+        with open(path, "rb") as file:
+            start = file.read(6)
+        if not start.startswith((b"PK", b"\x93NUMPY")):
+            raise InputError(f"{path}: not a NumPy file")
+        loaded = np.load(path, allow_pickle=False)
+        return {name: loaded[name] for name in loaded.files} if hasattr(loaded, "files") else loaded
     except OSError as error:
-        raise InputError(f"cannot read '{path}': {error.strerror or 'not a NumPy file'}") from None
-    except (ValueError, EOFError) as error:
-        raise InputError(f"{path}: not a NumPy file: {error}") from None
+        raise InputError(f"cannot read '{path}': {error.strerror or error}") from None
+    except ValueError as error:
+        pickled = "it holds Python objects, which are refused" if "pickle" in str(error) else str(error)
+        raise InputError(f"{path}: not a NumPy file of numbers: {pickled}") from None
+    except (EOFError, zipfile.BadZipFile, zlib.error) as error:
+        raise InputError(f"{path}: damaged: {error}") from None
 
 
 def _execute(func: FuncOp, module: ModuleOp, inputs: dict[str, Array], args: argparse.Namespace) -> Run:
-    from ..ir.diagnostics import DiagnosticError
     from ..runtime.execute import execute_function
 
     try:
@@ -161,8 +179,6 @@ def _execute(func: FuncOp, module: ModuleOp, inputs: dict[str, Array], args: arg
             return execute_function(
                 func, module, inputs, poison=not args.no_poison, verified=not args.no_verify, progress=report
             )
-    except DiagnosticError as error:
-        raise DiagnosticError(error.diagnostics, module.source) from None
     except ImportError as error:
         raise InputError(f"@{func.sym_name} needs the package '{error.name}': pip install 'tilewright[run]'") from None
 
