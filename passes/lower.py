@@ -16,10 +16,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import ClassVar
 
-from ..dialects.graph import AddOp, CastOp, GraphOp, MatmulOp, ReluOp
+from ..dialects.graph import CastOp, GraphOp, MatmulOp
 from ..dialects.levels import level_of
 from ..dialects.target import target_of
-from ..dialects.tiles import Coord, TiledType
+from ..dialects.tiles import KERNELS, Coord, TiledType
 from ..dialects.uop import AllocOp, ExecOp, LoadOp, StoreOp
 from ..ir.builtin import FuncOp, ModuleOp
 from ..ir.core import Operation, Value
@@ -113,16 +113,12 @@ class _Lowering:
         self.store(coord, op.activation)
 
     def elementwise(self, coord: Coord) -> None:
-        op = self.op
-        if isinstance(op, AddOp):
-            second = self.operands[1]
-            rank_1 = isinstance(second.type, TiledType) and second.type.tensor.rank == 1
-            self.exec("add", coord, [(self.operands[0], coord), (second, coord[-1:] if rank_1 else coord)])
-        elif isinstance(op, CastOp):
-            self.exec("cast", coord, [(self.operands[0], coord)])
-        else:
-            assert isinstance(op, ReluOp)
-            self.exec("relu", coord, [(self.operands[0], coord)])
+        """One exec of the kernel that has the operation's name; a rank-1 operand is taken along the last axis."""
+        kernel = self.op.name.partition(".")[2]
+        if kernel not in KERNELS:
+            raise DiagnosticError([Diagnostic(f"lower has no kernel for {self.op.name}", self.op.loc)])
+        ranks = [len(v.type.grid) for v in self.operands if isinstance(v.type, TiledType)]
+        self.exec(kernel, coord, [(v, coord[-rank:]) for v, rank in zip(self.operands, ranks, strict=True)])
         self.store(coord, None)
 
     def exec(self, kernel: str, coord: Coord, sources: Iterable[TileRef], accumulate: bool = False) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from ..dialects.graph import AddOp, CastOp, GraphOp, MatmulOp, ReluOp
 from ..ir.builtin import FuncOp
 from ..ir.core import Value
+from ..ir.diagnostics import fail
 from ..ir.types import TensorType
 from .numerics import Array, activate, cast, numpy_dtype, product, relu
 
@@ -26,6 +27,7 @@ def _compute(op: GraphOp, operands: list[Array]) -> Array:
         return operands[0] + operands[1]
     if isinstance(op, ReluOp):
         return relu(operands[0])
-    assert isinstance(op, CastOp)
+    if not isinstance(op, CastOp):
+        fail(f"cannot run {op.name}", op.loc)
     assert isinstance(op.result.type, TensorType)
     return cast(operands[0], numpy_dtype(op.result.type.dtype), op.scale, op.zero_point)
