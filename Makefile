@@ -5,7 +5,7 @@ BIN := .venv/bin
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test lint format bench update-checks clean
+.PHONY: help demo test lint format bench fuzz update-checks clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -33,6 +33,9 @@ format: .venv/installed-dev ## rewrite the Python files in the house style
 
 bench: .venv/installed-dev ## run the benchmarks
 	$(BIN)/python bench/run.py
+
+fuzz: .venv/installed-dev ## random programs at every level for a while: make fuzz SECONDS=600
+	$(BIN)/python test/unit/programs.py --seconds $(or $(SECONDS),60)
 
 update-checks: .venv/installed-dev ## rewrite the CHECK lines of the AUTOCHECK tests
 	$(BIN)/python test/update_checks.py
