@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from collections.abc import Callable, Sequence
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from ..ir.diagnostics import DiagnosticError
 from ..passes.manager import UsageError
-from .files import InputError
+from .files import InputError, discard_standard_output
 
 
 class Parser(argparse.ArgumentParser):
@@ -18,6 +17,12 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         raise UsageError(message)
+
+    def _print_message(self, message: str, file: Any = None) -> None:
+        """argparse's own way would take a closed pipe for success."""
+        out = file or sys.stderr
+        out.write(message)
+        out.flush()
 
 
 def run_command(name: str, usage: str, run: Callable[[list[str]], int], argv: Sequence[str] | None) -> int:
@@ -34,7 +39,7 @@ def run_command(name: str, usage: str, run: Callable[[list[str]], int], argv: Se
     except DiagnosticError as error:
         return _fail(str(error), 1)
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        discard_standard_output()
         return 141
     except KeyboardInterrupt:
         return _fail(f"{name}: interrupted", 130)

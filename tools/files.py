@@ -43,16 +43,31 @@ def write_text(path: str, text: str) -> None:
 def write_bytes(path: str, data: bytes) -> None:
     """Like `write_text`, for bytes."""
     if path == "-":
-        sys.stdout.flush()
-        sys.stdout.buffer.write(data)
-        sys.stdout.buffer.flush()
+        _write_standard_output(data)
         return
     try:
-        _write_file(os.path.realpath(path), data)
+        _write_file(path, data)
     except BrokenPipeError:
         raise
     except OSError as error:
         raise InputError(f"cannot write '{path}': {error.strerror}") from None
+
+
+def _write_standard_output(data: bytes) -> None:
+    sys.stdout.flush()
+    try:
+        sys.stdout.buffer.write(data)
+        sys.stdout.buffer.flush()
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        discard_standard_output()
+        raise InputError(f"cannot write standard output: {error.strerror}") from None
+
+
+def discard_standard_output() -> None:
+    """Sends what is still in standard output's buffer nowhere, so that Python does not fail over it when it ends."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _write_file(path: str, data: bytes) -> None:
@@ -66,7 +81,7 @@ def _write_file(path: str, data: bytes) -> None:
         return
     if mode is not None and not os.access(path, os.W_OK):
         raise PermissionError(13, "Permission denied")
-    _replace(path, data, _new_mode() if mode is None else stat.S_IMODE(mode))
+    _replace(os.path.realpath(path), data, _new_mode() if mode is None else stat.S_IMODE(mode))
 
 
 def _replace(path: str, data: bytes, mode: int) -> None:
