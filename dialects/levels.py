@@ -26,7 +26,11 @@ def level_of(func: FuncOp) -> str:
     """
     first: dict[str, int] = {}
     tiled = any(isinstance(a.type, TiledType) for a in func.args)
+    seen: set[str] = set()
     for op in func.ops:
+        if op.name in seen:
+            continue
+        seen.add(op.name)
         dialect = op.name.partition(".")[0]
         if op.name == "uop.alloc":
             tiled = True

@@ -202,14 +202,20 @@ def activation_name(value: Attr) -> str:
 def check_tile(op: Operation, value: Value, coord: Coord) -> TiledType:
     """The type of a tile's buffer. Raises `OpError` for another type, a wrong rank or a tile outside the grid."""
     type = value.type
-    name = tile_text(value, coord)
+    if isinstance(type, TiledType) and len(coord) == len(type.grid):
+        for index, count in zip(coord, type.grid, strict=True):
+            if not 0 <= index < count:
+                break
+        else:
+            return type
+    raise OpError(f"{op.name}: {_tile_fault(value, coord)}", f"%{value.name}", [value])
+
+
+def _tile_fault(value: Value, coord: Coord) -> str:
+    name, type = tile_text(value, coord), value.type
     if not isinstance(type, TiledType):
-        raise OpError(f"{op.name}: {name} needs a !uop.tiled buffer, got {type}", f"%{value.name}", [value])
+        return f"{name} needs a !uop.tiled buffer, got {type}"
     if len(coord) != len(type.grid):
         noun = "coordinate" if len(coord) == 1 else "coordinates"
-        message = f"{op.name}: {name} has {len(coord)} {noun}, the buffer has rank {len(type.grid)}"
-        raise OpError(message, f"%{value.name}", [value])
-    if any(not 0 <= index < count for index, count in zip(coord, type.grid, strict=True)):
-        grid = "x".join(map(str, type.grid))
-        raise OpError(f"{op.name}: tile {name} lies outside the grid of {grid} tiles", f"%{value.name}", [value])
-    return type
+        return f"{name} has {len(coord)} {noun}, the buffer has rank {len(type.grid)}"
+    return f"tile {name} lies outside the grid of {'x'.join(map(str, type.grid))} tiles"

@@ -56,9 +56,9 @@ class SchedulePass:
         config = SRAMConfig(target.sram_bytes, target.alignment)
         values: ValueMap = {}
         args = [copy_value(a, values) for a in func.args]
-        ops = [clone(op, values) for op in func.ops]
+        ops = [op if isinstance(op, TileOp) else clone(op, values) for op in func.ops]
         try:
-            scheduled = schedule_ops(ops, config, target.evict, self.double_buffer)
+            scheduled = schedule_ops(ops, config, target.evict, self.double_buffer, values)
         except ScheduleError as error:
             raise DiagnosticError([Diagnostic(f"schedule: {error}", error.op.loc)]) from None
         return with_stats(with_body(func, args, tidy_allocs(scheduled)), module, config)

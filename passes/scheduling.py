@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from ..dialects import sched, uop
 from ..dialects.tiles import Coord, TiledType, tile_text
@@ -66,11 +66,15 @@ class TileProgram:
 
 
 def schedule_ops(
-    ops: Sequence[Operation], config: SRAMConfig, evict: str = "min", double_buffer: bool = False
+    ops: Sequence[Operation],
+    config: SRAMConfig,
+    evict: str = "min",
+    double_buffer: bool = False,
+    values: Mapping[Value, Value] | None = None,
 ) -> list[Operation]:
-    """The sched operations of a list of uops, in order; operations that are neither load, exec nor store stay in place.
+    """The sched operations of a list of uops, in order, on the values that `values` maps the uops' own to.
 
-    Raises `ScheduleError` if they don't fit.
+    Operations that are neither load, exec nor store stay in place. Raises `ScheduleError` if they don't fit.
     """
     tiles = TileProgram(ops)
     try:
@@ -78,7 +82,8 @@ def schedule_ops(
     except PlanError as error:
         raise ScheduleError(tiles.ops[error.step], error) from None
     buffers = buffer_ids(tiles.program, events) if double_buffer else [None] * len(events)
-    scheduled = [_operation(tiles, e, b) for e, b in zip(events, buffers, strict=True)]
+    mapped = values or {}
+    scheduled = [_operation(tiles, e, b, mapped) for e, b in zip(events, buffers, strict=True)]
     if len(tiles.ops) == len(ops):
         return scheduled
     return _with_others(ops, tiles, events, scheduled)
@@ -127,22 +132,24 @@ class ScheduleError(Exception):
         return "\n".join(lines)
 
 
-def _operation(tiles: TileProgram, event: Event, buffer: int | None) -> Operation:
+def _operation(tiles: TileProgram, event: Event, buffer: int | None, values: Mapping[Value, Value]) -> Operation:
     op = tiles.ops[event.step]
     if event.is_load:
         value, coord = tiles.refs[event.tile]
         size = tiles.program.sizes[event.tile]
-        return sched.LoadOp((value,), coords=(coord,), addrs=event.addresses, bytes=size, buffer=buffer, loc=op.loc)
+        operands = (values.get(value, value),)
+        return sched.LoadOp(operands, coords=(coord,), addrs=event.addresses, bytes=size, buffer=buffer, loc=op.loc)
+    operands = [values.get(v, v) for v in op.operands]
     if isinstance(op, uop.ExecOp):
         addrs = event.addresses if len(event.addresses) == len(op.operands) else (*event.addresses, event.addresses[1])
         return sched.ExecOp(
-            op.operands, kernel=op.kernel, accumulate=op.accumulate, coords=op.coords, addrs=addrs,
+            operands, kernel=op.kernel, accumulate=op.accumulate, coords=op.coords, addrs=addrs,
             activation=op.activation, scale=op.scale, zero_point=op.zero_point, buffer=buffer,
             extra=op.extra, loc=op.loc,
         )  # fmt: skip
     assert isinstance(op, uop.StoreOp)
     return sched.StoreOp(
-        op.operands, coords=op.coords, addrs=event.addresses, bytes=tiles.program.sizes[event.tile],
+        operands, coords=op.coords, addrs=event.addresses, bytes=tiles.program.sizes[event.tile],
         activation=op.activation, retain=op.retain, extra=op.extra, loc=op.loc,
     )  # fmt: skip
 
