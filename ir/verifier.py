@@ -39,6 +39,17 @@ def verification_errors(module: ModuleOp) -> list[Diagnostic]:
 
 
 def _verify_func(func: FuncOp, module: ModuleOp) -> list[Diagnostic]:
+    errors = operation_errors(func)
+    if errors or func.is_declaration:
+        return errors
+    for dialect in DIALECTS.values():
+        for check in dialect.function_checks:
+            errors += check(func, module)
+    return errors
+
+
+def operation_errors(func: FuncOp) -> list[Diagnostic]:
+    """What is wrong with a function's attributes, SSA form and operations, each taken by itself."""
     errors: list[Diagnostic] = []
     _check_keys(func.attrs, "func.func", {k: v for d in DIALECTS.values() for k, v in d.function_attributes.items()},
                 func.loc, errors)  # fmt: skip
@@ -51,11 +62,6 @@ def _verify_func(func: FuncOp, module: ModuleOp) -> list[Diagnostic]:
         return errors
     _check_block(func.body, set(), errors)
     _check_return(func, errors)
-    if errors:
-        return errors
-    for dialect in DIALECTS.values():
-        for check in dialect.function_checks:
-            errors += check(func, module)
     return errors
 
 

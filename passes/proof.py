@@ -65,17 +65,16 @@ def _tensor(type: Type) -> Type:
     return type.tensor if isinstance(type, TiledType) else type
 
 
+def signature_text(func: FuncOp) -> str:
+    """The tensors that a function at any level takes and gives."""
+    args = ", ".join(_tensor(a.type).text for a in func.args)
+    return f"({args}) -> ({', '.join(_tensor(t).text for t in func.result_types)})"
+
+
 def _signature_errors(model: FuncOp, func: FuncOp) -> list[Diagnostic]:
-    def signature(f: FuncOp) -> tuple[list[str], list[str]]:
-        return [_tensor(a.type).text for a in f.args], [_tensor(t).text for t in f.result_types]
-
-    wanted, given = signature(model), signature(func)
+    wanted, given = signature_text(model), signature_text(func)
     if wanted != given:
-
-        def text(s: tuple[list[str], list[str]]) -> str:
-            return f"({', '.join(s[0])}) -> ({', '.join(s[1])})"
-
-        return [Diagnostic(f"@{func.sym_name} is {text(given)}, the model is {text(wanted)}", func.loc)]
+        return [Diagnostic(f"@{func.sym_name} is {given}, the model is {wanted}", func.loc)]
     tiled = [(a, b) for a, b in zip(model.args, func.args, strict=True) if isinstance(a.type, TiledType)]
     other = next(((a, b) for a, b in tiled if isinstance(b.type, TiledType) and a.type != b.type), None)
     if other is not None:

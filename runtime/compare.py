@@ -25,7 +25,7 @@ class Difference:
     def __str__(self) -> str:
         where = ", ".join(map(str, self.index))
         values = f"{self.first} against {self.second}"
-        return f"result {self.result}, element [{where}]: {values}; {self.count:,} elements differ"
+        return f"element [{where}]: {values}; {self.count:,} elements differ"
 
 
 def first_difference(first: list[Array], second: list[Array], ulps: float = ULPS) -> Difference | None:

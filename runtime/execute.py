@@ -7,15 +7,15 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from ..dialects.levels import level_of
+from ..dialects.levels import MixedLevelsError, level_of
 from ..dialects.target import target_of
 from ..dialects.tiles import Coord, TiledType
 from ..ir.builtin import FuncOp, ModuleOp
 from ..ir.collector import collector_off
 from ..ir.core import Operation, Value
 from ..ir.diagnostics import DiagnosticError, fail
-from ..ir.opdef import OpError
 from ..ir.types import DTYPE_BYTES, TensorType
+from ..ir.verifier import operation_errors
 from .buffers import Buffer
 from .graph import run_graph
 from .numerics import Array, numpy_dtype
@@ -70,14 +70,12 @@ def _execute(
     verified: bool,
     progress: Progress | None,
 ) -> Run:
-    arrays = [checked_input(func, arg, inputs) for arg in func.args]
     known = ("graph", "uop", "sched", "func")
     other = next((op for op in func.ops if op.name.partition(".")[0] not in known), None)
     if other is not None:
         fail(f"cannot run {other.name}: it is no operation of this language", other.loc)
-    if not verified:
-        check_operations(func)
-    level = level_of(func)
+    level = checked_level(func, verified)
+    arrays = [checked_input(func, arg, inputs) for arg in func.args]
     if level == "graph":
         return Run(run_graph(func, arrays))
     buffers = {
@@ -92,15 +90,15 @@ def _execute(
     return _collect(func, buffers)
 
 
-def check_operations(func: FuncOp) -> None:
-    """Raises `DiagnosticError` for an operation that makes no sense by itself, such as a tile outside its grid."""
-    for op in func.ops:
-        check = getattr(op, "verify", None)
-        try:
-            if check is not None:
-                check()
-        except OpError as error:
-            raise DiagnosticError([error.diagnostic(op.loc)]) from None
+def checked_level(func: FuncOp, verified: bool) -> str:
+    """The function's level. Raises `DiagnosticError` for what makes no sense operation by operation."""
+    errors = [] if verified else operation_errors(func)
+    if errors:
+        raise DiagnosticError(errors)
+    try:
+        return level_of(func)
+    except MixedLevelsError as error:
+        raise DiagnosticError([error.error]) from None
 
 
 def _collect(func: FuncOp, buffers: dict[Value, Buffer]) -> Run:
@@ -123,6 +121,8 @@ def checked_input(func: FuncOp, arg: Value, inputs: Mapping[str, Array]) -> Arra
         fail(f"no input is given for %{arg.name}, {tensor}", arg.loc)
     array = np.asarray(inputs[arg.name])
     wanted = numpy_dtype(tensor.dtype)
+    if tensor.dtype == "bf16" and array.dtype == np.dtype("V2"):
+        array = array.view(wanted)  # NumPy's files know bf16 only as two bytes
     if array.shape != tensor.shape:
         fail(f"input %{arg.name} has shape {_shape(array.shape)}, the function needs {_shape(tensor.shape)}", arg.loc)
     if array.dtype != wanted and not np.can_cast(array.dtype, wanted, "same_kind"):

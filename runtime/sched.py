@@ -36,7 +36,7 @@ class SchedRun:
         self.buffers = buffers
         self.total = total
         self.poison = poison
-        self.sram = np.full(total, POISON, np.uint8)
+        self.sram = np.full(0, POISON, np.uint8)
         self.views: dict[Value, dict[int, Array]] = {}
         self.padded: set[Value] = set()
 
@@ -47,9 +47,11 @@ class SchedRun:
             if isinstance(op, AllocOp):
                 assert isinstance(op.result.type, TiledType)
                 self.buffers[op.result] = Buffer(op.result.type)
+        ends = (a + size_of(v) for op in ops for v, a in zip(op.operands, op.addrs, strict=True))
+        self.sram = np.full(max((end for end in ends if end <= self.total), default=0), POISON, np.uint8)
         self.views = {value: {} for value in self.buffers}
         self.padded = {v for v, buffer in self.buffers.items() if is_padded(buffer.type)}
-        guard = Guard(ops, self.sram, self.buffers) if self.poison else None
+        guard = Guard(ops, self.sram, self.total, self.buffers) if self.poison else None
         steps: dict[type, Any] = {LoadOp: self.load, ExecOp: self.exec, StoreOp: self.store}
         for start in range(0, len(ops), CHUNK):
             if progress:
@@ -128,8 +130,9 @@ class Guard:
     A granule is the greatest common divisor of all addresses and sizes, in bytes.
     """
 
-    def __init__(self, ops: list[Placed], sram: Array, buffers: Iterable[Value]):
+    def __init__(self, ops: list[Placed], sram: Array, total: int, buffers: Iterable[Value]):
         self.sram = sram
+        self.total = total
         sizes = {size_of(v) for v in buffers}
         self.grain = gcd(*sizes, *{a for op in ops for a in op.addrs}) or 1
         self.spans: dict[tuple[int, int], Span] = {}
@@ -188,8 +191,8 @@ class Guard:
         assert isinstance(op, (ExecOp, StoreOp))
         index = max(k for k, a in enumerate(op.addrs) if a == address)
         name = f"{tile_text(op.operands[index], op.coords[index])} @0x{address:04x}"
-        if address + size_of(op.operands[index]) > len(self.sram):
-            fail(f"{name} ends beyond the SRAM's {len(self.sram):,} bytes", op.loc, name)
+        if address + size_of(op.operands[index]) > self.total:
+            fail(f"{name} ends beyond the SRAM's {self.total:,} bytes", op.loc, name)
         fail(f"{name} is read, but there is poison", op.loc, name)
 
     def after(self, i: int) -> None:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from ..passes.arena import count_of
 from ..passes.manager import UsageError
 from .cli import Parser, run_command
 from .files import InputError, read_text, write_bytes
@@ -46,17 +47,36 @@ def run(argv: list[str]) -> int:
     args = _make_parser().parse_args(argv)
     if len(args.files) != (2 if args.compare else 1):
         raise UsageError("--compare takes two files" if args.compare else "one input file is needed")
+    if args.files.count("-") > 1:
+        raise UsageError("standard input can be read once")
     modules = [_read_module(path, args) for path in args.files]
     functions = [_choose(module, args.function, path) for module, path in zip(modules, args.files, strict=True)]
     inputs = _inputs(functions[0], args)
-    runs = [_execute(f, m, inputs, args) for f, m in zip(functions, modules, strict=True)]
+    runs = [_execute(functions[0], modules[0], inputs, args)]
+    if args.compare:
+        _check_signatures(*functions)
+        renamed = {b.name: inputs[a.name] for a, b in zip(functions[0].args, functions[1].args, strict=True)}
+        runs.append(_execute(functions[1], modules[1], renamed, args))
+        if _differ(args.files, functions, modules, runs):
+            return 1
     if args.output:
         write_bytes(args.output, _packed(functions[0], runs[0].arrays))
     if args.compare:
-        return _compare(args.files, functions, modules, runs)
+        count, elements = len(runs[0].arrays), sum(a.size for a in runs[0].arrays)
+        print(f"equal: {count_of(count, 'result')}, {elements:,} elements")
+        return 0
     for i, array in enumerate(runs[0].arrays):
-        print(_summary(_result_name(functions[0], i), array))
+        print(_summary(_result_name(functions[0], i), array), file=sys.stderr if args.output == "-" else sys.stdout)
     return 0
+
+
+def _check_signatures(first: FuncOp, second: FuncOp) -> None:
+    """Two functions can be compared if they take and give the same tensors, whatever their names and tiles."""
+    from ..passes.proof import signature_text
+
+    texts = [signature_text(first), signature_text(second)]
+    if texts[0] != texts[1]:
+        raise InputError(f"@{first.sym_name} is {texts[0]}, @{second.sym_name} is {texts[1]}: they can't be compared")
 
 
 def _make_parser() -> argparse.ArgumentParser:
@@ -106,6 +126,8 @@ def _choose(module: ModuleOp, name: str | None, path: str) -> FuncOp:
     functions = {f.sym_name: f for f in module.functions()}
     if name is None and len(functions) == 1:
         return next(iter(functions.values()))
+    if not functions:
+        raise InputError(f"{path}: no function to run")
     if name not in functions:
         known = ", ".join(functions) or "none"
         what = "choose one by --function" if name is None else f"it has no function '{name}'"
@@ -209,15 +231,20 @@ def _result_name(func: FuncOp, index: int) -> str:
 def _packed(func: FuncOp, arrays: list[Array]) -> bytes:
     """The results as the bytes of an .npz file; of a value returned twice the second is called NAME_1."""
     import io
+    import zipfile
 
     import numpy as np
 
-    named: dict[str, Array] = {}
-    for i, array in enumerate(arrays):
-        name = _result_name(func, i)
-        named[name if name not in named else f"{name}_{i}"] = array
     out = io.BytesIO()
-    np.savez(out, allow_pickle=False, **named)
+    names: set[str] = set()
+    with zipfile.ZipFile(out, "w") as archive:
+        for i, array in enumerate(arrays):
+            name = _result_name(func, i)
+            name = name if name not in names else f"{name}_{i}"
+            names.add(name)
+            # A fixed date, so that the same results are the same bytes.
+            with archive.open(zipfile.ZipInfo(f"{name}.npy", (1980, 1, 1, 0, 0, 0)), "w") as member:
+                np.lib.format.write_array(member, np.ascontiguousarray(array), allow_pickle=False)
     return out.getvalue()
 
 
@@ -229,33 +256,33 @@ def _summary(name: str, array: Array) -> str:
     return f"%{name}: {shape} {array.dtype}, min {wide.min():g}, max {wide.max():g}, mean {wide.mean():g}"
 
 
-def _compare(paths: list[str], functions: list[FuncOp], modules: list[ModuleOp], runs: list[Run]) -> int:
+def _differ(paths: list[str], functions: list[FuncOp], modules: list[ModuleOp], runs: list[Run]) -> bool:
+    """Tells on standard error where two runs part, if they do."""
     from ..runtime.compare import first_difference
 
-    try:
-        difference = first_difference(runs[0].arrays, runs[1].arrays)
-    except ValueError as error:
-        raise InputError(f"{paths[0]} and {paths[1]} can't be compared: {error}") from None
+    difference = first_difference(runs[0].arrays, runs[1].arrays)
     if difference is None:
-        count = sum(a.size for a in runs[0].arrays)
-        print(f"equal: {len(runs[0].arrays)} result{'' if len(runs[0].arrays) == 1 else 's'}, {count:,} elements")
-        return 0
-    print(f"different: {difference}", file=sys.stderr)
+        return False
+    print(f"different: %{_result_name(functions[0], difference.result)}, {difference}", file=sys.stderr)
     for path, func, module, done in zip(paths, functions, modules, runs, strict=True):
         writer = _writer(difference.result, difference.index, func, module, done)
         print(f"  {os.path.basename(path)}: {writer}", file=sys.stderr)
-    return 1
+    return True
 
 
 def _writer(result: int, index: tuple[int, ...], func: FuncOp, module: ModuleOp, done: Run) -> str:
-    """The tile that holds an element of a result, and the operation that stored it."""
-    name = _result_name(func, result)
+    """The tile that holds an element of a result, and the operation that stored or computed it."""
+    value = func.returned()[result]
     if not done.tiles:
-        return f"%{name}, a whole tensor"
+        return f"%{value.name}{_place(value.loc, module, 'computed')}"
     coord = tuple(i // t for i, t in zip(index, done.tiles[result], strict=True))
     op = done.stored[result][coord]
-    where = ""
-    if op is not None and module.source is not None and op.loc >= 0:
-        line, column = module.source.position(op.loc)
-        where = f", stored at {module.source.name}:{line}:{column}: {module.source.line_at(op.loc).strip()}"
-    return f"tile %{name}[{', '.join(map(str, coord))}]{where}"
+    where = _place(op.loc, module, "stored") if op is not None else ""
+    return f"tile %{value.name}[{', '.join(map(str, coord))}]{where}"
+
+
+def _place(loc: int, module: ModuleOp, verb: str) -> str:
+    if module.source is None or loc < 0:
+        return ""
+    line, column = module.source.position(loc)
+    return f", {verb} at {module.source.name}:{line}:{column}: {module.source.line_at(loc).strip()}"
