@@ -10,6 +10,7 @@ from ..dialects.tiles import TiledType
 from ..ir.builtin import FuncOp, ModuleOp
 from ..ir.diagnostics import Diagnostic, DiagnosticError
 from ..ir.types import TensorType, Type
+from .arena import count_of
 from .terms import GraphTerms, Term, Terms, TileTerms, TilingError
 
 Side = TileTerms | GraphTerms
@@ -106,7 +107,7 @@ def _argument_tiles(model: FuncOp, func: FuncOp) -> list[tuple[int, ...]]:
 
 def _compare(terms: Terms, expected: Side, found: Side) -> list[Diagnostic]:
     errors: list[Diagnostic] = []
-    seen: set[tuple[Term, Term, Term]] = set()
+    seen: set[tuple[Term, Term, Term, bool]] = set()
     for wanted, given in zip(expected.results(), found.results(), strict=True):
         if len(wanted) != len(given):
             return [
@@ -123,19 +124,21 @@ def _compare(terms: Terms, expected: Side, found: Side) -> list[Diagnostic]:
     return errors
 
 
-def _deepest(terms: Terms, found: Side, wanted: Term, given: Term) -> tuple[Term, Term, Term]:
+def _deepest(terms: Terms, found: Side, wanted: Term, given: Term) -> tuple[Term, Term, Term, bool]:
     """Follows two different terms down while the difference lies within a single part of both.
 
-    Returns that part of both, and the innermost term on the way that a tile of `found` holds.
+    Returns that part of both, the innermost term on the way that a tile of `found` holds, and whether the part is all
+    that this tile holds.
     """
-    holder = given
+    holder, whole = given, True
     while True:
-        if found.origin.get(given, (None, None))[1] is not None:
-            holder = given
+        if isinstance(found, TileTerms) and given in found.holders:
+            holder, whole = given, True
         parts = _single_difference(terms.keys[wanted], terms.keys[given])
         if parts is None:
-            return wanted, given, holder
+            return wanted, given, holder, whole
         wanted, given = parts
+        whole = False
 
 
 def _single_difference(wanted: tuple[Any, ...], given: tuple[Any, ...]) -> tuple[Term, Term] | None:
@@ -162,22 +165,26 @@ def _differing_factor(missing: Counter[Any], extra: Counter[Any]) -> tuple[Term,
     return None
 
 
-def _describe(terms: Terms, expected: Side, found: Side, wanted: Term, given: Term, holder: Term) -> Diagnostic:
-    names = {t: name for side in (found, expected) for t, (name, _) in side.origin.items()}
-    tile, op = found.origin.get(holder, ("a result tile", None))
-    parts = _differences(terms, terms.keys[wanted], terms.keys[given], names)
-    error = Diagnostic(f"{tile} is not what the model computes: {parts}", op.loc if op else found.func.loc)
-    if wanted in expected.origin:
-        error.message += f"; it should be the model's {expected.origin[wanted][0]}"
+def _describe(
+    terms: Terms, expected: Side, found: Side, wanted: Term, given: Term, holder: Term, whole: bool
+) -> Diagnostic:
+    names = expected.names | found.names
+    keys = terms.keys[wanted], terms.keys[given]
+    missing, extra = Counter(keys[0][1:]) - Counter(keys[1][1:]), Counter(keys[1][1:]) - Counter(keys[0][1:])
+    if keys[0][0] == keys[1][0] == "sum":
+        parts = [f"{what} {_products(some, names)}" for what, some in (("missing", missing), ("extra", extra)) if some]
+        text = ", ".join(parts)
+    else:
+        text = f"{_text(terms, keys[1], names)} instead of {_text(terms, keys[0], names)}"
+        extra.clear()
+    if isinstance(found, GraphTerms) or holder not in found.holders:
+        return Diagnostic(f"{names.get(holder, 'a result')} is not what the model computes: {text}", found.func.loc)
+    tile, value = found.holders[holder]
+    op = value.op_of(terms, given, extra)
+    error = Diagnostic(f"{tile} is not what the model computes: {text}", op.loc if op else found.func.loc)
+    if whole and wanted in expected.names:
+        error.message += f"; it should be the model's {expected.names[wanted]}"
     return error
-
-
-def _differences(terms: Terms, wanted: tuple[Any, ...], given: tuple[Any, ...], names: dict[Term, str]) -> str:
-    if wanted[0] == given[0] == "sum":
-        missing, extra = Counter(wanted[1:]) - Counter(given[1:]), Counter(given[1:]) - Counter(wanted[1:])
-        texts = [f"{what} {_products(some, names)}" for what, some in (("missing", missing), ("extra", extra)) if some]
-        return ", ".join(texts)
-    return f"{_text(terms, given, names)} instead of {_text(terms, wanted, names)}"
 
 
 def _products(products: Counter[tuple[Term, Term]], names: dict[Term, str]) -> str:
@@ -191,17 +198,22 @@ def _name(term: Term, names: dict[Term, str]) -> str:
 
 def _text(terms: Terms, key: tuple[Any, ...], names: dict[Term, str]) -> str:
     """A term in words, one level deep."""
-    number = terms.numbers[key]
-    if key[0] == "argument" or (number in names and key[0] not in ("sum", "add", "rows", "relu", "cast")):
-        return _name(number, names)
-    if key[0] == "sum":
-        return f"a sum of {len(key) - 1} product{'s' if len(key) > 2 else ''}"
-    if key[0] == "unwritten":
-        return "a tile that was never written"
-    if key[0] == "add":
+    kind = key[0]
+    if kind == "sum":
+        return f"a sum of {count_of(len(key) - 1, 'product')}"
+    if kind == "unwritten":
+        return f"{key[1]}, which was never written,"
+    if kind == "add":
         return f"a sum of {_inner(terms, key[1], names)} and {_inner(terms, key[2], names)}"
-    label = {"rows": "the bias", "relu": "relu of", "cast": "a cast of"}.get(key[0], key[0])
-    return f"{label} {_inner(terms, key[1], names)}"
+    if kind == "rows":
+        return f"the bias {_name(key[1], names)}"
+    if kind == "cast":
+        _, term, source, target, scale, zero_point = key
+        parameters = f" with scale = {scale} and zero_point = {zero_point}" if scale is not None or zero_point else ""
+        return f"a cast of {_inner(terms, term, names)} from {source} to {target}{parameters}"
+    if kind == "argument":
+        return _name(terms.numbers[key], names)
+    return f"{kind} of {_inner(terms, key[1], names)}"
 
 
 def _inner(terms: Terms, term: Term, names: dict[Term, str]) -> str:

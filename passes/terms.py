@@ -7,7 +7,7 @@ for the sorting of each sum.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Any
 
 from ..dialects.graph import AddOp, CastOp, GraphOp, MatmulOp, ReluOp
@@ -44,8 +44,7 @@ class Terms:
         """A sum of products, added to what the accumulator was started with, if anything."""
         if not products:
             return start
-        products.sort()
-        summed = self.make("sum", *products)
+        summed = self.make("sum", *sorted(products))
         return summed if start == NONE else self.add(start, summed)
 
     def rows(self, vector: Term) -> Term:
@@ -62,17 +61,29 @@ class Terms:
         return self.make("cast", term, source, target, op.scale and op.scale.value, op.zero_point or 0)
 
 
-class _Tile:
-    """A tile's present value: what it was started with, the products added since, its activation; `term` once asked."""
+class TileValue:
+    """A tile's present value: what it was started with, the products added since, its activation; `term` once asked.
 
-    __slots__ = ("activation", "op", "products", "start", "term")
+    `ops` are the operations that made it: first the one that started it, if that was no product, then one per product.
+    """
 
-    def __init__(self, start: Term, op: Operation | None = None):
+    __slots__ = ("activation", "ops", "products", "start", "term")
+
+    def __init__(self, start: Term, *ops: Operation):
         self.start = start
         self.products: list[tuple[Term, Term]] = []
         self.activation: str | None = None
         self.term = NONE
-        self.op = op
+        self.ops = list(ops)
+
+    def op_of(self, terms: Terms, part: Term, extra: Collection[tuple[Term, Term]]) -> Operation | None:
+        """The operation that brought in one of the extra products or a part of the value; the last one otherwise."""
+        for product, op in zip(reversed(self.products), reversed(self.ops), strict=False):
+            if product in extra or part in product:
+                return op
+        if self.start != NONE and self.ops and part in (self.start, *terms.keys[self.start][1:]):
+            return self.ops[0]
+        return self.ops[-1] if self.ops else None
 
 
 class TileTerms:
@@ -81,9 +92,10 @@ class TileTerms:
     def __init__(self, terms: Terms, func: FuncOp):
         self.terms = terms
         self.func = func
-        self.tiles: dict[Place, _Tile] = {}
+        self.tiles: dict[Place, TileValue] = {}
         self.order = {arg: i for i, arg in enumerate(func.args)}
-        self.origin: dict[Term, tuple[str, Operation | None]] = {}
+        self.names: dict[Term, str] = {}
+        self.holders: dict[Term, tuple[str, TileValue]] = {}
         for op in func.ops:
             if isinstance(op, ExecBase):
                 self.exec(op)
@@ -96,35 +108,40 @@ class TileTerms:
             [self.read((v, c)) for c in v.type.coords()] for v in self.func.returned() if isinstance(v.type, TiledType)
         ]
 
-    def tile(self, place: Place) -> _Tile:
+    def tile(self, place: Place) -> TileValue:
         found = self.tiles.get(place)
         if found is None:
             index = self.order.get(place[0], NONE)
-            start = self.terms.argument(index, place[1]) if index >= 0 else self.terms.make("unwritten", *place)
-            found = self.tiles[place] = _Tile(start)
+            start = (
+                self.terms.argument(index, place[1]) if index >= 0 else self.terms.make("unwritten", tile_text(*place))
+            )
+            found = self.tiles[place] = TileValue(start)
         return found
 
     def read(self, place: Place) -> Term:
         tile = self.tile(place)
         if tile.term == NONE:
             tile.term = self.terms.activate(self.terms.total(tile.start, tile.products), tile.activation)
-            self.origin.setdefault(tile.term, (tile_text(*place), tile.op))
+            if tile.ops:
+                self.holders.setdefault(tile.term, (tile_text(*place), tile))
+            if tile.ops or place[0] in self.order:
+                self.names.setdefault(tile.term, tile_text(*place))
         return tile.term
 
     def exec(self, op: ExecBase) -> None:
         operands, coords = op.operands, op.coords
         place = (operands[0], coords[0])
         sources = [self.read(p) for p in zip(operands[1:], coords[1:], strict=True)]
-        if op.kernel == "matmul":
+        if op.kernel != "matmul":
+            tile = self.tiles[place] = TileValue(self.computed(op, sources), op)
+        else:
             if not op.accumulate:
-                self.tiles[place] = _Tile(NONE)
+                self.tiles[place] = TileValue(NONE)
             tile = self.tile(place)
             tile.products.append((sources[0], sources[1]))
-        else:
-            tile = self.tiles[place] = _Tile(self.computed(op, sources))
+            tile.ops.append(op)
         tile.term = NONE
         tile.activation = op.activation
-        tile.op = op
 
     def computed(self, op: ExecBase, sources: list[Term]) -> Term:
         """The term of a kernel other than matmul."""
@@ -146,8 +163,7 @@ class TileTerms:
     def activate(self, op: StoreBase) -> None:
         place = (op.operands[0], op.coords[0])
         before = self.read(place)
-        tile = self.tiles[place] = _Tile(self.terms.activate(before, op.activation), op)
-        tile.op = op
+        self.tiles[place] = TileValue(self.terms.activate(before, op.activation), op)
 
 
 class TilingError(Exception):
@@ -169,20 +185,20 @@ class GraphTerms:
         self.func = func
         self.types: dict[Value, TiledType] = {}
         self.values: dict[Value, dict[Coord, Term]] = {}
-        self.origin: dict[Term, tuple[str, Operation | None]] = {}
+        self.names: dict[Term, str] = {}
         for index, (arg, shape) in enumerate(zip(func.args, shapes, strict=True)):
             if isinstance(arg.type, TensorType):
                 type = self.types[arg] = TiledType(arg.type, shape)
                 self.values[arg] = {c: terms.argument(index, c) for c in type.coords()}
-                self.note(arg, None)
+                self.note(arg)
         for op in func.ops:
             if isinstance(op, GraphOp):
                 self.compute(op)
-                self.note(op.result, op)
+                self.note(op.result)
 
-    def note(self, value: Value, op: Operation | None) -> None:
+    def note(self, value: Value) -> None:
         for coord, term in self.values[value].items():
-            self.origin.setdefault(term, (tile_text(value, coord), op))
+            self.names.setdefault(term, tile_text(value, coord))
 
     def results(self) -> list[list[Term]]:
         return [list(self.values[v].values()) for v in self.func.returned() if v in self.values]
