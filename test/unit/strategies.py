@@ -1,0 +1,238 @@
+"""Hypothesis strategies: graph functions, what to compile them with, and unknown operations in generic form."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from hypothesis import strategies as st
+
+# --- graph functions ---
+
+ACCUMULATOR = {"f32": "f32", "f16": "f32", "bf16": "f32", "i8": "i32"}
+CASTS = {"f32": ("f16", "bf16"), "f16": ("f32",), "bf16": ("f32",), "i32": ("i8",), "i8": ("i32",)}
+WIDTHS = st.sampled_from([1, 2, 3, 4, 5, 7, 8])
+
+
+@dataclass
+class GraphText:
+    """A function as it grows: its arguments, its lines, and the tensors that may be used, by name."""
+
+    args: list[str] = field(default_factory=list)
+    lines: list[str] = field(default_factory=list)
+    tensors: dict[str, tuple[tuple[int, ...], str]] = field(default_factory=dict)
+
+    def argument(self, shape: tuple[int, ...], dtype: str, param: bool = False) -> str:
+        name = f"%arg{len(self.args)}"
+        self.args.append(f"{name}: {tensor(shape, dtype)}" + (" {graph.param}" if param else ""))
+        self.tensors[name] = (shape, dtype)
+        return name
+
+    def op(self, text: str, types: str, shape: tuple[int, ...], dtype: str) -> None:
+        name = f"%v{len(self.lines)}"
+        self.lines.append(f"  {name} = {text} : {types}")
+        self.tensors[name] = (shape, dtype)
+
+    def type_of(self, name: str) -> str:
+        return tensor(*self.tensors[name])
+
+    def signature(self, *names: str) -> str:
+        return "(" + ", ".join(map(self.type_of, names)) + ")"
+
+
+def tensor(shape: tuple[int, ...], dtype: str) -> str:
+    return f"tensor<{'x'.join(map(str, shape))}x{dtype}>"
+
+
+@st.composite
+def graph_texts(draw: st.DrawFn, max_ops: int = 6, own_tiles: bool = True) -> str:
+    """A graph function: products, biases, residuals, relu and casts on tensors of odd sizes and all element types, with
+    tensors shared, arguments unused, arguments returned, and now and then an operation with a tile of its own."""
+    graph = GraphText()
+    dtype = draw(st.sampled_from(["f32", "f32", "f16", "bf16", "i8"]))
+    graph.argument((draw(WIDTHS), draw(WIDTHS)), dtype)
+    for _ in range(draw(st.integers(0, max_ops))):
+        draw(st.sampled_from([add_product, add_product, add_sum, add_relu, add_cast]))(draw, graph, own_tiles)
+    if draw(st.booleans()):
+        graph.argument(draw(st.sampled_from([(3,), (2, 5)])), draw(st.sampled_from(["f32", "i8"])))
+    results = draw(st.lists(st.sampled_from(list(graph.tensors)), min_size=1, max_size=3))
+    if draw(st.integers(0, 3)):
+        results[0] = list(graph.tensors)[-1]
+    types = list(map(graph.type_of, results))
+    head = f"func.func @f({', '.join(graph.args)}) -> ({', '.join(types)}) {{"
+    return "\n".join([head, *graph.lines, f"  return {', '.join(results)} : {', '.join(types)}", "}", ""])
+
+
+def add_product(draw: st.DrawFn, graph: GraphText, own_tiles: bool) -> None:
+    """A product, by the weights of an earlier one where they fit, with a bias and an activation now and then."""
+    choices = [n for n, (shape, dtype) in graph.tensors.items() if len(shape) == 2 and dtype in ACCUMULATOR]
+    if not choices:
+        return
+    a = draw(st.sampled_from(choices))
+    (rows, inner), dtype = graph.tensors[a]  # type: ignore[misc]
+    fitting = [n for n in choices if graph.tensors[n][0][0] == inner and graph.tensors[n][1] == dtype]
+    if fitting and draw(st.booleans()):
+        b = draw(st.sampled_from(fitting))
+    else:
+        b = graph.argument((inner, draw(WIDTHS)), dtype, param=True)
+    columns = graph.tensors[b][0][1]
+    operands = [a, b]
+    if draw(st.integers(0, 2)) == 0:
+        operands.append(graph.argument((columns,), ACCUMULATOR[dtype], param=True))
+    attributes = []
+    if draw(st.integers(0, 3)) == 0:
+        attributes.append('activation = "relu"')
+    if own_tiles and draw(st.integers(0, 9)) == 0:
+        attributes.append(f"tile = {list(draw(tile_sizes()))}")
+    shown = f" {{{', '.join(attributes)}}}" if attributes else ""
+    result = ((rows, columns), ACCUMULATOR[dtype])
+    types = f"{graph.signature(*operands)} -> {tensor(*result)}"
+    graph.op(f"graph.matmul {', '.join(operands)}{shown}", types, *result)
+
+
+def add_sum(draw: st.DrawFn, graph: GraphText, own_tiles: bool) -> None:
+    """A residual or a vector along the last axis, from an earlier tensor where one fits."""
+    choices = [n for n, (_, dtype) in graph.tensors.items() if dtype != "i8"]
+    if not choices:
+        return
+    a = draw(st.sampled_from(choices))
+    shape, dtype = graph.tensors[a]
+    wanted = shape if draw(st.booleans()) else shape[-1:]
+    fitting = [n for n, found in graph.tensors.items() if found == (wanted, dtype)]
+    b = draw(st.sampled_from(fitting)) if fitting and draw(st.booleans()) else graph.argument(wanted, dtype)
+    graph.op(f"graph.add {a}, {b}", f"{graph.signature(a, b)} -> {graph.type_of(a)}", shape, dtype)
+
+
+def add_relu(draw: st.DrawFn, graph: GraphText, own_tiles: bool) -> None:
+    a = draw(st.sampled_from(list(graph.tensors)))
+    graph.op(f"graph.relu {a}", graph.type_of(a), *graph.tensors[a])
+
+
+def add_cast(draw: st.DrawFn, graph: GraphText, own_tiles: bool) -> None:
+    a = draw(st.sampled_from(list(graph.tensors)))
+    shape, dtype = graph.tensors[a]
+    target = draw(st.sampled_from(CASTS[dtype]))
+    scaled = target == "i8" and draw(st.booleans())
+    attributes = f" {{scale = 0.05 : f32, zero_point = {draw(st.integers(-128, 127))}}}" if scaled else ""
+    graph.op(f"graph.cast {a}{attributes}", f"{graph.type_of(a)} -> {tensor(shape, target)}", shape, target)
+
+
+# --- what to compile with ---
+
+
+def tile_sizes() -> st.SearchStrategy[tuple[int, int, int]]:
+    """Mostly cubes, which never conflict."""
+    cubes = st.sampled_from([1, 2, 3, 4, 8]).map(lambda size: (size, size, size))
+    return cubes | cubes | st.tuples(*[st.sampled_from([2, 3, 4])] * 3)
+
+
+@dataclass(frozen=True)
+class Machine:
+    """Options of the schedule pass; `sram` in bytes."""
+
+    sram: int
+    align: int
+    evict: str
+    double_buffer: bool
+
+    def options(self, sram: int | None = None) -> str:
+        flag = " double-buffer" if self.double_buffer else ""
+        return f"sram={sram or self.sram} align={self.align} evict={self.evict}{flag}"
+
+
+def machines() -> st.SearchStrategy[Machine]:
+    """Alignments from 1 to 256, SRAM from nothing to speak of to more than is needed."""
+    return st.builds(
+        Machine,
+        sram=st.sampled_from([256, 260, 384, 500, 768, 1024, 2048, 1 << 16]),
+        align=st.sampled_from([1, 4, 64, 256]),
+        evict=st.sampled_from(["min", "lru"]),
+        double_buffer=st.booleans(),
+    )
+
+
+# --- unknown operations in generic form ---
+
+KEYS = st.sampled_from(["a", "b", "attr_1", "d.key", "$odd", "two words", "", "f32", "true", "unit", "dense", "é"])
+TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=8) | st.sampled_from(
+    ['"', "\\", "\n", "//", "{", "\0"]
+)
+SCALARS = st.sampled_from(["i1", "i8", "si16", "ui64", "index", "f16", "bf16", "f32", "f64", "none", "i64"])
+TYPES = SCALARS | st.sampled_from(
+    ["tensor<2x3xf32>", "tensor<?x4xf32>", "tensor<*xf32>", "tensor<f32>", "memref<4x?xf32, 1>", "vector<4xf32>",
+     "!d.t", "!d.t<1, [2], {a = 3}>", "(i1, f32) -> i8", "() -> ()", "() -> (() -> ())", "tuple<i1, f32>",
+     "!uop.tiled<tensor<8x8xf32>, [4, 4]>"]
+)  # fmt: skip
+OPAQUE = st.sampled_from(
+    ["dense<[1, 2]> : tensor<2xi32>", "affine_map<(d0, d1) -> (d1 >= 0)>", "array<i64: 1, 2>", '#d.a<"x>", [1]>',
+     "#d.plain", "dense<> : tensor<0xi8>", '"typed" : !d.t', "strided<[?, 1], offset: 2>"]
+)  # fmt: skip
+
+
+def quoted(text: str) -> str:
+    return '"' + "".join(c if c.isprintable() and c not in '"\\' else escaped(c) for c in text) + '"'
+
+
+def escaped(char: str) -> str:
+    return "".join(f"\\{byte:02X}" for byte in char.encode())
+
+
+def integers_of_a_type() -> st.SearchStrategy[str]:
+    small = st.integers(-128, 127).map(lambda n: f"{n} : i8")
+    large = st.integers(0, (1 << 64) - 1).map(lambda n: f"{n} : ui64")
+    return small | large | st.integers(-(1 << 63), (1 << 63) - 1).map(lambda n: f"{n} : index")
+
+
+def floats() -> st.SearchStrategy[str]:
+    plain = st.floats(allow_nan=False, allow_infinity=False).map(lambda x: f"{x:.17e}")
+    typed = st.tuples(plain, st.sampled_from(["f16", "bf16", "f32", "f64"])).map(lambda pair: f"{pair[0]} : {pair[1]}")
+    bits = st.integers(0, 0xFFFF).map(lambda n: f"0x{n:04X} : f16") | st.integers(0, 0xFFFFFFFF).map(
+        lambda n: f"0x{n:08X} : f32"
+    )
+    return plain | typed | bits
+
+
+def symbols() -> st.SearchStrategy[str]:
+    return st.lists(st.sampled_from(["@f", "@g.h", '@"odd name"']), min_size=1, max_size=3).map("::".join)
+
+
+def dictionary(values: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
+    """`{key = value, unit_key}` with each key once."""
+    entries = st.dictionaries(KEYS, values | st.none(), max_size=4)
+    return entries.map(lambda d: "{" + ", ".join(quoted(k) + (f" = {v}" if v else "") for k, v in d.items()) + "}")
+
+
+def attributes() -> st.SearchStrategy[str]:
+    """The text of an attribute of any kind."""
+    integers = st.integers(-(1 << 63), (1 << 63) - 1).map(str) | st.integers(0, 255).map(hex)
+    words = st.sampled_from(["true", "false", "unit"])
+    leaves = integers | integers_of_a_type() | floats() | TEXTS.map(quoted) | words | symbols() | TYPES | OPAQUE
+
+    def nested(inner: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
+        return st.lists(inner, max_size=4).map(lambda xs: f"[{', '.join(xs)}]") | dictionary(inner)
+
+    return st.recursive(leaves, nested, max_leaves=6)
+
+
+@st.composite
+def unknown_ops(draw: st.DrawFn, max_ops: int = 3, depth: int = 2, outer: tuple[tuple[str, str], ...] = ()) -> str:
+    """Statements in generic form: operands of earlier results, packs of results, properties, regions with arguments."""
+    seen = list(outer)
+    lines: list[str] = []
+    for _ in range(draw(st.integers(1, max_ops))):
+        operands = draw(st.lists(st.sampled_from(seen), max_size=2)) if seen else []
+        results = draw(st.lists(TYPES, max_size=3))
+        name = f"%r{len(seen)}_{depth}"
+        head = f"{name}:{len(results)} = " if len(results) > 1 else f"{name} = " if results else ""
+        head += f'"{draw(st.sampled_from(["t.op", "other.op_2", "d.e.f"]))}"({", ".join(n for n, _ in operands)})'
+        if draw(st.booleans()):
+            head += f" <{draw(dictionary(attributes()))}>"
+        if depth and draw(st.integers(0, 3)) == 0:
+            argument = (f"%a{len(seen)}_{depth}", draw(TYPES))
+            inner = draw(unknown_ops(max_ops=2, depth=depth - 1, outer=(*seen, argument)))
+            head += f" ({{\n^bb0({argument[0]}: {argument[1]}):\n{inner}}})"
+        shown = results[0] if len(results) == 1 and "->" not in results[0] else f"({', '.join(results)})"
+        tail = f" {draw(dictionary(attributes()))} : ({', '.join(t for _, t in operands)}) -> {shown}"
+        lines.append(head + tail + "\n")
+        names = [f"{name}#{i}" for i in range(len(results))] if len(results) > 1 else [name] * len(results)
+        seen += zip(names, results, strict=True)
+    return "".join(lines)

@@ -1,0 +1,275 @@
+"""What the `opt` command does with pipes, signals, links, devices, failures on the way, and a broken parser cache."""
+
+from __future__ import annotations
+
+import os
+import signal
+import stat
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+import tilewright
+
+from .models import REFERENCE, chain_text
+
+OPT = Path(sys.executable).with_name("opt")
+FORMATTED = tilewright.run_passes(REFERENCE, "")
+BROKEN = REFERENCE.replace("graph.relu", "graph.rellu", 1)
+
+
+def opt(*words: str | Path, text: str = "", **env: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([OPT, *words], input=text, capture_output=True, text=True, env=os.environ | env, check=False)
+
+
+def results(done: subprocess.CompletedProcess[str]) -> tuple[int, str, str]:
+    return done.returncode, done.stdout, done.stderr
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Path:
+    """The reference workload in a folder of its own."""
+    folder = tmp_path / "source"
+    folder.mkdir()
+    path = folder / "mlp.mir"
+    path.write_text(REFERENCE, encoding="utf-8")
+    return path
+
+
+# --- pipes and signals ---
+
+
+@pytest.mark.parametrize("words", [[], ["-"]], ids=["nothing", "dash"])
+def test_standard_input(words: list[str]) -> None:
+    assert results(opt(*words, text=REFERENCE)) == (0, FORMATTED, "")
+
+
+def test_errors_of_standard_input_name_it() -> None:
+    done = opt(text="func.func @f( {\n")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith("<stdin>:1:15: error: unexpected '{'")
+
+
+@pytest.mark.parametrize("words", [[], ["--help"], ["--report"]])
+def test_a_closed_pipe_is_silent(words: list[str], tmp_path: Path) -> None:
+    """The reader leaves at once; the output is larger than a pipe's buffer, or not."""
+    path = tmp_path / "large.mir"
+    path.write_text(chain_text((256, 256, 256)), encoding="utf-8")
+    read, write = os.pipe()
+    os.close(read)
+    try:
+        done = subprocess.run(
+            [OPT, "--schedule", *words, path], stdout=write, stderr=subprocess.PIPE, text=True, check=False
+        )
+    finally:
+        os.close(write)
+    assert done.returncode != 0
+    assert done.stderr == ""
+
+
+def test_interrupt_is_one_line(tmp_path: Path) -> None:
+    """Interrupted while it reads a FIFO that stays open without giving anything."""
+    fifo = tmp_path / "fifo"
+    os.mkfifo(fifo)
+    process = subprocess.Popen([OPT, fifo], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    with fifo.open("wb"):  # returns once the command has opened the other end
+        time.sleep(0.1)
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=30)
+    assert (process.returncode, out, err) == (130, "", "opt: interrupted\n")
+
+
+# --- output files ---
+
+
+def test_output_is_a_new_file_with_the_users_mode(source: Path, tmp_path: Path) -> None:
+    target = tmp_path / "out.mir"
+    mask = os.umask(0o027)
+    try:
+        assert results(opt(source, "-o", target)) == (0, "", "")
+    finally:
+        os.umask(mask)
+    assert target.read_text(encoding="utf-8") == FORMATTED
+    assert stat.S_IMODE(target.stat().st_mode) == 0o640
+
+
+def test_output_through_a_link_keeps_link_and_mode(source: Path, tmp_path: Path) -> None:
+    real, link = tmp_path / "real" / "out.mir", tmp_path / "link.mir"
+    real.parent.mkdir()
+    real.write_text("old", encoding="utf-8")
+    real.chmod(0o604)
+    link.symlink_to(Path("real") / "out.mir")
+    assert results(opt(source, "-o", link)) == (0, "", "")
+    assert link.is_symlink()
+    assert os.readlink(link) == "real/out.mir"
+    assert real.read_text(encoding="utf-8") == FORMATTED
+    assert stat.S_IMODE(real.stat().st_mode) == 0o604
+    assert sorted(p.name for p in real.parent.iterdir()) == ["out.mir"]
+
+
+def test_output_through_a_dangling_link_makes_its_target(source: Path, tmp_path: Path) -> None:
+    link = tmp_path / "link.mir"
+    link.symlink_to("later.mir")
+    assert results(opt(source, "-o", link)) == (0, "", "")
+    assert link.is_symlink()
+    assert (tmp_path / "later.mir").read_text(encoding="utf-8") == FORMATTED
+
+
+def test_output_over_the_input(source: Path) -> None:
+    assert results(opt(source, "-o", source)) == (0, "", "")
+    assert source.read_text(encoding="utf-8") == FORMATTED
+
+
+def test_output_to_a_fifo(source: Path, tmp_path: Path) -> None:
+    fifo = tmp_path / "fifo"
+    os.mkfifo(fifo)
+    received: list[str] = []
+    reader = threading.Thread(target=lambda: received.append(fifo.read_text(encoding="utf-8")), daemon=True)
+    reader.start()
+    assert results(opt(source, "-o", fifo)) == (0, "", "")
+    reader.join(timeout=30)
+    assert received == [FORMATTED]
+    assert stat.S_ISFIFO(fifo.stat().st_mode)
+
+
+@pytest.mark.parametrize(("device", "shown"), [("/dev/null", ""), ("/dev/stdout", FORMATTED)])
+def test_output_to_a_device(source: Path, device: str, shown: str) -> None:
+    assert results(opt(source, "-o", device)) == (0, shown, "")
+    assert not stat.S_ISREG(os.stat("/dev/null").st_mode)
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full")
+def test_output_to_a_full_device(source: Path) -> None:
+    done = opt(source, "-o", "/dev/full")
+    assert results(done) == (1, "", "opt: error: cannot write '/dev/full': No space left on device\n")
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full")
+def test_standard_output_on_a_full_device(source: Path) -> None:
+    with open("/dev/full", "wb") as full:
+        done = subprocess.run([OPT, source], stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert done.returncode == 1
+    assert done.stderr == "opt: error: cannot write standard output: No space left on device\n"
+
+
+@pytest.mark.parametrize(
+    ("words", "text", "status"),
+    [
+        ([], BROKEN, 1),
+        (["--schedule=sram=4KiB"], REFERENCE, 1),
+        (["--lower"], REFERENCE, 1),
+        (["--tile=sizes=0x1x1"], REFERENCE, 2),
+        (["--split-input-file"], f"{REFERENCE}// -----\n{BROKEN}", 1),
+    ],
+    ids=["syntax", "memory", "pass", "usage", "part"],
+)
+def test_a_failure_leaves_the_output_alone(words: list[str], text: str, status: int, tmp_path: Path) -> None:
+    target = tmp_path / "out.mir"
+    target.write_text("old", encoding="utf-8")
+    before = target.stat()
+    done = opt(*words, "-o", target, text=text)
+    assert (done.returncode, done.stdout) == (status, "")
+    assert "error: " in done.stderr
+    assert target.read_text(encoding="utf-8") == "old"
+    assert (target.stat().st_ino, target.stat().st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
+    assert [p.name for p in tmp_path.iterdir()] == ["out.mir"]
+
+
+def test_no_temporary_file_is_left_behind(source: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "out"
+    folder.mkdir()
+    (folder / "taken.mir").mkdir()
+    assert results(opt(source, "-o", folder / "new.mir")) == (0, "", "")
+    done = opt(source, "-o", folder / "taken.mir")
+    assert results(done) == (1, "", f"opt: error: cannot write '{folder / 'taken.mir'}': Is a directory\n")
+    done = opt(source, "-o", folder / "missing" / "out.mir")
+    assert results(done) == (
+        1, "", f"opt: error: cannot write '{folder / 'missing' / 'out.mir'}': No such file or directory\n"
+    )  # fmt: skip
+    assert sorted(p.name for p in folder.iterdir()) == ["new.mir", "taken.mir"]
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
+def test_output_that_may_not_be_written(source: Path, tmp_path: Path) -> None:
+    target = tmp_path / "out.mir"
+    target.write_text("old", encoding="utf-8")
+    target.chmod(0o444)
+    done = opt(source, "-o", target)
+    assert results(done) == (1, "", f"opt: error: cannot write '{target}': Permission denied\n")
+    assert target.read_text(encoding="utf-8") == "old"
+
+
+# --- the parser cache ---
+
+
+def cached(folder: Path) -> list[Path]:
+    return sorted((folder / "tilewright").iterdir())
+
+
+def test_the_cache_is_one_file_that_stays(source: Path, tmp_path: Path) -> None:
+    cache = {"XDG_CACHE_HOME": str(tmp_path / "cache")}
+    assert results(opt(source, **cache)) == (0, FORMATTED, "")
+    (file,) = cached(tmp_path / "cache")
+    written = file.stat().st_mtime_ns
+    assert results(opt(source, **cache)) == (0, FORMATTED, "")
+    assert cached(tmp_path / "cache") == [file]
+    assert file.stat().st_mtime_ns == written
+
+
+def damage(kind: str, whole: bytes) -> bytes:
+    half = len(whole) // 2
+    return {
+        "empty": b"",
+        "text": b"nonsense\n" * 50,
+        "half": whole[:half],
+        "flipped": whole[:half] + bytes(255 - byte for byte in whole[half : half + 64]) + whole[half + 64 :],
+    }[kind]
+
+
+@pytest.mark.parametrize("kind", ["empty", "text", "half", "flipped"])
+def test_a_corrupt_cache_is_ignored_and_repaired(kind: str, source: Path, tmp_path: Path) -> None:
+    cache = {"XDG_CACHE_HOME": str(tmp_path / "cache")}
+    assert results(opt(source, **cache)) == (0, FORMATTED, "")
+    (file,) = cached(tmp_path / "cache")
+    damaged = damage(kind, file.read_bytes())
+    file.write_bytes(damaged)
+    assert results(opt(source, **cache)) == (0, FORMATTED, "")
+    assert cached(tmp_path / "cache") == [file]
+    repaired = file.read_bytes()
+    assert repaired != damaged
+    assert results(opt(source, **cache)) == (0, FORMATTED, "")
+    assert file.read_bytes() == repaired  # it was good: a new one would differ by its hash seed
+
+
+def test_a_cache_that_is_no_file_is_ignored(source: Path, tmp_path: Path) -> None:
+    cache = {"XDG_CACHE_HOME": str(tmp_path / "cache")}
+    assert results(opt(source, **cache)) == (0, FORMATTED, "")
+    (file,) = cached(tmp_path / "cache")
+    file.unlink()
+    file.mkdir()
+    assert results(opt(source, **cache)) == (0, FORMATTED, "")
+
+
+def test_a_cache_folder_that_cannot_be_made(source: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("", encoding="utf-8")
+    assert results(opt(source, XDG_CACHE_HOME=str(tmp_path / "file"))) == (0, FORMATTED, "")
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write and read anywhere")
+@pytest.mark.parametrize("unreadable", [False, True])
+def test_a_read_only_cache_folder(unreadable: bool, source: Path, tmp_path: Path) -> None:
+    cache = {"XDG_CACHE_HOME": str(tmp_path / "cache")}
+    folder = tmp_path / "cache" / "tilewright"
+    folder.mkdir(parents=True)
+    if unreadable:
+        assert results(opt(source, **cache)) == (0, FORMATTED, "")
+        cached(tmp_path / "cache")[0].chmod(0)
+    folder.chmod(0o500)
+    try:
+        assert results(opt(source, **cache)) == (0, FORMATTED, "")
+    finally:
+        folder.chmod(0o700)

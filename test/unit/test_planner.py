@@ -1,0 +1,282 @@
+"""The planner's parts against naive references: liveness, eviction, capacity, and Belady's MIN against an optimum."""
+
+from __future__ import annotations
+
+from itertools import combinations
+
+import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+
+from tilewright.passes.arena import SRAMConfig
+from tilewright.passes.eviction import EVICTIONS, FarthestNextUse, LeastRecentlyUsed
+from tilewright.passes.liveness import EXEC, LOAD, NEVER, STORE, Program, Step, accumulator_lives, next_uses
+from tilewright.passes.planner import Plan, PlanError, least_bytes, plan
+
+ALIGNMENT = 4
+
+
+def program(steps: list[Step], sizes: list[int]) -> Program:
+    return Program(steps, sizes, [f"t{i}" for i in range(len(sizes))])
+
+
+@st.composite
+def programs(draw: st.DrawFn, sizes: st.SearchStrategy[int], operands: int = 5, accumulators: int = 4) -> Program:
+    """Valid tile programs: up to three accumulators live at once, loads asked for early or not at all, stored tiles
+    read again, retaining stores."""
+    steps: list[Step] = []
+    open_tiles: list[int] = []
+    waiting = list(range(operands, operands + accumulators))
+    readable = list(range(operands))
+    while waiting or open_tiles:
+        action = draw(st.sampled_from(["start", "accumulate", "accumulate", "store", "load"]))
+        sources = tuple(draw(st.lists(st.sampled_from(readable), min_size=1, max_size=2, unique=True)))
+        if action == "load":
+            steps += [Step(LOAD, s) for s in sources]
+        elif action == "start" and waiting and len(open_tiles) < 3:
+            open_tiles.append(waiting.pop(0))
+            steps.append(Step(EXEC, open_tiles[-1], sources, product=True))
+        elif action == "accumulate" and open_tiles:
+            steps.append(Step(EXEC, draw(st.sampled_from(open_tiles)), sources, accumulate=True, product=True))
+        elif open_tiles:
+            tile = open_tiles.pop(draw(st.integers(0, len(open_tiles) - 1)))
+            steps.append(Step(STORE, tile, retain=draw(st.booleans())))
+            readable.append(tile)
+    count = operands + accumulators
+    return program(steps, draw(st.lists(sizes, min_size=count, max_size=count)))
+
+
+UNIFORM = programs(st.just(8))
+MIXED = programs(st.sampled_from([1, 4, 8, 12, 32]))
+
+
+def replay(p: Program, made: Plan, config: SRAMConfig) -> None:
+    """Every step happens once, in order, and finds its tiles whole at the plan's addresses, all within the SRAM."""
+    content: dict[int, tuple[int, int]] = {}
+    version = [0] * len(p.sizes)
+
+    def write(tile: int, address: int) -> None:
+        assert address % config.alignment == 0
+        assert 0 <= address <= config.total_bytes - p.sizes[tile]
+        content.update((address + k, (tile, version[tile])) for k in range(p.sizes[tile]))
+
+    def read(tile: int, address: int) -> None:
+        assert {content.get(address + k) for k in range(p.sizes[tile])} == {(tile, version[tile])}
+
+    done = -1
+    for event in made.events:
+        step = p.steps[event.step]
+        if event.is_load:
+            assert event.step > done
+            write(event.tile, event.addresses[0])
+            continue
+        assert all(skipped.kind == LOAD for skipped in p.steps[done + 1 : event.step])
+        done = event.step
+        for tile, address in zip(step.sources, event.addresses[1:], strict=True):
+            read(tile, address)
+        if step.kind == STORE or step.accumulate:
+            read(step.tile, event.addresses[0])
+        if step.kind == EXEC:
+            version[step.tile] += 1
+            write(step.tile, event.addresses[0])
+    assert all(skipped.kind == LOAD for skipped in p.steps[done + 1 :])
+
+
+# --- liveness ---
+
+
+def test_next_uses_of_an_example() -> None:
+    steps = [
+        Step(LOAD, 0),
+        Step(EXEC, 2, (0, 1)),
+        Step(EXEC, 2, (1,), accumulate=True),
+        Step(STORE, 2),
+        Step(EXEC, 3, (2,)),
+        Step(EXEC, 3, (3,)),
+        Step(STORE, 3),
+        Step(EXEC, 3, (0,)),
+    ]
+    assert next_uses(program(steps, [4] * 4)) == [
+        (1,),
+        (2, 7, 2),
+        (3, NEVER),
+        (4,),
+        (5, NEVER),
+        (6, 6),
+        (NEVER,),
+        (NEVER, NEVER),
+    ]
+
+
+def naive_next_use(p: Program, after: int, tile: int) -> int:
+    for i, step in enumerate(p.steps[after + 1 :], after + 1):
+        if step.kind == LOAD:
+            continue
+        if tile in step.sources or (tile == step.tile and (step.kind == STORE or step.accumulate)):
+            return i
+        if tile == step.tile:
+            return NEVER
+    return NEVER
+
+
+@given(UNIFORM)
+def test_next_uses_match_a_forward_search(p: Program) -> None:
+    for i, (step, uses) in enumerate(zip(p.steps, next_uses(p), strict=True)):
+        tiles = (step.tile, *step.sources) if step.kind == EXEC else (step.tile,)
+        assert uses == tuple(naive_next_use(p, i, tile) for tile in tiles)
+
+
+def test_accumulator_lives_of_an_example() -> None:
+    steps = [
+        Step(EXEC, 1, (0,)),
+        Step(EXEC, 2, (0,)),
+        Step(EXEC, 1, (0,), accumulate=True),
+        Step(EXEC, 3, (2,)),  # the last use of tile 2, which is not stored
+        Step(STORE, 1, retain=True),
+        Step(EXEC, 3, (3,)),  # in place: the same life
+        Step(EXEC, 3, (1,)),  # overwritten: a new one
+        Step(STORE, 3),
+    ]
+    assert accumulator_lives(program(steps, [4] * 4)) == [(0, 4, 1), (1, 3, 2), (3, 5, 3), (6, 7, 3)]
+
+
+@given(UNIFORM)
+def test_accumulator_lives_run_from_the_first_exec_to_the_store(p: Program) -> None:
+    starts = {i: step.tile for i, step in enumerate(p.steps) if step.kind == EXEC and not step.accumulate}
+    ends = {step.tile: i for i, step in enumerate(p.steps) if step.kind == STORE}
+    assert accumulator_lives(p) == [(i, ends[tile], tile) for i, tile in starts.items()]
+
+
+# --- eviction ---
+
+CALLS = st.lists(st.tuples(st.integers(0, 7), st.integers(0, 30), st.sampled_from(["use", "use", "drop", "victim"])))
+
+
+class Naive:
+    """The evictable tiles with next use, address and time of last use, searched from end to end."""
+
+    def __init__(self, name: str):
+        self.name = name
+        self.tiles: dict[int, tuple[int, int, int]] = {}
+
+    def victim(self, protected: set[int]) -> int | None:
+        def rank(tile: int) -> tuple[int, int]:
+            next_use, address, used = self.tiles[tile]
+            return (-next_use, address) if self.name == "min" else (used, 0)
+
+        free = [tile for tile in self.tiles if tile not in protected]
+        return min(free, key=rank, default=None)
+
+
+@pytest.mark.parametrize("name", ["lru", "min"])
+@given(CALLS, st.sets(st.integers(0, 7), max_size=3))
+def test_eviction_matches_a_search(name: str, calls: list[tuple[int, int, str]], protected: set[int]) -> None:
+    policy, naive = EVICTIONS[name](), Naive(name)
+    for time, (tile, next_use, call) in enumerate(calls):
+        if call == "use":  # a tile stays where it is as long as it is evictable
+            address = naive.tiles[tile][1] if tile in naive.tiles else 16 * ((tile * 5 + time) % 8) + tile
+            policy.use(tile, next_use, address)
+            naive.tiles[tile] = (next_use, address, time)
+        elif call == "drop":
+            policy.drop(tile)
+            naive.tiles.pop(tile, None)
+        else:
+            expected = naive.victim(protected)
+            assert policy.victim(protected) == expected
+            naive.tiles.pop(expected, None)  # type: ignore[arg-type]
+        assert sorted(policy.tiles()) == sorted(naive.tiles)
+
+
+def test_lru_goes_by_use_not_by_allocation() -> None:
+    policy = LeastRecentlyUsed()
+    for tile in (1, 2, 3, 1):
+        policy.use(tile, 9, 0)
+    assert [policy.victim(()), policy.victim(()), policy.victim(()), policy.victim(())] == [2, 3, 1, None]
+
+
+def test_min_breaks_ties_toward_the_lower_address() -> None:
+    policy = FarthestNextUse()
+    for tile, next_use, address in ((1, 5, 0), (2, 9, 128), (3, 9, 64)):
+        policy.use(tile, next_use, address)
+    assert [policy.victim({1}), policy.victim(()), policy.victim(())] == [3, 2, 1]
+
+
+# --- capacity ---
+
+
+def attempt(p: Program, config: SRAMConfig, evict: str) -> Plan | PlanError:
+    try:
+        return plan(p, config, evict)
+    except PlanError as error:
+        return error
+
+
+@settings(max_examples=200)
+@given(UNIFORM, st.integers(1, 8), st.sampled_from(["lru", "min"]))
+def test_with_one_size_planning_fails_just_where_the_tiles_needed_at_once_do(
+    p: Program, tiles: int, evict: str
+) -> None:
+    config = SRAMConfig(8 * tiles, ALIGNMENT)
+    least = least_bytes(p, config)
+    made = attempt(p, config, evict)
+    if isinstance(made, PlanError):
+        assert least > config.total_bytes
+        assert (made.needs, made.shortage) == (least, True)
+    else:
+        assert least <= config.total_bytes
+        assert made.arena_peak <= made.high_water <= config.total_bytes
+        replay(p, made, config)
+
+
+@settings(max_examples=200)
+@given(MIXED, st.integers(1, 30), st.sampled_from(["lru", "min"]), st.sampled_from([1, 4, 16]))
+def test_with_mixed_sizes_the_size_in_the_error_is_enough(p: Program, units: int, evict: str, alignment: int) -> None:
+    config = SRAMConfig(4 * units + 12, alignment)
+    least = least_bytes(p, config)
+    made = attempt(p, config, evict)
+    if isinstance(made, PlanError):
+        assert made.shortage == (least > config.total_bytes)
+        assert made.needs >= max(least, config.total_bytes + 1)
+        config = SRAMConfig(made.needs, alignment)
+        made = plan(p, config, evict)
+    assert least <= config.total_bytes
+    replay(p, made, config)
+
+
+# --- Belady's MIN against an optimum ---
+
+
+def fewest_loads(reads: list[tuple[int, ...]], room: int) -> int:
+    """Least loads over all choices of what to keep, `room` tiles at a time, by dynamic programming over residents."""
+    best = {frozenset[int](): 0}
+    for sources in reads:
+        after: dict[frozenset[int], int] = {}
+        for residents, loads in best.items():
+            loads += len(set(sources) - residents)
+            others = residents - set(sources)
+            for count in range(min(len(others), room - len(sources)) + 1):
+                for kept in combinations(sorted(others), count):
+                    state = frozenset((*sources, *kept))
+                    after[state] = min(loads, after.get(state, loads))
+        best = after
+    return min(best.values())
+
+
+READS = st.lists(st.lists(st.integers(0, 5), min_size=1, max_size=2, unique=True).map(tuple), min_size=1, max_size=14)
+
+
+@settings(max_examples=300)
+@given(READS, st.integers(3, 5), st.sampled_from([1, 2, 4]))
+def test_min_loads_no_more_than_an_optimal_choice(reads: list[tuple[int, ...]], tiles: int, run: int) -> None:
+    """Each accumulator sums up `run` execs; what it takes is one tile of the SRAM during every exec."""
+    assume(len({s for sources in reads for s in sources}) > 2)
+    steps: list[Step] = []
+    for i, sources in enumerate(reads):
+        steps.append(Step(EXEC, 6 + i // run, sources, accumulate=i % run > 0, product=True))
+        if i % run == run - 1 or i == len(reads) - 1:
+            steps.append(Step(STORE, 6 + i // run))
+    p = program(steps, [8] * (6 + len(reads)))
+    config = SRAMConfig(8 * tiles, ALIGNMENT)
+    made = plan(p, config, "min")
+    replay(p, made, config)
+    assert sum(event.is_load for event in made.events) == fewest_loads(reads, tiles - 1)
