@@ -106,7 +106,11 @@ def read_tile(text: str) -> tuple[str, Coord, int]:
     name, coord, address = match.groups()
     if address and len(address) > 20:
         raise OpError("address does not fit in 64 bits")
-    return name[1:], shared_coord(coord), int(address, 0) if address else -1
+    return name[1:], shared_coord(coord), _address(address) if address else -1
+
+
+def _address(text: str) -> int:
+    return int(text, 16) if text.startswith("0x") else int(text)
 
 
 TILES = TileTokens()

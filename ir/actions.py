@@ -354,6 +354,8 @@ class Actions(AttributeActions):
 
     def module(self, parts: list[Any]) -> ModuleOp:
         (loc, name, attrs), block = parts
+        if block.args:
+            self.error("builtin.module takes no block arguments", block.args[0].loc)
         return ModuleOp(block.ops, attrs=attrs, sym_name=name, loc=loc)
 
     def func_return(self, parts: list[Any]) -> ReturnOp:

@@ -51,6 +51,8 @@ def generic_module(attributes: dict[str, Attr], regions: list[Block], loc: int) 
     """`"builtin.module"() ({...}) : () -> ()`. Raises `OpError`."""
     if len(regions) != 1:
         raise OpError("builtin.module needs one region")
+    if regions[0].args:
+        raise OpError("builtin.module takes no block arguments")
     name = attributes.get("sym_name", "")
     if not isinstance(name, str):
         raise OpError("sym_name must be a string")

@@ -66,9 +66,20 @@ def cache_folder() -> Path:
     return Path(base) / "tilewright"
 
 
-def _lark(transformer: object, cache_file: str | bool) -> Lark:
+class _CachePath(str):
+    """A path whose `str()` is always the same: Lark makes the options' texts part of what tells a stale cache, and the
+    file is written under another name than it is read by."""
+
+    __slots__ = ()
+
+    def __str__(self) -> str:
+        return "grammar"
+
+
+def _lark(transformer: object, path: str | None) -> Lark:
     from lark import Lark
 
+    cache_file = _CachePath(path) if path else False
     options: dict[str, Any] = {"parser": "lalr", "lexer": "contextual", "maybe_placeholders": False}
     return Lark(grammar_text(), start=STARTS, transformer=transformer, cache=cache_file, **options)  # pyright: ignore
 
@@ -80,7 +91,7 @@ def _lark_into_cache(transformer: object, path: Path) -> Lark:
         handle, beside = tempfile.mkstemp(dir=path.parent, prefix=".grammar-")
         os.close(handle)
     except OSError:
-        return _lark(transformer, False)
+        return _lark(transformer, None)
     try:
         parser = _lark(transformer, beside)
         with contextlib.suppress(OSError):
