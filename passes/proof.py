@@ -132,7 +132,7 @@ def _deepest(terms: Terms, found: Side, wanted: Term, given: Term) -> tuple[Term
     """
     holder, whole = given, True
     while True:
-        if isinstance(found, TileTerms) and given in found.holders:
+        if given in (found.holders if isinstance(found, TileTerms) else found.ops):
             holder, whole = given, True
         parts = _single_difference(terms.keys[wanted], terms.keys[given])
         if parts is None:
@@ -169,18 +169,21 @@ def _describe(
     terms: Terms, expected: Side, found: Side, wanted: Term, given: Term, holder: Term, whole: bool
 ) -> Diagnostic:
     names = expected.names | found.names
+    model_names = found.names | expected.names
     keys = terms.keys[wanted], terms.keys[given]
     missing, extra = Counter(keys[0][1:]) - Counter(keys[1][1:]), Counter(keys[1][1:]) - Counter(keys[0][1:])
     if keys[0][0] == keys[1][0] == "sum":
         parts = [f"{what} {_products(some, names)}" for what, some in (("missing", missing), ("extra", extra)) if some]
         text = ", ".join(parts)
     else:
-        text = f"{_text(terms, keys[1], names)} instead of {_text(terms, keys[0], names)}"
+        text = f"{_text(terms, keys[1], names)} instead of {_text(terms, keys[0], model_names)}"
         extra.clear()
-    if isinstance(found, GraphTerms) or holder not in found.holders:
-        return Diagnostic(f"{names.get(holder, 'a result')} is not what the model computes: {text}", found.func.loc)
-    tile, value = found.holders[holder]
-    op = value.op_of(terms, given, extra)
+    tile, op = names.get(holder, "a result"), None
+    if isinstance(found, GraphTerms):
+        op = found.ops.get(holder)
+    elif holder in found.holders:
+        tile, value = found.holders[holder]
+        op = value.op_of(terms, given, extra)
     error = Diagnostic(f"{tile} is not what the model computes: {text}", op.loc if op else found.func.loc)
     if whole and wanted in expected.names:
         error.message += f"; it should be the model's {expected.names[wanted]}"

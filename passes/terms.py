@@ -186,6 +186,7 @@ class GraphTerms:
         self.types: dict[Value, TiledType] = {}
         self.values: dict[Value, dict[Coord, Term]] = {}
         self.names: dict[Term, str] = {}
+        self.ops: dict[Term, Operation] = {}
         for index, (arg, shape) in enumerate(zip(func.args, shapes, strict=True)):
             if isinstance(arg.type, TensorType):
                 type = self.types[arg] = TiledType(arg.type, shape)
@@ -199,6 +200,8 @@ class GraphTerms:
     def note(self, value: Value) -> None:
         for coord, term in self.values[value].items():
             self.names.setdefault(term, tile_text(value, coord))
+            if isinstance(value.owner, Operation):
+                self.ops.setdefault(term, value.owner)
 
     def results(self) -> list[list[Term]]:
         return [list(self.values[v].values()) for v in self.func.returned() if v in self.values]

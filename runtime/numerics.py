@@ -25,9 +25,13 @@ def numpy_dtype(name: str) -> np.dtype[Any]:
     return np.dtype({"f32": np.float32, "f16": np.float16, "i8": np.int8, "i32": np.int32}[name])
 
 
+FLOAT32 = np.dtype(np.float32)
+"""NumPy keeps one object for each of its own types, so that `is` tells them apart."""
+
+
 def product(a: Array, b: Array) -> Array:
     """A x B in the accumulator's type: f32 for floats, i32 (wrapping) for i8."""
-    if a.dtype == np.float32:
+    if a.dtype is FLOAT32:
         return a @ b
     if a.dtype == np.int8:
         # Exact in double precision: a sum of 2**39 products of two bytes still fits in 53 bits.

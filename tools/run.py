@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from ..ir.diagnostics import DiagnosticError
 from ..passes.arena import count_of
 from ..passes.manager import UsageError
 from .cli import Parser, run_command
@@ -51,7 +52,10 @@ def run(argv: list[str]) -> int:
         raise UsageError("standard input can be read once")
     modules = [_read_module(path, args) for path in args.files]
     functions = [_choose(module, args.function, path) for module, path in zip(modules, args.files, strict=True)]
-    inputs = _inputs(functions[0], args)
+    try:
+        inputs = _inputs(functions[0], args)
+    except DiagnosticError as error:
+        raise DiagnosticError(error.diagnostics, modules[0].source) from None
     runs = [_execute(functions[0], modules[0], inputs, args)]
     if args.compare:
         _check_signatures(*functions)
