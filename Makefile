@@ -10,11 +10,13 @@ BIN := .venv/bin
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
 
-demo: .venv/installed ## compile the example model, show its schedule, run it
+demo: .venv/installed ## a trained network from its ONNX file to a schedule, proved and run
 	@mkdir -p build
-	$(BIN)/opt --schedule --report examples/mlp_mnist.mir > build/mlp_mnist.sched.mir
-	@head -n 30 build/mlp_mnist.sched.mir
-	$(BIN)/python examples/mlp_scheduled.py
+	$(BIN)/mir-translate --import-onnx examples/digits/digits.onnx --batch 64 --outputs add_result2 \
+	  -o build/digits.mir --weights build/digits.npz
+	$(BIN)/opt --schedule='sram=16KiB' --prove-each --report build/digits.mir -o build/digits.sched.mir
+	@echo; echo "build/digits.sched.mir, its first 20 lines:"; head -n 20 build/digits.sched.mir | cut -c 1-120
+	@echo; $(BIN)/python examples/digits/run.py
 
 test: .venv/installed-dev ## run the lit tests, then pytest
 	@status=0; \
@@ -54,7 +56,7 @@ clean: ## remove the environment and everything that was built
 	@touch $@
 
 .venv/installed: pyproject.toml | .venv/created
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e .
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[onnx]'
 	@touch $@
 
 .venv/installed-dev: pyproject.toml | .venv/created

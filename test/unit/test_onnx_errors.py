@@ -1,0 +1,256 @@
+"""mir-translate --import-onnx: what it refuses, how it says so, and that nothing is written then."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper
+
+from .onnx_models import ROW, Array, Imports, W, X, build, data, node, shape_of
+
+
+@pytest.fixture
+def imports(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Imports:
+    return Imports(tmp_path, capsys)
+
+
+def test_fixed_batch(imports: Imports) -> None:
+    assert imports.bad(build([node("MatMul", "x w")], X, {"w": W}), "--batch", "4") == (
+        "it can't be imported:\n  --batch 4: no input has a symbolic batch; it is fixed at 3"
+    )
+
+
+def test_unsupported_nodes_are_all_listed(imports: Imports) -> None:
+    nodes = [
+        node("MatMul", "x w", "m"),
+        node("Sigmoid", "m", "s"),
+        helper.make_node("LSTM", ["s", "w"], ["l"]),
+        helper.make_node("Odd", ["l"], ["o"], name="ODD", domain="org.example"),
+        node("Softmax", "o", "p"),
+        node("Relu", "p", "r"),
+        node("Transpose", "m", "t"),
+        node("MatMul", "t z", "k"),
+        node("Add", "r k"),
+    ]
+    assert imports.bad(build(nodes, {"x": [3, 6], "z": [3, 5]}, {"w": W})) == (
+        "it can't be imported:\n"
+        "  node 'S' (Sigmoid): it has no counterpart among matmul, add, relu and cast\n"
+        "  node 2 (LSTM, output 'l'): it has no counterpart among matmul, add, relu and cast\n"
+        "  node 'ODD' (org.example.Odd): it has no counterpart among matmul, add, relu and cast\n"
+        "  node 'P' (Softmax): it has no counterpart among matmul, add, relu and cast\n"
+        "  node 'T' (Transpose): a transposition of a computed tensor moves data\n"
+        "hint: --outputs m,t imports what comes before"
+    )
+
+
+def one(
+    op: str, inputs: str, shapes: dict[str, Any], constants: dict[str, Array] | None = None, **attributes: Any
+) -> Any:
+    return build([node(op, inputs, **attributes)], shapes, constants)
+
+
+GEMM = one("Gemm", "x w b", X, {"w": W, "b": ROW})
+
+REFUSED: dict[str, tuple[onnx.ModelProto, str]] = {
+    "inner dimensions": (
+        one("MatMul", "x w", {"x": [3, 4]}, {"w": W}),
+        "node 'Y' (MatMul): graph.matmul: inner dimensions differ: tensor<3x4xf32> has 4 columns, "
+        "tensor<6x5xf32> has 6 rows",
+    ),
+    "batched product": (
+        one("MatMul", "x z", {"x": [2, 3, 4], "z": [2, 4, 5]}),
+        "node 'Y' (MatMul): a product for each of several matrices (a batch in its second operand)",
+    ),
+    "alpha without weights": (
+        one("Gemm", "x z", {"x": [3, 4], "z": [4, 5]}, alpha=0.5),
+        "node 'Y' (Gemm): alpha = 0.5 has no constant operand to go into",
+    ),
+    "beta without weights": (
+        one("Gemm", "x w z", {"x": [3, 6], "z": [3, 5]}, {"w": W}, beta=2.0),
+        "node 'Y' (Gemm): beta = 2 has no constant operand to go into",
+    ),
+    "C that does not broadcast": (
+        one("Gemm", "x w c", {"x": [1, 6]}, {"w": W, "c": data(3, 5)}),
+        "node 'Y' (Gemm): C is 3x5, which does not broadcast to 1x5",
+    ),
+    "transA of an input": (
+        one("Gemm", "x w", {"x": [6, 3]}, {"w": W}, transA=1),
+        "node 'Y' (Gemm): a transposition of a computed tensor moves data",
+    ),
+    "rank 3 in Gemm": (
+        one("Gemm", "x w", {"x": [1, 3, 6]}, {"w": W}),
+        "node 'Y' (Gemm): its operands have ranks 3 and 2, not 2",
+    ),
+    "too few inputs": (one("Gemm", "x", X), "node 'Y' (Gemm): it has 1 inputs, and takes 2 or 3"),
+    "column of an input": (
+        one("Add", "x z", {"x": [3, 5], "z": [3, 1]}),
+        "node 'Y' (Add): 3x1 can't be broadcast to 3x5: only along the last axis",
+    ),
+    "both broadcast": (
+        one("Add", "x z", {"x": [3, 1], "z": [1, 5]}),
+        "node 'Y' (Add): 3x1 and 1x5 are both broadcast",
+    ),
+    "no broadcast": (
+        one("Add", "x z", {"x": [3, 5], "z": [4, 5]}),
+        "node 'Y' (Add): shape mismatch: objects cannot be broadcast to a single shape.  Mismatch is between arg 0 "
+        "with shape (3, 5) and arg 1 with shape (4, 5).",
+    ),
+    "reshape that moves data": (
+        build(
+            [node("Relu", "x", "r"), node("Reshape", "r s", "i"), node("MatMul", "i w")],
+            {"x": [3, 4]},
+            {"w": W, "s": shape_of(2, 6)},
+        ),
+        "node 'I' (Reshape): 'r' is held as 3x4, and can't be read as 2x6",
+    ),
+    "reshape to another size": (
+        one("Reshape", "x s", X, {"s": shape_of(4, 5)}),
+        "node 'Y' (Reshape): a tensor of shape [3, 6] can't be reshaped to [4, 5]",
+    ),
+    "reshape by an input": (
+        one("Reshape", "x s", {"x": [3, 6], "s": helper.make_tensor_value_info("s", TensorProto.INT64, [2])}),
+        "input 's': elements are int64; they can be float, double, float16, bfloat16, int8, int32",
+    ),
+    "transposed output": (
+        one("Transpose", "x", X),
+        "node 'Y' (Transpose): a transposition of a computed tensor moves data",
+    ),
+    "cast to int8": (
+        build([node("Cast", "x", to=TensorProto.INT8)], X),
+        "node 'Y' (Cast): a cast to int8 wraps in ONNX, and saturates here",
+    ),
+    "cast to int64": (
+        build([node("Cast", "x", to=TensorProto.INT64)], X),
+        "node 'Y' (Cast): no cast to int64; types are float, double, float16, bfloat16, int8, int32",
+    ),
+    "integer product": (
+        build([node("MatMul", "x z")], {"x": [3, 6], "z": [6, 2]}, type=TensorProto.INT32),
+        "node 'Y' (MatMul): a product of i32 tensors has another element type than ONNX's",
+    ),
+    "weights of int64": (
+        build([node("MatMul", "x w")], X, {"w": W.astype(np.int64)}),
+        "node 'Y' (MatMul): 'w' has elements of type int64; they can be float, double, float16, bfloat16, int8, int32",
+    ),
+    "zero size": (one("Relu", "x", {"x": [0, 6]}), "input 'x': axis 0 has size 0; dimensions are at least 1"),
+    "empty weights": (
+        one("MatMul", "x w", {"x": [3, 6]}, {"w": data(6, 0)}),
+        "node 'Y' (MatMul): tensor dimension must be at least 1, got 0",
+    ),
+    "symbolic inner axis": (
+        one("Relu", "x", {"x": ["N", "length"]}),
+        "input 'x': axis 1 has no size ('length'); --batch sets the first axis only",
+    ),
+    "no shape": (one("Relu", "x", {"x": None}), "input 'x': the model doesn't say its shape"),
+    "second output": (
+        build([node("Gemm", "x w", "g h"), node("Relu", "h")], X, {"w": W}, "g y"),
+        "node 'G' (Gemm): only the first output is imported, 'h' is another",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_what_can_not_be_imported(name: str, imports: Imports) -> None:
+    model, message = REFUSED[name]
+    assert imports.bad(model).splitlines()[:2] == ["it can't be imported:", f"  {message}"]
+
+
+BROKEN: dict[str, tuple[onnx.ModelProto | bytes, str]] = {
+    "cut short": (
+        GEMM.SerializeToString()[:-7],
+        "not an ONNX model: the file is cut short or of another kind",
+    ),
+    "another file": (b"PK\x03\x04 not protobuf", "not an ONNX model: the file is cut short or of another kind"),
+    "empty": (b"", "not an ONNX model: it has no graph, or names no operator set"),
+    "old": (
+        build([node("Relu", "x")], X, opset=6),
+        "operator set 6 is too old, 7 is needed; onnx.version_converter converts models",
+    ),
+    "cycle": (
+        build([node("Add", "x b", "a"), node("Relu", "a", "b"), node("Relu", "b")], X),
+        "the graph has a cycle: node 'B' (Relu) reads node 'A' (Add) reads node 'B' (Relu)",
+    ),
+    "dangling": (build([node("MatMul", "x w")], X), "node 'Y' (MatMul) reads 'w', which nothing defines"),
+    "no such output": (
+        build([node("Relu", "x")], X, outputs="z"),
+        "no tensor is called 'z'; the last ones computed are y",
+    ),
+    "twice": (
+        build([node("Relu", "x"), node("Identity", "x")], X),
+        "'y' is defined twice, by node 'Y' (Relu) and by node 'Y' (Identity)",
+    ),
+    "no outputs": (build([node("Relu", "x")], X, outputs=""), "the graph has no outputs; --outputs chooses some"),
+}
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_broken_files(name: str, imports: Imports) -> None:
+    model, message = BROKEN[name]
+    assert imports.bad(model) == message
+
+
+def test_wrong_data_of_an_initializer(imports: Imports) -> None:
+    model = build([node("MatMul", "x w")], X, {"w": W})
+    model.graph.initializer[0].raw_data = b"\0" * 12
+    assert imports.bad(model).startswith("initializer 'w' is malformed: ")
+
+
+def test_unknown_output_is_guessed(imports: Imports) -> None:
+    model = build([node("MatMul", "x w", "logits"), node("Relu", "logits")], X, {"w": W})
+    assert imports.bad(model, "--outputs", "logit") == "no tensor is called 'logit' (did you mean logits?)"
+
+
+def external(location: str, **entries: int) -> onnx.ModelProto:
+    model = build([node("MatMul", "x w")], X, {"w": W})
+    tensor = model.graph.initializer[0]
+    tensor.ClearField("raw_data")
+    tensor.data_location = TensorProto.EXTERNAL
+    for key, value in {"location": location, **entries}.items():
+        tensor.external_data.add(key=key, value=str(value))
+    return model
+
+
+def test_external_data(imports: Imports) -> None:
+    (imports.folder / "w.bin").write_bytes(b"12345678" + W.tobytes() + b"rest")
+    imports.good(external("w.bin", offset=8, length=W.nbytes))
+    np.testing.assert_array_equal(imports.weights["w"], W)
+
+
+@pytest.mark.parametrize(
+    ("location", "message"),
+    [
+        ("none.bin", "the data of initializer 'w' can't be read from 'none.bin': No such file or directory"),
+        ("../w.bin", "the data of initializer 'w' are in '../w.bin', which is not a file in the model's folder"),
+        ("/etc/passwd", "the data of initializer 'w' are in '/etc/passwd', which is not a file in the model's folder"),
+        ("", "the data of initializer 'w' are in '', which is not a file in the model's folder"),
+        ("short.bin", "the data of initializer 'w' are cut short: 'short.bin' has no 120 bytes at 8"),
+        ("link.bin", "the data of initializer 'w' are in 'link.bin', which is not a file in the model's folder"),
+    ],
+)
+def test_external_data_that_is_not_there(location: str, message: str, imports: Imports) -> None:
+    (imports.folder / "short.bin").write_bytes(W.tobytes())
+    (imports.folder / "link.bin").symlink_to("/etc/passwd")
+    assert imports.bad(external(location, offset=8, length=W.nbytes)) == message
+
+
+def test_both_files_or_none(imports: Imports) -> None:
+    (imports.folder / "m.npz").write_bytes(b"old")
+    model = GEMM
+    assert imports.status(model, "-o", str(imports.folder / "none" / "m.mir")) == 1
+    assert imports.errors == "mir-translate: error: cannot write 'none/m.mir': No such file or directory\n"
+    assert (imports.folder / "m.npz").read_bytes() == b"old"
+    (imports.folder / "m.npz").unlink()
+    assert imports.status(model, "-o", str(imports.folder / "none" / "m.mir")) == 1
+    assert sorted(p.name for p in imports.folder.iterdir()) == ["model.onnx"]
+
+
+def test_without_the_package(imports: Imports, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "onnx", None)
+    assert imports.status(GEMM) == 1
+    assert imports.errors == (
+        "mir-translate: error: --import-onnx needs the package 'onnx': pip install 'tilewright[onnx]'\n"
+    )

@@ -1,0 +1,253 @@
+"""Graph operations from views of tensors: reshapes fold away, constant data become parameters."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from math import prod
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..dialects.graph import ACCUMULATOR, AddOp, CastOp, GraphOp, MatmulOp, ReluOp, check_cast, result_of_matmul
+from ..ir.core import Operation, Value
+from ..ir.types import TensorType
+from ..runtime.numerics import numpy_dtype
+from .onnx_model import ELEMENT_TYPES, Node
+
+if TYPE_CHECKING:
+    Array = np.ndarray[Any, Any]
+
+Shape = tuple[int, ...]
+
+
+class Unsupported(Exception):
+    """Why a node can't be imported; `node` where it is another than the one at hand."""
+
+    def __init__(self, why: str, node: Node | None = None):
+        super().__init__(why)
+        self.node = node
+
+
+@dataclass(slots=True, eq=False)
+class Held:
+    """What a view looks at: a value of rank 1 or 2, or an input whose form its first use decides (`value` is None)."""
+
+    name: str
+    dtype: str
+    value: Value | None = None
+
+    @property
+    def form(self) -> Shape | None:
+        return self.value.type.shape if self.value is not None and isinstance(self.value.type, TensorType) else None
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """A tensor computed at run time: `held`, in row-major order, as `source`, its axes permuted by `axes`.
+
+    `via` is the last node that reshaped or transposed it.
+    """
+
+    held: Held
+    source: Shape
+    axes: Shape
+    via: Node | None = None
+
+    @classmethod
+    def plain(cls, held: Held, shape: Shape, via: Node | None = None) -> View:
+        return cls(held, shape, tuple(range(len(shape))), via)
+
+    @property
+    def shape(self) -> Shape:
+        return tuple(self.source[a] for a in self.axes)
+
+    @property
+    def in_order(self) -> bool:
+        """Whether the permutation leaves the elements where they are: it moves nothing but axes of size 1."""
+        moved = [a for a in self.axes if self.source[a] != 1]
+        return moved == sorted(moved)
+
+    def reshaped(self, shape: Shape, node: Node) -> View:
+        if not self.in_order:
+            raise Unsupported("a reshape of a transposed tensor moves data", node)
+        return View.plain(self.held, shape, node)
+
+    def transposed(self, perm: Sequence[int], node: Node) -> View:
+        return View(self.held, self.source, tuple(self.axes[p] for p in perm), node)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Const:
+    """A tensor known at import, and the initializer's name that it goes by."""
+
+    name: str
+    array: Array
+
+    @property
+    def shape(self) -> Shape:
+        return self.array.shape
+
+    def with_array(self, array: Array) -> Const:
+        return Const(self.name, array)
+
+
+Tensor = View | Const
+
+
+@dataclass(slots=True)
+class Builder:
+    """The function being built: its operations, its parameters and their values by argument name, remarks for the user.
+
+    `origin` says which initializer a parameter stands for.
+    """
+
+    ops: list[Operation] = field(default_factory=list)
+    params: list[Value] = field(default_factory=list)
+    weights: dict[str, Array] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+    names: set[str] = field(default_factory=set)
+    origin: dict[Value, str] = field(default_factory=dict)
+
+    def note(self, text: str) -> None:
+        if text not in self.notes:
+            self.notes.append(text)
+
+    def dtype(self, tensor: Tensor) -> str:
+        if isinstance(tensor, View):
+            return tensor.held.dtype
+        name = {"float32": "float", "float64": "double"}.get(tensor.array.dtype.name, tensor.array.dtype.name)
+        if name not in ELEMENT_TYPES:
+            raise Unsupported(f"'{tensor.name}' has elements of type {name}; they can be {', '.join(ELEMENT_TYPES)}")
+        return ELEMENT_TYPES[name]
+
+    def operand(self, tensor: Tensor, form: Shape, dtype: str = "") -> Value:
+        """The value of a tensor in a form of rank 1 or 2; a constant becomes a parameter."""
+        if isinstance(tensor, Const):
+            return self.parameter(tensor.name, tensor.array.reshape(form), dtype or self.dtype(tensor))
+        if not tensor.in_order:
+            raise Unsupported("a transposition of a computed tensor moves data", tensor.via)
+        held = tensor.held
+        if held.value is None:
+            held.value = Value(TensorType(form, held.dtype), held.name)
+        if held.form != form:
+            found = text(held.form or ())
+            raise Unsupported(f"'{held.name}' is held as {found}, and can't be read as {text(form)}", tensor.via)
+        return held.value
+
+    def parameter(self, name: str, array: Array, dtype: str) -> Value:
+        """An argument for constant data; the same data under the same name are one."""
+        if array.dtype == np.float64:
+            self.note("double precision is rounded to f32")
+        with np.errstate(over="ignore"):
+            data = np.ascontiguousarray(array, numpy_dtype(dtype))
+        type = TensorType(data.shape, dtype)
+        for known in self.params:
+            if known.type == type and self.origin[known] == name and same(self.weights[known.name], data):
+                return known
+        value = Value(type, self.fresh(name))
+        self.params.append(value)
+        self.weights[value.name] = data
+        self.origin[value] = name
+        return value
+
+    def emit(self, op: GraphOp, shape: Shape) -> View:
+        """Adds an operation; its result is seen in ONNX's shape."""
+        op.verify()
+        self.ops.append(op)
+        assert isinstance(op.result.type, TensorType)
+        return View.plain(Held(op.result.name, op.result.type.dtype, op.result), shape)
+
+    def fresh(self, wish: str, instead_of: str = "") -> str:
+        """A valid SSA name like an ONNX name, used nowhere else."""
+        self.names.discard(instead_of)
+        stem = re.sub(r"[^A-Za-z0-9_$.\-]", "_", wish).lstrip("_.-$") or "value"
+        stem = f"v{stem}" if stem[0].isdigit() else stem
+        name, number = stem, 1
+        while name in self.names:
+            number += 1
+            name = f"{stem}_{number}"
+        self.names.add(name)
+        return name
+
+
+def same(a: Array, b: Array) -> bool:
+    return a.shape == b.shape and a.tobytes() == b.tobytes()
+
+
+def text(shape: Shape) -> str:
+    return "x".join(map(str, shape)) or "a scalar"
+
+
+def flat(shape: Shape) -> Shape:
+    """The matrix whose rows are a tensor's innermost ones, all further axes taken together; rank 1 is one row."""
+    return (prod(shape[:-1]), shape[-1] if shape else 1)
+
+
+def natural(shape: Shape) -> Shape:
+    """The form of a tensor that nothing else asks of it: rank 1 as it is, else `flat`."""
+    return shape if len(shape) == 1 else flat(shape)
+
+
+def product(
+    build: Builder, name: str, a: tuple[Tensor, Shape], b: tuple[Tensor, Shape], shape: Shape, bias: Const | None = None
+) -> View:
+    """A matmul of two tensors in the given forms, cast back to their type where the accumulator is wider."""
+    dtype = build.dtype(a[0])
+    if dtype not in ("f32", "f16", "bf16"):
+        raise Unsupported(f"a product of {dtype} tensors has another element type than ONNX's")
+    operands = [build.operand(*a), build.operand(*b)]
+    if bias is not None:
+        operands.append(build.operand(bias, (b[1][1],), ACCUMULATOR[dtype]))
+    first, second = operands[0].type, operands[1].type
+    assert isinstance(first, TensorType)
+    assert isinstance(second, TensorType)
+    wide = result_of_matmul(first, second)
+    result = build.fresh(name if wide.dtype == dtype else f"{name}_sum")
+    view = build.emit(MatmulOp(operands, [Value(wide, result)]), shape)
+    return view if wide.dtype == dtype else cast(build, view, dtype, name)
+
+
+def cast(build: Builder, view: View, dtype: str, name: str) -> View:
+    held = view.held
+    form = held.form or natural(view.source)
+    value = build.operand(View.plain(held, view.source), form)
+    check_cast("graph.cast", held.dtype, dtype, None, None)
+    made = build.emit(CastOp([value], [Value(TensorType(form, dtype), build.fresh(name))]), view.source)
+    return View(made.held, view.source, view.axes, view.via)
+
+
+def add(build: Builder, name: str, a: Tensor, b: Tensor) -> View:
+    """A sum; the second operand of `graph.add` is of the same shape, or a vector along the last axis."""
+    shape = np.broadcast_shapes(a.shape, b.shape)
+    whole, other = (a, b) if a.shape == shape and not (isinstance(a, Const) and b.shape == shape) else (b, a)
+    if whole.shape != shape:
+        raise Unsupported(f"{text(a.shape)} and {text(b.shape)} are both broadcast")
+    form = _form_of_sum(whole, other)
+    vector = prod(other.shape[:-1]) == 1 and len(form) == 2 and form == flat(shape)
+    if isinstance(other, Const):
+        data = other.array.reshape(other.shape[-1:]) if vector else other.array
+        wide = np.broadcast_to(data, form[-1:]) if vector else np.broadcast_to(data, shape).reshape(form)
+        other = Const(other.name, wide)
+        operands = [build.operand(whole, form), build.operand(other, wide.shape)]
+    elif other.shape == shape:
+        operands = [build.operand(whole, form), build.operand(other, form)]
+    elif vector and other.shape[-1:] == form[-1:]:
+        operands = [build.operand(whole, form), build.operand(other, form[-1:])]
+    else:
+        raise Unsupported(f"{text(other.shape)} can't be broadcast to {text(shape)}: only along the last axis")
+    return build.emit(AddOp(operands, [Value(operands[0].type, build.fresh(name))]), shape)
+
+
+def _form_of_sum(whole: Tensor, other: Tensor) -> Shape:
+    """The form that an operand has already, if one of the sum's shape has."""
+    forms = [t.held.form for t in (whole, other) if isinstance(t, View) and t.shape == whole.shape]
+    return next(filter(None, forms), natural(whole.shape))
+
+
+def relu(build: Builder, name: str, view: View) -> View:
+    form = view.held.form or natural(view.source)
+    value = build.operand(View.plain(view.held, view.source), form)
+    made = build.emit(ReluOp([value], [Value(value.type, build.fresh(name))]), view.source)
+    return View(made.held, view.source, view.axes, view.via)

@@ -1,0 +1,215 @@
+"""ONNX to a graph function: what the outputs need is imported, initializers become parameters."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..ir.attributes import UNIT, Attr
+from ..ir.builtin import FuncOp, ModuleOp, ReturnOp
+from ..ir.core import Block, Value
+from ..ir.opdef import OpError
+from ..ir.verifier import verify
+from .files import InputError
+from .onnx_build import Builder, Const, Held, Tensor, Unsupported, View, natural, text
+from .onnx_model import ELEMENT_TYPES, Node, OnnxModel, fold
+from .onnx_ops import ARITY, FOLDED, HANDLERS
+
+if TYPE_CHECKING:
+    Array = np.ndarray[Any, Any]
+
+DROPPED = ("Softmax", "LogSoftmax", "ArgMax")
+"""What falls away behind an output: the host does it, on the result."""
+
+
+@dataclass(slots=True)
+class Imported:
+    """A module of one function, its parameters' values by argument name, and remarks for the user."""
+
+    module: ModuleOp
+    weights: dict[str, Array]
+    notes: list[str]
+
+
+def import_onnx(model: OnnxModel, *, outputs: Sequence[str] = (), batch: int | None = None) -> Imported:
+    """The part of a model that computes the outputs (the model's own without any), as a graph function.
+
+    Raises `InputError`, with all nodes that can't be imported.
+    """
+    wanted = list(outputs) or model.outputs
+    for name in wanted:
+        model.check_output(name)
+    if not wanted:
+        raise model.fail("the graph has no outputs; --outputs chooses some")
+    return Importer(model, batch).run(wanted)
+
+
+@dataclass(slots=True)
+class Importer:
+    """One import. `tensors` are ONNX's names; a name with None stands behind a node that can't be imported."""
+
+    model: OnnxModel
+    batch: int | None
+    tensors: dict[str, Tensor | None] = field(default_factory=dict)
+    args: list[tuple[str, Held]] = field(default_factory=list)
+    build: Builder = field(default_factory=Builder)
+    problems: dict[str, None] = field(default_factory=dict)
+    symbolic: set[str] = field(default_factory=set)
+    named: set[Held] = field(default_factory=set)
+    """What keeps its name: the inputs, and the results that have got that of an output."""
+
+    def run(self, outputs: list[str]) -> Imported:
+        cut = [self.behind(name) for name in outputs]
+        nodes = self.model.needed(cut)
+        read = {name for node in nodes for name in node.inputs} | set(cut)
+        for name in self.model.inputs:
+            if name in read:
+                self.tensors[name] = self.guarded(f"input '{name}'", self.input, name)
+            else:
+                self.build.note(f"input '{name}' is left out: the outputs don't depend on it")
+        for node in nodes:
+            self.tensors[node.outputs[0]] = self.guarded(str(node), self.node, node)
+        values = [self.guarded(f"output '{name}'", self.result, name) for name in cut]
+        self.check_batch()
+        if self.problems:
+            raise self.failure(nodes)
+        return self.finish([v for v in values if v is not None])
+
+    def guarded(self, what: str, step: Callable[[Any], Any], subject: Any) -> Any:
+        """What a step gives, or None and a problem to report."""
+        try:
+            return step(subject)
+        except Unsupported as error:
+            self.problems[f"{error.node or what}: {error}"] = None
+        except (ValueError, TypeError, IndexError, OpError) as error:  # a malformed node
+            self.problems[f"{what}: {error}"] = None
+        return None
+
+    def failure(self, nodes: list[Node]) -> InputError:
+        """All problems in one error, and what can be imported before them."""
+        refused = [n for n in nodes if self.tensors.get(n.outputs[0]) is None]
+        edge = [n for node in refused for n in node.inputs if isinstance(self.tensors.get(n), View)]
+        ready = [n for n in dict.fromkeys(edge) if n in self.model.makers]
+        hint = f"\nhint: --outputs {','.join(ready)} imports what comes before" if ready else ""
+        return self.model.fail("it can't be imported:\n" + "\n".join(f"  {p}" for p in self.problems) + hint)
+
+    # The graph's ends
+
+    def behind(self, name: str) -> str:
+        """The tensor that is imported for an output: that before a trailing Softmax or ArgMax."""
+        found, at, dropped, seen = name, name, [], set()
+        while at in self.model.makers and at not in seen:
+            seen.add(at)
+            node = self.model.makers[at]
+            if node.op not in (*DROPPED, "Cast", "Identity") or not node.inputs:
+                break
+            at = node.inputs[0]
+            if node.op in DROPPED:
+                found = at
+                dropped.append(node.op)
+        if dropped:
+            self.build.note(f"output '{name}': {' and '.join(dropped)} falls away, the result is '{found}'")
+        return found
+
+    def input(self, name: str) -> View:
+        """An argument. Raises `Unsupported` where its type or shape is not known or not possible."""
+        declared = self.model.inputs[name]
+        if declared.type not in ELEMENT_TYPES:
+            raise Unsupported(f"elements are {declared.type}; they can be {', '.join(ELEMENT_TYPES)}")
+        if declared.shape is None:
+            raise Unsupported("the model doesn't say its shape")
+        if declared.shape and isinstance(declared.shape[0], str):
+            self.symbolic.add(declared.shape[0] or name)
+        batch = 1 if self.batch is None else self.batch
+        shape = []
+        for axis, size in enumerate(declared.shape):
+            if isinstance(size, str) and axis > 0 and (not size or size not in self.symbolic):
+                raise Unsupported(f"axis {axis} has no size ('{size or '?'}'); --batch sets the first axis only")
+            shape.append(batch if isinstance(size, str) else size)
+        if 0 in shape:
+            raise Unsupported(f"axis {shape.index(0)} has size 0; dimensions are at least 1")
+        if declared.type == "double":
+            self.build.note("double precision is rounded to f32")
+        held = Held(self.build.fresh(name), ELEMENT_TYPES[declared.type])
+        self.args.append((name, held))
+        self.named.add(held)
+        return View.plain(held, tuple(shape))
+
+    def check_batch(self) -> None:
+        if self.symbolic and self.batch is None:
+            self.build.note(f"the batch ('{min(self.symbolic)}') is symbolic and taken as 1; --batch N sets it")
+        sizes = {(view.shape or (1,))[0] for name, _ in self.args if isinstance(view := self.tensors[name], View)}
+        if self.batch is not None and not self.symbolic and self.batch not in sizes and sizes:
+            shown = " and ".join(map(str, sorted(sizes)))
+            self.problems[f"--batch {self.batch}: no input has a symbolic batch; it is fixed at {shown}"] = None
+
+    def result(self, name: str) -> Value | None:
+        tensor = self.read(name)
+        if tensor is None:
+            return None
+        if isinstance(tensor, View) and not tensor.in_order:
+            raise Unsupported("a transposition of a computed tensor moves data", tensor.via)
+        shape = tensor.shape
+        form = (tensor.held.form if isinstance(tensor, View) else None) or natural(shape)
+        value = self.build.operand(tensor, form)
+        if form != shape:
+            self.build.note(f"output '{name}' is given as {text(form)}, in the model it is {text(shape)}")
+        if isinstance(tensor, View) and tensor.held not in self.named:
+            self.named.add(tensor.held)
+            value.name = self.build.fresh(name, instead_of=value.name)
+        return value
+
+    def finish(self, values: list[Value]) -> Imported:
+        held = [h.value for name, h in self.args if h.value is not None]
+        for name, h in self.args:
+            if h.value is None:
+                self.build.note(f"input '{name}' is left out: only its shape is read")
+        types = [v.type for v in values]
+        attrs: list[dict[str, Attr]] = [{} for _ in held] + [{"graph.param": UNIT} for _ in self.build.params]
+        body = Block([*held, *self.build.params], [*self.build.ops, ReturnOp(values, [])])
+        func = FuncOp(function_name(self.model.name), body, types, arg_attrs=attrs)
+        module = ModuleOp([func])
+        verify(module)
+        return Imported(module, self.build.weights, self.build.notes)
+
+    # Nodes
+
+    def node(self, node: Node) -> Tensor | None:
+        """What a node's first output is; None where one of its inputs could not be imported."""
+        inputs = [self.read(name) if name else None for name in node.inputs]
+        least, most = ARITY.get(node.op, (1, 1))
+        if node.op in HANDLERS and not (least <= len(inputs) <= most and all(node.inputs[:least])):
+            raise ValueError(f"it has {len(inputs)} inputs, and takes {least}{f' or {most}' if most > least else ''}")
+        lost = any(name and tensor is None for name, tensor in zip(node.inputs, inputs, strict=True))
+        constant = all(isinstance(t, Const) for t in inputs if t is not None) and node.op in FOLDED
+        if not constant and node.op not in HANDLERS:
+            raise Unsupported("it has no counterpart among matmul, add, relu and cast")
+        if lost:
+            return None
+        if not constant:
+            return HANDLERS[node.op](self.build, node, inputs)
+        array = np.asarray(fold(self.model, node, [t.array if isinstance(t, Const) else None for t in inputs]))
+        sources = [t.name for t in inputs if isinstance(t, Const)]
+        return Const(sources[0] if sources and node.op != "Concat" else node.outputs[0], array)
+
+    def read(self, name: str) -> Tensor | None:
+        if name not in self.tensors and name in self.model.initializers:
+            self.tensors[name] = Const(name, self.model.array(name))
+        if name not in self.tensors:
+            made = self.model.makers.get(name)
+            if made is not None and self.tensors.get(made.outputs[0]) is not None:
+                raise Unsupported(f"only the first output is imported, '{name}' is another", made)
+            return None
+        return self.tensors[name]
+
+
+def function_name(name: str) -> str:
+    """A symbol like the graph's name, `main` where that says nothing."""
+    symbol = re.sub(r"[^A-Za-z0-9_$.]", "_", name).strip("_.$")
+    if not symbol or re.fullmatch(r"[0-9a-f_]{32,}", symbol):
+        return "main"
+    return symbol if not symbol[0].isdigit() else f"_{symbol}"

@@ -1,0 +1,250 @@
+"""An ONNX file as plain data: nodes, inputs and constants, and the errors for all that can be wrong with a file."""
+
+from __future__ import annotations
+
+import heapq
+import os
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from graphlib import CycleError, TopologicalSorter
+from typing import TYPE_CHECKING, Any
+
+from ..ir.diagnostics import did_you_mean
+from .files import InputError
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    Array = np.ndarray[Any, Any]
+
+OLDEST_OPSET = 7
+"""Before it, Add and Gemm said by attributes how they broadcast."""
+
+ELEMENT_TYPES = {"float": "f32", "double": "f32", "float16": "f16", "bfloat16": "bf16", "int8": "i8", "int32": "i32"}
+"""Element types here, by ONNX's names; double precision is rounded to f32."""
+
+Dimension = int | str
+"""A size, or the name of a symbolic one (empty where it has none)."""
+
+
+@dataclass(slots=True, eq=False)
+class Node:
+    """One node; `op` has its domain in front where that is not ONNX's own."""
+
+    index: int
+    name: str
+    op: str
+    inputs: list[str]
+    outputs: list[str]
+    proto: Any
+
+    def __str__(self) -> str:
+        made = next(filter(None, self.outputs), "")
+        return f"node '{self.name}' ({self.op})" if self.name else f"node {self.index} ({self.op}, output '{made}')"
+
+    def attribute(self, name: str, default: Any) -> Any:
+        """An attribute's value: a number, a string as bytes, or a list of them."""
+        from onnx import helper
+
+        found = next((a for a in self.proto.attribute if a.name == name), None)
+        return default if found is None else helper.get_attribute_value(found)
+
+
+@dataclass(slots=True)
+class Input:
+    """A graph input: ONNX's name of its element type, and its shape where the model has one."""
+
+    name: str
+    type: str
+    shape: list[Dimension] | None
+
+
+@dataclass(slots=True)
+class OnnxModel:
+    """A model's graph. `initializers` are unread tensors by name."""
+
+    path: str
+    opsets: list[Any]
+    name: str
+    nodes: list[Node]
+    inputs: dict[str, Input]
+    outputs: list[str]
+    initializers: dict[str, Any]
+    makers: dict[str, Node] = field(default_factory=dict)
+
+    def fail(self, message: str) -> InputError:
+        return InputError(f"{self.path}: {message}")
+
+    def check_output(self, name: str) -> None:
+        """Raises `InputError` unless the graph has a tensor of that name."""
+        if name in self.makers or name in self.inputs or name in self.initializers:
+            return
+        names = [n for node in self.nodes for n in node.outputs if n]
+        guess = did_you_mean(name, names)
+        shown = ", ".join(names[-5:])
+        raise self.fail(f"no tensor is called '{name}'{guess or f'; the last ones computed are {shown}'}")
+
+    def needed(self, outputs: Iterable[str]) -> list[Node]:
+        """The nodes that the outputs depend on, each after those that it reads, in the file's order where that is one.
+
+        Raises `InputError` for cycles and for names that nothing defines.
+        """
+        reads: dict[int, list[int]] = {}
+        undefined: list[str] = []
+        known = self.inputs.keys() | self.initializers.keys() | self.makers.keys()
+        todo = [self.makers[name] for name in outputs if name in self.makers]
+        while todo:
+            node = todo.pop()
+            if node.index in reads:
+                continue
+            before = [self.makers[name] for name in node.inputs if name in self.makers]
+            reads[node.index] = [n.index for n in before]
+            todo += before
+            undefined += [f"{node} reads '{n}', which nothing defines" for n in node.inputs if n and n not in known]
+        if undefined:
+            raise self.fail("; ".join(undefined))
+        return [self.nodes[i] for i in self._in_order(reads)]
+
+    def _in_order(self, reads: dict[int, list[int]]) -> list[int]:
+        sorter = TopologicalSorter(reads)
+        try:
+            sorter.prepare()
+        except CycleError as error:
+            cycle = " reads ".join(str(self.nodes[i]) for i in reversed(error.args[1]))
+            raise self.fail(f"the graph has a cycle: {cycle}") from None
+        ready, order = list(sorter.get_ready()), []
+        heapq.heapify(ready)
+        while ready:
+            order.append(heapq.heappop(ready))
+            sorter.done(order[-1])
+            for index in sorter.get_ready():
+                heapq.heappush(ready, index)
+        return order
+
+    def array(self, name: str) -> Array:
+        """The values of an initializer; data kept beside the model are read from there. Raises `InputError`."""
+        from onnx import numpy_helper
+
+        tensor = self.initializers[name]
+        try:
+            if tensor.data_location == tensor.EXTERNAL:
+                tensor = self._with_external_data(tensor)
+            return numpy_helper.to_array(tensor)
+        except (ValueError, TypeError, KeyError) as error:
+            raise self.fail(f"initializer '{name}' is malformed: {error}") from None
+
+    def _with_external_data(self, tensor: Any) -> Any:
+        """A copy with the data in it. Raises `InputError` for a file that is missing or not in the model's folder."""
+        what = f"the data of initializer '{tensor.name}'"
+        entries = {e.key: e.value for e in tensor.external_data}
+        location, folder = entries.get("location", ""), os.path.realpath(os.path.dirname(self.path) or ".")
+        path = os.path.realpath(os.path.join(folder, location))
+        if not location or os.path.isabs(location) or os.path.commonpath([folder, path]) != folder:
+            raise self.fail(f"{what} are in '{location}', which is not a file in the model's folder")
+        offset, length = int(entries.get("offset") or 0), int(entries.get("length") or -1)
+        try:
+            with open(path, "rb") as file:
+                file.seek(max(offset, 0))
+                data = file.read(length)
+        except OSError as error:
+            raise self.fail(f"{what} can't be read from '{location}': {error.strerror}") from None
+        if offset < 0 or len(data) < length:
+            raise self.fail(f"{what} are cut short: '{location}' has no {length} bytes at {offset}")
+        copy = type(tensor)(name=tensor.name, data_type=tensor.data_type, dims=tensor.dims, raw_data=data)
+        return copy
+
+
+def read_onnx(path: str) -> OnnxModel:
+    """Reads an ONNX file. Raises `InputError` where there is none, or the package `onnx` is not installed."""
+    try:
+        import onnx
+        from google.protobuf.message import DecodeError
+    except ImportError as error:
+        raise InputError(f"--import-onnx needs the package '{error.name}': pip install 'tilewright[onnx]'") from None
+
+    try:
+        with open(path, "rb") as file:
+            proto = onnx.ModelProto.FromString(file.read())
+    except OSError as error:
+        raise InputError(f"cannot read '{path}': {error.strerror}") from None
+    except DecodeError:
+        raise InputError(f"{path}: not an ONNX model: the file is cut short or of another kind") from None
+    _check_header(path, proto)
+    if proto.functions:
+        from onnx import inliner
+
+        proto = inliner.inline_local_functions(proto)
+    return _graph(path, proto)
+
+
+def _check_header(path: str, proto: Any) -> None:
+    if not proto.HasField("graph") or not proto.opset_import:
+        raise InputError(f"{path}: not an ONNX model: it has no graph, or names no operator set")
+    opset = next((o.version for o in proto.opset_import if o.domain in ("", "ai.onnx")), None)
+    if opset is not None and opset < OLDEST_OPSET:
+        raise InputError(
+            f"{path}: operator set {opset} is too old, {OLDEST_OPSET} is needed; onnx.version_converter converts models"
+        )
+
+
+def _graph(path: str, proto: Any) -> OnnxModel:
+    graph = proto.graph
+    names = [graph.name, *(o.name for o in graph.output), *(t.name for t in graph.initializer)]
+    names += [text for i in graph.input for text in (i.name, *(d.dim_param for d in i.type.tensor_type.shape.dim))]
+    names += [text for n in graph.node for text in (n.name, n.domain, n.op_type, *n.input, *n.output)]
+    if bad := next((n for n in names if isinstance(n, bytes)), None):  # what protobuf makes of it
+        raise InputError(f"{path}: not an ONNX model: the name {bad!r} is no UTF-8")
+    nodes = [Node(i, n.name, _op(n), list(n.input), list(n.output), n) for i, n in enumerate(graph.node)]
+    initializers = {t.name: t for t in graph.initializer}
+    inputs = {i.name: _input(i) for i in graph.input if i.name not in initializers}
+    model = OnnxModel(
+        path, list(proto.opset_import), graph.name, nodes, inputs, [o.name for o in graph.output], initializers
+    )
+    for node in nodes:
+        for name in filter(None, node.outputs):
+            if name in model.makers or name in inputs or name in initializers:
+                before = model.makers.get(name, "an input or initializer")
+                raise model.fail(f"'{name}' is defined twice, by {before} and by {node}")
+            model.makers[name] = node
+    return model
+
+
+def _op(node: Any) -> str:
+    return node.op_type if node.domain in ("", "ai.onnx") else f"{node.domain}.{node.op_type}"
+
+
+def _input(info: Any) -> Input:
+    tensor = info.type.tensor_type
+    if not info.type.HasField("tensor_type"):
+        return Input(info.name, info.type.WhichOneof("value") or "no type", None)
+    shape = [_dimension(d) for d in tensor.shape.dim] if tensor.HasField("shape") else None
+    return Input(info.name, type_name(tensor.elem_type), shape)
+
+
+def _dimension(dim: Any) -> Dimension:
+    """Some exporters write -1 for a size that is not known."""
+    return dim.dim_value if dim.HasField("dim_value") and dim.dim_value >= 0 else dim.dim_param
+
+
+def type_name(number: int) -> str:
+    """ONNX's name of an element type, such as `float` or `int64`."""
+    from onnx import TensorProto
+
+    try:
+        return TensorProto.DataType.Name(number).lower()  # type: ignore[arg-type]
+    except ValueError:
+        return f"type {number}"
+
+
+def fold(model: OnnxModel, node: Node, arrays: Sequence[Array | None]) -> Array:
+    """What a node computes from constants, by ONNX's reference implementation. Raises ValueError."""
+    from onnx import helper
+    from onnx.reference import ReferenceEvaluator
+
+    names = list(dict.fromkeys(filter(None, node.inputs)))
+    given = {n: a for n, a in zip(node.inputs, arrays, strict=True) if a is not None}
+    function = helper.make_function("local", "fold", names, node.outputs[:1], [node.proto], model.opsets)
+    try:
+        return ReferenceEvaluator(function).run(None, given, attributes={})[0]  # type: ignore[return-value]
+    except Exception as error:
+        raise ValueError(f"its constants can't be computed: {str(error) or type(error).__name__}") from None

@@ -1,0 +1,195 @@
+"""How each kind of ONNX node is imported that reads something computed at run time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from math import prod
+from typing import Any
+
+import numpy as np
+
+from .onnx_build import Builder, Const, Shape, Tensor, Unsupported, add, cast, flat, product, relu
+from .onnx_model import ELEMENT_TYPES, Node, type_name
+
+Inputs = list[Any]
+"""A node's inputs, each a view, a constant, or None where it is left out."""
+
+# fmt: off
+FOLDED = frozenset([
+    "Add", "Cast", "Concat", "Constant", "Div", "Flatten", "Gather", "Gemm", "Identity", "MatMul", "Mul", "Neg", "Relu",
+    "Reshape", "Shape", "Slice", "Squeeze", "Sub", "Transpose", "Unsqueeze",
+])
+# fmt: on
+"""What is computed at import where all that it reads is constant."""
+
+
+def import_matmul(build: Builder, node: Node, inputs: Inputs) -> Tensor:
+    """NumPy's rules: leading axes of A are rows; a vector is a row as A and a column as B."""
+    a, b = inputs
+    if not a.shape or not b.shape:
+        raise Unsupported("a scalar has no product")
+    if prod(b.shape[:-2]) != 1:
+        raise Unsupported("a product for each of several matrices (a batch in its second operand)")
+    rows = flat(a.shape)
+    columns = (b.shape[0], 1) if len(b.shape) == 1 else b.shape[-2:]
+    lead = a.shape[:-1]
+    if len(a.shape) > 1 and len(b.shape) > len(a.shape):
+        lead = b.shape[: len(b.shape) - len(a.shape)] + lead
+    elif len(a.shape) == 1:
+        lead = b.shape[:-2]
+    shape = lead + (() if len(b.shape) == 1 else b.shape[-1:])
+    return product(build, node.outputs[0], (a, rows), (b, columns), shape)
+
+
+def import_gemm(build: Builder, node: Node, inputs: Inputs) -> Tensor:
+    """alpha A B + beta C: the scales and the transpositions go into the constants."""
+    a, b, c = inputs if len(inputs) > 2 else [*inputs, None]
+    if len(a.shape) != 2 or len(b.shape) != 2:
+        raise Unsupported(f"its operands have ranks {len(a.shape)} and {len(b.shape)}, not 2")
+    a = transposed(a, (1, 0), node) if node.attribute("transA", 0) else a
+    b = transposed(b, (1, 0), node) if node.attribute("transB", 0) else b
+    alpha, beta = node.attribute("alpha", 1.0), node.attribute("beta", 1.0)
+    if isinstance(b, Const):
+        b = scaled(b, alpha)
+    elif isinstance(a, Const):
+        a = scaled(a, alpha)
+    elif alpha != 1:
+        raise Unsupported(f"alpha = {alpha:g} has no constant operand to go into")
+    shape = (a.shape[0], b.shape[1])
+    if c is None or beta == 0:
+        return product(build, node.outputs[0], (a, a.shape), (b, b.shape), shape)
+    if np.broadcast_shapes(shape, c.shape) != shape:
+        raise ValueError(f"C is {'x'.join(map(str, c.shape))}, which does not broadcast to {shape[0]}x{shape[1]}")
+    if isinstance(c, Const):
+        c = scaled(c, beta)
+        if prod(c.shape[:-1]) == 1:
+            bias = Const(c.name, np.broadcast_to(c.array.reshape(c.shape[-1:]), shape[1:]))
+            return product(build, node.outputs[0], (a, a.shape), (b, b.shape), shape, bias)
+    elif beta != 1:
+        raise Unsupported(f"beta = {beta:g} has no constant operand to go into")
+    total = product(build, f"{node.outputs[0]}_product", (a, a.shape), (b, b.shape), shape)
+    return add(build, node.outputs[0], total, c)
+
+
+def scaled(tensor: Const, factor: float) -> Const:
+    """The constant times alpha or beta, in its own precision."""
+    if factor == 1:
+        return tensor
+    return Const(tensor.name, tensor.array * tensor.array.dtype.type(factor))
+
+
+def transposed(tensor: Any, perm: Shape, node: Node) -> Any:
+    if isinstance(tensor, Const):
+        return Const(tensor.name, tensor.array.transpose(perm))
+    return tensor.transposed(perm, node)
+
+
+def import_add(build: Builder, node: Node, inputs: Inputs) -> Tensor:
+    return add(build, node.outputs[0], *inputs)
+
+
+def import_relu(build: Builder, node: Node, inputs: Inputs) -> Tensor:
+    return relu(build, node.outputs[0], inputs[0])
+
+
+def import_identity(build: Builder, node: Node, inputs: Inputs) -> Tensor:
+    return inputs[0]
+
+
+def import_cast(build: Builder, node: Node, inputs: Inputs) -> Tensor:
+    """Falls away between equal types. ONNX's casts to integers wrap or truncate, `graph.cast` saturates."""
+    (view,) = inputs
+    name = type_name(node.attribute("to", 0))
+    if name not in ELEMENT_TYPES:
+        raise Unsupported(f"no cast to {name}; types are {', '.join(ELEMENT_TYPES)}")
+    if name == "double":
+        build.note("double precision is rounded to f32")
+    dtype = ELEMENT_TYPES[name]
+    if dtype == view.held.dtype:
+        return view
+    if dtype == "i8":
+        raise Unsupported("a cast to int8 wraps in ONNX, and saturates here")
+    return cast(build, view, dtype, node.outputs[0])
+
+
+def import_transpose(build: Builder, node: Node, inputs: Inputs) -> Tensor:
+    (view,) = inputs
+    rank = len(view.shape)
+    perm = tuple(node.attribute("perm", range(rank - 1, -1, -1)))
+    if sorted(perm) != list(range(rank)):
+        raise ValueError(f"perm is {list(perm)}, and the tensor has rank {rank}")
+    return view.transposed(perm, node)
+
+
+def import_flatten(build: Builder, node: Node, inputs: Inputs) -> Tensor:
+    (view,) = inputs
+    axis = node.attribute("axis", 1)
+    axis += len(view.shape) if axis < 0 else 0
+    return view.reshaped((prod(view.shape[:axis]), prod(view.shape[axis:])), node)
+
+
+def import_reshape(build: Builder, node: Node, inputs: Inputs) -> Tensor:
+    view, wanted = inputs
+    sizes = integers(wanted, "the shape")
+    if not node.attribute("allowzero", 0):
+        sizes = [view.shape[i] if d == 0 and i < len(view.shape) else d for i, d in enumerate(sizes)]
+    known, total = prod(d for d in sizes if d != -1), prod(view.shape)
+    if sizes.count(-1) == 1 and known > 0 and total % known == 0:
+        sizes[sizes.index(-1)] = total // known
+    if min(sizes, default=1) < 1 or prod(sizes) != total:
+        raise ValueError(f"a tensor of shape {list(view.shape)} can't be reshaped to {integers(wanted, 'the shape')}")
+    return view.reshaped(tuple(sizes), node)
+
+
+def import_squeeze(build: Builder, node: Node, inputs: Inputs) -> Tensor:
+    view, axes = inputs[0], _axes(node, inputs)
+    if axes is None:
+        axes = [i for i, d in enumerate(view.shape) if d == 1]
+    gone = {a % max(len(view.shape), 1) for a in axes}
+    if any(view.shape[a] != 1 for a in gone):
+        raise ValueError(f"axes {sorted(gone)} of shape {list(view.shape)} are not all of size 1")
+    return view.reshaped(tuple(d for i, d in enumerate(view.shape) if i not in gone), node)
+
+
+def import_unsqueeze(build: Builder, node: Node, inputs: Inputs) -> Tensor:
+    view, axes = inputs[0], _axes(node, inputs) or []
+    rank = len(view.shape) + len(axes)
+    new, rest = {a % rank for a in axes}, iter(view.shape)
+    return view.reshaped(tuple(1 if i in new else next(rest) for i in range(rank)), node)
+
+
+def import_shape(build: Builder, node: Node, inputs: Inputs) -> Tensor:
+    (view,) = inputs
+    start, end = node.attribute("start", 0), node.attribute("end", None)
+    return Const(node.outputs[0], np.array(view.shape[start:end], np.int64))
+
+
+def _axes(node: Node, inputs: Inputs) -> list[int] | None:
+    """An attribute before operator set 13, an input since."""
+    if len(inputs) > 1 and inputs[1] is not None:
+        return integers(inputs[1], "the axes")
+    return node.attribute("axes", None)
+
+
+def integers(tensor: Tensor, what: str) -> list[int]:
+    if not isinstance(tensor, Const):
+        raise Unsupported(f"{what} must be constant")
+    return [int(n) for n in tensor.array.reshape(-1)]
+
+
+HANDLERS: dict[str, Callable[[Builder, Node, Inputs], Tensor]] = {
+    "Add": import_add,
+    "Cast": import_cast,
+    "Flatten": import_flatten,
+    "Gemm": import_gemm,
+    "Identity": import_identity,
+    "MatMul": import_matmul,
+    "Relu": import_relu,
+    "Reshape": import_reshape,
+    "Shape": import_shape,
+    "Squeeze": import_squeeze,
+    "Transpose": import_transpose,
+    "Unsqueeze": import_unsqueeze,
+}
+ARITY = {"Add": (2, 2), "Gemm": (2, 3), "MatMul": (2, 2), "Reshape": (2, 2), "Squeeze": (1, 2), "Unsqueeze": (1, 2)}
+"""How many inputs a node has, at least and at most; one where nothing is said."""
