@@ -116,6 +116,7 @@ def _address(text: str) -> int:
 TILES = TileTokens()
 
 
+@lru_cache(maxsize=100_000)
 def coord_text(coord: Coord) -> str:
     return "[" + ", ".join(map(str, coord)) + "]"
 
