@@ -105,8 +105,7 @@ def _names(text: str) -> list[str]:
 
 
 def packed(arrays: Mapping[str, Array]) -> bytes:
-    """The bytes of an .npz file. `numpy.savez` can't take every name (`file`); bf16, which NumPy's files don't have,
-    is written as f32."""
+    """The bytes of an .npz file; bf16, which NumPy's files don't have, is written as f32."""
     import numpy as np
 
     out = io.BytesIO()

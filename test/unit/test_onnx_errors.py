@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import sys
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,10 @@ import numpy as np
 import onnx
 import pytest
 from onnx import TensorProto, helper
+
+from tilewright.tools.files import InputError
+from tilewright.tools.onnx_import import import_onnx
+from tilewright.tools.onnx_model import read_onnx
 
 from .onnx_models import ROW, Array, Imports, W, X, build, data, node, shape_of
 
@@ -254,3 +259,24 @@ def test_without_the_package(imports: Imports, monkeypatch: pytest.MonkeyPatch) 
     assert imports.errors == (
         "mir-translate: error: --import-onnx needs the package 'onnx': pip install 'tilewright[onnx]'\n"
     )
+
+
+def test_a_name_that_is_no_utf_8(imports: Imports) -> None:
+    data = build([node("Relu", "xyz")], {"xyz": [3, 6]}).SerializeToString().replace(b"xyz", b"x\xffz")
+    assert imports.bad(data) == "not an ONNX model: the name b'x\\xffz' is no UTF-8"
+
+
+def test_damaged_files_are_imported_or_refused(tmp_path: Path) -> None:
+    path, generator = tmp_path / "model.onnx", random.Random(0)
+    models = [GEMM.SerializeToString(), *(model.SerializeToString() for model, _ in REFUSED.values())]
+    refused = 0
+    for _ in range(500):
+        damaged = bytearray(generator.choice(models))
+        for _ in range(generator.choice((1, 1, 2, 4))):
+            damaged[generator.randrange(len(damaged))] = generator.choice((0, 1, 2, 8, 127, 255))
+        path.write_bytes(damaged)
+        try:
+            import_onnx(read_onnx(str(path)), batch=2)
+        except InputError:
+            refused += 1
+    assert refused > 250
