@@ -5,6 +5,8 @@ The same tile rules hold for schedules (`sched_replay.py`), which add where the 
 
 from __future__ import annotations
 
+from math import prod
+
 from ..ir.attributes import UNIT
 from ..ir.builtin import FuncOp
 from ..ir.core import Operation, Value
@@ -200,17 +202,19 @@ class TileRules:
         for value in dict.fromkeys(func.returned()):
             if not is_alloc(value) or not isinstance(value.type, TiledType):
                 continue
-            missing = [c for c in value.type.coords() if not self._is_stored(value, c)]
+            stored = sum(t.value is value and t.version > 0 and t.off == t.version for t in self.tiles.values())
+            missing = prod(value.type.grid) - stored
             if missing:
-                self._report_missing(op, value, missing)
+                first = next(c for c in value.type.each_coord() if not self._is_stored(value, c))
+                self._report_missing(op, value, first, missing)
 
     def _is_stored(self, value: Value, coord: Coord) -> bool:
         tile = self.tiles.get((value, coord))
         return tile is not None and tile.version > 0 and tile.off == tile.version
 
-    def _report_missing(self, op: Operation, value: Value, missing: list[Coord]) -> None:
-        more = f" (and {len(missing) - 1} more of its tiles)" if len(missing) > 1 else ""
-        tile = self.tile(value, missing[0])
+    def _report_missing(self, op: Operation, value: Value, first: Coord, missing: int) -> None:
+        more = f" (and {missing - 1} more of its tiles)" if missing > 1 else ""
+        tile = self.tile(value, first)
         if is_on_chip(value):
             message = f"%{value.name} is returned, but it is marked on_chip and has no off-chip bytes"
             self.error(op, tile, message, f"%{value.name}").note("marked here", value.loc)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import product
 from math import prod
 from typing import Any
 
@@ -50,11 +51,13 @@ class TiledType(Type):
     def dtype(self) -> str:
         return self.tensor.dtype
 
+    def each_coord(self) -> Iterator[Coord]:
+        """The tiles of the grid, row by row."""
+        return product(*map(range, self.grid))
+
     def coords(self) -> list[Coord]:
         """All tiles of the grid, row by row."""
-        if len(self.grid) == 1:
-            return [(j,) for j in range(self.grid[0])]
-        return [(i, j) for i in range(self.grid[0]) for j in range(self.grid[1])]
+        return list(self.each_coord())
 
 
 def read_tiled(text: str) -> Type:

@@ -95,5 +95,5 @@ def _emit(op: Operation, fused: dict[Operation, Fused], values: ValueMap) -> Ope
     extra = {**(product.extra or {}), **(op.extra or {})}
     return MatmulOp(
         [values.get(v, v) for v in operands], [copy_value(op.results[0], values)],
-        activation=activation, tile=tile, extra=extra, loc=op.loc,
+        activation=activation, tile=tile, extra=extra, loc=product.loc,
     )  # fmt: skip

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from math import prod
 from typing import ClassVar
 
 from ..dialects.graph import CastOp, GraphOp, MatmulOp
@@ -30,6 +31,9 @@ from .rewriting import ValueMap, clone, copy_value, with_body
 from .tiling import Shape, check_tensors, infer
 
 TileRef = tuple[Value, Coord]
+
+MAX_EXECS = 20_000_000
+"""Most tile operations that one graph operation may become."""
 
 
 @register_pass
@@ -54,6 +58,7 @@ def lower_function(func: FuncOp, module: ModuleOp) -> FuncOp:
         a: attrs["graph.tile"] for a, attrs in zip(func.args, func.arg_attrs, strict=True) if "graph.tile" in attrs
     }
     shapes = infer(func, target_of(func, module).tile, given).tensors
+    _check_size(func, shapes)
     values: ValueMap = {}
     args = [copy_value(a, values, _tiled(a, shapes)) for a in func.args]
     allocs: list[Operation] = [
@@ -77,6 +82,24 @@ def _check_tiled(func: FuncOp) -> None:
     if untiled:
         message = "{} %{} has no tile; run --tile before --lower"
         raise DiagnosticError([Diagnostic(message.format(op.name, op.result.name), op.loc) for op in untiled])
+
+
+def _check_size(func: FuncOp, shapes: dict[Value, Shape]) -> None:
+    """Refuses what would take hours and more memory than there is."""
+    for op in func.ops:
+        if not isinstance(op, GraphOp):
+            continue
+        tiled = _tiled(op.result, shapes)
+        assert tiled is not None
+        execs = prod(tiled.grid)
+        if isinstance(op, MatmulOp):
+            left = _tiled(op.operands[0], shapes)
+            execs *= left.grid[1] if left is not None else 1
+        if execs > MAX_EXECS:
+            message = (
+                f"{op.name} %{op.result.name} would become {execs:,} execs, more than {MAX_EXECS:,}; use larger tiles"
+            )
+            raise DiagnosticError([Diagnostic(message, op.loc)])
 
 
 def _tiled(value: Value, shapes: dict[Value, Shape]) -> TiledType | None:

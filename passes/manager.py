@@ -96,9 +96,9 @@ def read_bytes(text: str) -> int:
 
 
 def read_alignment(text: str) -> int:
-    """A power of two. Raises ValueError."""
-    value = int(text) if re.fullmatch("[0-9]{1,9}", text) else 0
-    if value < 1 or value & (value - 1):
+    """A power of two, in bytes like a size. Raises ValueError."""
+    value = read_bytes(text)
+    if value & (value - 1):
         raise ValueError(f"must be a power of two such as 64, got '{text}'")
     return value
 

@@ -41,6 +41,8 @@ def run_command(name: str, usage: str, run: Callable[[list[str]], int], argv: Se
     except BrokenPipeError:
         discard_standard_output()
         return 141
+    except MemoryError:
+        return _fail(f"{name}: error: out of memory", 1)
     except KeyboardInterrupt:
         return _fail(f"{name}: interrupted", 130)
 
