@@ -6,7 +6,6 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import product
 from math import prod
 from typing import Any
 
@@ -53,7 +52,9 @@ class TiledType(Type):
 
     def each_coord(self) -> Iterator[Coord]:
         """The tiles of the grid, row by row."""
-        return product(*map(range, self.grid))
+        if len(self.grid) == 1:
+            return ((j,) for j in range(self.grid[0]))
+        return ((i, j) for i in range(self.grid[0]) for j in range(self.grid[1]))
 
     def coords(self) -> list[Coord]:
         """All tiles of the grid, row by row."""
