@@ -26,8 +26,9 @@ class Buffer:
             self.tiles = np.empty((*type.grid, *type.tile), numpy_dtype(type.dtype))
             self.tiles.view(np.uint8)[...] = POISON
             return
-        padded = [(0, g * t - d) for g, t, d in zip(type.grid, type.tile, type.tensor.shape, strict=True)]
-        whole = np.pad(np.ascontiguousarray(data, numpy_dtype(type.dtype)), padded)
+        whole = np.ascontiguousarray(data, numpy_dtype(type.dtype))
+        if is_padded(type):
+            whole = np.pad(whole, [(0, g * t - d) for g, t, d in zip(type.grid, type.tile, whole.shape, strict=True)])
         if len(type.grid) == 1:
             self.tiles = whole.reshape(*type.grid, *type.tile)
         else:

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..dialects.sched import ExecOp, LoadOp, StoreOp
-from ..dialects.tiles import TiledType, tile_text
+from ..dialects.tiles import Coord, TiledType, tile_text
 from ..dialects.uop import AllocOp
 from ..ir.attributes import UNIT
 from ..ir.builtin import FuncOp
@@ -38,6 +38,7 @@ class SchedRun:
         self.poison = poison
         self.sram = np.full(0, POISON, np.uint8)
         self.views: dict[Value, dict[int, Array]] = {}
+        self.off_chip: dict[Value, dict[Coord, Array]] = {}
         self.padded: set[Value] = set()
 
     def run(self, func: FuncOp, progress: Callable[[int], None] | None = None) -> None:
@@ -50,6 +51,7 @@ class SchedRun:
         ends = (a + size_of(v) for op in ops for v, a in zip(op.operands, op.addrs, strict=True))
         self.sram = np.full(max((end for end in ends if end <= self.total), default=0), POISON, np.uint8)
         self.views = {value: {} for value in self.buffers}
+        self.off_chip = {value: {} for value in self.buffers}
         self.padded = {v for v, buffer in self.buffers.items() if is_padded(buffer.type)}
         guard = Guard(ops, self.sram, self.total, self.buffers) if self.poison else None
         steps: dict[type, Any] = {LoadOp: self.load, ExecOp: self.exec, StoreOp: self.store}
@@ -82,8 +84,10 @@ class SchedRun:
         view = self.views[value].get(op.addrs[0])
         if view is None:
             view = self.at(op, 0)
-        buffer = self.buffers[value]
-        view[...] = buffer.tiles[coord] if coord in buffer.stored else read_off_chip(op, buffer, value, coord)
+        tile = self.off_chip[value].get(coord)
+        if tile is None:
+            tile = self.off_chip[value][coord] = read_off_chip(op, self.buffers[value], value, coord)
+        view[...] = tile
 
     def exec(self, op: ExecOp) -> None:
         found = self.views
