@@ -13,7 +13,11 @@ from .files import InputError, discard_standard_output
 
 
 class Parser(argparse.ArgumentParser):
-    """Raises `UsageError` instead of leaving the process."""
+    """Keeps the layout of the help's texts, takes no abbreviated options, raises `UsageError` instead of leaving."""
+
+    def __init__(self, prog: str, usage: str, description: str, epilog: str):
+        layout = argparse.RawDescriptionHelpFormatter
+        super().__init__(prog, usage, description, epilog, formatter_class=layout, allow_abbrev=False)
 
     def error(self, message: str) -> NoReturn:
         raise UsageError(message)

@@ -73,14 +73,7 @@ def run(argv: list[str]) -> int:
 
 
 def _make_parser(passes: dict[str, type]) -> argparse.ArgumentParser:
-    parser = Parser(
-        prog="opt",
-        usage=USAGE,
-        description=DESCRIPTION,
-        epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
+    parser = Parser("opt", USAGE, DESCRIPTION, EXAMPLES)
     parser.add_argument(
         "input", nargs="?", default="-", metavar="FILE", help="the module; - or nothing: standard input"
     )

@@ -84,14 +84,7 @@ def _check_signatures(first: FuncOp, second: FuncOp) -> None:
 
 
 def _make_parser() -> argparse.ArgumentParser:
-    parser = Parser(
-        prog="mir-run",
-        usage=USAGE,
-        description=DESCRIPTION,
-        epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
+    parser = Parser("mir-run", USAGE, DESCRIPTION, EXAMPLES)
     parser.add_argument("files", nargs="*", metavar="FILE", help="the module; - for standard input")
     parser.add_argument("--inputs", metavar="FILE.npz", help="inputs by argument name")
     parser.add_argument("--input", action="append", default=[], metavar="NAME=FILE.npy", help="one input; repeatable")

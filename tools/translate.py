@@ -69,14 +69,7 @@ def run(argv: list[str]) -> int:
 
 
 def _make_parser() -> argparse.ArgumentParser:
-    parser = Parser(
-        prog="mir-translate",
-        usage=USAGE,
-        description=DESCRIPTION,
-        epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
+    parser = Parser("mir-translate", USAGE, DESCRIPTION, EXAMPLES)
     parser.add_argument("--import-onnx", dest="onnx", metavar="MODEL.onnx", help="the model")
     parser.add_argument("-o", dest="output", default="-", metavar="FILE.mir", help="the module (default: print it)")
     parser.add_argument("--weights", metavar="FILE.npz", help="the parameters' values, by argument name")
