@@ -20,7 +20,7 @@ from ..ir.builtin import FuncOp
 from ..ir.core import Operation, Value
 from ..ir.diagnostics import fail
 from .buffers import POISON, Buffer, execute, is_padded, valid_part
-from .numerics import Array, activate, numpy_dtype, product
+from .numerics import FLOAT32, Array, activate, numpy_dtype, product
 from .uop import read_off_chip
 
 Placed = LoadOp | ExecOp | StoreOp
@@ -40,6 +40,7 @@ class SchedRun:
         self.views: dict[Value, dict[int, Array]] = {}
         self.off_chip: dict[Value, dict[Coord, Array]] = {}
         self.padded: set[Value] = set()
+        self.scratch: dict[Value, Array] = {}
 
     def run(self, func: FuncOp, progress: Callable[[int], None] | None = None) -> None:
         """Runs all operations. Raises `DiagnosticError` for a read of poison or an address beyond the SRAM."""
@@ -53,6 +54,7 @@ class SchedRun:
         self.views = {value: {} for value in self.buffers}
         self.off_chip = {value: {} for value in self.buffers}
         self.padded = {v for v, buffer in self.buffers.items() if is_padded(buffer.type)}
+        self.scratch = {v: np.empty(b.type.tile, FLOAT32) for v, b in self.buffers.items() if v not in self.padded}
         guard = Guard(ops, self.sram, self.total, self.buffers) if self.poison else None
         steps: dict[type, Any] = {LoadOp: self.load, ExecOp: self.exec, StoreOp: self.store}
         for start in range(0, len(ops), CHUNK):
@@ -96,9 +98,9 @@ class SchedRun:
         except KeyError:
             views = [self.at(op, k) for k in range(len(op.addrs))]
         value = op.operands[0]
-        if op.kernel == "matmul" and op.accumulate and op.activation is None and value not in self.padded:
+        if op.accumulate and op.activation is None and value in self.scratch:
             dst, a, b = views
-            dst += product(a, b)  # what nearly all execs do, without the way through `execute`
+            dst += product(a, b, self.scratch[value])  # what nearly all execs do, without the way through `execute`
             return
         part = None
         if value in self.padded:
