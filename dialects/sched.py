@@ -10,7 +10,7 @@ from ..ir.attributes import Attr
 from ..ir.builtin import FuncOp, ModuleOp
 from ..ir.core import Value
 from ..ir.diagnostics import Diagnostic
-from ..ir.opdef import Dialect, Field, OpError, integer, integers, one_of, register_dialect
+from ..ir.opdef import Dialect, Field, OpError, integer, integers, one_of, register_dialect, unit
 from .levels import MixedLevelsError, level_of
 from .target import check_target
 from .tile_ops import ACTIVATION, COORDS, EXEC_FIELDS, RETAIN, ExecBase, Names, StoreBase, TileOp
@@ -74,6 +74,7 @@ class PlacedOp(TileOp):
 ADDRS = Field("addrs", integers, required=True)
 BUFFER = Field("buffer", one_of(0, 1))
 BYTES = Field("bytes", integer, required=True)
+SPILL = Field("spill", unit)
 
 
 @SCHED.op
@@ -113,20 +114,24 @@ class ExecOp(PlacedOp, ExecBase):
 
 @SCHED.op
 class StoreOp(PlacedOp, StoreBase):
-    """`sched.store %h[0, 0] @0x2000 {bytes = 4096}`: copies a tile off chip; its on-chip life ends unless `retain`."""
+    """`sched.store %h[0, 0] @0x2000 {bytes = 4096}`: copies a tile off chip; its on-chip life ends unless `retain`.
 
-    __slots__ = ("addrs", "buffer", "bytes")
+    `spill` says that it only makes room: the tile is loaded again later.
+    """
+
+    __slots__ = ("addrs", "buffer", "bytes", "spill")
     name = "sched.store"
-    fields = (ACTIVATION, ADDRS, BUFFER, BYTES, COORDS, RETAIN)
+    fields = (ACTIVATION, ADDRS, BUFFER, BYTES, COORDS, RETAIN, SPILL)
 
     def __init__(
         self, operands: Iterable[Value], results: Iterable[Value] = (), *,
-        addrs: tuple[int, ...], bytes: int, buffer: int | None = None, **rest: Any,
+        addrs: tuple[int, ...], bytes: int, buffer: int | None = None, spill: Attr = None, **rest: Any,
     ):  # fmt: skip
         super().__init__(operands, results, **rest)
         self.addrs = addrs
         self.bytes = bytes
         self.buffer = buffer
+        self.spill = spill
 
 
 @UOP.check

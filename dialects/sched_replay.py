@@ -13,7 +13,9 @@ from .replay import MAX_ERRORS, Tile, TileRules
 from .sched import ExecOp, LoadOp, StoreOp
 from .target import target_of
 
-STAT_KEYS = ("final_live_bytes", "loads_eliminated", "loads_emitted", "peak_sram_bytes", "sched_ops")
+STAT_KEYS = ("final_live_bytes", "loads_eliminated", "loads_emitted", "peak_sram_bytes", "sched_ops", "spills")
+OPTIONAL_STATS = frozenset({"spills"})
+"""Statistics that are absent where they are 0."""
 
 
 class Copy:
@@ -45,6 +47,8 @@ class Replay(TileRules):
         self.at = 0
         self.loads = 0
         self.source_tiles = 0
+        self.spills = 0
+        self.spilled: dict[Tile, StoreOp] = {}
 
     def run(self, func: FuncOp) -> None:
         self.changes = [0] * (len(func.ops) + 2)
@@ -63,6 +67,7 @@ class Replay(TileRules):
         for copy in self.copies.values():
             self.retire(copy)
         if not self.errors:
+            self.check_spilled()
             self.check_results(func)
 
     # Memory
@@ -171,6 +176,7 @@ class Replay(TileRules):
         size = self.check_bytes(op, tile)
         if self.in_bounds(op, tile, op.addrs[0], size) and self.loadable(op, tile):
             self.place(op, tile, op.addrs[0], size)
+            self.spilled.pop(tile, None)
         else:
             self.refused.add(tile)
 
@@ -223,12 +229,26 @@ class Replay(TileRules):
         copy = self.held(op, tile, op.addrs[0], "is stored")
         if copy is None or not self.activatable(op, tile):
             return
+        if op.spill is UNIT:
+            self.check_spill(op, tile)
         self.store(op, tile)
         if op.retain is UNIT:
             copy.version = tile.version
         else:
             self.remove(copy)
             self.fates[tile] = (copy, "was stored, which ended its on-chip life,", op)
+
+    def check_spill(self, op: StoreOp, tile: Tile) -> None:
+        """A spill makes room and nothing else: it keeps no copy, changes nothing, and the tile is loaded again."""
+        self.spills += 1
+        self.spilled[tile] = op
+        if op.retain is UNIT or op.activation is not None:
+            other = "retain" if op.retain is UNIT else "activation"
+            self.error(op, tile, f"{tile} is spilled, which makes room, so it can't have '{other}'", other)
+
+    def check_spilled(self) -> None:
+        for tile, op in self.spilled.items():
+            self.error(op, tile, f"{tile} is marked as spilled, but it is not loaded again", "spill")
 
     # Statistics
 
@@ -239,13 +259,14 @@ class Replay(TileRules):
             live += change
             peak = max(peak, live)
         unread = [t.value.type.tile_bytes for t in self.tiles.values() if t.unread]  # type: ignore[attr-defined]
-        return {
+        stats = {
             "final_live_bytes": sum(unread),
             "loads_eliminated": self.source_tiles - self.loads,
             "loads_emitted": self.loads,
             "peak_sram_bytes": peak,
             "sched_ops": self.sched_ops,
         }
+        return stats | {"spills": self.spills} if self.spills else stats
 
 
 def _replay(func: FuncOp, module: ModuleOp) -> Replay:
@@ -265,7 +286,9 @@ def replay_schedule(func: FuncOp, module: ModuleOp) -> list[Diagnostic]:
     stats = replay.stats()
     errors = []
     for key in sorted(stats.keys() | stated.keys()):
-        if key not in stats:
+        if key not in stats and key in OPTIONAL_STATS:
+            message, focus = f"sched.stats says {key} = {stated[key]}, by the text there are none", f"{key} ="
+        elif key not in stats:
             message, focus = f"unknown statistic '{key}' in sched.stats; it has {', '.join(STAT_KEYS)}", f"{key} ="
         elif key not in stated:
             message, focus = f"sched.stats lacks '{key}', which is {stats[key]} by the text", "sched.stats"

@@ -9,7 +9,7 @@ from ..ir.attributes import Attr
 from ..ir.builtin import FuncOp, ModuleOp
 from ..ir.diagnostics import did_you_mean
 
-EVICTIONS = ("min", "lru")
+EVICTIONS = ("min", "lru", "cost")
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +33,7 @@ CHECKS = {
         lambda v: type(v) is tuple and len(v) == 3 and all(map(_positive, v)),
         "three positive tile sizes [tm, tn, tk]",
     ),
-    "evict": (lambda v: v in EVICTIONS, 'one of "min", "lru"'),
+    "evict": (lambda v: v in EVICTIONS, 'one of "min", "lru", "cost"'),
 }
 
 

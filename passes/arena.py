@@ -271,14 +271,14 @@ class VirtualSRAMArena:
 
     def find(self, nbytes: int) -> int | None:
         """The address `allocate` would give, or None when nothing holds it. Raises ValueError for nbytes <= 0."""
-        return self._free.find(self._rounded(nbytes))
+        return self._free.find(self.rounded(nbytes))
 
     def allocate(self, nbytes: int, tag: object = None) -> int:
         """Allocate at the lowest address of a free block that holds `nbytes`, and return that address.
 
         Raises ValueError for nbytes <= 0, OutOfMemoryError when no free block is large enough.
         """
-        size = self._rounded(nbytes)
+        size = self.rounded(nbytes)
         address = self._free.take(size)
         if address is None:
             raise self._out_of_memory(nbytes, tag)
@@ -291,7 +291,7 @@ class VirtualSRAMArena:
         Raises ValueError for nbytes <= 0 and for an address that is not aligned or a range not within the SRAM;
         OutOfMemoryError when the range is not wholly free.
         """
-        size = self._rounded(nbytes)
+        size = self.rounded(nbytes)
         if address % self._alignment:
             raise ValueError(f"address {address:#x} is not a multiple of the alignment ({self._alignment})")
         if address < 0 or address + size > self.capacity:
@@ -301,11 +301,26 @@ class VirtualSRAMArena:
         self._record(address, size, nbytes, tag)
         return address
 
+    def allocate_high(self, nbytes: int, tag: object = None) -> int:
+        """Allocate at the high end of the highest free block that holds `nbytes`, and return the address.
+
+        Raises ValueError for nbytes <= 0, OutOfMemoryError when no free block is large enough.
+        """
+        size = self.rounded(nbytes)
+        ends = [start + room for start, room in self._free.blocks() if room >= size]
+        if not ends:
+            raise self._out_of_memory(nbytes, tag)
+        return self.allocate_at(ends[-1] - size, nbytes, tag)
+
+    def live_blocks(self) -> list[tuple[int, int, object]]:
+        """The live allocations in address order, as (address, bytes rounded up to the alignment, tag)."""
+        return [(a, self.rounded(nbytes), tag) for a, (nbytes, tag) in sorted(self._live.items())]
+
     def free(self, address: int) -> None:
         """Free the allocation at `address`. Raises KeyError when none is live there."""
         if address not in self._live:
             raise _not_live(address)
-        size = self._rounded(self._live.pop(address)[0])
+        size = self.rounded(self._live.pop(address)[0])
         self._live_bytes -= size
         self._free.release(address, size)
 
@@ -366,7 +381,8 @@ class VirtualSRAMArena:
         """The largest end address of any allocation so far."""
         return self._high_water
 
-    def _rounded(self, nbytes: int) -> int:
+    def rounded(self, nbytes: int) -> int:
+        """A request's size rounded up to the alignment. Raises ValueError for nbytes <= 0."""
         if nbytes <= 0:
             raise ValueError(f"an allocation needs at least 1 byte, got {nbytes}")
         return (nbytes + self._alignment - 1) & -self._alignment
@@ -380,7 +396,7 @@ class VirtualSRAMArena:
             self._high_water = address + size
 
     def _out_of_memory(self, nbytes: int, tag: object, address: int | None = None) -> OutOfMemoryError:
-        size, largest = self._rounded(nbytes), self.largest_free_block
+        size, largest = self.rounded(nbytes), self.largest_free_block
         fragmented = largest < size <= self.free_bytes
         live = self.live()
         return OutOfMemoryError(nbytes, tag, self.capacity, self._live_bytes, largest, live, fragmented, address)

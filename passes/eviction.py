@@ -1,26 +1,44 @@
-"""Which resident tile goes when the SRAM is full. A pure solver: tiles, steps and addresses are integers."""
+"""Which resident tiles go when the SRAM is full. A pure solver: tiles, steps, addresses and sizes are integers."""
 
 from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Collection
 from heapq import heapify, heappop, heappush
-from typing import Protocol
+from typing import NamedTuple, Protocol
+
+
+class Request(NamedTuple):
+    """Room is wanted: `size` bytes at step `now`, without touching `protected`. `live` are all blocks in the SRAM, in
+    address order, as (address, size, tile), and `capacity` is its size in bytes."""
+
+    size: int
+    now: int
+    protected: Collection[int]
+    live: list[tuple[int, int, int]]
+    capacity: int
 
 
 class Eviction(Protocol):
     """The evictable tiles, and the choice among them."""
 
-    def use(self, tile: int, next_use: int, address: int) -> None:
-        """The tile at an address has just been used (or become evictable) and is needed again at step `next_use`."""
+    looks_around: bool
+    """Whether `victims` wants to know all that is in the SRAM."""
+
+    def use(self, tile: int, next_use: int, address: int, transfers: int = 1) -> None:
+        """The tile at an address has just been used (or become evictable) and is needed again at step `next_use`.
+
+        `transfers` is what it costs to have it back then: 1 for a tile that is also off chip, 2 for one that must be
+        stored first.
+        """
         ...
 
     def drop(self, tile: int) -> None:
         """The tile is no longer evictable."""
         ...
 
-    def victim(self, protected: Collection[int]) -> int | None:
-        """The tile to evict, none of the protected ones; it is dropped. None if there is no other."""
+    def victims(self, request: Request) -> list[int]:
+        """The next tiles to evict, none of the protected ones; they are dropped. Empty if there is no other."""
         ...
 
     def tiles(self) -> list[int]:
@@ -31,22 +49,24 @@ class Eviction(Protocol):
 class LeastRecentlyUsed:
     """Evicts the tile whose last use is the longest ago; an exec reads its sources from left to right."""
 
+    looks_around = False
+
     def __init__(self) -> None:
         self._order: OrderedDict[int, None] = OrderedDict()
 
-    def use(self, tile: int, next_use: int, address: int) -> None:
+    def use(self, tile: int, next_use: int, address: int, transfers: int = 1) -> None:
         self._order[tile] = None
         self._order.move_to_end(tile)
 
     def drop(self, tile: int) -> None:
         self._order.pop(tile, None)
 
-    def victim(self, protected: Collection[int]) -> int | None:
+    def victims(self, request: Request) -> list[int]:
         for tile in self._order:
-            if tile not in protected:
+            if tile not in request.protected:
                 del self._order[tile]
-                return tile
-        return None
+                return [tile]
+        return []
 
     def tiles(self) -> list[int]:
         return list(self._order)
@@ -55,11 +75,13 @@ class LeastRecentlyUsed:
 class FarthestNextUse:
     """Evicts the tile that is needed again last (Belady's MIN, 1966); ties go to the lower address."""
 
+    looks_around = False
+
     def __init__(self) -> None:
         self._next: dict[int, int] = {}
         self._heap: list[tuple[int, int, int]] = []
 
-    def use(self, tile: int, next_use: int, address: int) -> None:
+    def use(self, tile: int, next_use: int, address: int, transfers: int = 1) -> None:
         self._next[tile] = next_use
         heappush(self._heap, (-next_use, address, tile))
         if len(self._heap) > 64 + 4 * len(self._next):
@@ -73,25 +95,102 @@ class FarthestNextUse:
     def drop(self, tile: int) -> None:
         self._next.pop(tile, None)
 
-    def victim(self, protected: Collection[int]) -> int | None:
+    def best(self, protected: Collection[int]) -> tuple[int, int] | None:
+        """The tile to evict and its next use; it stays evictable."""
         kept: list[tuple[int, int, int]] = []
         found = None
         while self._heap and found is None:
             entry = heappop(self._heap)
             if self._next.get(entry[2]) != -entry[0]:
                 continue
-            if entry[2] in protected:
-                kept.append(entry)
-            else:
-                found = entry[2]
+            kept.append(entry)
+            if entry[2] not in protected:
+                found = entry[2], -entry[0]
         for entry in kept:
             heappush(self._heap, entry)
-        if found is not None:
-            del self._next[found]
         return found
+
+    def victims(self, request: Request) -> list[int]:
+        found = self.best(request.protected)
+        if found is None:
+            return []
+        self.drop(found[0])
+        return [found[0]]
 
     def tiles(self) -> list[int]:
         return list(self._next)
 
 
-EVICTIONS = {"min": FarthestNextUse, "lru": LeastRecentlyUsed}
+class LeastCost:
+    """Evicts what is cheapest for how long its room is of use: transfers to have it back, per step until it is needed.
+
+    With tiles of one size that is MIN with weights: a tile that must be stored first has to be needed twice as far
+    ahead as one that need not. With several sizes the tiles of one stretch of the SRAM go together, the stretch being
+    the cheapest that is long enough, by bytes moved.
+    """
+
+    def __init__(self, one_size: bool = True) -> None:
+        self.looks_around = not one_size
+        self._clean = FarthestNextUse()
+        self._dirty = FarthestNextUse()
+        self._costs: dict[int, tuple[int, int]] = {}
+
+    def use(self, tile: int, next_use: int, address: int, transfers: int = 1) -> None:
+        if self.looks_around:
+            self._costs[tile] = (next_use, transfers)
+            return
+        self.drop(tile)
+        (self._clean if transfers == 1 else self._dirty).use(tile, next_use, address)
+
+    def drop(self, tile: int) -> None:
+        self._costs.pop(tile, None)
+        self._clean.drop(tile)
+        self._dirty.drop(tile)
+
+    def victims(self, request: Request) -> list[int]:
+        if self.looks_around:
+            found = self._stretch(request)
+        else:
+            clean, dirty = self._clean.best(request.protected), self._dirty.best(request.protected)
+            # A step that is twice as far away is as good for a tile that costs two transfers.
+            wins = dirty and (not clean or dirty[1] - request.now > 2 * (clean[1] - request.now))
+            found = [best[0]] if (best := dirty if wins else clean) else []
+        for tile in found:
+            self.drop(tile)
+        return found
+
+    def _stretch(self, request: Request) -> list[int]:
+        """The tiles of the cheapest stretch of at least the size wanted, whatever free room it holds included."""
+        best: tuple[float, list[int]] | None = None
+        live = request.live
+        first, cost, start = 0, 0.0, 0  # a stretch from byte `start` holds the blocks live[first:i]
+        for i in range(len(live) + 1):
+            end = live[i][0] if i < len(live) else request.capacity
+            while end - start >= request.size and first < i:
+                if best is None or cost < best[0]:
+                    best = cost, [block[2] for block in live[first:i]]
+                address, size, tile = live[first]
+                cost -= self._cost(tile, size, request.now)
+                first, start = first + 1, address + size
+            if i == len(live):
+                break
+            address, size, tile = live[i]
+            if tile in self._costs and tile not in request.protected:
+                cost += self._cost(tile, size, request.now)
+            else:
+                first, cost, start = i + 1, 0.0, address + size
+        return best[1] if best else []
+
+    def _cost(self, tile: int, size: int, now: int) -> float:
+        next_use, transfers = self._costs[tile]
+        return transfers * size / (next_use - now + 1)
+
+    def tiles(self) -> list[int]:
+        return list(self._costs) if self.looks_around else self._clean.tiles() + self._dirty.tiles()
+
+
+def make_eviction(name: str, one_size: bool = True) -> Eviction:
+    """The policy of a name; `one_size` says that all tiles have the same size."""
+    if name == "cost":
+        return LeastCost(one_size)
+    return LeastRecentlyUsed() if name == "lru" else FarthestNextUse()

@@ -63,24 +63,42 @@ def next_uses(program: Program) -> list[tuple[int, ...]]:
     return uses
 
 
+def finishing_execs(program: Program) -> list[bool]:
+    """Whether each step is the exec after which its destination is only read, until it is started again: from then on
+    its sum is complete, and it may be spilled (stored off chip, and loaded again for its next use).
+
+    False too where the next step on the tile is its store, which is as good as a spill.
+    """
+    read_next = [False] * len(program.sizes)
+    finishing = [False] * len(program.steps)
+    for i in range(len(program.steps) - 1, -1, -1):
+        kind, tile, sources, _, _, _ = program.steps[i]
+        if kind == LOAD:
+            continue
+        finishing[i] = kind == EXEC and read_next[tile]
+        read_next[tile] = False
+        for s in sources:
+            read_next[s] = True
+    return finishing
+
+
 def accumulator_lives(program: Program) -> list[tuple[int, int, int]]:
     """The lives of tiles that an exec writes, as (first step, last step, tile), inclusive, in order of their start.
 
-    A life ends with the store, or with the last use of a tile that is not stored. Such a tile can't be evicted.
+    A life ends with the store, or with the exec that finishes a tile which is read next. Until then the tile can't be
+    evicted.
     """
+    finishing = finishing_execs(program)
     lives: list[tuple[int, int, int]] = []
     open_lives: dict[int, tuple[int, int]] = {}
     for i, (kind, tile, sources, accumulate, _, _) in enumerate(program.steps):
-        for s in sources:
-            if s in open_lives:
-                open_lives[s] = (open_lives[s][0], i)
-        if kind == EXEC and (accumulate or tile in sources) and tile in open_lives:
-            open_lives[tile] = (open_lives[tile][0], i)
-        elif kind == EXEC:
-            if tile in open_lives:
+        if kind == EXEC:
+            if tile in open_lives and not accumulate and tile not in sources:
                 lives.append((*open_lives.pop(tile), tile))
-            open_lives[tile] = (i, i)
-        elif kind == STORE and tile in open_lives:
+            open_lives[tile] = (open_lives[tile][0] if tile in open_lives else i, i)
+        if kind == STORE and tile in open_lives:
             lives.append((open_lives.pop(tile)[0], i, tile))
+        elif finishing[i]:
+            lives.append((*open_lives.pop(tile), tile))
     lives += [(*span, tile) for tile, span in open_lives.items()]
     return sorted(lives)

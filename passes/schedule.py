@@ -12,15 +12,12 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from ..dialects.levels import level_of
-from ..dialects.sched import ExecOp
 from ..dialects.sched_replay import schedule_stats
 from ..dialects.target import target_of
 from ..dialects.tile_ops import TileOp
-from ..dialects.uop import AllocOp
-from ..ir.attributes import UNIT
-from ..ir.builtin import FuncOp, ModuleOp, ReturnOp
-from ..ir.core import Operation
+from ..ir.builtin import FuncOp, ModuleOp
 from ..ir.diagnostics import Diagnostic, DiagnosticError
+from .allocs import check_understood, tidy_allocs
 from .arena import SRAMConfig
 from .manager import flag, map_functions, option, read_alignment, read_bytes, read_choice, register_pass
 from .rewriting import ValueMap, clone, copy_value, with_body
@@ -37,8 +34,8 @@ class SchedulePass:
     sram: int | None = option(read_bytes, "SRAM size (default 256KiB)", "BYTES")
     align: int | None = option(read_alignment, "alignment of every address in bytes (default 64)", "BYTES")
     evict: str | None = option(
-        read_choice("lru", "min"), "which operand goes when the SRAM is full: least recently used, or needed "
-        "again last (Belady; default)", "lru|min",
+        read_choice("lru", "min", "cost"), "which tile goes when the SRAM is full: least recently used, needed again "
+        "last (Belady; default), or least bytes to move for the time its room is of use", "lru|min|cost",
     )  # fmt: skip
     double_buffer: bool = flag("label products and their loads with alternating buffers")
 
@@ -48,7 +45,7 @@ class SchedulePass:
     def schedule_function(self, func: FuncOp, module: ModuleOp) -> FuncOp:
         if level_of(func) == "sched":
             raise DiagnosticError([Diagnostic(f"function @{func.sym_name} is scheduled already", func.loc)])
-        check_understood(func)
+        check_understood(func, "schedule")
         target = target_of(func, module, sram_bytes=self.sram, alignment=self.align, evict=self.evict)
         if target.sram_bytes < target.alignment:
             message = f"an SRAM of {target.sram_bytes} bytes holds no block aligned to {target.alignment} bytes"
@@ -64,39 +61,9 @@ class SchedulePass:
         return with_stats(with_body(func, args, tidy_allocs(scheduled)), module, config)
 
 
-def tidy_allocs(ops: list[Operation]) -> list[Operation]:
-    """Without the allocs that nothing names; those that are neither loaded nor stored are marked `on_chip`."""
-    named = {v for op in ops if not isinstance(op, AllocOp) for v in op.operands}
-    moved = {v for op in ops if not isinstance(op, ExecOp) for v in op.operands}
-    kept = [op for op in ops if not isinstance(op, AllocOp) or op.result in named]
-    for op in kept:
-        if isinstance(op, AllocOp) and op.result not in moved:
-            op.on_chip = UNIT
-    return kept
-
-
 def with_stats(func: FuncOp, module: ModuleOp, config: SRAMConfig) -> FuncOp:
     """The scheduled function with `sched.sram` and `sched.stats`, the latter from its text."""
     sram = {"alignment": config.alignment, "total_bytes": config.total_bytes}
     func.attrs = func.attrs | {"sched.sram": sram}
     func.attrs = func.attrs | {"sched.stats": schedule_stats(func, module)}
     return func
-
-
-def check_understood(func: FuncOp) -> None:
-    """Raises `DiagnosticError` at each unknown operation that touches a buffer or a tensor."""
-    errors = []
-    for op in func.ops:
-        if isinstance(op, (TileOp, AllocOp, ReturnOp)):
-            continue
-        touched = [v for inner in op.walk() for v in (*inner.operands, *inner.results) if _is_data(v.type.text)]
-        if touched:
-            errors.append(
-                Diagnostic(f"schedule does not understand {op.name}, which touches %{touched[0].name}", op.loc)
-            )
-    if errors:
-        raise DiagnosticError(errors)
-
-
-def _is_data(type_text: str) -> bool:
-    return type_text.startswith(("tensor<", "!uop.tiled<"))

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from ..dialects import sched
 from ..dialects.sched_replay import schedule_stats
+from ..dialects.target import EVICTIONS
 from ..dialects.tiles import Coord
 from ..ir.attributes import UNIT
 from ..ir.builtin import FuncOp, ModuleOp
@@ -50,7 +51,7 @@ class SchedExecute:
 
 @dataclass(frozen=True, slots=True)
 class SchedStore:
-    """A tile's copy from `src_addr` to off chip; `retain` keeps the on-chip copy."""
+    """A tile's copy from `src_addr` to off chip; `retain` keeps the on-chip copy, `spill` only makes room."""
 
     tensor: str
     coord: Coord
@@ -58,6 +59,7 @@ class SchedStore:
     bytes: int
     activation: str | None = None
     retain: bool = False
+    spill: bool = False
 
 
 SchedView = SchedLoad | SchedExecute | SchedStore
@@ -72,6 +74,7 @@ class ScheduleStats:
     loads_eliminated: int
     peak_sram_bytes: int
     final_live_bytes: int
+    spills: int = 0
 
     @property
     def reuse(self) -> float:
@@ -101,11 +104,11 @@ class Schedule:
 
 
 class Scheduler:
-    """Plans for one SRAM; `evict` is "min" (Belady) or "lru"."""
+    """Plans for one SRAM; `evict` is "min" (Belady), "cost" or "lru"."""
 
     def __init__(self, config: SRAMConfig | None = None, double_buffer: bool = False, evict: str = "min"):
-        if evict not in ("min", "lru"):
-            raise ValueError(f'evict must be "min" or "lru", got {evict!r}')
+        if evict not in EVICTIONS:
+            raise ValueError(f"evict must be one of {', '.join(EVICTIONS)}, got {evict!r}")
         self.config = config or SRAMConfig()
         self.double_buffer = double_buffer
         self.evict = evict
@@ -144,6 +147,6 @@ def views(ops: Iterable[Operation]) -> list[SchedView]:
             tiles = [TileAt(v.name, c, a) for v, c, a in zip(op.operands, op.coords, op.addrs, strict=True)]
             out.append(SchedExecute(op.kernel, tiles[0], tuple(tiles[1:]), op.accumulate, op.activation, op.buffer))
         elif isinstance(op, sched.StoreOp):
-            name, retain = op.operands[0].name, op.retain is UNIT
-            out.append(SchedStore(name, op.coords[0], op.addrs[0], op.bytes, op.activation, retain))
+            name, retain, spill = op.operands[0].name, op.retain is UNIT, op.spill is UNIT
+            out.append(SchedStore(name, op.coords[0], op.addrs[0], op.bytes, op.activation, retain, spill))
     return out

@@ -10,7 +10,8 @@ from ..ir.attributes import UNIT
 from ..ir.core import Operation, Value
 from .arena import SRAMConfig, count_of
 from .liveness import EXEC, LOAD, STORE, Program, Step
-from .planner import Event, PlanError, plan
+from .planner import PlanError, plan
+from .residency import FILL, SPILL, Event
 
 TileRef = tuple[Value, Coord]
 
@@ -134,11 +135,13 @@ class ScheduleError(Exception):
 
 def _operation(tiles: TileProgram, event: Event, buffer: int | None, values: Mapping[Value, Value]) -> Operation:
     op = tiles.ops[event.step]
-    if event.is_load:
+    if event.kind == FILL or event.kind == SPILL:
         value, coord = tiles.refs[event.tile]
         size = tiles.program.sizes[event.tile]
         operands = (values.get(value, value),)
-        return sched.LoadOp(operands, coords=(coord,), addrs=event.addresses, bytes=size, buffer=buffer, loc=op.loc)
+        if event.kind == FILL:
+            return sched.LoadOp(operands, coords=(coord,), addrs=event.addresses, bytes=size, buffer=buffer, loc=op.loc)
+        return sched.StoreOp(operands, coords=(coord,), addrs=event.addresses, bytes=size, spill=UNIT, loc=op.loc)
     operands = [values.get(v, v) for v in op.operands]
     if isinstance(op, uop.ExecOp):
         addrs = event.addresses if len(event.addresses) == len(op.operands) else (*event.addresses, event.addresses[1])
@@ -161,8 +164,10 @@ def buffer_ids(program: Program, events: list[Event]) -> list[int | None]:
     count: dict[int, int] = {}
     waiting: dict[int, int] = {}
     for i, event in enumerate(events):
-        if event.is_load:
+        if event.kind == FILL:
             waiting[event.tile] = i
+            continue
+        if event.kind == SPILL:
             continue
         step = program.steps[event.step]
         if step.kind != EXEC:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from itertools import combinations
 
 import pytest
@@ -9,9 +10,10 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from tilewright.passes.arena import SRAMConfig
-from tilewright.passes.eviction import EVICTIONS, FarthestNextUse, LeastRecentlyUsed
+from tilewright.passes.eviction import FarthestNextUse, LeastRecentlyUsed, Request, make_eviction
 from tilewright.passes.liveness import EXEC, LOAD, NEVER, STORE, Program, Step, accumulator_lives, next_uses
-from tilewright.passes.planner import Plan, PlanError, least_bytes, plan
+from tilewright.passes.planner import PlanError, least_bytes, plan
+from tilewright.passes.residency import SPILL, Plan
 
 ALIGNMENT = 4
 
@@ -131,13 +133,13 @@ def test_accumulator_lives_of_an_example() -> None:
         Step(EXEC, 1, (0,)),
         Step(EXEC, 2, (0,)),
         Step(EXEC, 1, (0,), accumulate=True),
-        Step(EXEC, 3, (2,)),  # the last use of tile 2, which is not stored
+        Step(EXEC, 3, (2,)),  # tile 2 is only read from its first exec on
         Step(STORE, 1, retain=True),
-        Step(EXEC, 3, (3,)),  # in place: the same life
+        Step(EXEC, 3, (3,)),  # in place: it was finished, and is started again
         Step(EXEC, 3, (1,)),  # overwritten: a new one
         Step(STORE, 3),
     ]
-    assert accumulator_lives(program(steps, [4] * 4)) == [(0, 4, 1), (1, 3, 2), (3, 5, 3), (6, 7, 3)]
+    assert accumulator_lives(program(steps, [4] * 4)) == [(0, 4, 1), (1, 1, 2), (3, 3, 3), (5, 5, 3), (6, 7, 3)]
 
 
 @given(UNIFORM)
@@ -150,6 +152,10 @@ def test_accumulator_lives_run_from_the_first_exec_to_the_store(p: Program) -> N
 # --- eviction ---
 
 CALLS = st.lists(st.tuples(st.integers(0, 7), st.integers(0, 30), st.sampled_from(["use", "use", "drop", "victim"])))
+
+
+def request(protected: Collection[int]) -> Request:
+    return Request(8, 0, protected, [], 64)
 
 
 class Naive:
@@ -171,7 +177,7 @@ class Naive:
 @pytest.mark.parametrize("name", ["lru", "min"])
 @given(CALLS, st.sets(st.integers(0, 7), max_size=3))
 def test_eviction_matches_a_search(name: str, calls: list[tuple[int, int, str]], protected: set[int]) -> None:
-    policy, naive = EVICTIONS[name](), Naive(name)
+    policy, naive = make_eviction(name), Naive(name)
     for time, (tile, next_use, call) in enumerate(calls):
         if call == "use":  # a tile stays where it is as long as it is evictable
             address = naive.tiles[tile][1] if tile in naive.tiles else 16 * ((tile * 5 + time) % 8) + tile
@@ -182,7 +188,7 @@ def test_eviction_matches_a_search(name: str, calls: list[tuple[int, int, str]],
             naive.tiles.pop(tile, None)
         else:
             expected = naive.victim(protected)
-            assert policy.victim(protected) == expected
+            assert policy.victims(request(protected)) == ([] if expected is None else [expected])
             naive.tiles.pop(expected, None)  # type: ignore[arg-type]
         assert sorted(policy.tiles()) == sorted(naive.tiles)
 
@@ -191,14 +197,14 @@ def test_lru_goes_by_use_not_by_allocation() -> None:
     policy = LeastRecentlyUsed()
     for tile in (1, 2, 3, 1):
         policy.use(tile, 9, 0)
-    assert [policy.victim(()), policy.victim(()), policy.victim(()), policy.victim(())] == [2, 3, 1, None]
+    assert [policy.victims(request(())) for _ in range(4)] == [[2], [3], [1], []]
 
 
 def test_min_breaks_ties_toward_the_lower_address() -> None:
     policy = FarthestNextUse()
     for tile, next_use, address in ((1, 5, 0), (2, 9, 128), (3, 9, 64)):
         policy.use(tile, next_use, address)
-    assert [policy.victim({1}), policy.victim(()), policy.victim(())] == [3, 2, 1]
+    assert [policy.victims(request(kept)) for kept in ({1}, (), ())] == [[3], [2], [1]]
 
 
 # --- capacity ---

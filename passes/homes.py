@@ -1,0 +1,128 @@
+"""The second attempt at planning, for tiles of several sizes: accumulators go to addresses chosen over their whole
+lives, operands around them. A pure solver."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from .arena import SRAMConfig
+from .liveness import EXEC, STORE, Program, accumulator_lives
+from .placement import Life, place_lives
+from .residency import FILL, Event, Planner, Timeline
+
+
+class Homes(NamedTuple):
+    """Addresses in bytes: of accumulators by the step that starts them, of operands by step and tile."""
+
+    accumulators: dict[int, int]
+    operands: dict[tuple[int, int], int]
+
+
+def find_homes(program: Program, config: SRAMConfig) -> Homes | None:
+    """Places accumulators over their lives together with each step's own operands; None where that is not found."""
+    size = [-(-s // config.alignment) * config.alignment for s in program.sizes]
+    spans = accumulator_lives(program)
+    needs = operand_needs(program, spans)
+    lives = [Life(first, last, size[tile]) for first, last, tile in spans] + [Life(i, i, size[t]) for i, t in needs]
+    addresses = place_lives(lives, config.total_bytes // config.alignment * config.alignment)
+    if addresses is None:
+        return None
+    accumulators = {first: a for (first, _, _), a in zip(spans, addresses, strict=False)}
+    return Homes(accumulators, dict(zip(needs, addresses[len(spans) :], strict=True)))
+
+
+def operand_needs(program: Program, spans: list[tuple[int, int, int]]) -> list[tuple[int, int]]:
+    """Each step's tiles that must be on chip there and are no accumulators, as (step, tile)."""
+    starts = {first: (last, tile) for first, last, tile in spans}
+    until: dict[int, int] = {}
+    needs: list[tuple[int, int]] = []
+    for i, step in enumerate(program.steps):
+        if i in starts:
+            until[starts[i][1]] = starts[i][0]
+        tiles = step.sources if step.kind == EXEC else (step.tile,) if step.kind == STORE else ()
+        needs += [(i, t) for t in tiles if until.get(t, -1) < i]
+    return needs
+
+
+class LifetimePlanner(Planner):
+    """The second attempt: accumulators go to addresses chosen over their whole lives, operands around them.
+
+    An exec's accumulator takes its place before the exec's operands do, and an operand is loaded right before its use.
+    Where first fit finds no room for the operands, everything that can go is evicted and they go to their homes.
+    """
+
+    def __init__(self, program: Program, timeline: Timeline, config: SRAMConfig, evict: str, homes: Homes):
+        super().__init__(program, timeline, config, evict)
+        self.homes = homes
+
+    def hint(self, i: int, coming: int) -> None:
+        """Loads wait for the step that needs them."""
+
+    def exec(self, i: int) -> None:
+        step = self.program.steps[i]
+        if i in self.homes.accumulators and not self.pinned[step.tile]:
+            self.settle(i, step.tile, step.sources)
+        self.bring(i, step.sources)
+        super().exec(i)
+
+    def store(self, i: int) -> None:
+        self.bring(i, (self.program.steps[i].tile,))
+        super().store(i)
+
+    def bring(self, i: int, tiles: tuple[int, ...]) -> None:
+        """Loads what a step needs."""
+        if not self.fit(i, tiles):
+            self.go_home(i, tiles)
+            return
+        for tile in sorted((t for t in tiles if self.address[t] < 0), key=lambda t: -self.program.sizes[t]):
+            self.load(i, tile, tiles)
+            self.keep(tile, i)
+
+    def settle(self, i: int, tile: int, sources: tuple[int, ...]) -> None:
+        """Puts an accumulator at its home, evicting what lies there; an in-place exec's is loaded."""
+        self.move(i, tile, self.homes.accumulators[i])
+        if tile in sources:
+            self.events.append(Event(FILL, i, tile, (self.address[tile],)))
+        self.pinned[tile] = True
+
+    def move(self, i: int, tile: int, home: int) -> None:
+        """Gives a tile its home, from which everything that can go is evicted."""
+        if self.address[tile] >= 0:
+            self.evictable.drop(tile)
+            self.evict(i, tile)
+        end = home + self.program.sizes[tile]
+        for other in self.evictable.tiles():
+            if self.address[other] < end and self.address[other] + self.program.sizes[other] > home:
+                self.evictable.drop(other)
+                self.evict(i, other)
+        self.address[tile] = self.arena.allocate_at(home, self.program.sizes[tile], tile)
+
+    def fit(self, i: int, tiles: tuple[int, ...]) -> bool:
+        """Evicts until the missing tiles fit all at once; False if they don't whatever else is evicted."""
+        missing = sorted((t for t in tiles if self.address[t] < 0), key=lambda t: -self.program.sizes[t])
+        while True:
+            placed: list[int] = []
+            for tile in missing:
+                if self.arena.find(self.program.sizes[tile]) is None:
+                    break
+                placed.append(self.arena.allocate(self.program.sizes[tile]))
+            for address in placed:
+                self.arena.free(address)
+            if len(placed) == len(missing):
+                return True
+            victims = self.victims(i, max(self.program.sizes[t] for t in missing), tiles)
+            if not victims:
+                return False
+            for victim in victims:
+                self.evict(i, victim)
+
+    def go_home(self, i: int, tiles: tuple[int, ...]) -> None:
+        """Loads a step's tiles to their homes, after evicting every tile that can go, their own copies included."""
+        for tile in self.evictable.tiles():
+            self.evictable.drop(tile)
+            self.evict(i, tile)
+        for tile in tiles:
+            if (i, tile) in self.homes.operands:
+                self.move(i, tile, self.homes.operands[(i, tile)])
+                self.events.append(Event(FILL, i, tile, (self.address[tile],)))
+                self.keep(tile, i)
