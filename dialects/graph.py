@@ -19,6 +19,7 @@ from ..ir.opdef import (
     one_of,
     read_fields,
     register_dialect,
+    unit,
 )
 from ..ir.source import UNKNOWN_LOC
 from ..ir.types import DTYPE_BYTES, FunctionType, TensorType, Type
@@ -38,6 +39,25 @@ def tile_sizes(value: Attr) -> str:
     return "" if good else "three positive tile sizes [tm, tn, tk]"
 
 
+def tile_counts(value: Attr) -> str:
+    good = not integers(value) and len(value) == 2 and all(x > 0 for x in value)
+    return "" if good else "two positive counts of tiles [bm, bn]"
+
+
+def tile_count(value: Attr) -> str:
+    return "" if type(value) is int and value > 0 else "a positive count of tiles"
+
+
+def group_number(value: Attr) -> str:
+    return "" if type(value) is int and value >= 0 else "a group's number, 0 or more"
+
+
+TILE = Field("tile", tile_sizes)
+GROUP = Field("group", group_number)
+ROWS = Field("rows", tile_count)
+EPILOGUE = Field("epilogue", unit)
+
+
 def unit_or_true(value: Attr) -> str:
     return "" if value is UNIT else "no value (the key alone)"
 
@@ -52,9 +72,12 @@ GRAPH.argument_attributes["graph.tile"] = argument_tile
 
 
 class GraphOp(Operation):
-    """An operation on whole tensors with one result. `tile` is [tm, tn, tk], or None until it is tiled."""
+    """An operation on whole tensors with one result. `tile` is [tm, tn, tk], or None until it is tiled.
 
-    __slots__ = ("tile",)
+    `group` and `rows` say that neighbours of one group are computed depth first, `rows` rows of tiles at a time.
+    """
+
+    __slots__ = ("group", "rows", "tile")
     tile: tuple[int, int, int] | None
 
     def __init__(
@@ -63,11 +86,15 @@ class GraphOp(Operation):
         results: Iterable[Value],
         *,
         tile: tuple[int, int, int] | None = None,
+        group: int | None = None,
+        rows: int | None = None,
         extra: dict[str, Attr] | None = None,
         loc: int = UNKNOWN_LOC,
     ):
         super().__init__(operands, results, extra=extra, loc=loc)
         self.tile = tile
+        self.group = group
+        self.rows = rows
 
     @classmethod
     def parse(cls, context: Any, parts: list[Any]) -> GraphOp:
@@ -88,12 +115,18 @@ class GraphOp(Operation):
     def verify(self) -> None:
         try:
             self.check()
+            self.check_group()
         except OpError as error:
             error.values = error.values or self.operands
             raise
 
     def check(self) -> None:
         """Raises `OpError` for operands or attributes that don't fit."""
+
+    def check_group(self) -> None:
+        if (self.group is None) != (self.rows is None):
+            missing = "rows" if self.rows is None else "group"
+            raise OpError(f"{self.name}: 'group' and 'rows' go together; '{missing}' is missing", self.name)
 
     def shown_type(self) -> str:
         return FunctionType(tuple(v.type for v in self.operands), (self.result.type,)).text
@@ -139,17 +172,42 @@ def result_of_matmul(a: TensorType, b: TensorType) -> TensorType:
 
 @GRAPH.op
 class MatmulOp(GraphOp):
-    """`C[m,n] = sum_k A[m,k] B[k,n] (+ bias[n])`, then the activation; the result has the accumulator's type."""
+    """`C[m,n] = sum_k A[m,k] B[k,n] (+ bias[n])`, then the activation; the result has the accumulator's type.
 
-    __slots__ = ("activation",)
+    `block`, `order`, `snake` and `stream` say in which order `lower` computes its tiles; see `passes/nests.py`.
+    """
+
+    __slots__ = ("activation", "block", "order", "snake", "stream")
     name = "graph.matmul"
-    fields = (Field("activation", one_of(*ACTIVATIONS)), Field("tile", tile_sizes))
+    fields = (
+        Field("activation", one_of(*ACTIVATIONS)),
+        Field("block", tile_counts),
+        GROUP,
+        Field("order", one_of("mn", "nm")),
+        ROWS,
+        Field("snake", unit),
+        Field("stream", tile_count),
+        TILE,
+    )
 
     def __init__(
-        self, operands: Iterable[Value], results: Iterable[Value], *, activation: str | None = None, **rest: Any
+        self,
+        operands: Iterable[Value],
+        results: Iterable[Value],
+        *,
+        activation: str | None = None,
+        block: tuple[int, int] | None = None,
+        order: str | None = None,
+        snake: Attr = None,
+        stream: int | None = None,
+        **rest: Any,
     ):
         super().__init__(operands, results, **rest)
         self.activation = activation
+        self.block = block
+        self.order = order
+        self.snake = snake
+        self.stream = stream
 
     @property
     def bias(self) -> Value | None:
@@ -165,13 +223,23 @@ class MatmulOp(GraphOp):
             _expect(self, "the bias", self.bias.type, TensorType(result.shape[1:], result.dtype))
 
 
+class ElementwiseOp(GraphOp):
+    """An operation element by element; `epilogue` has it computed tile by tile, right after its last operand's tile."""
+
+    __slots__ = ("epilogue",)
+
+    def __init__(self, operands: Iterable[Value], results: Iterable[Value], *, epilogue: Attr = None, **rest: Any):
+        super().__init__(operands, results, **rest)
+        self.epilogue = epilogue
+
+
 @GRAPH.op
-class AddOp(GraphOp):
+class AddOp(ElementwiseOp):
     """Sum of two tensors of one shape, or of a matrix and a vector along its last axis."""
 
     __slots__ = ()
     name = "graph.add"
-    fields = (Field("tile", tile_sizes),)
+    fields = (EPILOGUE, GROUP, ROWS, TILE)
 
     def check(self) -> None:
         self.check_counts(2)
@@ -185,12 +253,12 @@ class AddOp(GraphOp):
 
 
 @GRAPH.op
-class ReluOp(GraphOp):
+class ReluOp(ElementwiseOp):
     """max(x, 0), element by element."""
 
     __slots__ = ()
     name = "graph.relu"
-    fields = (Field("tile", tile_sizes),)
+    fields = (EPILOGUE, GROUP, ROWS, TILE)
 
     def check(self) -> None:
         self.check_counts(1)
@@ -203,12 +271,12 @@ class ReluOp(GraphOp):
 
 
 @GRAPH.op
-class CastOp(GraphOp):
+class CastOp(ElementwiseOp):
     """Another element type; i32 to i8 with `scale` and `zero_point` requantises: round half to even, then saturate."""
 
     __slots__ = ("scale", "zero_point")
     name = "graph.cast"
-    fields = (Field("scale", float32), Field("tile", tile_sizes), Field("zero_point", integer))
+    fields = (EPILOGUE, GROUP, ROWS, Field("scale", float32), TILE, Field("zero_point", integer))
 
     def __init__(
         self,

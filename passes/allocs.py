@@ -10,7 +10,6 @@ from ..ir.core import Operation
 from ..ir.diagnostics import Diagnostic, DiagnosticError
 
 
-
 def tidy_allocs(ops: list[Operation]) -> list[Operation]:
     """Without the allocs that nothing names; `on_chip` marks just those that are neither loaded nor stored."""
     named = {v for op in ops if not isinstance(op, AllocOp) for v in op.operands}

@@ -1,4 +1,5 @@
-"""lower: graph to uop, tile by tile, each operation in full after the one before, in m, n, k order.
+"""lower: graph to uop, tile by tile; each operation in full after the one before, in m, n, k order, unless its
+attributes say otherwise (`block`, `order`, `snake`, `group`, `rows`, `stream`, `epilogue`: see `nests.py`).
 
     %h = graph.matmul %x, %w {activation = "relu", tile = [32, 32, 32]} : ...
 ->
@@ -12,7 +13,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
 from typing import ClassVar
@@ -27,10 +28,9 @@ from ..ir.core import Operation, Value
 from ..ir.diagnostics import Diagnostic, DiagnosticError
 from ..ir.types import TensorType
 from .manager import map_functions, register_pass
+from .nesting import TileRef, TileTask, nests_of, tasks
 from .rewriting import ValueMap, clone, copy_value, with_body
 from .tiling import Shape, check_tensors, infer
-
-TileRef = tuple[Value, Coord]
 
 MAX_EXECS = 20_000_000
 """Most tile operations that one graph operation may become."""
@@ -66,12 +66,7 @@ def lower_function(func: FuncOp, module: ModuleOp) -> FuncOp:
         for op in func.ops
         if isinstance(op, GraphOp)
     ]
-    body: list[Operation] = []
-    for op in func.ops:
-        if isinstance(op, GraphOp):
-            body += _Lowering(op, values).run()
-        else:
-            body.append(clone(op, values))
+    body = lower_tiles(func.ops, {v: _tiled_type(v, shapes) for v in shapes}, values)
     arg_attrs = [{k: v for k, v in attrs.items() if k != "graph.tile"} for attrs in func.arg_attrs]
     results = [values[v].type if v in values else v.type for v in func.returned()]
     return with_body(func, args, allocs + body, result_types=results, arg_attrs=arg_attrs)
@@ -103,63 +98,74 @@ def _check_size(func: FuncOp, shapes: dict[Value, Shape]) -> None:
 
 
 def _tiled(value: Value, shapes: dict[Value, Shape]) -> TiledType | None:
-    return TiledType(value.type, shapes[value]) if isinstance(value.type, TensorType) and value in shapes else None
+    return _tiled_type(value, shapes) if value in shapes else None
+
+
+def _tiled_type(value: Value, shapes: dict[Value, Shape]) -> TiledType:
+    assert isinstance(value.type, TensorType)
+    return TiledType(value.type, shapes[value])
+
+
+def lower_tiles(ops: Sequence[Operation], tiled: Mapping[Value, TiledType], values: ValueMap) -> list[Operation]:
+    """The uops of all operations, on the values that `values` maps theirs to, in the order that their nests have.
+
+    Operations of other dialects stay before the first tile of the graph operation that they stand before.
+    """
+    graph_ops = [op for op in ops if isinstance(op, GraphOp)]
+    lowerings = [_Lowering(op, values) for op in graph_ops]
+    others: list[tuple[int, Operation]] = []
+    before = 0
+    for op in ops:
+        if isinstance(op, GraphOp):
+            before += 1
+        else:
+            others.append((before, op))
+    others.reverse()
+    out: list[Operation] = []
+    for task in tasks(graph_ops, nests_of(graph_ops, tiled), tiled):
+        while others and others[-1][0] <= task.op:
+            out.append(clone(others.pop()[1], values))
+        lowerings[task.op].run(task, out)
+    return out + [clone(op, values) for _, op in reversed(others)]
 
 
 class _Lowering:
-    """The uops of one graph operation."""
+    """Makes the uops of one graph operation."""
 
     def __init__(self, op: GraphOp, values: ValueMap):
         self.op = op
+        self.values = values
         self.dst = values[op.result]
-        self.operands = [values[v] for v in op.operands]
-        self.out: list[Operation] = []
+        self.kernel = op.name.partition(".")[2]
+        if self.kernel not in KERNELS:
+            raise DiagnosticError([Diagnostic(f"lower has no kernel for {op.name}", op.loc)])
 
-    def run(self) -> list[Operation]:
-        type = self.dst.type
-        assert isinstance(type, TiledType)
-        for coord in type.coords():
-            if isinstance(self.op, MatmulOp):
-                self.product(self.op, coord)
-            else:
-                self.elementwise(coord)
-        return self.out
+    def run(self, task: TileTask, out: list[Operation]) -> None:
+        """One tile operation: the loads of what it reads, the exec, and the store of a tile that is complete."""
+        op = self.op
+        bias = op.bias if isinstance(op, MatmulOp) else None
+        if bias is not None and task.starts:
+            self.exec("bias", task.coord, [(bias, task.coord[-1:])], False, out)
+        self.exec(self.kernel, task.coord, task.sources, bias is not None or not task.starts, out)
+        if task.ends:
+            activation = op.activation if isinstance(op, MatmulOp) else None
+            out.append(StoreOp((self.dst,), coords=(task.coord,), activation=activation, loc=op.loc))
 
-    def product(self, op: MatmulOp, coord: Coord) -> None:
-        m, n = coord
-        a, b, *bias = self.operands
-        assert isinstance(a.type, TiledType)
-        if bias:
-            self.exec("bias", coord, [(bias[0], (n,))])
-        for k in range(a.type.grid[1]):
-            self.exec("matmul", coord, [(a, (m, k)), (b, (k, n))], accumulate=bool(bias) or k > 0)
-        self.store(coord, op.activation)
-
-    def elementwise(self, coord: Coord) -> None:
-        """One exec of the kernel that has the operation's name; a rank-1 operand is taken along the last axis."""
-        kernel = self.op.name.partition(".")[2]
-        if kernel not in KERNELS:
-            raise DiagnosticError([Diagnostic(f"lower has no kernel for {self.op.name}", self.op.loc)])
-        ranks = [len(v.type.grid) for v in self.operands if isinstance(v.type, TiledType)]
-        self.exec(kernel, coord, [(v, coord[-rank:]) for v, rank in zip(self.operands, ranks, strict=True)])
-        self.store(coord, None)
-
-    def exec(self, kernel: str, coord: Coord, sources: Iterable[TileRef], accumulate: bool = False) -> None:
-        sources = list(sources)
+    def exec(
+        self, kernel: str, coord: Coord, sources: Iterable[TileRef], accumulate: bool, out: list[Operation]
+    ) -> None:
+        mapped = [(self.values[value], where) for value, where in sources]
         loc = self.op.loc
-        self.out += [LoadOp((value,), coords=(where,), loc=loc) for value, where in dict.fromkeys(sources)]
+        out += [LoadOp((value,), coords=(where,), loc=loc) for value, where in dict.fromkeys(mapped)]
         scale, zero_point = (self.op.scale, self.op.zero_point) if isinstance(self.op, CastOp) else (None, None)
-        self.out.append(
+        out.append(
             ExecOp(
-                (self.dst, *[value for value, _ in sources]),
+                (self.dst, *[value for value, _ in mapped]),
                 kernel=kernel,
                 accumulate=accumulate,
-                coords=(coord, *[where for _, where in sources]),
+                coords=(coord, *[where for _, where in mapped]),
                 scale=scale,
                 zero_point=zero_point,
                 loc=loc,
             )
         )
-
-    def store(self, coord: Coord, activation: str | None) -> None:
-        self.out.append(StoreOp((self.dst,), coords=(coord,), activation=activation, loc=self.op.loc))

@@ -13,7 +13,7 @@ from tilewright.passes.arena import SRAMConfig
 from tilewright.passes.eviction import FarthestNextUse, LeastRecentlyUsed, Request, make_eviction
 from tilewright.passes.liveness import EXEC, LOAD, NEVER, STORE, Program, Step, accumulator_lives, next_uses
 from tilewright.passes.planner import PlanError, least_bytes, plan
-from tilewright.passes.residency import SPILL, Plan
+from tilewright.passes.residency import Plan
 
 ALIGNMENT = 4
 

@@ -1,0 +1,140 @@
+"""Between a graph function and loop nests: what the operations' attributes say, and what each tile operation reads."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from ..dialects.graph import ElementwiseOp, GraphOp, MatmulOp
+from ..dialects.tiles import Coord, TiledType, coord_text
+from ..ir.attributes import UNIT
+from ..ir.core import Operation, Value
+from ..ir.diagnostics import Diagnostic, DiagnosticError
+from .arena import count_of
+from .nests import Nest, groups_of, walk
+
+TileRef = tuple[Value, Coord]
+Tiled = Mapping[Value, TiledType]
+
+
+@dataclass(frozen=True, slots=True)
+class TileTask:
+    """One tile operation of a graph operation: its result's tile, what it reads, whether it starts and finishes it."""
+
+    op: int
+    coord: Coord
+    sources: tuple[TileRef, ...]
+    starts: bool
+    ends: bool
+
+
+def nests_of(ops: Sequence[GraphOp], tiled: Tiled) -> list[Nest]:
+    """The loop nest of each operation, as its attributes have it. Raises `DiagnosticError` for those that contradict
+    each other."""
+    made: dict[Value, int] = {}
+    nests: list[Nest] = []
+    for i, op in enumerate(ops):
+        nests.append(_nest(op, made, nests, tiled))
+        made[op.result] = i
+    errors = [*_group_errors(ops, nests, made)]
+    if errors:
+        raise DiagnosticError(errors)
+    return nests
+
+
+def _nest(op: GraphOp, made: Mapping[Value, int], nests: list[Nest], tiled: Tiled) -> Nest:
+    grid = tiled[op.result].grid
+    m, n = grid if len(grid) == 2 else (1, grid[0])
+    group, rows = op.group, op.rows or 0
+    if not isinstance(op, MatmulOp):
+        after = _host(op, made, nests) if isinstance(op, ElementwiseOp) and op.epilogue is UNIT else -1
+        return Nest(m, n, group=group, rows=rows, after=after)
+    return Nest(
+        m, n, tiled[op.operands[0]].grid[1], op.block or (1, 1), op.order or "mn", op.snake is UNIT, group, rows,
+        op.stream or 0,
+    )  # fmt: skip
+
+
+def _host(op: GraphOp, made: Mapping[Value, int], nests: list[Nest]) -> int:
+    """The operation whose tiles are an epilogue's last operand."""
+
+    def position(i: int) -> tuple[int, int]:
+        root = i
+        while nests[root].after >= 0:
+            root = nests[root].after
+        return root, i
+
+    hosts = [made[v] for v in op.operands if v in made and v.type.shape == op.result.type.shape]  # type: ignore[attr-defined]
+    if not hosts:
+        message = f"{op.name} %{op.result.name} is an epilogue, but no operation makes an operand of its shape"
+        raise DiagnosticError([Diagnostic(message, op.loc, focus="epilogue")])
+    return max(hosts, key=position)
+
+
+def _group_errors(ops: Sequence[GraphOp], nests: list[Nest], made: Mapping[Value, int]) -> Iterator[Diagnostic]:
+    for members in groups_of(nests):
+        first = nests[members[0]]
+        for i in members[1:]:
+            if nests[i].rows != first.rows or nests[i].m != first.m:
+                what, number = ("rows", "rows") if nests[i].rows != first.rows else ("rows of tiles", "m")
+                message = (
+                    f"group {first.group} has {getattr(first, number)} {what} at %{ops[members[0]].result.name}, "
+                    f"{getattr(nests[i], number)} at %{ops[i].result.name}"
+                )
+                note = f"%{ops[members[0]].result.name} is computed here"
+                yield Diagnostic(message, ops[i].loc).note(note, ops[members[0]].loc)
+        for at, i in enumerate(members):
+            if not nests[i].stream:
+                continue
+            reader = members[at + 1] if at + 1 < len(members) else -1
+            if reader < 0 or not _reads(ops[reader], i, nests, made) or nests[reader].stream:
+                message = f"%{ops[i].result.name} is streamed, but no product of its group reads it right after it"
+                yield Diagnostic(message, ops[i].loc, focus="stream")
+
+
+def _reads(reader: GraphOp, i: int, nests: list[Nest], made: Mapping[Value, int]) -> bool:
+    """Whether a product's left operand is made by nest i or in its epilogue."""
+    if not isinstance(reader, MatmulOp):
+        return False
+    at = made.get(reader.operands[0], -1)
+    while at >= 0 and at != i:
+        at = nests[at].after
+    return at == i
+
+
+def tasks(ops: Sequence[GraphOp], nests: Sequence[Nest], tiled: Tiled) -> Iterator[TileTask]:
+    """All tile operations in order; a bias is read where a sum is started.
+
+    Raises `DiagnosticError` where a tile would be read before it is computed.
+    """
+    made = {op.result: i for i, op in enumerate(ops)}
+    done: set[TileRef] = set()
+    flat = [len(tiled[op.result].grid) == 1 for op in ops]
+    for i, m, n, k, starts, ends in walk(nests):
+        op = ops[i]
+        coord = (n,) if flat[i] else (m, n)
+        if isinstance(op, MatmulOp):
+            a, b = op.operands[:2]
+            sources: tuple[TileRef, ...] = ((a, (m, k)), (b, (k, n)))
+        else:
+            sources = tuple((v, coord[-len(tiled[v].grid) :]) for v in op.operands)
+        for source in sources:
+            if source[0] in made and source not in done:
+                raise DiagnosticError([_too_early(op, source, ops[made[source[0]]])])
+        if ends:
+            done.add((op.result, coord))
+        yield TileTask(i, coord, sources, starts, ends)
+
+
+def _too_early(op: GraphOp, source: TileRef, producer: Operation) -> Diagnostic:
+    value, coord = source
+    message = f"%{op.result.name} would read %{value.name}{coord_text(coord)} before it is computed"
+    return Diagnostic(f"{message}; leave out 'group', 'stream' or 'epilogue'", op.loc).note(
+        f"%{value.name} is computed here", producer.loc
+    )
+
+
+def block_needs(nest: Nest) -> str:
+    """What a product's block takes, in words."""
+    bm, bn = min(nest.block[0], nest.m), min(nest.block[1], nest.n)
+    return f"block = [{bm}, {bn}] keeps {count_of(bm * bn, 'accumulator')}"
