@@ -174,16 +174,17 @@ def result_of_matmul(a: TensorType, b: TensorType) -> TensorType:
 class MatmulOp(GraphOp):
     """`C[m,n] = sum_k A[m,k] B[k,n] (+ bias[n])`, then the activation; the result has the accumulator's type.
 
-    `block`, `order`, `snake` and `stream` say in which order `lower` computes its tiles; see `passes/nests.py`.
+    `block`, `order`, `reverse`, `snake` and `stream` say in which order `lower` computes its tiles (`passes/nests.py`).
     """
 
-    __slots__ = ("activation", "block", "order", "snake", "stream")
+    __slots__ = ("activation", "block", "order", "reverse", "snake", "stream")
     name = "graph.matmul"
     fields = (
         Field("activation", one_of(*ACTIVATIONS)),
         Field("block", tile_counts),
         GROUP,
         Field("order", one_of("mn", "nm")),
+        Field("reverse", unit),
         ROWS,
         Field("snake", unit),
         Field("stream", tile_count),
@@ -198,6 +199,7 @@ class MatmulOp(GraphOp):
         activation: str | None = None,
         block: tuple[int, int] | None = None,
         order: str | None = None,
+        reverse: Attr = None,
         snake: Attr = None,
         stream: int | None = None,
         **rest: Any,
@@ -206,6 +208,7 @@ class MatmulOp(GraphOp):
         self.activation = activation
         self.block = block
         self.order = order
+        self.reverse = reverse
         self.snake = snake
         self.stream = stream
 

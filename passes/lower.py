@@ -20,7 +20,6 @@ from typing import ClassVar
 
 from ..dialects.graph import CastOp, GraphOp, MatmulOp
 from ..dialects.levels import level_of
-from ..dialects.target import target_of
 from ..dialects.tiles import KERNELS, Coord, TiledType
 from ..dialects.uop import AllocOp, ExecOp, LoadOp, StoreOp
 from ..ir.builtin import FuncOp, ModuleOp
@@ -30,7 +29,7 @@ from ..ir.types import TensorType
 from .manager import map_functions, register_pass
 from .nesting import TileRef, TileTask, nests_of, tasks
 from .rewriting import ValueMap, clone, copy_value, with_body
-from .tiling import Shape, check_tensors, infer
+from .tiling import Shape, check_tensors, tile_shapes
 
 MAX_EXECS = 20_000_000
 """Most tile operations that one graph operation may become."""
@@ -54,10 +53,7 @@ def lower_function(func: FuncOp, module: ModuleOp) -> FuncOp:
         return func
     check_tensors(func, "lower")
     _check_tiled(func)
-    given = {
-        a: attrs["graph.tile"] for a, attrs in zip(func.args, func.arg_attrs, strict=True) if "graph.tile" in attrs
-    }
-    shapes = infer(func, target_of(func, module).tile, given).tensors
+    shapes = tile_shapes(func, module)
     _check_size(func, shapes)
     values: ValueMap = {}
     args = [copy_value(a, values, _tiled(a, shapes)) for a in func.args]

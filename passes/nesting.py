@@ -50,8 +50,8 @@ def _nest(op: GraphOp, made: Mapping[Value, int], nests: list[Nest], tiled: Tile
         after = _host(op, made, nests) if isinstance(op, ElementwiseOp) and op.epilogue is UNIT else -1
         return Nest(m, n, group=group, rows=rows, after=after)
     return Nest(
-        m, n, tiled[op.operands[0]].grid[1], op.block or (1, 1), op.order or "mn", op.snake is UNIT, group, rows,
-        op.stream or 0,
+        m, n, tiled[op.operands[0]].grid[1], op.block or (1, 1), op.order or "mn", op.snake is UNIT,
+        op.reverse is UNIT, group, rows, op.stream or 0,
     )  # fmt: skip
 
 

@@ -8,7 +8,7 @@ the tile operations of a list of nests in order. What a nest can say:
   Multiplication"; Smith et al., 2019, "A Tight I/O Lower Bound for Matrix Multiplication").
 - `order`: "mn" walks the blocks row by row, "nm" column by column.
 - `snake`: every other row (or column) of blocks is walked backwards, and every other block sums over k backwards, so
-  that what the last block has used is used again first.
+  that what the last block has used is used again first. With `reverse` the first sum is the one that goes backwards.
 - `group`, `rows`: neighbours of one group are computed depth first: all of them on `rows` rows of tiles, then on the
   next.
 - `stream = h`: within a group, h columns of tiles are computed and used up by the next product at once, whose
@@ -35,6 +35,7 @@ class Nest:
     block: tuple[int, int] = (1, 1)
     order: str = "mn"
     snake: bool = False
+    reverse: bool = False
     group: int | None = None
     rows: int = 0
     stream: int = 0
@@ -108,7 +109,7 @@ class _Walk:
         """Some columns of one product, then all that the next one makes of them, and so on."""
         producer, consumer = self.nests[i], self.nests[j]
         parts = list(_parts((0, producer.n), producer.stream))
-        if self.backwards(producer, self.turns[j].outer):
+        if self.backwards(producer, self.turns[j].outer) != consumer.reverse:
             parts.reverse()
         self.turns[j].outer += 1
         for number, columns in enumerate(parts):
@@ -147,7 +148,7 @@ class _Walk:
         """A block of accumulators; `starts` and `ends` tell whether its sums begin and are complete with these k."""
         nest, turns = self.nests[i], self.turns[i]
         steps = range(*ks)
-        if self.backwards(nest, turns.sums):
+        if self.backwards(nest, turns.sums) != nest.reverse:
             steps = steps[::-1]
         turns.sums += 1
         first = steps[0] if starts else -1

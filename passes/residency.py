@@ -60,6 +60,10 @@ class Full(Exception):
         self.cause = cause
 
 
+class TooMuch(Exception):
+    """The plan moves more bytes than its limit."""
+
+
 class Timeline(NamedTuple):
     """What a program needs when: the next uses of each step's tiles, and which execs finish their tile for good."""
 
@@ -68,9 +72,10 @@ class Timeline(NamedTuple):
 
 
 class Planner:
-    """One attempt by first fit. Raises `Full` at the step that finds no room."""
+    """One attempt by first fit. Raises `Full` at the step that finds no room, `TooMuch` once the loads and spills move
+    more than `limit` bytes."""
 
-    def __init__(self, program: Program, timeline: Timeline, config: SRAMConfig, evict: str):
+    def __init__(self, program: Program, timeline: Timeline, config: SRAMConfig, evict: str, limit: int = NEVER):
         self.program = program
         self.uses, self.finishing = timeline
         self.arena = VirtualSRAMArena(config)
@@ -81,6 +86,7 @@ class Planner:
         self.evictable = make_eviction(evict, len(sizes) <= 1)
         self.small = max(program.sizes, default=0) // SMALL if evict == "cost" else 0
         self.events: list[Event] = []
+        self.budget = limit
 
     def run(self) -> Plan:
         coming = self.coming_execs()
@@ -133,9 +139,15 @@ class Planner:
     def evict(self, i: int, tile: int) -> None:
         """Takes a tile off chip; it has been dropped from the evictable ones."""
         if self.dirty[tile]:
+            self.spend(tile)
             self.events.append(Event(SPILL, i, tile, (self.address[tile],)))
             self.dirty[tile] = False
         self.release(tile)
+
+    def spend(self, tile: int) -> None:
+        self.budget -= self.program.sizes[tile]
+        if self.budget < 0:
+            raise TooMuch
 
     def release(self, tile: int) -> None:
         self.arena.free(self.address[tile])
@@ -146,6 +158,7 @@ class Planner:
             address = self.room(i, tile, protected)
         except OutOfMemoryError as error:
             raise self.full(i, error) from None
+        self.spend(tile)
         self.events.append(Event(FILL, i, tile, (address,)))
 
     def full(self, i: int, error: OutOfMemoryError) -> Full:

@@ -15,7 +15,7 @@ from ..ir.builtin import FuncOp, ModuleOp
 from ..ir.core import Operation
 from .manager import map_functions, option, read_tile, register_pass
 from .rewriting import ValueMap, clone, clone_with, copy_value, with_body
-from .tiling import check_tensors, infer
+from .tiling import check_tensors, given_tiles, infer
 
 
 @register_pass
@@ -36,10 +36,7 @@ class TilePass:
             return func
         check_tensors(func, "tile")
         target = target_of(func, module, tile=self.sizes)
-        given = {
-            a: attrs["graph.tile"] for a, attrs in zip(func.args, func.arg_attrs, strict=True) if "graph.tile" in attrs
-        }
-        tiling = infer(func, target.tile, given)
+        tiling = infer(func, target.tile, given_tiles(func))
         values: ValueMap = {}
         args = [copy_value(a, values) for a in func.args]
         attrs = [

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from ..dialects.graph import AddOp, GraphOp, MatmulOp
-from ..ir.builtin import FuncOp
+from ..dialects.target import target_of
+from ..ir.builtin import FuncOp, ModuleOp
 from ..ir.core import Operation, Value
 from ..ir.diagnostics import Diagnostic, DiagnosticError
 from ..ir.types import DTYPE_BYTES, TensorType
@@ -72,6 +73,17 @@ def infer(func: FuncOp, sizes: Sizes, arg_tiles: dict[Value, Shape] | None = Non
     if conflict is not None:
         raise DiagnosticError([_describe(conflict, func, sizes)])
     return solver.tiling
+
+
+def given_tiles(func: FuncOp) -> dict[Value, Shape]:
+    """The tiles that arguments have by `graph.tile`."""
+    attrs = zip(func.args, func.arg_attrs, strict=True)
+    return {arg: given["graph.tile"] for arg, given in attrs if "graph.tile" in given}
+
+
+def tile_shapes(func: FuncOp, module: ModuleOp) -> dict[Value, Shape]:
+    """The tile shape of each tensor of a tiled graph function."""
+    return infer(func, target_of(func, module).tile, given_tiles(func)).tensors
 
 
 class _Solver:

@@ -1,0 +1,284 @@
+"""Chooses loop nests that move few bytes: candidates by closed form, judged by the real planner. A pure solver.
+
+Each operation's blocks first, then which neighbours to compute depth first or to stream, then small changes at random.
+A choice is tried on a stretch of neighbours, so that the time grows with the number of operations and not with its
+square; how much is tried is bounded by planned steps, never by time, so that the same text gives the same plan.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from math import ceil
+
+from .nests import ORDERS, Nest
+from .trial import Trials
+
+EFFORT = 100
+"""How often each operation may be planned on average."""
+
+LEAST_STEPS = 200_000
+"""Steps that may be planned for a small function."""
+
+CANDIDATES = 10
+"""Blocks that are tried of those that the closed form likes best."""
+
+SEED = 2024
+
+
+class Search:
+    """A search over the nests of a function's operations; `run` gives the best ones found."""
+
+    def __init__(self, trials: Trials, nests: Sequence[Nest], objective_steps: int = 0):
+        self.trials = trials
+        self.nests = list(nests)
+        self.random = random.Random(SEED)
+        execs = sum(n.m * n.n * max(n.k, 1) for n in nests)
+        self.limit = objective_steps or max(LEAST_STEPS, EFFORT * execs)
+
+    def run(self) -> list[Nest]:
+        """Never worse than the nests given, as the planner sees it."""
+        given = list(self.nests)
+        self.nests = self.with_epilogues(given)
+        self.choose_blocks()
+        self.choose_groups()
+        self.choose_blocks()
+        self.change_at_random()
+        if self.trials.cost(self.nests) > self.trials.cost(given):
+            return given
+        return self.nests
+
+    @property
+    def spent(self) -> bool:
+        return self.trials.steps >= self.limit
+
+    # Trying
+
+    def stretch(self, first: int, end: int) -> tuple[int, int]:
+        """The operations to judge a change by: those changed, one more on either side, whole groups and epilogues."""
+        first, end = max(first - 1, 0), min(end + 1, len(self.nests))
+        while first and self.tied(first - 1, first):
+            first -= 1
+        while end < len(self.nests) and self.tied(end - 1, end):
+            end += 1
+        return first, end
+
+    def tied(self, i: int, j: int) -> bool:
+        a, b = self.nests[i], self.nests[j]
+        return b.after >= 0 or (a.group is not None and a.group == b.group)
+
+    def improve(self, changed: dict[int, Nest], also: Sequence[dict[int, Nest]] = ()) -> bool:
+        """Takes a change if it costs less on its stretch of operations; those in `also` are tried on top of it, and
+        the best of all is taken."""
+        first, end = self.stretch(min(changed), max(changed) + 1)
+        now = self.trials.cost(self.nests, first, end)
+        if now <= self.trials.compulsory(first, end):
+            return False
+        best = None
+        trial = self.changed(self.nests, changed)
+        for more in ({}, *also):
+            tried = self.changed(trial, more)
+            cost = self.trials.cost(tried, first, end, now)
+            if cost < now:
+                now, best = cost, tried
+        self.nests = best or self.nests
+        return best is not None
+
+    def changed(self, nests: list[Nest], changes: dict[int, Nest]) -> list[Nest]:
+        trial = list(nests)
+        for i, nest in changes.items():
+            trial[i] = nest
+        return trial
+
+    # Choices
+
+    def with_epilogues(self, nests: list[Nest]) -> list[Nest]:
+        """Elementwise operations go into the epilogue of what makes their operand, where that is possible."""
+        makers = {work.result: i for i, work in enumerate(self.trials.works)}
+        out = list(nests)
+        for i, work in enumerate(self.trials.works):
+            if work.k or out[i].after >= 0 or out[i].group is not None:
+                continue
+            hosts = [
+                makers[s]
+                for s in work.sources
+                if s in makers and (out[makers[s]].m, out[makers[s]].n) == (out[i].m, out[i].n)
+            ]  # noqa: E501
+            if not hosts:
+                continue
+            trial = [*out[:i], replace(out[i], after=max(hosts)), *out[i + 1 :]]
+            if self.trials.program(trial, 0, i + 1) is not None:
+                out = trial
+        return out
+
+    def products(self) -> list[int]:
+        return [i for i, work in enumerate(self.trials.works) if work.k]
+
+    def choose_blocks(self) -> None:
+        for i in self.products():
+            nest = self.nests[i]
+            m = nest.rows if nest.group is not None else nest.m
+            for block, order in self.candidates(i, m, nest.n):
+                if self.spent:
+                    return
+                self.improve({i: replace(self.nests[i], block=block, order=order, snake=True)})
+            self.improve({i: replace(self.nests[i], reverse=not self.nests[i].reverse)})
+
+    def candidates(self, i: int, m: int, n: int, room: int = 0) -> list[tuple[tuple[int, int], str]]:
+        """Blocks and orders by what the closed form says they load, the least first; `room` bytes are taken."""
+        work, k = self.trials.works[i], self.trials.works[i].k
+        a, b = (self.trials.tensors[s].tile_bytes for s in work.sources[:2])
+        c = self.trials.tensors[work.result].tile_bytes
+        capacity = self.trials.config.total_bytes - room
+        rated = []
+        for bm in _balanced(m):
+            for bn in _balanced(n):
+                own = bm * bn * c
+                if own + a + b > capacity:
+                    continue
+                for order in ORDERS:
+                    loads = _loads((m, n, k), (bm, bn), order, (a, b, own), capacity)
+                    rated.append((loads, -bm * bn, (bm, bn), order))
+        rated.sort()
+        most = rated[0][0] * 1.3 if rated else 0
+        return [(block, order) for loads, _, block, order in rated[:CANDIDATES] if loads <= most]
+
+    def choose_groups(self) -> None:
+        """Neighbours with equally many rows of tiles are tried as groups and streamed pairs, shortest first."""
+        for first, end in self.runs():
+            for length in range(2, min(end - first, 5) + 1):
+                for start in range(first, end - length + 1):
+                    members = [i for i in range(start, start + length) if self.trials.works[i].k]
+                    if len(members) > 1 and members[0] == start:
+                        self.try_group(start, start + length, members)
+                    if self.spent:
+                        return
+
+    def runs(self) -> Iterator[tuple[int, int]]:
+        """Stretches of products (and epilogues) with as many rows of tiles each."""
+        start = 0
+        for i in range(1, len(self.nests) + 1):
+            if i < len(self.nests) and self.nests[i].m == self.nests[start].m and self.groupable(i):
+                continue
+            if i - start > 1 and self.groupable(start):
+                yield start, i
+            start = i
+
+    def groupable(self, i: int) -> bool:
+        return self.trials.works[i].k > 0 or self.nests[i].after >= 0
+
+    def try_group(self, start: int, end: int, members: list[int]) -> None:
+        for rows in self.row_counts(self.nests[start].m):
+            grouped = {}
+            for i in members:
+                block = self.group_block(i, rows)
+                grouped[i] = replace(
+                    self.nests[i], group=start, rows=rows, stream=0, block=block, order="mn", snake=True, reverse=False
+                )
+            self.improve(grouped, self.reversals(grouped))
+            if len(members) == 2:
+                for h in self.stream_widths(self.nests[members[0]].n):
+                    streamed = dict(grouped)
+                    streamed[members[0]] = replace(grouped[members[0]], stream=h, block=(rows, h))
+                    self.improve(streamed)
+            if self.spent:
+                return
+
+    def reversals(self, grouped: dict[int, Nest]) -> list[dict[int, Nest]]:
+        """The group with some of its first sums backwards."""
+        members = list(grouped)[:4]
+        return [
+            {i: replace(grouped[i], reverse=True) for at, i in enumerate(members) if bits >> at & 1}
+            for bits in range(1, 1 << len(members))
+        ]
+
+    def group_block(self, i: int, rows: int) -> tuple[int, int]:
+        found = self.candidates(i, rows, self.nests[i].n)
+        return found[0][0] if found else (1, 1)
+
+    def row_counts(self, m: int) -> list[int]:
+        return sorted(set(_balanced(m)) if m <= 4 else {ceil(m / p) for p in (1, 2, 3, 4, 8)} | {1}, reverse=True)
+
+    def stream_widths(self, n: int) -> list[int]:
+        return sorted({ceil(n / p) for p in (2, 3, 4, 6, 8, 16)} | {1, 2, 4} & set(range(1, n)))
+
+    # Small changes
+
+    def change_at_random(self) -> None:
+        products = self.products()
+        if not products:
+            return
+        failures = 0
+        while not self.spent and failures < 600:
+            changed = self.mutation(self.random.choice(products))
+            before = self.trials.steps
+            failures = 0 if changed and self.improve(changed) else failures + 1
+            if self.trials.steps == before:
+                failures += 1
+
+    def mutation(self, i: int) -> dict[int, Nest]:
+        """One operation, or its group, changed a little."""
+        nest, pick = self.nests[i], self.random
+        kind = pick.choice(("block", "block", "order", "reverse", "snake", "rows", "stream", "group"))
+        if kind == "block":
+            m = nest.rows if nest.group is not None else nest.m
+            bm = min(max(nest.block[0] + pick.choice((-1, 0, 0, 1)), 1), m)
+            bn = min(max(nest.block[1] + pick.choice((-1, 0, 0, 1)), 1), nest.n)
+            return {i: replace(nest, block=(bm, bn))}
+        if kind == "order":
+            return {i: replace(nest, order="nm" if nest.order == "mn" else "mn")}
+        if kind in ("reverse", "snake"):
+            return {i: replace(nest, **{kind: not getattr(nest, kind)})}
+        if kind == "group":
+            return self.leave_or_join(i)
+        if nest.group is None:
+            return {}
+        members = [j for j in self.products() if self.nests[j].group == nest.group]
+        if kind == "rows":
+            rows = min(max(nest.rows + pick.choice((-1, 1)), 1), nest.m)
+            return {j: replace(self.nests[j], rows=rows) for j in members}
+        if i == members[-1] or (i > members[0] and self.nests[members[members.index(i) - 1]].stream):
+            return {}
+        return {i: replace(nest, stream=pick.choice((0, 1, 2, 4, nest.block[1])))}
+
+    def leave_or_join(self, i: int) -> dict[int, Nest]:
+        """A product joins the group before it, or leaves its group if it is at an end of it."""
+        products = self.products()
+        at = products.index(i)
+        nest = self.nests[i]
+        if nest.group is not None:
+            return {i: replace(nest, group=None, rows=0, stream=0)}
+        if at == 0 or self.nests[products[at - 1]].m != nest.m:
+            return {}
+        before = self.nests[products[at - 1]]
+        if before.group is not None:
+            return {i: replace(nest, group=before.group, rows=before.rows)}
+        rows = self.random.choice(self.row_counts(nest.m))
+        number = products[at - 1]
+        return {
+            number: replace(before, group=number, rows=rows),
+            i: replace(nest, group=number, rows=rows),
+        }
+
+
+def _balanced(count: int) -> list[int]:
+    """The sizes of equal parts (but for the last) that `count` tiles can be cut into."""
+    return sorted({ceil(count / parts) for parts in range(1, count + 1)})
+
+
+def _loads(
+    sizes: tuple[int, int, int], block: tuple[int, int], order: str, bytes_of: tuple[int, int, int], capacity: int
+) -> int:
+    """Bytes of A and B that a blocked product loads: each block reads its rows and columns, unless they stay for the
+    next block or the whole operand fits."""
+    (m, n, k), (bm, bn), (a, b, own) = sizes, block, bytes_of
+    a_times, b_times = ceil(n / bn), ceil(m / bm)
+    if m * k * a + own + b <= capacity or (order == "mn" and bm * k * a + own + b <= capacity):
+        a_times = 1
+    if n * k * b + own + a <= capacity or (order == "nm" and bn * k * b + own + a <= capacity):
+        b_times = 1
+    held = min(bm * a, bn * b)
+    if own + held + max(a, b) > capacity:
+        a_times, b_times = 2 * a_times, 2 * b_times  # neither side's tiles can be held for a whole k
+    return m * k * a * a_times + k * n * b * b_times

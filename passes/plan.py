@@ -1,0 +1,121 @@
+"""plan: chooses in which order the tiles are computed, and writes it on the operations.
+
+%h = graph.matmul %x, %w {tile = [32, 32, 32]} : ...
+->
+%h = graph.matmul %x, %w {block = [3, 4], order = "mn", snake, tile = [32, 32, 32]} : ...
+
+What it writes is what a person would: `lower` obeys it, whoever wrote it. A function that has any of it is left alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from ..dialects.graph import ElementwiseOp, GraphOp, MatmulOp
+from ..dialects.levels import level_of
+from ..dialects.target import target_of
+from ..dialects.tiles import TiledType
+from ..ir.attributes import UNIT
+from ..ir.builtin import FuncOp, ModuleOp
+from ..ir.core import Operation, Value
+from .arena import SRAMConfig
+from .manager import map_functions, option, read_alignment, read_bytes, read_choice, register_pass
+from .nest_search import Search
+from .nesting import nests_of
+from .nests import Nest
+from .rewriting import ValueMap, clone, clone_with, copy_value, with_body
+from .tiling import check_tensors, tile_shapes
+from .trial import Tensor, Trials, Work
+
+CHOICES = ("block", "epilogue", "group", "order", "reverse", "rows", "snake", "stream")
+
+
+@register_pass
+@dataclass(frozen=True)
+class PlanPass:
+    """Chooses blocks, loop orders and which operations to compute depth first, for few bytes moved."""
+
+    name: ClassVar[str] = "plan"
+    needs: ClassVar[tuple[str, ...]] = ("fuse", "tile")
+    sram: int | None = option(read_bytes, "SRAM size to plan for (default 256KiB)", "BYTES")
+    align: int | None = option(read_alignment, "alignment of every address in bytes (default 64)", "BYTES")
+    objective: str | None = option(read_choice("traffic"), "what to make small (default traffic)", "traffic")
+
+    def apply(self, module: ModuleOp) -> ModuleOp:
+        return map_functions(module, self.plan_function)
+
+    def plan_function(self, func: FuncOp, module: ModuleOp) -> FuncOp:
+        if level_of(func) != "graph":
+            return func
+        check_tensors(func, "plan")
+        ops = [op for op in func.ops if isinstance(op, GraphOp)]
+        if any(getattr(op, name, None) is not None for op in ops for name in CHOICES):
+            return func
+        target = target_of(func, module, sram_bytes=self.sram, alignment=self.align)
+        config = SRAMConfig(target.sram_bytes, target.alignment)
+        tiled = tiled_types(func, module)
+        nests = Search(trials_of(func, ops, tiled, config), nests_of(ops, tiled)).run()
+        return _with_choices(func, dict(zip(ops, nests, strict=True)))
+
+
+def tiled_types(func: FuncOp, module: ModuleOp) -> dict[Value, TiledType]:
+    """The tiled type that each tensor of a graph function will have."""
+    shapes = tile_shapes(func, module)
+    return {v: TiledType(v.type, shape) for v, shape in shapes.items()}  # type: ignore[arg-type]
+
+
+def trials_of(func: FuncOp, ops: Sequence[GraphOp], tiled: dict[Value, TiledType], config: SRAMConfig) -> Trials:
+    """The function's operations as plain data."""
+    numbers: dict[Value, int] = {}
+    makers = {op.result: i for i, op in enumerate(ops)}
+    returned = set(func.returned())
+    readers: dict[Value, int] = {}
+    for op in ops:
+        for value in dict.fromkeys(op.operands):
+            readers[value] = readers.get(value, 0) + 1
+    tensors: list[Tensor] = []
+    for value in dict.fromkeys(v for op in ops for v in (*op.operands, op.result)):
+        type = tiled[value]
+        rows = type.grid[0] if len(type.grid) == 2 else 1
+        numbers[value] = len(tensors)
+        tensors.append(Tensor(
+            rows, type.grid[-1], type.tile_bytes, makers.get(value, -1), value in returned, readers.get(value, 0)
+        ))  # fmt: skip
+    works = []
+    for op in ops:
+        k = tiled[op.operands[0]].grid[1] if isinstance(op, MatmulOp) else 0
+        works.append(Work(tuple(numbers[v] for v in op.operands), numbers[op.result], k))
+    return Trials(tensors, works, config)
+
+
+def _with_choices(func: FuncOp, nests: dict[GraphOp, Nest]) -> FuncOp:
+    values: ValueMap = {}
+    args = [copy_value(a, values) for a in func.args]
+    ops: list[Operation] = []
+    for op in func.ops:
+        if isinstance(op, GraphOp):
+            operands = [values[v] for v in op.operands]
+            ops.append(clone_with(op, operands, [copy_value(op.result, values)], **_choices(op, nests[op])))
+        else:
+            ops.append(clone(op, values))
+    return with_body(func, args, ops)
+
+
+def _choices(op: GraphOp, nest: Nest) -> dict[str, Any]:
+    """A nest as attributes; what is the default is left out."""
+    found: dict[str, Any] = {}
+    if nest.group is not None:
+        found |= {"group": nest.group, "rows": nest.rows}
+    if isinstance(op, ElementwiseOp) and nest.after >= 0:
+        found["epilogue"] = UNIT
+    if not isinstance(op, MatmulOp):
+        return found
+    if nest.block != (1, 1):
+        found["block"] = nest.block
+    if nest.order != "mn":
+        found["order"] = nest.order
+    if nest.stream:
+        found["stream"] = nest.stream
+    return found | {name: UNIT for name in ("reverse", "snake") if getattr(nest, name)}

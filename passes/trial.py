@@ -1,0 +1,189 @@
+"""What a choice of loop nests costs: the tile program that they make, planned by the real planner. A pure solver.
+
+The program is the one that `lower` and `forward` make of the same nests, but for `uop.load`s, which only ask for what
+the planner brings anyway: an intermediate is stored if it is returned, and stays on chip for its readers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+from .arena import SRAMConfig
+from .liveness import EXEC, STORE, Program, Step
+from .nests import Nest, walk
+from .residency import Full, Planner, TooMuch, timeline_of
+
+INFEASIBLE = 1 << 62
+"""The cost of what can't be planned."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tensor:
+    """A tiled tensor: rows and columns of tiles (rank 1: one row), bytes of a tile, the number of the operation that
+    makes it (-1: an argument), whether it is returned, and how many operations read it."""
+
+    rows: int
+    columns: int
+    tile_bytes: int
+    maker: int = -1
+    returned: bool = False
+    readers: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """An operation: `sources` and `result` number tensors; a product reads A, B and, if there is one, its bias.
+    `k` counts tiles; 0: elementwise."""
+
+    sources: tuple[int, ...]
+    result: int
+    k: int = 0
+
+
+@dataclass(slots=True)
+class Trials:
+    """Tries nests for a list of operations on a machine. `steps` counts the steps planned so far; `known` has the cost
+    of what was tried (or that it is infeasible) and the limit that it was tried with."""
+
+    tensors: list[Tensor]
+    works: list[Work]
+    config: SRAMConfig
+    evict: str = "cost"
+    steps: int = 0
+    known: dict[tuple[int, int, tuple[Nest, ...]], tuple[int, int]] = field(default_factory=dict)
+
+    def cost(self, nests: Sequence[Nest], first: int = 0, end: int | None = None, limit: int = INFEASIBLE) -> int:
+        """Bytes of all loads and stores of the operations from `first` to before `end`, by themselves: what they read
+        from operations before is off chip, what operations after them read is stored. `INFEASIBLE` where the nests
+        read a tile before it is computed, no plan is found, or it is not less than `limit`."""
+        end = len(self.works) if end is None else end
+        key = (first, end, tuple(nests[first:end]))
+        known, least = self.known.get(key, (INFEASIBLE, 0))
+        if known == INFEASIBLE and least < limit:
+            known = self._plan(nests, first, end, limit)
+            self.known[key] = known, limit
+        return known
+
+    def _plan(self, nests: Sequence[Nest], first: int, end: int, limit: int) -> int:
+        program = self.program(nests, first, end)
+        if program is None:
+            return INFEASIBLE
+        self.steps += len(program.steps)
+        stored = sum(program.sizes[step.tile] for step in program.steps if step.kind == STORE)
+        planner = Planner(program, timeline_of(program), self.config, self.evict, limit - stored - 1)
+        try:
+            return planner.run().traffic(program)
+        except (Full, TooMuch):
+            return INFEASIBLE
+
+    def compulsory(self, first: int, end: int) -> int:
+        """Bytes that some operations move at least: what comes from outside is read once, what is needed outside is
+        written once."""
+        works = self.works[first:end]
+        inside = {work.result for work in works}
+        read = {s for work in works for s in work.sources} - inside
+        written = [t for t in inside if self.is_stored(t, works)]
+        return sum(self.bytes_of(t) for t in (*read, *written))
+
+    def is_stored(self, tensor: int, works: Sequence[Work]) -> bool:
+        """Whether a result of one of these operations is needed beyond them."""
+        inner = sum(tensor in work.sources for work in works)
+        return self.tensors[tensor].returned or inner < self.tensors[tensor].readers or not inner
+
+    def bytes_of(self, tensor: int) -> int:
+        it = self.tensors[tensor]
+        return it.rows * it.columns * it.tile_bytes
+
+    def program(self, nests: Sequence[Nest], first: int = 0, end: int | None = None) -> Program | None:
+        """The tile program of some operations; None where a tile would be read before it is computed."""
+        end = len(self.works) if end is None else end
+        return _Builder(self, first, end).build(nests)
+
+
+class _Builder:
+    """Makes one tile program. Tile t of a tensor has the number base + t, row by row."""
+
+    def __init__(self, trials: Trials, first: int, end: int):
+        self.trials = trials
+        self.works = trials.works
+        self.tensors = trials.tensors
+        self.first = first
+        self.end = end
+        self.program = Program()
+        self.base: dict[int, int] = {}
+        self.done = bytearray()
+        for work in self.works[first:end]:
+            for tensor in (*work.sources, work.result):
+                self.place(tensor)
+
+    def place(self, number: int) -> None:
+        if number in self.base:
+            return
+        tensor = self.tensors[number]
+        count = tensor.rows * tensor.columns
+        self.base[number] = len(self.program.sizes)
+        self.program.sizes += [tensor.tile_bytes] * count
+        self.program.names += [None] * count
+        inside = self.first <= tensor.maker < self.end
+        self.done += bytes([not inside]) * count
+
+    def build(self, nests: Sequence[Nest]) -> Program | None:
+        steps, done = self.program.steps, self.done
+        infos = [self.info(i) for i in range(self.first, self.end)]
+        for i, m, n, k, starts, ends in walk(self._local(nests)):
+            dst, columns, product, a, a_columns, b, b_columns, bias, store = infos[i]
+            tile = dst + m * columns + n
+            if product:
+                left, right = a + m * a_columns + k, b + k * b_columns + n
+                if not done[left] or not done[right]:
+                    return None
+                if starts and bias >= 0:
+                    steps.append(Step(EXEC, tile, (bias + n,)))
+                steps.append(Step(EXEC, tile, (left, right) if left != right else (left,), not starts or bias >= 0,
+                                  False, True))  # fmt: skip
+            else:
+                sources = tuple(dict.fromkeys(self.elementwise(i + self.first, m, n)))
+                if not all(done[s] for s in sources):
+                    return None
+                steps.append(Step(EXEC, tile, sources))
+            if ends:
+                done[tile] = 1
+                if store:
+                    steps.append(Step(STORE, tile, (), False, store > 1))
+        return self.program
+
+    def _local(self, nests: Sequence[Nest]) -> list[Nest]:
+        """The nests of these operations; an epilogue of an operation that is not among them stands alone."""
+        first = self.first
+        return [
+            replace(nest, after=max(nest.after - first, -1)) if first and nest.after >= 0 else nest
+            for nest in nests[first : self.end]
+        ]
+
+    def info(self, number: int) -> tuple[int, int, bool, int, int, int, int, int, int]:
+        """Bases and columns of an operation's tensors, and whether a result is stored (1), and kept besides (2)."""
+        work = self.works[number]
+        result = self.tensors[work.result]
+        base, tensors = self.base, self.tensors
+        works = self.works[self.first : self.end]
+        store = 0
+        if self.trials.is_stored(work.result, works):
+            store = 2 if any(work.result in w.sources for w in works) else 1
+        if not work.k:
+            return base[work.result], result.columns, False, 0, 0, 0, 0, -1, store
+        a, b, *bias = work.sources
+        return (
+            base[work.result], result.columns, True, base[a], tensors[a].columns, base[b], tensors[b].columns,
+            base[bias[0]] if bias else -1, store,
+        )  # fmt: skip
+
+    def elementwise(self, number: int, m: int, n: int) -> list[int]:
+        """The source tiles of an elementwise operation; a vector is taken along the last axis."""
+        rows = self.tensors[self.works[number].result].rows
+        found = []
+        for s in self.works[number].sources:
+            tensor = self.tensors[s]
+            row = m if tensor.rows == rows else 0
+            found.append(self.base[s] + row * tensor.columns + n)
+        return found
