@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from ..dialects.graph import ElementwiseOp, GraphOp, MatmulOp
 from ..dialects.tiles import Coord, TiledType, coord_text
 from ..ir.attributes import UNIT
 from ..ir.core import Operation, Value
 from ..ir.diagnostics import Diagnostic, DiagnosticError
-from .arena import count_of
+from .arena import SRAMConfig, count_of
 from .nests import Nest, groups_of, walk
+from .trial import Tensor, Trials, Work
 
 TileRef = tuple[Value, Coord]
 Tiled = Mapping[Value, TiledType]
@@ -43,8 +46,7 @@ def nests_of(ops: Sequence[GraphOp], tiled: Tiled) -> list[Nest]:
 
 
 def _nest(op: GraphOp, made: Mapping[Value, int], nests: list[Nest], tiled: Tiled) -> Nest:
-    grid = tiled[op.result].grid
-    m, n = grid if len(grid) == 2 else (1, grid[0])
+    m, n = grid_of(tiled[op.result])
     group, rows = op.group, op.rows or 0
     if not isinstance(op, MatmulOp):
         after = _host(op, made, nests) if isinstance(op, ElementwiseOp) and op.epilogue is UNIT else -1
@@ -132,6 +134,40 @@ def _too_early(op: GraphOp, source: TileRef, producer: Operation) -> Diagnostic:
     return Diagnostic(f"{message}; leave out 'group', 'stream' or 'epilogue'", op.loc).note(
         f"%{value.name} is computed here", producer.loc
     )
+
+
+class Described(NamedTuple):
+    """An operation on whole tensors: what it makes, what it reads (A, B and the bias of a product), k in tiles."""
+
+    result: Value
+    sources: tuple[Value, ...]
+    k: int
+
+
+def described(op: GraphOp, tiled: Tiled) -> Described:
+    """A graph operation as plain facts."""
+    return Described(op.result, op.operands, tiled[op.operands[0]].grid[1] if isinstance(op, MatmulOp) else 0)
+
+
+def trials_of(operations: Sequence[Described], returned: Iterable[Value], tiled: Tiled, config: SRAMConfig) -> Trials:
+    """The operations as numbers, to try nests for them."""
+    makers = {operation.result: i for i, operation in enumerate(operations)}
+    results = set(returned)
+    readers = Counter(v for operation in operations for v in dict.fromkeys(operation.sources))
+    numbers: dict[Value, int] = {}
+    tensors: list[Tensor] = []
+    for value in dict.fromkeys(v for operation in operations for v in (*operation.sources, operation.result)):
+        rows, columns = grid_of(tiled[value])
+        numbers[value] = len(tensors)
+        made = makers.get(value, -1)
+        tensors.append(Tensor(rows, columns, tiled[value].tile_bytes, made, value in results, readers[value]))
+    works = [Work(tuple(numbers[v] for v in o.sources), numbers[o.result], o.k) for o in operations]
+    return Trials(tensors, works, config)
+
+
+def grid_of(type: TiledType) -> tuple[int, int]:
+    """Rows and columns of tiles; a vector has one row."""
+    return (type.grid[0], type.grid[1]) if len(type.grid) == 2 else (1, type.grid[0])
 
 
 def block_needs(nest: Nest) -> str:

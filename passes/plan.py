@@ -9,7 +9,6 @@ What it writes is what a person would: `lower` obeys it, whoever wrote it. A fun
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -23,11 +22,10 @@ from ..ir.core import Operation, Value
 from .arena import SRAMConfig
 from .manager import map_functions, option, read_alignment, read_bytes, read_choice, register_pass
 from .nest_search import Search
-from .nesting import nests_of
+from .nesting import described, nests_of, trials_of
 from .nests import Nest
 from .rewriting import ValueMap, clone, clone_with, copy_value, with_body
 from .tiling import check_tensors, tile_shapes
-from .trial import Tensor, Trials, Work
 
 CHOICES = ("block", "epilogue", "group", "order", "reverse", "rows", "snake", "stream")
 
@@ -56,7 +54,8 @@ class PlanPass:
         target = target_of(func, module, sram_bytes=self.sram, alignment=self.align)
         config = SRAMConfig(target.sram_bytes, target.alignment)
         tiled = tiled_types(func, module)
-        nests = Search(trials_of(func, ops, tiled, config), nests_of(ops, tiled)).run()
+        trials = trials_of([described(op, tiled) for op in ops], func.returned(), tiled, config)
+        nests = Search(trials, nests_of(ops, tiled)).run()
         return _with_choices(func, dict(zip(ops, nests, strict=True)))
 
 
@@ -64,30 +63,6 @@ def tiled_types(func: FuncOp, module: ModuleOp) -> dict[Value, TiledType]:
     """The tiled type that each tensor of a graph function will have."""
     shapes = tile_shapes(func, module)
     return {v: TiledType(v.type, shape) for v, shape in shapes.items()}  # type: ignore[arg-type]
-
-
-def trials_of(func: FuncOp, ops: Sequence[GraphOp], tiled: dict[Value, TiledType], config: SRAMConfig) -> Trials:
-    """The function's operations as plain data."""
-    numbers: dict[Value, int] = {}
-    makers = {op.result: i for i, op in enumerate(ops)}
-    returned = set(func.returned())
-    readers: dict[Value, int] = {}
-    for op in ops:
-        for value in dict.fromkeys(op.operands):
-            readers[value] = readers.get(value, 0) + 1
-    tensors: list[Tensor] = []
-    for value in dict.fromkeys(v for op in ops for v in (*op.operands, op.result)):
-        type = tiled[value]
-        rows = type.grid[0] if len(type.grid) == 2 else 1
-        numbers[value] = len(tensors)
-        tensors.append(Tensor(
-            rows, type.grid[-1], type.tile_bytes, makers.get(value, -1), value in returned, readers.get(value, 0)
-        ))  # fmt: skip
-    works = []
-    for op in ops:
-        k = tiled[op.operands[0]].grid[1] if isinstance(op, MatmulOp) else 0
-        works.append(Work(tuple(numbers[v] for v in op.operands), numbers[op.result], k))
-    return Trials(tensors, works, config)
 
 
 def _with_choices(func: FuncOp, nests: dict[GraphOp, Nest]) -> FuncOp:

@@ -1,0 +1,154 @@
+"""The dependence graph of a tile program, and the legal orders of its execs. A pure solver.
+
+A chain is one value of a tile: the exec that starts it, the products that are added to it, in any order, and the stores
+of it. An exec that reads a tile waits for the chain that makes it; the first exec of a chain waits for everything that
+the tile's value before it is needed for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from .arena import SRAMConfig
+from .liveness import EXEC, STORE, Program, Step
+from .residency import Full, Planner, TooMuch, timeline_of
+
+NONE = -1
+
+
+@dataclass(slots=True)
+class Chain:
+    """One value of a tile; the rest are numbers of steps and of chains. `start` is an exec that must come first (NONE
+    if any product can), `reads` the execs that read the value, `early` those that read it before it is stored."""
+
+    tile: int
+    start: int = NONE
+    products: list[int] = field(default_factory=list)
+    stores: list[int] = field(default_factory=list)
+    reads: set[int] = field(default_factory=set)
+    early: set[int] = field(default_factory=set)
+    before: int = NONE
+
+    @property
+    def execs(self) -> list[int]:
+        return self.products if self.start == NONE else [self.start, *self.products]
+
+
+class Emitted(NamedTuple):
+    """A step in a new order: whether an exec accumulates there, and whether it is its chain's last."""
+
+    step: int
+    accumulate: bool
+    last: bool
+
+
+class Chains:
+    """The chains of a program."""
+
+    def __init__(self, program: Program):
+        self.program = program
+        self.chains: list[Chain] = []
+        self.chain_of: dict[int, int] = {}
+        self.sources: dict[int, tuple[int, ...]] = {}
+        current: dict[int, int] = {}
+        for i, step in enumerate(program.steps):
+            if step.kind == EXEC:
+                self._exec(i, step, current)
+            elif step.kind == STORE and step.tile in current:
+                chain = self.chains[current[step.tile]]
+                chain.stores.append(i)
+                chain.early |= chain.reads
+
+    def _exec(self, i: int, step: Step, current: dict[int, int]) -> None:
+        self.sources[i] = tuple(current[s] for s in step.sources if s in current)
+        for source in self.sources[i]:
+            self.chains[source].reads.add(i)
+        if step.accumulate:
+            self.chains[current[step.tile]].products.append(i)
+        else:
+            chain = Chain(step.tile, before=current.get(step.tile, NONE))
+            if step.product:
+                chain.products.append(i)
+            else:
+                chain.start = i
+            current[step.tile] = len(self.chains)
+            self.chains.append(chain)
+        self.chain_of[i] = current[step.tile]
+
+    @property
+    def execs(self) -> list[int]:
+        """The execs in the program's order."""
+        return [i for i, step in enumerate(self.program.steps) if step.kind == EXEC]
+
+    def emit(self, order: Sequence[int]) -> list[Emitted] | None:
+        """The steps of the execs in that order, with the stores as soon as they can be; None for an illegal order."""
+        state = Progress(self)
+        for i in order:
+            if not state.exec(i):
+                return None
+        return state.out
+
+    def cost(self, order: Sequence[int], config: SRAMConfig, limit: int = 1 << 62) -> int | None:
+        """Bytes that all loads and stores move with that order; None if it is illegal, can't be planned, or moves
+        `limit` or more."""
+        emitted = self.emit(order)
+        if emitted is None:
+            return None
+        steps = self.program.steps
+        program = Program(
+            [steps[e.step]._replace(accumulate=e.accumulate) for e in emitted], self.program.sizes, self.program.names
+        )
+        stored = sum(program.sizes[step.tile] for step in program.steps if step.kind == STORE)
+        try:
+            planner = Planner(program, timeline_of(program), config, "cost", limit - stored - 1)
+            return planner.run().traffic(program)
+        except (Full, TooMuch):
+            return None
+
+
+class Progress:
+    """How far an order has come."""
+
+    def __init__(self, chains: Chains):
+        self.all = chains
+        self.left = [len(chain.execs) for chain in chains.chains]
+        self.begun = [False] * len(chains.chains)
+        self.unread = [set(chain.reads) for chain in chains.chains]
+        self.stored = [not chain.stores for chain in chains.chains]
+        self.out: list[Emitted] = []
+
+    def ready(self, i: int) -> bool:
+        """Whether an exec may come next."""
+        number = self.all.chain_of[i]
+        chain = self.all.chains[number]
+        if any(self.left[s] for s in self.all.sources[i]):
+            return False
+        if self.begun[number]:
+            return True
+        if chain.start not in (NONE, i):
+            return False
+        before = chain.before
+        return before == NONE or (self.stored[before] and not self.left[before] and self.unread[before] <= {i})
+
+    def exec(self, i: int) -> bool:
+        if not self.ready(i):
+            return False
+        number = self.all.chain_of[i]
+        self.left[number] -= 1
+        self.out.append(Emitted(i, self.begun[number], not self.left[number]))
+        self.begun[number] = True
+        for source in self.all.sources[i]:
+            self.unread[source].discard(i)
+            self.store(source)
+        self.store(number)
+        return True
+
+    def store(self, number: int) -> None:
+        """The stores of a chain, once it is complete and what read it before them has."""
+        chain = self.all.chains[number]
+        if self.stored[number] or self.left[number] or chain.early & self.unread[number]:
+            return
+        self.stored[number] = True
+        self.out += [Emitted(i, False, False) for i in chain.stores]

@@ -1,0 +1,140 @@
+"""Finds whole operations in a uop function, so that its execs can be ordered as loop nests."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from math import prod
+from typing import NamedTuple
+
+from ..dialects.tiles import Coord, TiledType
+from ..dialects.uop import ExecOp, is_alloc
+from ..ir.builtin import FuncOp
+from ..ir.core import Value
+from .arena import SRAMConfig
+from .chains import NONE, Chain, Chains
+from .nest_search import Search
+from .nesting import Described, grid_of, trials_of
+from .nests import Nest, walk
+from .scheduling import TileProgram
+
+
+class Raised(NamedTuple):
+    """An operation that makes all of a buffer: what it reads (A, B and the bias of a product), and which exec computes
+    which tile, by row, column and k (an elementwise operation's k is 0; NONE: the bias). `partial`: not all are there."""
+
+    result: Value
+    sources: tuple[Value, ...]
+    k: int
+    execs: Mapping[tuple[int, int, int], int]
+    partial: bool
+
+
+def raise_nests(tiles: TileProgram, func: FuncOp, chains: Chains, config: SRAMConfig) -> list[int] | None:
+    """The execs in the order of the best loop nests found; None where some exec is part of no operation."""
+    found = find_operations(tiles, chains)
+    if found is None:
+        return None
+    tiled = {v: v.type for o in found for v in (*o.sources, o.result) if isinstance(v.type, TiledType)}
+    operations = [Described(o.result, o.sources, o.k) for o in found]
+    nests = [Nest(*grid_of(tiled[o.result]), o.k) for o in found]
+    search = Search(trials_of(operations, func.returned(), tiled, config), nests)
+    if any(o.partial for o in found) or search.trials.program(nests) is None:
+        return _best_blocks(found, nests, search, chains, config)
+    return _order(found, search.run())
+
+
+def _order(found: list[Raised], nests: list[Nest]) -> list[int]:
+    """The execs that there are, in the nests' order; a bias comes right before the first product of its tile."""
+    order: list[int] = []
+    begun: set[int] = set()
+    for i, m, n, k, _, _ in walk(nests):
+        execs = found[i].execs
+        if (m, n, k) not in execs:
+            continue
+        bias = execs.get((m, n, NONE), NONE)
+        if bias != NONE and bias not in begun:
+            begun.add(bias)
+            order.append(bias)
+        order.append(execs[m, n, k])
+    return order
+
+
+def _best_blocks(
+    found: list[Raised], nests: list[Nest], search: Search, chains: Chains, config: SRAMConfig
+) -> list[int] | None:
+    """Blocks for operations that lack some products, one operation after the other, judged on the whole program."""
+    best, cost = None, chains.cost(_order(found, nests), config)
+    for i, operation in enumerate(found):
+        if not operation.k:
+            continue
+        for block, order in search.candidates(i, nests[i].m, nests[i].n):
+            trial = [*nests[:i], replace(nests[i], block=block, order=order, snake=True), *nests[i + 1 :]]
+            ordered = _order(found, trial)
+            tried = chains.cost(ordered, config)
+            if tried is not None and (cost is None or tried < cost):
+                nests, best, cost = trial, ordered, tried
+    return best
+
+
+def find_operations(tiles: TileProgram, chains: Chains) -> list[Raised] | None:
+    """All operations, in the order of their first execs; None if some chain is part of none."""
+    by_buffer: dict[Value, dict[Coord, Chain]] = {}
+    for chain in chains.chains:
+        value, coord = tiles.refs[chain.tile]
+        if coord in by_buffer.setdefault(value, {}):
+            return None
+        by_buffer[value][coord] = chain
+    found: list[Raised] = []
+    for value, parts in by_buffer.items():
+        if not is_alloc(value):
+            return None
+        operation = _operation(tiles, value, parts)
+        if operation is None:
+            return None
+        found.append(operation)
+    return found
+
+
+def _operation(tiles: TileProgram, value: Value, parts: dict[Coord, Chain]) -> Raised | None:
+    sources: tuple[Value, ...] | None = None
+    execs: dict[tuple[int, int, int], int] = {}
+    for coord, chain in parts.items():
+        m, n = coord if len(coord) == 2 else (0, coord[0])
+        read = _chain_sources(tiles, chain, m, n, execs)
+        if read is None or (sources is not None and read != sources):
+            return None
+        sources = read
+    type = value.type
+    assert isinstance(type, TiledType)
+    depth = 0
+    if any(chain.products for chain in parts.values()):
+        depth = (sources or ())[0].type.grid[1]  # type: ignore[attr-defined]
+    missing = prod(type.grid) * max(depth, 1) - sum(k != NONE for _, _, k in execs)
+    return Raised(value, sources or (), depth, execs, missing > 0)
+
+
+def _chain_sources(
+    tiles: TileProgram, chain: Chain, m: int, n: int, execs: dict[tuple[int, int, int], int]
+) -> tuple[Value, ...] | None:
+    """What a chain reads, if it is one tile of an operation; its execs are entered."""
+    read: tuple[Value, ...] = ()
+    for i in chain.products:
+        op = tiles.ops[i]
+        a, b = op.operands[1:]
+        k = op.coords[1][1]  # type: ignore[attr-defined]
+        if op.coords[1] != (m, k) or op.coords[2] != (k, n) or (m, n, k) in execs or (read and read != (a, b)):  # type: ignore[attr-defined]
+            return None
+        read = (a, b)
+        execs[m, n, k] = i
+    if chain.start == NONE:
+        return read
+    op = tiles.ops[chain.start]
+    assert isinstance(op, ExecOp)
+    own = (m, n) if len(op.coords[0]) == 2 else (n,)
+    if any(where != own[-len(where) :] for where in op.coords[1:]):
+        return None
+    if chain.products and op.kernel != "bias":
+        return None
+    execs[m, n, NONE if chain.products else 0] = chain.start
+    return (*read, *op.operands[1:])

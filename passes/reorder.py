@@ -1,0 +1,146 @@
+"""reorder: another order of the execs of a uop function, which moves fewer bytes on an SRAM of a given size.
+
+uop.exec matmul %h[0, 0] = %x[0, 0], %w[0, 0]         uop.exec matmul %h[0, 0] = %x[0, 0], %w[0, 0]
+uop.exec matmul %h[0, 0] += %x[0, 1], %w[1, 0]   ->   uop.exec matmul %h[0, 1] = %x[0, 0], %w[0, 1]
+uop.exec matmul %h[0, 1] = %x[0, 0], %w[0, 1]         uop.exec matmul %h[0, 0] += %x[0, 1], %w[1, 0]
+uop.exec matmul %h[0, 1] += %x[0, 1], %w[1, 1]        uop.exec matmul %h[0, 1] += %x[0, 1], %w[1, 1]
+
+The dependences are recovered from the text. Where whole products are found in it, they are ordered as `plan` orders
+those of a graph; else by list scheduling and local search. Loads are derived anew. Never worse than its input.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+from ..dialects.levels import level_of
+from ..dialects.target import target_of
+from ..dialects.tile_ops import TileOp
+from ..dialects.uop import ExecOp, LoadOp, StoreOp
+from ..ir.attributes import UNIT
+from ..ir.builtin import FuncOp, ModuleOp
+from ..ir.core import Operation
+from .allocs import check_understood
+from .arena import SRAMConfig
+from .chains import Chains, Emitted
+from .list_order import improve_order
+from .manager import map_functions, option, read_alignment, read_bytes, register_pass
+from .planner import PlanError, plan
+from .raising import raise_nests
+from .rewriting import ValueMap, clone, clone_with, copy_value, with_body
+from .scheduling import TileProgram
+
+SMALL = 400
+"""Execs of a program on which local search is tried even where loop nests have been found."""
+
+
+@register_pass
+@dataclass(frozen=True)
+class ReorderPass:
+    """Reorders the execs of a uop function so that fewer bytes move, and derives its loads anew."""
+
+    name: ClassVar[str] = "reorder"
+    needs: ClassVar[tuple[str, ...]] = ()
+    sram: int | None = option(read_bytes, "SRAM size to order for (default 256KiB)", "BYTES")
+    align: int | None = option(read_alignment, "alignment of every address in bytes (default 64)", "BYTES")
+
+    def apply(self, module: ModuleOp) -> ModuleOp:
+        return map_functions(module, self.reorder_function)
+
+    def reorder_function(self, func: FuncOp, module: ModuleOp) -> FuncOp:
+        if level_of(func) != "uop":
+            return func
+        check_understood(func, "reorder")
+        target = target_of(func, module, sram_bytes=self.sram, alignment=self.align)
+        tiles = TileProgram(func.ops)
+        order = find_order(tiles, func, SRAMConfig(target.sram_bytes, target.alignment))
+        return func if order is None else _in_order(func, tiles, order)
+
+
+def find_order(tiles: TileProgram, func: FuncOp, config: SRAMConfig) -> list[Emitted] | None:
+    """A better order of the steps, or None."""
+    try:
+        given = plan(tiles.program, config, "cost").traffic(tiles.program)
+    except PlanError:
+        given = 1 << 60
+    if given <= least_traffic(tiles, func):
+        return None
+    chains = Chains(tiles.program)
+    best, cost = chains.execs, given
+    if not best:
+        return None
+    raised = raise_nests(tiles, func, chains, config)
+    tried = chains.cost(raised, config, cost) if raised else None
+    if raised and tried is not None:
+        best, cost = raised, tried
+    if not raised or len(best) <= SMALL:
+        best, cost = improve_order(chains, best, cost, config)
+    return chains.emit(best) if cost < given else None
+
+
+def least_traffic(tiles: TileProgram, func: FuncOp) -> int:
+    """Bytes that any order moves at least: each tile that comes from outside once, and each result's once."""
+    sizes, refs = tiles.program.sizes, tiles.refs
+    execs = [op for op in tiles.ops if isinstance(op, ExecOp)]
+    made = {tiles.ids[op.operands[0], op.coords[0]] for op in execs}
+    used = {tiles.ids[ref] for op in execs for ref in zip(op.operands, op.coords, strict=True)}
+    returned = set(func.returned())
+    return sum(sizes[t] for t in used - made) + sum(sizes[t] for t in made if refs[t][0] in returned)
+
+
+def _in_order(func: FuncOp, tiles: TileProgram, order: Sequence[Emitted]) -> FuncOp:
+    values: ValueMap = {}
+    args = [copy_value(a, values) for a in func.args]
+    others = [op for op in func.ops if not isinstance(op, TileOp)]
+    # Allocs come first; what is no operation on tiles (it touches no buffer, or it is the return) keeps its order.
+    ops = [clone(op, values) for op in others[:-1]]
+    ops += _Rewrite(tiles, values).run(order)
+    return with_body(func, args, [*ops, clone(others[-1], values)] if others else ops)
+
+
+class _Rewrite:
+    """Uops in a new order."""
+
+    def __init__(self, tiles: TileProgram, values: ValueMap):
+        self.tiles = tiles
+        self.values = values
+        self.gone: set[int] = set()
+        self.made: set[int] = set()
+        self.out: list[Operation] = []
+
+    def run(self, order: Sequence[Emitted]) -> list[Operation]:
+        chains = Chains(self.tiles.program)
+        activations = {}
+        for i, number in chains.chain_of.items():
+            op = self.tiles.ops[i]
+            if isinstance(op, ExecOp) and op.activation is not None:
+                activations[number] = op.activation
+        for emitted in order:
+            op = self.tiles.ops[emitted.step]
+            if isinstance(op, ExecOp):
+                number = chains.chain_of[emitted.step]
+                self.exec(op, emitted, activations.get(number) if emitted.last else None)
+            else:
+                self.store(op)
+        return self.out
+
+    def exec(self, op: ExecOp, emitted: Emitted, activation: str | None) -> None:
+        step = self.tiles.program.steps[emitted.step]
+        for tile in step.sources:
+            if tile in self.made and tile not in self.gone:
+                continue
+            value, coord = self.tiles.refs[tile]
+            self.out.append(LoadOp((self.values[value],), coords=(coord,), loc=op.loc))
+            self.gone.discard(tile)
+        operands = [self.values[v] for v in op.operands]
+        self.out.append(clone_with(op, operands, (), accumulate=emitted.accumulate, activation=activation))
+        self.made.add(step.tile)
+        self.gone.discard(step.tile)
+
+    def store(self, op: Operation) -> None:
+        assert isinstance(op, StoreOp)
+        self.out.append(clone(op, self.values))
+        if op.retain is not UNIT:
+            self.gone.add(self.tiles.ids[op.operands[0], op.coords[0]])
