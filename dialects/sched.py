@@ -12,9 +12,9 @@ from ..ir.core import Value
 from ..ir.diagnostics import Diagnostic
 from ..ir.opdef import Dialect, Field, OpError, integer, integers, one_of, register_dialect, unit
 from .levels import MixedLevelsError, level_of
-from .target import check_target
+from .target import check_target, reserved_ranges
 from .tile_ops import ACTIVATION, COORDS, EXEC_FIELDS, RETAIN, ExecBase, Names, StoreBase, TileOp
-from .tiles import Coord, coord_text
+from .tiles import Coord, at_attribute, coord_text, pin_attribute
 from .uop import UOP
 
 SCHED = register_dialect(
@@ -29,9 +29,10 @@ SCHED = register_dialect(
 def sram_attribute(value: Attr) -> str:
     good = (
         type(value) is dict
-        and set(value) == {"alignment", "total_bytes"}
-        and all(type(v) is int and v > 0 for v in value.values())
+        and {"alignment", "total_bytes"} <= set(value) <= {"alignment", "reserved", "total_bytes"}
+        and all(type(v) is int and v > 0 for k, v in value.items() if k != "reserved")
         and value["alignment"] & (value["alignment"] - 1) == 0
+        and reserved_ranges(value.get("reserved", ()))
     )
     return "" if good else "{alignment = A, total_bytes = B}, both positive, the alignment a power of two"
 
@@ -46,6 +47,7 @@ SCHED.function_attributes |= {
     "sched.stats": stats_attribute,
     "sched.target": check_target,
 }
+SCHED.argument_attributes |= {"sched.at": at_attribute, "sched.pin": pin_attribute}
 SCHED.module_attributes["sched.target"] = check_target
 
 
@@ -137,22 +139,25 @@ class StoreOp(PlacedOp, StoreBase):
 @UOP.check
 def check_uop_function(func: FuncOp, module: ModuleOp) -> list[Diagnostic]:
     """Refuses a function that mixes levels; replays a uop function tile by tile."""
+    from .limits import wish_errors
     from .replay import replay_uop
 
     try:
         level = level_of(func)
     except MixedLevelsError as error:
         return [error.error]
-    return replay_uop(func) if level == "uop" else []
+    errors = list(wish_errors(func))
+    return errors or (replay_uop(func) if level == "uop" else [])
 
 
 @SCHED.check
 def check_sched_function(func: FuncOp, module: ModuleOp) -> list[Diagnostic]:
     """Replays a schedule byte range by byte range and holds its statistics against its text."""
+    from .dram import dram_errors
     from .sched_replay import replay_schedule
 
     try:
         level = level_of(func)
     except MixedLevelsError:
         return []
-    return replay_schedule(func, module) if level == "sched" else []
+    return replay_schedule(func, module) + dram_errors(func) if level == "sched" else []

@@ -7,8 +7,9 @@ from typing import Any
 
 from ..ir.attributes import UNIT
 from ..ir.builtin import FuncOp, ModuleOp
-from ..ir.core import Operation
+from ..ir.core import Operation, Value
 from ..ir.diagnostics import Diagnostic
+from .limits import Wish, wishes_of
 from .replay import MAX_ERRORS, Tile, TileRules
 from .sched import ExecOp, LoadOp, StoreOp
 from .target import target_of
@@ -16,6 +17,10 @@ from .target import target_of
 STAT_KEYS = ("final_live_bytes", "loads_eliminated", "loads_emitted", "peak_sram_bytes", "sched_ops", "spills")
 OPTIONAL_STATS = frozenset({"spills"})
 """Statistics that are absent where they are 0."""
+
+
+EVICTED = "was overwritten"
+"""What became of a copy that gave way to another one."""
 
 
 class Copy:
@@ -34,12 +39,15 @@ class Copy:
 
 
 class Replay(TileRules):
-    """Replays one scheduled function. `total` and `alignment` are the SRAM's, in bytes."""
+    """Replays one scheduled function. `sram` has the SRAM's `total_bytes`, `alignment` and, if any, `reserved` ranges;
+    `wishes` are what is asked of buffers."""
 
-    def __init__(self, total: int, alignment: int):
+    def __init__(self, sram: dict[str, Any], wishes: dict[Value, Wish]):
         super().__init__()
-        self.total = total
-        self.alignment = alignment
+        self.total: int = sram["total_bytes"]
+        self.alignment: int = sram["alignment"]
+        self.reserved: tuple[tuple[int, int], ...] = sram.get("reserved", ())
+        self.wishes = wishes
         self.copies: dict[int, Copy] = {}
         self.starts: list[int] = []
         self.fates: dict[Tile, tuple[Copy, str, Operation]] = {}
@@ -81,9 +89,31 @@ class Replay(TileRules):
             where = f"@0x{address:04x}"
             message = f"{tile} {where} ends at byte {address + size:,}, beyond the SRAM's {self.total:,} bytes"
             self.error(op, tile, message, where)
+        elif self.reserved and any(address < end and address + size > start for start, end in self.reserved):
+            where = f"@0x{address:04x}"
+            self.error(op, tile, f"{tile} {where} lies in a reserved range of the SRAM", where)
         else:
-            return True
+            return not self.wishes or self.as_wished(op, tile, address)
         return False
+
+    def as_wished(self, op: Operation, tile: Tile, address: int) -> bool:
+        """Whether a tile is put where it is asked to be, and was not evicted if it is pinned."""
+        wish = self.wishes.get(tile.value)
+        if wish is None:
+            return True
+        wanted = wish.address(tile.value.type, tile.coord, self.alignment)  # type: ignore[arg-type]
+        if wanted is not None and wanted != address:
+            message = f"{tile} is put at @0x{address:04x}, but it is asked to be at @0x{wanted:04x}"
+            self.error(op, tile, message, f"@0x{address:04x}").note("asked for here", wish.loc)
+            return False
+        fate = self.fates.get(tile)
+        if fate is not None and fate[1] == EVICTED and fate[0].version == tile.version and wish.pins(tile.coord):
+            error = self.error(
+                op, tile, f"{tile} is pinned, but it is loaded again after it was overwritten", str(tile)
+            )
+            error.note("it was overwritten here", fate[2].loc).note("pinned here", wish.loc)
+            return False
+        return True
 
     def overlapping(self, address: int, end: int) -> list[Copy]:
         """The copies that share bytes with a range, in address order."""
@@ -102,11 +132,11 @@ class Replay(TileRules):
         old = self.copies.get(address)
         if old is not None and old.end == end:
             self.retire(old)
-            self.fates[old.tile] = (old, "was overwritten", op)
+            self.fates[old.tile] = (old, EVICTED, op)
         else:
             for gone in self.overlapping(address, end):
                 self.remove(gone)
-                self.fates[gone.tile] = (gone, "was overwritten", op)
+                self.fates[gone.tile] = (gone, EVICTED, op)
             insort(self.starts, address)
         copy = self.copies[address] = Copy(tile, address, end, op, self.at)
         return copy
@@ -245,6 +275,9 @@ class Replay(TileRules):
         if op.retain is UNIT or op.activation is not None:
             other = "retain" if op.retain is UNIT else "activation"
             self.error(op, tile, f"{tile} is spilled, which makes room, so it can't have '{other}'", other)
+        wish = self.wishes.get(tile.value)
+        if wish is not None and wish.pins(tile.coord):
+            self.error(op, tile, f"{tile} is pinned, but it is spilled here", str(tile)).note("pinned here", wish.loc)
 
     def check_spilled(self) -> None:
         for tile, op in self.spilled.items():
@@ -271,8 +304,8 @@ class Replay(TileRules):
 
 def _replay(func: FuncOp, module: ModuleOp) -> Replay:
     target = target_of(func, module)
-    sram = func.attrs.get("sched.sram", {"alignment": target.alignment, "total_bytes": target.sram_bytes})
-    replay = Replay(sram["total_bytes"], sram["alignment"])
+    default = {"alignment": target.alignment, "reserved": target.reserved, "total_bytes": target.sram_bytes}
+    replay = Replay(func.attrs.get("sched.sram", default), wishes_of(func))
     replay.run(func)
     return replay
 

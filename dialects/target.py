@@ -8,18 +8,26 @@ from typing import Any
 from ..ir.attributes import Attr
 from ..ir.builtin import FuncOp, ModuleOp
 from ..ir.diagnostics import did_you_mean
+from ..ir.opdef import integers
 
 EVICTIONS = ("min", "lru", "cost")
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """SRAM size and alignment in bytes, the default tile [tm, tn, tk] in elements, and the eviction policy."""
+    """SRAM size and alignment in bytes, the default tile [tm, tn, tk] in elements, the eviction policy, and ranges of
+    SRAM bytes [start, end) that are not ours."""
 
     sram_bytes: int = 256 * 1024
     alignment: int = 64
     tile: tuple[int, int, int] = (32, 32, 32)
     evict: str = "min"
+    reserved: tuple[tuple[int, int], ...] = ()
+
+
+def reserved_ranges(value: Attr) -> bool:
+    """Whether an attribute is a list of byte ranges [start, end)."""
+    return type(value) is tuple and all(not integers(r) and len(r) == 2 and 0 <= r[0] < r[1] for r in value)
 
 
 def _positive(value: Attr) -> bool:
@@ -33,6 +41,7 @@ CHECKS = {
         lambda v: type(v) is tuple and len(v) == 3 and all(map(_positive, v)),
         "three positive tile sizes [tm, tn, tk]",
     ),
+    "reserved": (reserved_ranges, "a list of byte ranges [[start, end]]"),
     "evict": (lambda v: v in EVICTIONS, 'one of "min", "lru", "cost"'),
 }
 

@@ -10,10 +10,10 @@ from math import prod
 from typing import Any
 
 from ..ir.attr_actions import read_tensor
-from ..ir.attributes import Attr
+from ..ir.attributes import UNIT, Attr
 from ..ir.core import Operation, Value
 from ..ir.diagnostics import did_you_mean
-from ..ir.opdef import OpError
+from ..ir.opdef import OpError, coordinates, integers
 from ..ir.types import DTYPE_BYTES, EMPTY_DIMENSION, TensorType, Type, has_empty_dimension
 from .graph import ACCUMULATOR, ACTIVATIONS, check_cast
 
@@ -201,6 +201,23 @@ def kernel_name(value: Attr) -> str:
 
 def positive(value: Attr) -> str:
     return "" if type(value) is int and value > 0 else "a positive integer"
+
+
+def natural(value: Attr) -> str:
+    return "" if type(value) is int and value >= 0 else "an integer, 0 or more"
+
+
+def pin_attribute(value: Attr) -> str:
+    """A field's check for `pin`: all tiles, or those of some coordinates."""
+    return "" if value is UNIT or not coordinates(value) else "the key alone, or a list of tile coordinates"
+
+
+def at_attribute(value: Attr) -> str:
+    """A field's check for `at`: the first tile's address, or an address for each of some tiles."""
+    if type(value) is int and value >= 0:
+        return ""
+    good = type(value) is tuple and all(not integers(v) and 2 <= len(v) <= 3 and v[-1] >= 0 for v in value)
+    return "" if good and value else "an address, or a list such as [[0, 1, 4096]] of coordinates and address"
 
 
 def activation_name(value: Attr) -> str:

@@ -11,7 +11,7 @@ from ..ir.core import Operation, Value
 from ..ir.opdef import Dialect, Field, OpError, read_fields, register_dialect, unit
 from ..ir.source import UNKNOWN_LOC
 from .tile_ops import ACTIVATION, COORDS, EXEC_FIELDS, RETAIN, ExecBase, Names, StoreBase, TileOp
-from .tiles import TiledType, read_tiled
+from .tiles import TiledType, at_attribute, natural, pin_attribute, read_tiled
 
 UOP = register_dialect(
     Dialect(
@@ -34,23 +34,32 @@ def _tiled_type(context: Any, parts: list[Any]) -> TiledType:
 
 @UOP.op
 class AllocOp(Operation):
-    """`%h = uop.alloc : type`: an off-chip buffer; `on_chip` marks one that has no off-chip bytes."""
+    """`%h = uop.alloc : type`: an off-chip buffer; `on_chip` marks one that has no off-chip bytes.
 
-    __slots__ = ("on_chip",)
+    `pin` and `at` are asked of the scheduler (`limits.py`); `dram` is the buffer's off-chip address.
+    """
+
+    __slots__ = ("at", "dram", "on_chip", "pin")
     name = "uop.alloc"
-    fields = (Field("on_chip", unit),)
+    fields = (Field("at", at_attribute), Field("dram", natural), Field("on_chip", unit), Field("pin", pin_attribute))
 
     def __init__(
         self,
         operands: Iterable[Value],
         results: Iterable[Value],
         *,
+        at: Attr = None,
+        dram: int | None = None,
         on_chip: Attr = None,
+        pin: Attr = None,
         extra: dict[str, Attr] | None = None,
         loc: int = UNKNOWN_LOC,
     ):
         super().__init__(operands, results, extra=extra, loc=loc)
+        self.at = at
+        self.dram = dram
         self.on_chip = on_chip
+        self.pin = pin
 
     @classmethod
     def parse(cls, context: Any, parts: list[Any]) -> AllocOp:

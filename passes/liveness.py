@@ -30,12 +30,38 @@ class Step(NamedTuple):
 
 
 @dataclass(slots=True)
+class Limits:
+    """What is asked of a plan: tiles that are not evicted before their last use, addresses that tiles must have (no
+    other tile gets there), and ranges of SRAM bytes [start, end) that no tile may touch."""
+
+    pinned: set[int] = field(default_factory=set)
+    at: dict[int, int] = field(default_factory=dict)
+    reserved: tuple[tuple[int, int], ...] = ()
+
+    def __bool__(self) -> bool:
+        return bool(self.pinned or self.at or self.reserved)
+
+
+@dataclass(slots=True)
 class Program:
     """What is to be planned: the steps, and per tile its size in bytes and its name for messages."""
 
     steps: list[Step] = field(default_factory=list)
     sizes: list[int] = field(default_factory=list)
     names: list[Hashable] = field(default_factory=list)
+    limits: Limits = field(default_factory=Limits)
+
+    def set_aside(self, alignment: int) -> list[tuple[int, int]]:
+        """The ranges that are reserved or kept for tiles with fixed addresses, whole aligned blocks, joined."""
+        ranges = list(self.limits.reserved)
+        ranges += [(address, address + self.sizes[tile]) for tile, address in self.limits.at.items()]
+        joined: list[tuple[int, int]] = []
+        for start, end in sorted((s // alignment * alignment, -(-e // alignment) * alignment) for s, e in ranges):
+            if joined and start <= joined[-1][1]:
+                joined[-1] = joined[-1][0], max(end, joined[-1][1])
+            else:
+                joined.append((start, end))
+        return joined
 
 
 def next_uses(program: Program) -> list[tuple[int, ...]]:
@@ -102,3 +128,13 @@ def accumulator_lives(program: Program) -> list[tuple[int, int, int]]:
             lives.append((*open_lives.pop(tile), tile))
     lives += [(*span, tile) for tile, span in open_lives.items()]
     return sorted(lives)
+
+
+def pinned_lives(program: Program) -> list[tuple[int, int, int]]:
+    """From the first to the last step that needs each pinned tile, as `accumulator_lives` has them."""
+    spans: dict[int, tuple[int, int]] = {}
+    for i, step in enumerate(program.steps):
+        for tile in () if step.kind == LOAD else (step.tile, *step.sources):
+            if tile in program.limits.pinned:
+                spans[tile] = (spans[tile][0] if tile in spans else i, i)
+    return sorted((first, last, tile) for tile, (first, last) in spans.items())

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from .arena import OutOfMemoryError, SRAMConfig
 from .homes import LifetimePlanner, find_homes
-from .liveness import EXEC, LOAD, Program, accumulator_lives
+from .liveness import EXEC, LOAD, Program, accumulator_lives, pinned_lives
 from .residency import Full, Plan, Planner, Timeline, timeline_of
 
 
@@ -48,7 +48,7 @@ def _attempt(program: Program, timeline: Timeline, config: SRAMConfig, evict: st
 
 
 def _retry(program: Program, timeline: Timeline, config: SRAMConfig, evict: str, first: Full) -> Plan:
-    homes = find_homes(program, config)
+    homes = None if program.limits else find_homes(program, config)
     if homes is None:
         raise first
     return LifetimePlanner(program, timeline, config, evict, homes).run()
@@ -58,9 +58,14 @@ def least_bytes(program: Program, config: SRAMConfig) -> int:
     """The largest sum, over all execs, of the exec's own tiles and the accumulators live there, each rounded up to the
     alignment: no schedule of this order needs less, and with a single tile size none needs more."""
     size = [-(-s // config.alignment) * config.alignment for s in program.sizes]
+    aside = sum(end - start for start, end in program.set_aside(config.alignment))
+    for tile in program.limits.at:
+        size[tile] = 0
     starts: dict[int, list[int]] = {}
     ends: dict[int, list[int]] = {}
-    for first, last, tile in accumulator_lives(program):
+    pinned = program.limits.pinned
+    lives = [life for life in accumulator_lives(program) if life[2] not in pinned]
+    for first, last, tile in lives + pinned_lives(program):
         starts.setdefault(first, []).append(tile)
         ends.setdefault(last, []).append(tile)
     live: set[int] = set()
@@ -76,7 +81,7 @@ def least_bytes(program: Program, config: SRAMConfig) -> int:
         for tile in ends.get(i, ()):
             live.discard(tile)
             total -= size[tile]
-    return most
+    return most + aside
 
 
 def _enough(program: Program, timeline: Timeline, config: SRAMConfig, evict: str, least: int) -> int:

@@ -87,6 +87,11 @@ class Planner:
         self.small = max(program.sizes, default=0) // SMALL if evict == "cost" else 0
         self.events: list[Event] = []
         self.budget = limit
+        self.at = program.limits.at
+        self.stay = self.at.keys() | program.limits.pinned
+        self.fixed: set[int] = set()
+        for start, end in program.set_aside(config.alignment):
+            self.arena.allocate_at(start, end - start, -1)
 
     def run(self) -> Plan:
         coming = self.coming_execs()
@@ -114,6 +119,8 @@ class Planner:
 
     def room(self, i: int, tile: int, protected: Collection[int]) -> int:
         """Places a tile by first fit, evicting until it fits. Raises `OutOfMemoryError`."""
+        if tile in self.at:
+            return self.fix(i, tile, protected)
         size = self.program.sizes[tile]
         while self.arena.find(size) is None:
             victims = self.victims(i, size, protected)
@@ -123,6 +130,22 @@ class Planner:
                 self.evict(i, victim)
         self.address[tile] = self.allocate(size, tile)
         return self.address[tile]
+
+    def fix(self, i: int, tile: int, protected: Collection[int]) -> int:
+        """Places a tile at its fixed address, in place of whatever tile with a fixed address is there."""
+        start, sizes = self.at[tile], self.program.sizes
+        for other in sorted(self.fixed):
+            if self.at[other] < start + sizes[tile] and start < self.at[other] + sizes[other]:
+                if self.pinned[other] or other in protected or other in self.program.limits.pinned:
+                    live, capacity = self.arena.live(), self.arena.capacity
+                    raise OutOfMemoryError(
+                        sizes[tile], tile, capacity, self.arena.live_bytes, self.arena.largest_free_block, live, False,
+                        start,
+                    )  # fmt: skip
+                self.evict(i, other)
+        self.fixed.add(tile)
+        self.address[tile] = start
+        return start
 
     def allocate(self, size: int, tile: int) -> int:
         if size <= self.small:
@@ -150,7 +173,10 @@ class Planner:
             raise TooMuch
 
     def release(self, tile: int) -> None:
-        self.arena.free(self.address[tile])
+        if tile in self.fixed:
+            self.fixed.discard(tile)
+        else:
+            self.arena.free(self.address[tile])
         self.address[tile] = -1
 
     def load(self, i: int, tile: int, protected: Collection[int]) -> None:
@@ -164,7 +190,7 @@ class Planner:
     def full(self, i: int, error: OutOfMemoryError) -> Full:
         """The error with the tiles' names in place of their numbers."""
         names = self.program.names
-        live = tuple(a._replace(tag=names[a.tag]) for a in error.live)  # type: ignore[call-overload]
+        live = tuple(a._replace(tag="(set aside)" if a.tag == -1 else names[a.tag]) for a in error.live)  # type: ignore[call-overload]
         request = names[error.request_tag]  # type: ignore[call-overload]
         return Full(i, OutOfMemoryError(
             error.request_bytes, request, error.capacity, error.live_bytes, error.largest_free_block, live,
@@ -172,7 +198,9 @@ class Planner:
         ))  # fmt: skip
 
     def keep(self, tile: int, next_use: int) -> None:
-        """Makes a tile evictable, or tells that it has been used."""
+        """Makes a tile evictable, or tells that it has been used. Pinned tiles and those at fixed addresses stay."""
+        if tile in self.stay:
+            return
         self.evictable.use(tile, next_use, self.address[tile], 2 if self.dirty[tile] else 1)
 
     def used(self, tile: int, next_use: int) -> None:

@@ -8,18 +8,26 @@ uop.load %x[0, 0]
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
+from ..dialects.dram import off_chip_lives
 from ..dialects.levels import level_of
+from ..dialects.limits import Wish, off_chip_bytes, wishes_of
 from ..dialects.sched_replay import schedule_stats
-from ..dialects.target import target_of
+from ..dialects.target import Target, target_of
 from ..dialects.tile_ops import TileOp
+from ..dialects.tiles import TiledType, tile_text
+from ..dialects.uop import AllocOp
+from ..ir.attributes import Attr
 from ..ir.builtin import FuncOp, ModuleOp
+from ..ir.core import Value
 from ..ir.diagnostics import Diagnostic, DiagnosticError
 from .allocs import check_understood, tidy_allocs
 from .arena import SRAMConfig
 from .manager import flag, map_functions, option, read_alignment, read_bytes, read_choice, register_pass
+from .placement import Life, place_lives
 from .rewriting import ValueMap, clone, copy_value, with_body
 from .scheduling import ScheduleError, schedule_ops
 
@@ -38,6 +46,7 @@ class SchedulePass:
         "last (Belady; default), or least bytes to move for the time its room is of use", "lru|min|cost",
     )  # fmt: skip
     double_buffer: bool = flag("label products and their loads with alternating buffers")
+    dram: bool = flag("give buffers that are stored their addresses off chip, shared where they are not in use at once")
 
     def apply(self, module: ModuleOp) -> ModuleOp:
         return map_functions(module, self.schedule_function)
@@ -51,19 +60,64 @@ class SchedulePass:
             message = f"an SRAM of {target.sram_bytes} bytes holds no block aligned to {target.alignment} bytes"
             raise DiagnosticError([Diagnostic(message, func.loc)])
         config = SRAMConfig(target.sram_bytes, target.alignment)
+        wishes = wishes_of(func)
+        check_wishes(func, wishes, target)
         values: ValueMap = {}
         args = [copy_value(a, values) for a in func.args]
         ops = [op if isinstance(op, TileOp) else clone(op, values) for op in func.ops]
         try:
-            scheduled = schedule_ops(ops, config, target.evict, self.double_buffer, values)
+            scheduled = schedule_ops(ops, config, target.evict, self.double_buffer, values, wishes, target.reserved)
         except ScheduleError as error:
             raise DiagnosticError([Diagnostic(f"schedule: {error}", error.op.loc)]) from None
-        return with_stats(with_body(func, args, tidy_allocs(scheduled)), module, config)
+        made = with_body(func, args, tidy_allocs(scheduled))
+        if self.dram:
+            place_off_chip(made, target.alignment)
+        return with_stats(made, module, target)
 
 
-def with_stats(func: FuncOp, module: ModuleOp, config: SRAMConfig) -> FuncOp:
+def check_wishes(func: FuncOp, wishes: Mapping[Value, Wish], target: Target) -> None:
+    """Raises `DiagnosticError` for fixed addresses that are misaligned, beyond the SRAM, or reserved."""
+    errors = []
+    for value, wish in wishes.items():
+        assert isinstance(value.type, TiledType)
+        for coord in value.type.each_coord():
+            address = wish.address(value.type, coord, target.alignment)
+            if address is None:
+                continue
+            end = address + value.type.tile_bytes
+            problem = ""
+            if address % target.alignment:
+                problem = f"is not aligned to {target.alignment} bytes"
+            elif end > target.sram_bytes:
+                problem = f"ends at byte {end:,}, beyond the SRAM's {target.sram_bytes:,} bytes"
+            elif any(address < stop and start < end for start, stop in target.reserved):
+                problem = "lies in a reserved range of the SRAM"
+            if problem:
+                message = f"{tile_text(value, coord)} is asked to be at @0x{address:04x}, which {problem}"
+                errors.append(Diagnostic(message, wish.loc))
+                break
+    if errors:
+        raise DiagnosticError(errors)
+
+
+def place_off_chip(func: FuncOp, alignment: int) -> None:
+    """Gives every intermediate that is stored its address off chip; those that are not in use at once share bytes."""
+    lives = off_chip_lives(func)
+    ops = [op for op in func.ops if isinstance(op, AllocOp) and op.result in lives]
+    spans = []
+    for op in ops:
+        assert isinstance(op.result.type, TiledType)
+        size = -(-off_chip_bytes(op.result.type) // alignment) * alignment
+        spans.append(Life(*lives[op.result], size))
+    for op, address in zip(ops, place_lives(spans, sum(span.size for span in spans)) or (), strict=True):
+        op.dram = address
+
+
+def with_stats(func: FuncOp, module: ModuleOp, target: Target) -> FuncOp:
     """The scheduled function with `sched.sram` and `sched.stats`, the latter from its text."""
-    sram = {"alignment": config.alignment, "total_bytes": config.total_bytes}
+    sram: dict[str, Attr] = {"alignment": target.alignment, "total_bytes": target.sram_bytes}
+    if target.reserved:
+        sram["reserved"] = target.reserved
     func.attrs = func.attrs | {"sched.sram": sram}
     func.attrs = func.attrs | {"sched.stats": schedule_stats(func, module)}
     return func

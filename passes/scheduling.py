@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 
 from ..dialects import sched, uop
+from ..dialects.limits import Wish
 from ..dialects.tiles import Coord, TiledType, tile_text
 from ..ir.attributes import UNIT
 from ..ir.core import Operation, Value
@@ -39,6 +40,21 @@ class TileProgram:
         for op in ops:
             self.add(op)
 
+    def limit(self, wishes: Mapping[Value, Wish], reserved: tuple[tuple[int, int], ...], alignment: int) -> None:
+        """Enters what is asked of the tiles that the program has."""
+        limits = self.program.limits
+        limits.reserved = reserved
+        for tile, (value, coord) in enumerate(self.refs):
+            wish = wishes.get(value)
+            if wish is None:
+                continue
+            assert isinstance(value.type, TiledType)
+            address = wish.address(value.type, coord, alignment)
+            if address is not None:
+                limits.at[tile] = address
+            if wish.pins(coord):
+                limits.pinned.add(tile)
+
     def id_of(self, value: Value, coord: Coord) -> int:
         key = (value, coord)
         found = self.ids.get(key)
@@ -72,12 +88,16 @@ def schedule_ops(
     evict: str = "min",
     double_buffer: bool = False,
     values: Mapping[Value, Value] | None = None,
+    wishes: Mapping[Value, Wish] | None = None,
+    reserved: tuple[tuple[int, int], ...] = (),
 ) -> list[Operation]:
-    """The sched operations of a list of uops, in order, on the values that `values` maps the uops' own to.
+    """The sched operations of a list of uops, in order, on the values that `values` maps the uops' own to; `wishes` and
+    `reserved` are what is asked of buffers and of the SRAM.
 
     Operations that are neither load, exec nor store stay in place. Raises `ScheduleError` if they don't fit.
     """
     tiles = TileProgram(ops)
+    tiles.limit(wishes or {}, reserved, config.alignment)
     try:
         events = plan(tiles.program, config, evict).events
     except PlanError as error:

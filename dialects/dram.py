@@ -1,0 +1,53 @@
+"""Off-chip addresses: from when to when each `uop.alloc` holds bytes off chip, and that no two of them clash."""
+
+from __future__ import annotations
+
+from ..ir.builtin import FuncOp
+from ..ir.core import Value
+from ..ir.diagnostics import Diagnostic
+from .limits import off_chip_bytes
+from .sched import ExecOp, LoadOp, StoreOp
+from .tiles import TiledType
+from .uop import is_alloc
+
+
+def off_chip_lives(func: FuncOp) -> dict[Value, tuple[int, int]]:
+    """The first store and the last load (or store) of each alloc that is stored, as numbers of operations; to the end
+    for what is returned."""
+    lives: dict[Value, tuple[int, int]] = {}
+    for i, op in enumerate(func.ops):
+        if isinstance(op, (LoadOp, StoreOp)) and is_alloc(op.operands[0]):
+            value = op.operands[0]
+            lives[value] = (lives[value][0] if value in lives else i, i)
+    for value in func.returned():
+        if value in lives:
+            lives[value] = (lives[value][0], len(func.ops))
+    return lives
+
+
+def dram_errors(func: FuncOp) -> list[Diagnostic]:
+    """Two allocs that hold bytes at one off-chip address at once; an address of what is never off chip."""
+    lives = off_chip_lives(func)
+    placed = []
+    errors = []
+    for op in func.ops:
+        if isinstance(op, (ExecOp, LoadOp, StoreOp)) or getattr(op, "dram", None) is None:
+            continue
+        value = op.results[0]
+        if value not in lives:
+            errors.append(
+                Diagnostic(f"%{value.name} has a 'dram' address, but it is never stored", op.loc, focus="dram")
+            )
+            continue
+        assert isinstance(value.type, TiledType)
+        start: int = op.dram  # type: ignore[attr-defined]
+        placed.append((start, start + off_chip_bytes(value.type), lives[value], op))
+    placed.sort(key=lambda p: p[2])
+    for i, (start, end, (first, last), op) in enumerate(placed):
+        for other_start, other_end, (other_first, other_last), other in placed[:i]:
+            if start < other_end and other_start < end and first <= other_last and other_first <= last:
+                message = (
+                    f"%{op.results[0].name} and %{other.results[0].name} share bytes off chip while both are in use"
+                )
+                errors.append(Diagnostic(message, op.loc, focus="dram").note("the other one is here", other.loc))
+    return errors

@@ -1,0 +1,68 @@
+"""What a user asks of where tiles lie: pinned tiles, fixed addresses (on arguments and allocs), reserved SRAM."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from math import prod
+from typing import NamedTuple
+
+from ..ir.attributes import UNIT, Attr
+from ..ir.builtin import FuncOp
+from ..ir.core import Value
+from ..ir.diagnostics import Diagnostic
+from .tiles import Coord, TiledType, coord_text
+from .uop import AllocOp
+
+
+class Wish(NamedTuple):
+    """What is asked of a buffer; None for nothing."""
+
+    pin: Attr
+    at: Attr
+    loc: int
+
+    def pins(self, coord: Coord) -> bool:
+        return self.pin is UNIT or (type(self.pin) is tuple and coord in self.pin)
+
+    def address(self, type_: TiledType, coord: Coord, alignment: int) -> int | None:
+        """The address that a tile must have: of the whole buffer's tiles row by row, each aligned; or its own."""
+        if isinstance(self.at, int):
+            step = -(-type_.tile_bytes // alignment) * alignment
+            number = coord[0] if len(coord) == 1 else coord[0] * type_.grid[1] + coord[1]
+            return self.at + number * step
+        return next((v[-1] for v in self.at or () if v[:-1] == coord), None)
+
+
+def wishes_of(func: FuncOp) -> dict[Value, Wish]:
+    """What a function asks, by buffer."""
+    found: dict[Value, Wish] = {}
+    for arg, attrs in zip(func.args, func.arg_attrs, strict=True):
+        if "sched.pin" in attrs or "sched.at" in attrs:
+            found[arg] = Wish(attrs.get("sched.pin"), attrs.get("sched.at"), arg.loc)
+    for op in func.ops:
+        if isinstance(op, AllocOp) and (op.pin is not None or op.at is not None):
+            found[op.result] = Wish(op.pin, op.at, op.loc)
+    return found
+
+
+def wish_errors(func: FuncOp) -> Iterator[Diagnostic]:
+    """Coordinates outside the grid of the buffer that they are asked for."""
+    for value, wish in wishes_of(func).items():
+        if not isinstance(value.type, TiledType):
+            continue
+        named = [*(wish.pin if type(wish.pin) is tuple else ())]
+        named += [v[:-1] for v in (wish.at if type(wish.at) is tuple else ())]
+        for coord in named:
+            inside = len(coord) == len(value.type.grid) and all(
+                0 <= c < g for c, g in zip(coord, value.type.grid, strict=True)
+            )
+            if not inside:
+                message = (
+                    f"%{value.name} has no tile {coord_text(coord)}; its grid is {'x'.join(map(str, value.type.grid))}"
+                )
+                yield Diagnostic(message, wish.loc)
+
+
+def off_chip_bytes(type_: TiledType) -> int:
+    """Bytes of a buffer off chip, padding included."""
+    return prod(type_.grid) * type_.tile_bytes
