@@ -54,7 +54,7 @@ def run(argv: list[str]) -> int:
     parser = _make_parser(passes)
     # A bare --pass takes no value from the next word: `opt --schedule input.mir` reads input.mir.
     end = argv.index("--") if "--" in argv else len(argv)
-    bare = {f"--{name}": "" for name in passes} | {"--verify-each": "true"}
+    bare = {f"--{name}": "" for name in passes} | {"--verify-each": "true", "--report": "text"}
     words = [f"{w}={bare[w]}" if w in bare and i < end else w for i, w in enumerate(argv)]
     args, unknown = parser.parse_known_args(words)
     if unknown:
@@ -97,7 +97,9 @@ def _make_parser(passes: dict[str, type]) -> argparse.ArgumentParser:
     )
     options.add_argument("--prove-each", action="store_true", help="prove that each pass keeps what is computed")
     options.add_argument("--verify-against", metavar="MODEL", help="prove that the result computes what MODEL does")
-    options.add_argument("--report", action="store_true", help="a summary of each function on standard error")
+    options.add_argument(
+        "--report", choices=("text", "json"), help="each function's figures on standard error, text or json"
+    )
     about = parser.add_argument_group("about")
     about.add_argument("--list-passes", action="store_true", help="list the passes with their options")
     about.add_argument("--version", action="store_true", help="print the version")
@@ -172,7 +174,7 @@ def _compile(text: str, args: argparse.Namespace, model: ModuleOp | None) -> int
     write_text(args.output, f"{SPLIT_MARK}\n".join(out))
     if report is not None:
         sys.stdout.flush()
-        print(report.text(), file=sys.stderr)
+        print(report.json() if args.report == "json" else report.text(), file=sys.stderr)
     return 0
 
 
