@@ -123,7 +123,7 @@ def product_reads(product: Product, sram: int) -> int:
 
 
 def published_figure(product: Product, sram: int) -> int:
-    """Bytes: 2mnk/sqrt(S) read and mn written, generalised to element widths, as tables of the literature have it (Smith
+    """Bytes: 2mnk/sqrt(S) read and mn written, generalised to element widths, as the literature's tables have it (Smith
     et al. without the lower-order term; Kwasniewski et al., theorem 1). For comparison only; `product_reads` says why
     it is no bound where k is small. Blocked schedules come near it where k is at least about 2 sqrt(S)."""
     wa, wb, wc = product.widths

@@ -33,7 +33,7 @@ def buffers_of(func: FuncOp) -> list[Value]:
 
 
 def workload_of(func: FuncOp) -> Workload | None:
-    """What the bounds need to know of a function at any level; None if it holds operations on tensors that nobody knows.
+    """What the bounds need to know of a function at any level; None if an operation on tensors is unknown.
 
     Tensors count in whole padded tiles, at graph level by their elements. Only what results depend on is counted.
     """

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from ..passes.manager import UsageError, load_passes, make_pass, options_of, parse_pipeline
+from ..passes.manager import UsageError, load_passes, make_pass, options_of, parse_pipeline, read_choice
 from .cli import Parser, run_command
 from .files import read_text, write_text
 
@@ -98,7 +98,7 @@ def _make_parser(passes: dict[str, type]) -> argparse.ArgumentParser:
     options.add_argument("--prove-each", action="store_true", help="prove that each pass keeps what is computed")
     options.add_argument("--verify-against", metavar="MODEL", help="prove that the result computes what MODEL does")
     options.add_argument(
-        "--report", choices=("text", "json"), help="each function's figures on standard error, text or json"
+        "--report", type=_report_form, metavar="FORM", help="figures of each function on standard error: text or json"
     )
     about = parser.add_argument_group("about")
     about.add_argument("--list-passes", action="store_true", help="list the passes with their options")
@@ -117,6 +117,13 @@ class _AppendPass(argparse.Action):
 class _AppendPipeline(argparse.Action):
     def __call__(self, parser, namespace, values, option_string=None):
         namespace.pipeline = [*namespace.pipeline, *parse_pipeline(str(values))]
+
+
+def _report_form(text: str) -> str:
+    try:
+        return read_choice("text", "json")(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def _option_usage(key: str, metavar: str) -> str:

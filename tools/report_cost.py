@@ -79,8 +79,8 @@ class CostReport:
         worst = sorted(rows, key=lambda t: -t.excess)[:MOST_ROWS]
         shown = [t for t in rows if t in worst] if len(rows) > MOST_ROWS else rows
         width = max(len("tensors, KiB:") - 2, *(len(_name(t)) for t in shown))
-        head = f"  {'tensors, KiB:':<{width + 2}} {'loaded':>10} {'least':>9} {'stored':>10} {'least':>9} {'loads/tile':>10}"
-        out = [head, *(_row(t, width) for t in shown)]
+        heads = f"{'loaded':>10} {'least':>9} {'stored':>10} {'least':>9} {'loads/tile':>10}"
+        out = [f"  {'tensors, KiB:':<{width + 2}} {heads}", *(_row(t, width) for t in shown)]
         if len(rows) > len(shown):
             out.append(f"    and {len(rows) - len(shown)} more, closer to their least")
         return out
