@@ -1,0 +1,8 @@
+"""Runs a command with a file's text as its --pass-pipeline, as `--pass-pipeline="$(cat FILE)"` does: `paste.py FILE opt`."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+text = Path(sys.argv[1]).read_text(encoding="utf-8")
+sys.exit(subprocess.run([*sys.argv[2:], f"--pass-pipeline={text}"]).returncode)
