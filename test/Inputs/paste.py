@@ -1,4 +1,4 @@
-"""Runs a command with a file's text as its --pass-pipeline, as `--pass-pipeline="$(cat FILE)"` does: `paste.py FILE opt`."""
+"""Runs `opt --pass-pipeline="$(cat FILE)" ...`, for lit's shell, which has no `$(...)`: `paste.py FILE opt ...`."""
 
 import subprocess
 import sys

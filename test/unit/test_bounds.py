@@ -63,11 +63,15 @@ def measured(text: str, sram: int, options: str = "") -> tuple[Cost, Bounds]:
     ],
     ids=["reference", "cube", "mlp", "transformer"],
 )
-@pytest.mark.parametrize("pipeline", ["fuse,tile,lower", "fuse,tile,lower,schedule{sram=1MiB}"], ids=["uop", "sched"])
-def test_compulsory_traffic_of_the_known_workloads(text: str, kib: int, pipeline: str) -> None:
-    if kib > 10_000 and "schedule" in pipeline:
-        pytest.skip("its schedule takes many seconds")
-    assert compulsory_bytes(workload(text, pipeline)) == kib * KIB
+def test_compulsory_traffic_of_the_known_workloads(text: str, kib: int) -> None:
+    assert compulsory_bytes(workload(text, "fuse,tile,lower")) == kib * KIB
+
+
+@pytest.mark.parametrize("pipeline", ["fuse,tile,lower", "schedule{sram=20KiB evict=lru}"])
+def test_a_workload_is_the_same_at_both_tile_levels(pipeline: str) -> None:
+    expected = workload(REFERENCE, "fuse,tile,lower")
+    found = workload(REFERENCE, pipeline)
+    assert (found.reads, found.writes, found.layers) == (expected.reads, expected.writes, expected.layers)
 
 
 def test_an_untiled_graph_counts_elements() -> None:
