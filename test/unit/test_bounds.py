@@ -6,8 +6,11 @@ import json
 from math import ceil, sqrt
 
 import pytest
+from hypothesis import HealthCheck, given, settings
 
 import tilewright
+from tilewright.dialects.sched import LoadOp, StoreOp
+from tilewright.ir.attributes import UNIT
 from tilewright.ir.builtin import FuncOp
 from tilewright.passes.bounds import (
     Bounds,
@@ -25,6 +28,8 @@ from tilewright.tools.report import Report
 from tilewright.tools.report_cost import CostReport
 
 from .models import MIXED, REFERENCE, chain_text
+from .programs import PROGRAMS, Sizes, compile_in_steps
+from .strategies import Machine
 
 KIB = 1024
 CUBE = Product(0, 1, 512**3, 512 * 512 * 4, (4, 4, 4))
@@ -47,6 +52,17 @@ def measured(text: str, sram: int, options: str = "") -> tuple[Cost, Bounds]:
     found = workload_of(func)
     assert found is not None
     return cost_of(func, func.attrs["sched.stats"], 64), bounds_of(found, sram)  # type: ignore[arg-type]
+
+
+BY_HAND = """\
+func.func @f(%x: !uop.tiled<tensor<4x4xf32>, [4, 4]>) -> !uop.tiled<tensor<4x4xf32>, [4, 4]> {
+  %h = uop.alloc : !uop.tiled<tensor<4x4xf32>, [4, 4]>
+  sched.load %x[0, 0] @0x0000 {bytes = 64}
+  sched.exec relu %h[0, 0] @0x0100 = %x[0, 0] @0x0000
+  sched.store %h[0, 0] @0x0100 {bytes = 64}
+  return %h : !uop.tiled<tensor<4x4xf32>, [4, 4]>
+}
+"""
 
 
 # --- compulsory ---
@@ -210,6 +226,41 @@ def test_no_schedule_moves_less_than_its_bounds(sizes: list[int], tiles: int) ->
         assert cost.traffic >= bounds.layered
 
 
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(*PROGRAMS)
+def test_random_schedules_respect_their_bounds(text: str, sizes: Sizes, machine: Machine) -> None:
+    module = compile_in_steps(tilewright.parse(text), sizes, machine)[-1][1]
+    (func,) = module.functions()
+    sram: dict[str, int] = func.attrs["sched.sram"]  # type: ignore[assignment]
+    cost = cost_of(func, func.attrs["sched.stats"], sram["alignment"])  # type: ignore[arg-type]
+    found = workload_of(func)
+    assert found is not None
+    bounds = bounds_of(found, sram["total_bytes"])
+    assert cost.traffic >= bounds.program >= bounds.compulsory
+    assert all(t.loaded >= t.least_loaded and t.stored >= t.least_stored for t in cost.tensors)
+    assert cost.peak <= cost.high_water <= sram["total_bytes"]
+
+
+class SpillStore(StoreOp):
+    """A store that may be marked as a spill."""
+
+    __slots__ = ("spill",)
+
+
+def test_a_spill_counts_with_the_loads_that_bring_the_tile_back() -> None:
+    """A spill, a reload, a store, and a load that no spill made necessary."""
+    func = function(BY_HAND)
+    load, exec_op, store = (op for op in func.ops if op.name.startswith("sched."))
+    (h, _) = exec_op.operands
+    spill = SpillStore((h,), addrs=(256,), coords=((0, 0),), bytes=64)
+    spill.spill = UNIT
+    reload = LoadOp((h,), addrs=(0,), coords=((0, 0),), bytes=64)
+    func.body.ops[1:-1] = [load, exec_op, spill, reload, store, reload]
+    cost = cost_of(func, {"peak_sram_bytes": 128}, 64)
+    assert [(t.name, t.loaded, t.stored, t.spilled) for t in cost.tensors] == [("x", 64, 0, 0), ("h", 128, 128, 128)]
+    assert (cost.traffic, cost.spilled) == (320, 128)
+
+
 def test_the_reference_workload() -> None:
     cost, bounds = measured(REFERENCE, 256 * KIB)
     assert (cost.loaded, cost.stored, cost.spilled) == (156 * KIB, 64 * KIB, 0)
@@ -220,17 +271,6 @@ def test_the_reference_workload() -> None:
         ("h1", 8, 8, 64 * KIB),
         ("h2", 4, 4, 32 * KIB),
     ]
-
-
-BY_HAND = """\
-func.func @f(%x: !uop.tiled<tensor<4x4xf32>, [4, 4]>) -> !uop.tiled<tensor<4x4xf32>, [4, 4]> {
-  %h = uop.alloc : !uop.tiled<tensor<4x4xf32>, [4, 4]>
-  sched.load %x[0, 0] @0x0000 {bytes = 64}
-  sched.exec relu %h[0, 0] @0x0100 = %x[0, 0] @0x0000
-  sched.store %h[0, 0] @0x0100 {bytes = 64}
-  return %h : !uop.tiled<tensor<4x4xf32>, [4, 4]>
-}
-"""
 
 
 def test_fragmentation_is_what_the_peak_leaves_of_the_addresses_used() -> None:
