@@ -6,7 +6,7 @@ import importlib
 import pkgutil
 import re
 from collections.abc import Callable, Iterable
-from dataclasses import MISSING, dataclass, field, fields
+from dataclasses import MISSING, dataclass, field, fields, replace
 from typing import Any, ClassVar, Protocol, TypeVar
 
 from ..ir.builtin import FuncOp, ModuleOp
@@ -23,6 +23,7 @@ class UsageError(Exception):
 class Pass(Protocol):
     """A pass: a frozen dataclass whose fields are its options. Valid IR in, valid IR out; the input is not changed."""
 
+    __dataclass_fields__: ClassVar[dict[str, Any]]
     name: ClassVar[str]
     needs: ClassVar[tuple[str, ...]]
 
@@ -135,15 +136,10 @@ def make_pass(name: str, text: str = "") -> Pass:
     cls = known[name]
     options = options_of(cls)
     values: dict[str, Any] = {}
-    for word in re.split(r"[\s,]+", text.strip()):
-        if not word:
-            continue
-        key, _, value = word.partition("=")
+    for key, value in split_options(text, f"pass '{name}'").items():
         if key not in options:
             known_text = f"; it has {', '.join(options)}" if options else "; it has none"
             raise UsageError(f"unknown option '{key}' of pass '{name}'{did_you_mean(key, options)}{known_text}")
-        if key.replace("-", "_") in values:
-            raise UsageError(f"option '{key}' of pass '{name}' is given twice")
         try:
             values[key.replace("-", "_")] = options[key].read(value)
         except ValueError as error:
@@ -151,11 +147,34 @@ def make_pass(name: str, text: str = "") -> Pass:
     return cls(**values)
 
 
+def split_options(text: str, whose: str) -> dict[str, str]:
+    """`sram=64KiB double-buffer` as keys and values, empty for none. Raises `UsageError` where a key stands twice."""
+    found: dict[str, str] = {}
+    for word in re.split(r"[\s,]+", text.strip()):
+        key, _, value = word.partition("=")
+        if word and key in found:
+            raise UsageError(f"option '{key}' of {whose} is given twice")
+        if word:
+            found[key] = value
+    return found
+
+
 PIPELINE_ENTRY = re.compile(r"\s*([\w-]+)\s*(?:\{([^{}]*)\})?\s*(,|\Z)")
+PIPELINE_COMMENT = re.compile(r"//[^\n]*")
+
+
+def split_entry(text: str) -> tuple[str, str]:
+    """A pass's name and its options' text, from `tile{sizes=32x32x32}`."""
+    name, _, options = text.partition("{")
+    return name, options.removesuffix("}")
 
 
 def parse_pipeline(text: str) -> list[Pass]:
-    """`fuse,tile{sizes=32x32x32},lower` as passes. Raises `UsageError`."""
+    """`fuse,tile{sizes=32x32x32},lower` as passes. A named pipeline, `O1{sram=64KiB}`, stands for its passes; lines may
+    break between passes and end in `// comments`. Raises `UsageError`."""
+    from .pipelines import is_pipeline, make_pipeline
+
+    text = PIPELINE_COMMENT.sub("", text)
     passes: list[Pass] = []
     position = 0
     while position < len(text.rstrip()):
@@ -163,7 +182,8 @@ def parse_pipeline(text: str) -> list[Pass]:
         if match is None:
             raise UsageError(f"malformed pipeline at '{text[position : position + 40]}'; "
                              "write it as fuse,tile{sizes=32x32x32},lower")  # fmt: skip
-        passes.append(make_pass(match.group(1), match.group(2) or ""))
+        name, options = match.group(1), match.group(2) or ""
+        passes += make_pipeline(name, options) if is_pipeline(name) else [make_pass(name, options)]
         position = match.end()
     return passes
 
@@ -171,7 +191,7 @@ def parse_pipeline(text: str) -> list[Pass]:
 def pass_text(instance: Pass) -> str:
     """A pass as a pipeline writes it, options that are not defaults included."""
     shown = []
-    for f in fields(instance):  # type: ignore[arg-type]
+    for f in fields(instance):
         value = getattr(instance, f.name)
         if "option" in f.metadata and f.default is not MISSING and value != f.default:
             shown.append(f.name.replace("_", "-") + ("" if value is True else f"={_option_text(value)}"))
@@ -208,7 +228,7 @@ def run_passes_on(
     if observe:
         observe("", module)
     for wanted in passes:
-        for instance in (*map(make_pass, needed(wanted, module)), wanted):
+        for instance in (*needed_passes(wanted, module), wanted):
             before, module = module, _run_one(instance, module, verify_each)
             if prove_each:
                 _prove_result(instance, before, module)
@@ -224,6 +244,20 @@ def needed(instance: Pass, module: ModuleOp) -> tuple[str, ...]:
     if not instance.needs or all(level_of(func) != "graph" for func in module.functions()):
         return ()
     return instance.needs
+
+
+def needed_passes(wanted: Pass, module: ModuleOp) -> list[Pass]:
+    """The passes to run before one, for the same machine: they take its `sram`, say, if they have such an option."""
+    return [inherit(make_pass(name), wanted) for name in needed(wanted, module)]
+
+
+def inherit(instance: Pass, other: Pass) -> Pass:
+    """The pass with the options of another one that it has too and that nobody has set."""
+    unset = {f.name for f in fields(instance) if "option" in f.metadata and getattr(instance, f.name) is None}
+    changes = {
+        f.name: value for f in fields(other) if (value := getattr(other, f.name)) is not None and f.name in unset
+    }
+    return replace(instance, **changes) if changes else instance
 
 
 def _run_one(instance: Pass, module: ModuleOp, verify_each: bool) -> ModuleOp:

@@ -8,13 +8,15 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from ..passes.manager import UsageError, load_passes, make_pass, options_of, parse_pipeline
+from ..passes.manager import UsageError, load_passes, make_pass, options_of, parse_pipeline, pass_text, read_choice
+from ..passes.pipelines import PIPELINES, make_pipeline, pipeline_text, reasons, unknown_pipeline
 from .cli import Parser, run_command
 from .files import read_text, write_text
 
 if TYPE_CHECKING:
     from ..ir.builtin import ModuleOp
     from ..ir.source import Source
+    from ..passes.manager import Pass
     from .report import Report
 
 DESCRIPTION = """\
@@ -30,6 +32,7 @@ EXAMPLES = """\
 examples:
   opt --schedule model.mir                        a memory-planned schedule, from any level
   opt --schedule='sram=64KiB evict=lru' model.mir for a smaller SRAM
+  opt -O1='sram=64KiB tile=32x32x32' model.mir    a planned order, for least traffic
   opt --fuse --tile='sizes=16x16x16' --lower model.mir | opt --schedule
   opt sched.mir                                   checks a schedule and prints it again
   opt --schedule --report model.mir -o sched.mir  with a summary on standard error
@@ -54,7 +57,8 @@ def run(argv: list[str]) -> int:
     parser = _make_parser(passes)
     # A bare --pass takes no value from the next word: `opt --schedule input.mir` reads input.mir.
     end = argv.index("--") if "--" in argv else len(argv)
-    bare = {f"--{name}": "" for name in passes} | {"--verify-each": "true"}
+    bare = {f"--{name}": "" for name in passes} | {f"-{name}": "" for name in PIPELINES}
+    bare |= {"--verify-each": "true", "--report": "text"}
     words = [f"{w}={bare[w]}" if w in bare and i < end else w for i, w in enumerate(argv)]
     args, unknown = parser.parse_known_args(words)
     if unknown:
@@ -67,6 +71,9 @@ def run(argv: list[str]) -> int:
     if args.list_passes:
         print(_describe_passes(passes))
         return 0
+    args.pipeline = _passes_to_run(args)
+    if args.dump_pass_pipeline:
+        print(_dumped(args), file=sys.stderr)
     text = read_text(args.input)
     model = _read_model(args.verify_against, args) if args.verify_against else None
     return _compile(text, args, model)
@@ -80,6 +87,8 @@ def _make_parser(passes: dict[str, type]) -> argparse.ArgumentParser:
     group = parser.add_argument_group("passes (run in the order given)", _pass_help(passes))
     for name in passes:
         group.add_argument(f"--{name}", action=_AppendPass, dest="pipeline", default=[], help=argparse.SUPPRESS)
+    for name in PIPELINES:
+        group.add_argument(f"-{name}", action=_SetLevel, dest="level", help=argparse.SUPPRESS)
     group.add_argument("--pass-pipeline", action=_AppendPipeline, dest="pipeline", help=argparse.SUPPRESS)
     options = parser.add_argument_group("input and output")
     options.add_argument(
@@ -97,7 +106,12 @@ def _make_parser(passes: dict[str, type]) -> argparse.ArgumentParser:
     )
     options.add_argument("--prove-each", action="store_true", help="prove that each pass keeps what is computed")
     options.add_argument("--verify-against", metavar="MODEL", help="prove that the result computes what MODEL does")
-    options.add_argument("--report", action="store_true", help="a summary of each function on standard error")
+    options.add_argument(
+        "--report", type=_report_form, metavar="FORM", help="figures of each function on standard error: text or json"
+    )
+    options.add_argument(
+        "--dump-pass-pipeline", action="store_true", help="print the passes on standard error, for --pass-pipeline"
+    )
     about = parser.add_argument_group("about")
     about.add_argument("--list-passes", action="store_true", help="list the passes with their options")
     about.add_argument("--version", action="store_true", help="print the version")
@@ -115,6 +129,40 @@ class _AppendPass(argparse.Action):
 class _AppendPipeline(argparse.Action):
     def __call__(self, parser, namespace, values, option_string=None):
         namespace.pipeline = [*namespace.pipeline, *parse_pipeline(str(values))]
+        namespace.has_text = True
+
+
+class _SetLevel(argparse.Action):
+    """Notes the named pipeline with its options: the passes given beside it may stand before or after it."""
+
+    def __call__(self, parser, namespace, values, option_string=None):
+        name = self.option_strings[0]
+        if namespace.level is not None:
+            raise UsageError(f"{namespace.level[0]} and {name}: only one pipeline can be run")
+        namespace.level = name, str(values)
+
+
+def _passes_to_run(args: argparse.Namespace) -> list[Pass]:
+    """Those given, or those of the named pipeline with the options of those given."""
+    if args.level is None:
+        return args.pipeline
+    name, options = args.level
+    if getattr(args, "has_text", False):
+        raise UsageError(f"{name} and --pass-pipeline don't go together; write {name[1:]} within the text")
+    return make_pipeline(name, options, args.pipeline)
+
+
+def _dumped(args: argparse.Namespace) -> str:
+    """What --pass-pipeline reads back: the passes with their options, after comments that say why they stand there."""
+    comments = [f"// {line}" for line in reasons(args.level[0])] if args.level else []
+    return "\n".join([*comments, ",".join(map(pass_text, args.pipeline))])
+
+
+def _report_form(text: str) -> str:
+    try:
+        return read_choice("text", "json")(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def _option_usage(key: str, metavar: str) -> str:
@@ -128,8 +176,12 @@ def _pass_help(passes: dict[str, type]) -> str:
         options = " ".join(_option_usage(key, o.metavar) for key, o in options_of(cls).items())
         lines.append(f"--{name}" + (f"='{options}'" if options else ""))
         lines.append("    " + " ".join((cls.__doc__ or "").split()).split(". ")[0].rstrip("."))
-    lines.append("--pass-pipeline='fuse,tile{sizes=32x32x32},lower'")
-    lines.append("    Passes as one text")
+    for name in PIPELINES:
+        lines += [
+            f"-{name}='sram=BYTES align=BYTES tile=MxNxK ...'",
+            f"    {pipeline_text(name)}, by the given options",
+        ]
+    lines += ["--pass-pipeline='fuse,tile{sizes=32x32x32},lower'", "    Passes as one text"]
     return "\n".join(lines)
 
 
@@ -138,6 +190,9 @@ def _describe_passes(passes: dict[str, type]) -> str:
     for name, cls in passes.items():
         lines.append(f"{name:<10} {' '.join((cls.__doc__ or '').split())}")
         lines += [f"{'':<10}   {_option_usage(k, o.metavar):<20} {o.help}" for k, o in options_of(cls).items()]
+    for name in PIPELINES:
+        lines.append(f"-{name:<9} {pipeline_text(name)}")
+        lines += [f"{'':<10}   {line}" for line in reasons(name)]
     return "\n".join(lines)
 
 
@@ -149,6 +204,8 @@ def _unknown(word: str, parser: argparse.ArgumentParser, first: str) -> str:
         looks_like_options = "=" in first and not os.path.exists(first)
         hint = f"; a pass's options stand behind '=', as in --schedule='{first}'" if looks_like_options else ""
         return f"more than one input file: '{first}' and '{word}'{hint}"
+    if word.startswith("-O"):
+        return unknown_pipeline(word)
     known = list(parser._option_string_actions)
     return f"unknown option '{word}'{did_you_mean(word.partition('=')[0], known)}"
 
@@ -172,7 +229,7 @@ def _compile(text: str, args: argparse.Namespace, model: ModuleOp | None) -> int
     write_text(args.output, f"{SPLIT_MARK}\n".join(out))
     if report is not None:
         sys.stdout.flush()
-        print(report.text(), file=sys.stderr)
+        print(report.json() if args.report == "json" else report.text(), file=sys.stderr)
     return 0
 
 

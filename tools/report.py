@@ -1,9 +1,11 @@
-"""`--report`: what each function was at each level and what its schedule costs, for a person to read."""
+"""`--report`: what each function was at each level and what its schedule costs, as text or JSON."""
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from dataclasses import dataclass, field
+from typing import Any
 
 from ..dialects.graph import GraphOp
 from ..dialects.levels import level_of
@@ -12,9 +14,10 @@ from ..dialects.target import target_of
 from ..ir.builtin import FuncOp, ModuleOp
 from ..ir.types import TensorType
 from ..passes.arena import count_of
+from ..passes.cost import cost_of
 from ..passes.manager import Observer
-
-UNKNOWN = "unknown"
+from ..passes.workload import workload_of
+from .report_cost import UNKNOWN, CostReport, cost_report
 
 
 @dataclass(slots=True)
@@ -31,6 +34,7 @@ class FunctionReport:
     stats: dict[str, int] = field(default_factory=dict)
     sources: int = 0
     sram: int = 0
+    last: tuple[FuncOp, ModuleOp] | None = None
 
     def lines(self) -> list[str]:
         """The summary, a line each."""
@@ -38,7 +42,34 @@ class FunctionReport:
         rows += [("scheduled ops", _moves(self.scheduled)), ("load reuse", self._reuse()), ("peak SRAM", self._peak())]
         rows += [("final live", f"{self.stats['final_live_bytes']:,} B" if self.stats else UNKNOWN)]
         out = [f"@{self.name}", *(f"  {label + ':':<15} {value}" for label, value in rows), "  invariants:"]
-        return out + [f"    {_verdict(holds):<8} {text}" for text, holds in self.invariants()]
+        out += [f"    {_verdict(holds):<8} {text}" for text, holds in self.invariants()]
+        return out + self.cost().lines()
+
+    def cost(self) -> CostReport:
+        """The cost and the bounds of the function as the passes have left it."""
+        if self.last is None:
+            return CostReport()
+        func, module = self.last
+        level = level_of(func)
+        target = target_of(func, module)
+        sram = func.attrs.get("sched.sram", {"alignment": target.alignment, "total_bytes": target.sram_bytes})
+        cost = cost_of(func, self.stats, sram["alignment"]) if level == "sched" else None
+        return cost_report(cost, workload_of(func), sram["total_bytes"], level != "graph")
+
+    def as_json(self) -> dict[str, Any]:
+        """Everything that the text says, in a fixed order; None for unknown."""
+        return {
+            "function": self.name,
+            "graph_ops": self.graph_ops,
+            "fused_ops": self.fused_ops,
+            "graph_tensors": self.tensors,
+            "uops": _moves_json(self.uops),
+            "scheduled_ops": _moves_json(self.scheduled),
+            "sram_bytes": self.sram or None,
+            "stats": dict(sorted(self.stats.items())) or None,
+            "invariants": dict(self.invariants()),
+            **self.cost().as_json(),
+        }
 
     def _graph(self) -> str:
         if self.graph_ops is None:
@@ -90,6 +121,10 @@ def _moves(counts: Counter[str] | None) -> str:
     return f"{counts.total():,} ({', '.join(count_of(counts[kind], kind) for kind in ('load', 'exec', 'store'))})"
 
 
+def _moves_json(counts: Counter[str] | None) -> dict[str, int] | None:
+    return None if counts is None else {f"{kind}s": counts[kind] for kind in ("load", "exec", "store")}
+
+
 class Report:
     """Collects the figures of every function as the passes go; one `begin` for each part of the input."""
 
@@ -110,11 +145,16 @@ class Report:
         return observe
 
     def text(self) -> str:
-        """The whole report."""
+        """The whole report, for a person."""
         return "\n".join(line for function in self.functions for line in function.lines())
+
+    def json(self) -> str:
+        """The whole report as one JSON document; sizes in bytes."""
+        return json.dumps({"functions": [function.as_json() for function in self.functions]}, indent=2)
 
 
 def _note(report: FunctionReport, stage: str, func: FuncOp, module: ModuleOp) -> None:
+    report.last = func, module
     level = level_of(func)
     if level == "graph":
         _note_graph(report, stage, func)
