@@ -97,9 +97,9 @@ class Chains:
         if emitted is None:
             return None
         steps = self.program.steps
-        program = Program(
-            [steps[e.step]._replace(accumulate=e.accumulate) for e in emitted], self.program.sizes, self.program.names
-        )
+        given = self.program
+        changed = [steps[e.step]._replace(accumulate=e.accumulate) for e in emitted]
+        program = Program(changed, given.sizes, given.names, given.limits)
         stored = sum(program.sizes[step.tile] for step in program.steps if step.kind == STORE)
         try:
             planner = Planner(program, timeline_of(program), config, "cost", limit - stored - 1)

@@ -14,7 +14,8 @@ from typing import Any, ClassVar
 
 from ..dialects.graph import ElementwiseOp, GraphOp, MatmulOp
 from ..dialects.levels import level_of
-from ..dialects.target import target_of
+from ..dialects.limits import wishes_of
+from ..dialects.target import Target, target_of
 from ..dialects.tiles import TiledType
 from ..ir.attributes import UNIT
 from ..ir.builtin import FuncOp, ModuleOp
@@ -52,8 +53,9 @@ class PlanPass:
         if any(getattr(op, name, None) is not None for op in ops for name in CHOICES):
             return func
         target = target_of(func, module, sram_bytes=self.sram, alignment=self.align)
-        config = SRAMConfig(target.sram_bytes, target.alignment)
         tiled = tiled_types(func, module)
+        taken = set_aside(func, tiled, target)
+        config = SRAMConfig(max(target.sram_bytes - taken, target.alignment), target.alignment)
         trials = trials_of([described(op, tiled) for op in ops], func.returned(), tiled, config)
         nests = Search(trials, nests_of(ops, tiled)).run()
         return _with_choices(func, dict(zip(ops, nests, strict=True)))
@@ -63,6 +65,17 @@ def tiled_types(func: FuncOp, module: ModuleOp) -> dict[Value, TiledType]:
     """The tiled type that each tensor of a graph function will have."""
     shapes = tile_shapes(func, module)
     return {v: TiledType(v.type, shape) for v, shape in shapes.items()}  # type: ignore[arg-type]
+
+
+def set_aside(func: FuncOp, tiled: dict[Value, TiledType], target: Target) -> int:
+    """Bytes of SRAM that pinned and placed arguments and reserved ranges leave no room for."""
+    taken = sum(end - start for start, end in target.reserved)
+    for value, wish in wishes_of(func).items():
+        if value not in tiled:
+            continue
+        asked = [c for c in tiled[value].coords() if wish.pins(c) or wish.address(tiled[value], c, 1) is not None]
+        taken += len(asked) * tiled[value].tile_bytes
+    return taken
 
 
 def _with_choices(func: FuncOp, nests: dict[GraphOp, Nest]) -> FuncOp:

@@ -21,7 +21,7 @@ from .scheduling import TileProgram
 
 class Raised(NamedTuple):
     """An operation that makes all of a buffer: what it reads (A, B and the bias of a product), and which exec computes
-    which tile, by row, column and k (an elementwise operation's k is 0; NONE: the bias). `partial`: not all are there."""
+    which tile, by row, column and k (an elementwise operation's k is 0; NONE: the bias). `partial`: not all are."""
 
     result: Value
     sources: tuple[Value, ...]

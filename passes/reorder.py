@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from ..dialects.levels import level_of
+from ..dialects.limits import wishes_of
 from ..dialects.target import target_of
 from ..dialects.tile_ops import TileOp
 from ..dialects.uop import ExecOp, LoadOp, StoreOp
@@ -55,6 +56,7 @@ class ReorderPass:
         check_understood(func, "reorder")
         target = target_of(func, module, sram_bytes=self.sram, alignment=self.align)
         tiles = TileProgram(func.ops)
+        tiles.limit(wishes_of(func), target.reserved, target.alignment)
         order = find_order(tiles, func, SRAMConfig(target.sram_bytes, target.alignment))
         return func if order is None else _in_order(func, tiles, order)
 
