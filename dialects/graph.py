@@ -30,6 +30,9 @@ ACTIVATIONS = ("relu",)
 ACCUMULATOR = {"f32": "f32", "f16": "f32", "bf16": "f32", "i8": "i32"}
 """Element type of a product's sum, by the operands' element type."""
 
+CHOICES = ("block", "epilogue", "group", "order", "reverse", "rows", "snake", "stream")
+"""The attributes that say in which order an operation's tiles are computed."""
+
 CASTS = {("f32", "f16"), ("f32", "bf16"), ("f16", "f32"), ("bf16", "f32"), ("i32", "i8"), ("i8", "i32")}
 """The element types that a cast can go from and to."""
 

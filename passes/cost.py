@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from ..dialects.limits import off_chip_bytes
 from ..dialects.sched import ExecOp, LoadOp, StoreOp
 from ..dialects.tiles import Coord
+from ..dialects.uop import AllocOp
 from ..ir.attributes import UNIT
 from ..ir.builtin import FuncOp
 from ..ir.core import Value
@@ -41,13 +43,16 @@ class Cost:
     """A schedule's cost. Bytes; `macs` counts multiply-accumulates of whole tiles, their padding included.
 
     `peak` is the largest sum of bytes that are live at once (`sched.stats`), `high_water` the largest address that a
-    tile ends at, both in whole alignment units.
+    tile ends at, both in whole alignment units. `off_chip` are the bytes of the buffers that have a `dram` address, and
+    `dram` those of the address range that they share.
     """
 
     tensors: list[TensorCost] = field(default_factory=list)
     macs: int = 0
     peak: int = 0
     high_water: int = 0
+    off_chip: int = 0
+    dram: int = 0
 
     @property
     def loaded(self) -> int:
@@ -94,6 +99,10 @@ def cost_of(func: FuncOp, stats: dict[str, int], alignment: int) -> Cost:
         elif isinstance(op, ExecOp):
             cost.macs += macs_of(op)
             end = max(end, op.addrs[0] + op.operands[0].type.tile_bytes)  # type: ignore[attr-defined]
+        elif isinstance(op, AllocOp) and op.dram is not None:
+            size = off_chip_bytes(op.result.type)  # type: ignore[arg-type]
+            cost.off_chip += size
+            cost.dram = max(cost.dram, op.dram + size)
     cost.high_water = -(-end // alignment) * alignment
     workload = workload_of(func)
     for index, tensor in enumerate(cost.tensors):
@@ -114,7 +123,7 @@ def _count_load(tensor: TensorCost, op: LoadOp, loaded: set[TileRef], spilled: s
 def _count_store(tensor: TensorCost, op: StoreOp, spilled: set[TileRef]) -> None:
     tile = (op.operands[0], op.coords[0])
     tensor.stored += op.bytes
-    if getattr(op, "spill", None) is UNIT:
+    if op.spill is UNIT:
         tensor.spilled += op.bytes
         spilled.add(tile)
     else:

@@ -13,22 +13,28 @@ attributes say otherwise (`block`, `order`, `snake`, `group`, `rows`, `stream`, 
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
 from typing import ClassVar
 
-from ..dialects.graph import CastOp, GraphOp, MatmulOp
+from ..dialects.graph import CHOICES, CastOp, GraphOp, MatmulOp
 from ..dialects.levels import level_of
+from ..dialects.target import target_of
 from ..dialects.tiles import KERNELS, Coord, TiledType
 from ..dialects.uop import AllocOp, ExecOp, LoadOp, StoreOp
 from ..ir.builtin import FuncOp, ModuleOp
 from ..ir.core import Operation, Value
 from ..ir.diagnostics import Diagnostic, DiagnosticError
 from ..ir.types import TensorType
-from .manager import map_functions, register_pass
+from .arena import SRAMConfig, count_of
+from .liveness import accumulator_lives
+from .manager import map_functions, option, read_alignment, read_bytes, register_pass
 from .nesting import TileRef, TileTask, nests_of, tasks
+from .planner import most_needed
 from .rewriting import ValueMap, clone, copy_value, with_body
+from .scheduling import TileProgram
 from .tiling import Shape, check_tensors, tile_shapes
 
 MAX_EXECS = 20_000_000
@@ -42,9 +48,39 @@ class LowerPass:
 
     name: ClassVar[str] = "lower"
     needs: ClassVar[tuple[str, ...]] = ()
+    sram: int | None = option(read_bytes, "SRAM size that a plan written on the operations must fit in", "BYTES")
+    align: int | None = option(read_alignment, "alignment of every address in bytes (default 64)", "BYTES")
 
     def apply(self, module: ModuleOp) -> ModuleOp:
-        return map_functions(module, lower_function)
+        return map_functions(module, self.lower)
+
+    def lower(self, func: FuncOp, module: ModuleOp) -> FuncOp:
+        made = lower_function(func, module)
+        given = module.attrs.get("sched.target", {}) | func.attrs.get("sched.target", {})
+        planned = any(getattr(op, name, None) is not None for op in func.ops for name in CHOICES)
+        if planned and (self.sram is not None or "sram_bytes" in given):
+            target = target_of(func, module, sram_bytes=self.sram, alignment=self.align)
+            check_fits(made, SRAMConfig(target.sram_bytes, target.alignment))
+        return made
+
+
+def check_fits(func: FuncOp, config: SRAMConfig) -> None:
+    """Raises `DiagnosticError`, with the tiles that it takes, for a uop function that needs more than the SRAM has."""
+    tiles = TileProgram(func.ops)
+    needed, at = most_needed(tiles.program, config)
+    if needed <= config.total_bytes:
+        return
+    lives = accumulator_lives(tiles.program)
+    sums = [tile for first, last, tile in lives if first <= at <= last]
+    step = tiles.program.steps[at]
+    own = {step.tile, *step.sources} - set(sums)
+    names = Counter(tiles.refs[tile][0].name for tile in sums)
+    kept = ", ".join(f"{count_of(count, 'tile')} of %{name}" for name, count in names.items())
+    message = (
+        f"this plan needs {len(sums) + len(own)} tiles ({needed:,} bytes) at once, the SRAM has {config.total_bytes:,} "
+        f"bytes: {kept or 'no tile'} being summed up, and {count_of(len(own), 'tile')} to read"
+    )
+    raise DiagnosticError([Diagnostic(message, tiles.ops[at].loc)])
 
 
 def lower_function(func: FuncOp, module: ModuleOp) -> FuncOp:

@@ -12,7 +12,7 @@ from ..dialects.tiles import Coord, TiledType, coord_text
 from ..ir.attributes import UNIT
 from ..ir.core import Operation, Value
 from ..ir.diagnostics import Diagnostic, DiagnosticError
-from .arena import SRAMConfig, count_of
+from .arena import SRAMConfig
 from .nests import Nest, groups_of, walk
 from .trial import Tensor, Trials, Work
 
@@ -168,9 +168,3 @@ def trials_of(operations: Sequence[Described], returned: Iterable[Value], tiled:
 def grid_of(type: TiledType) -> tuple[int, int]:
     """Rows and columns of tiles; a vector has one row."""
     return (type.grid[0], type.grid[1]) if len(type.grid) == 2 else (1, type.grid[0])
-
-
-def block_needs(nest: Nest) -> str:
-    """What a product's block takes, in words."""
-    bm, bn = min(nest.block[0], nest.m), min(nest.block[1], nest.n)
-    return f"block = [{bm}, {bn}] keeps {count_of(bm * bn, 'accumulator')}"

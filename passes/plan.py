@@ -12,7 +12,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from ..dialects.graph import ElementwiseOp, GraphOp, MatmulOp
+from ..dialects.graph import CHOICES, ElementwiseOp, GraphOp, MatmulOp
 from ..dialects.levels import level_of
 from ..dialects.limits import wishes_of
 from ..dialects.target import Target, target_of
@@ -27,8 +27,6 @@ from .nesting import described, nests_of, trials_of
 from .nests import Nest
 from .rewriting import ValueMap, clone, clone_with, copy_value, with_body
 from .tiling import check_tensors, tile_shapes
-
-CHOICES = ("block", "epilogue", "group", "order", "reverse", "rows", "snake", "stream")
 
 
 @register_pass

@@ -57,6 +57,11 @@ def _retry(program: Program, timeline: Timeline, config: SRAMConfig, evict: str,
 def least_bytes(program: Program, config: SRAMConfig) -> int:
     """The largest sum, over all execs, of the exec's own tiles and the accumulators live there, each rounded up to the
     alignment: no schedule of this order needs less, and with a single tile size none needs more."""
+    return most_needed(program, config)[0]
+
+
+def most_needed(program: Program, config: SRAMConfig) -> tuple[int, int]:
+    """`least_bytes`, and the first step that needs so many."""
     size = [-(-s // config.alignment) * config.alignment for s in program.sizes]
     aside = sum(end - start for start, end in program.set_aside(config.alignment))
     for tile in program.limits.at:
@@ -69,7 +74,7 @@ def least_bytes(program: Program, config: SRAMConfig) -> int:
         starts.setdefault(first, []).append(tile)
         ends.setdefault(last, []).append(tile)
     live: set[int] = set()
-    total = most = 0
+    total = most = at = 0
     for i, step in enumerate(program.steps):
         for tile in starts.get(i, ()):
             live.add(tile)
@@ -77,11 +82,12 @@ def least_bytes(program: Program, config: SRAMConfig) -> int:
         own = sum(size[s] for s in step.sources if s not in live)
         if step.kind != EXEC and step.tile not in live:
             own = 0 if step.kind == LOAD else size[step.tile]
-        most = max(most, total + own)
+        if total + own > most:
+            most, at = total + own, i
         for tile in ends.get(i, ()):
             live.discard(tile)
             total -= size[tile]
-    return most + aside
+    return most + aside, at
 
 
 def _enough(program: Program, timeline: Timeline, config: SRAMConfig, evict: str, least: int) -> int:

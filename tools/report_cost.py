@@ -28,6 +28,8 @@ class CostReport:
         """The block of the text report."""
         rows = [("traffic", self._traffic()), ("lower bound", self._bound()), ("layer by layer", self._layered())]
         rows += [("intensity", self._intensity()), ("high water", self._high_water())]
+        if self.cost is not None and self.cost.dram:
+            rows.append(("off chip", f"{kib(self.cost.off_chip)} KiB of stored buffers in {kib(self.cost.dram)} KiB"))
         return [f"  {label + ':':<15} {value}" for label, value in rows] + self._table()
 
     def ratio(self, bound: int | None) -> float | None:
@@ -95,6 +97,8 @@ class CostReport:
             "macs_per_byte": None if cost is None else _rounded(cost.intensity),
             "peak_live_bytes": None if cost is None else cost.peak,
             "high_water_bytes": None if cost is None else cost.high_water,
+            "off_chip_bytes": None if cost is None else cost.off_chip,
+            "dram_bytes": None if cost is None else cost.dram,
             "fragmentation": None if cost is None else _rounded(cost.fragmentation),
             "tensors": None if cost is None else [_tensor_json(t) for t in cost.tensors],
         }
