@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from ..ir.attributes import Attr
@@ -16,13 +17,24 @@ EVICTIONS = ("min", "lru", "cost")
 @dataclass(frozen=True, slots=True)
 class Target:
     """SRAM size and alignment in bytes, the default tile [tm, tn, tk] in elements, the eviction policy, and ranges of
-    SRAM bytes [start, end) that are not ours."""
+    SRAM bytes [start, end) that are not ours.
+
+    The speed: each DMA channel moves `dma_bytes_per_cycle` after `dma_latency` cycles; the compute engine multiplies
+    `macs_per_cycle` pairs, or treats `elements_per_cycle` elements of a tile with another kernel; `kernel_cycles` sets
+    the cycles of a kernel's exec, whatever its tiles.
+    """
 
     sram_bytes: int = 256 * 1024
     alignment: int = 64
     tile: tuple[int, int, int] = (32, 32, 32)
     evict: str = "min"
     reserved: tuple[tuple[int, int], ...] = ()
+    dma_bytes_per_cycle: int = 16
+    dma_channels: int = 1
+    dma_latency: int = 0
+    macs_per_cycle: int = 256
+    elements_per_cycle: int = 32
+    kernel_cycles: Mapping[str, int] = field(default_factory=dict)
 
 
 def reserved_ranges(value: Attr) -> bool:
@@ -34,6 +46,12 @@ def _positive(value: Attr) -> bool:
     return type(value) is int and value > 0
 
 
+def _kernel_cycles(value: Attr) -> bool:
+    return type(value) is dict and all(k in KERNEL_NAMES and _positive(v) for k, v in value.items())
+
+
+KERNEL_NAMES = ("matmul", "bias", "add", "relu", "cast")
+
 CHECKS = {
     "sram_bytes": (_positive, "a positive number of bytes"),
     "alignment": (lambda v: _positive(v) and v & (v - 1) == 0, "a power of two"),
@@ -41,6 +59,12 @@ CHECKS = {
         lambda v: type(v) is tuple and len(v) == 3 and all(map(_positive, v)),
         "three positive tile sizes [tm, tn, tk]",
     ),
+    "dma_bytes_per_cycle": (_positive, "a positive number of bytes"),
+    "dma_channels": (_positive, "a positive number of channels"),
+    "dma_latency": (lambda v: type(v) is int and v >= 0, "a number of cycles, 0 or more"),
+    "macs_per_cycle": (_positive, "a positive number of multiply-accumulates"),
+    "elements_per_cycle": (_positive, "a positive number of elements"),
+    "kernel_cycles": (_kernel_cycles, f"a dictionary of cycles by kernel ({', '.join(KERNEL_NAMES)})"),
     "reserved": (reserved_ranges, "a list of byte ranges [[start, end]]"),
     "evict": (lambda v: v in EVICTIONS, 'one of "min", "lru", "cost"'),
 }
@@ -64,3 +88,15 @@ def target_of(func: FuncOp, module: ModuleOp, **options: Any) -> Target:
     defaults."""
     given = {k: v for k, v in options.items() if v is not None}
     return Target(**(module.attrs.get("sched.target", {}) | func.attrs.get("sched.target", {}) | given))
+
+
+MACHINES: dict[str, dict[str, Any]] = {
+    "npu-small": {"sram_bytes": 128 * 1024, "dma_bytes_per_cycle": 8, "macs_per_cycle": 256, "dma_latency": 64},
+    "npu-wide": {
+        "sram_bytes": 1024 * 1024, "dma_bytes_per_cycle": 64, "dma_channels": 2, "dma_latency": 128,
+        "macs_per_cycle": 4096, "elements_per_cycle": 128,
+    },
+    "dma16": {"dma_bytes_per_cycle": 16, "macs_per_cycle": 256},
+    "dma64": {"dma_bytes_per_cycle": 64, "macs_per_cycle": 256},
+}  # fmt: skip
+"""Machines by name: a small NPU, a wide one, and two with 256 MACs and 16 or 64 bytes a cycle, to compare with."""

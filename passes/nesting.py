@@ -151,6 +151,13 @@ def described(op: GraphOp, tiled: Tiled) -> Described:
 
 def trials_of(operations: Sequence[Described], returned: Iterable[Value], tiled: Tiled, config: SRAMConfig) -> Trials:
     """The operations as numbers, to try nests for them."""
+    return Trials(*numbered(operations, returned, tiled), config)
+
+
+def numbered(
+    operations: Sequence[Described], returned: Iterable[Value], tiled: Tiled
+) -> tuple[list[Tensor], list[Work]]:
+    """The tensors and the operations as numbers."""
     makers = {operation.result: i for i, operation in enumerate(operations)}
     results = set(returned)
     readers = Counter(v for operation in operations for v in dict.fromkeys(operation.sources))
@@ -162,7 +169,7 @@ def trials_of(operations: Sequence[Described], returned: Iterable[Value], tiled:
         made = makers.get(value, -1)
         tensors.append(Tensor(rows, columns, tiled[value].tile_bytes, made, value in results, readers[value]))
     works = [Work(tuple(numbers[v] for v in o.sources), numbers[o.result], o.k) for o in operations]
-    return Trials(tensors, works, config)
+    return tensors, works
 
 
 def grid_of(type: TiledType) -> tuple[int, int]:

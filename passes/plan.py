@@ -10,6 +10,7 @@ What it writes is what a person would: `lower` obeys it, whoever wrote it. A fun
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, ClassVar
 
 from ..dialects.graph import CHOICES, ElementwiseOp, GraphOp, MatmulOp
@@ -21,12 +22,15 @@ from ..ir.attributes import UNIT
 from ..ir.builtin import FuncOp, ModuleOp
 from ..ir.core import Operation, Value
 from .arena import SRAMConfig
+from .in_time import TimeTrials
 from .manager import map_functions, option, read_alignment, read_bytes, read_choice, register_pass
 from .nest_search import Search
-from .nesting import described, nests_of, trials_of
+from .nesting import described, nests_of, numbered
 from .nests import Nest
 from .rewriting import ValueMap, clone, clone_with, copy_value, with_body
 from .tiling import check_tensors, tile_shapes
+from .timed import exec_cycles, move_cycles
+from .trial import Trials
 
 
 @register_pass
@@ -38,7 +42,9 @@ class PlanPass:
     needs: ClassVar[tuple[str, ...]] = ("fuse", "tile")
     sram: int | None = option(read_bytes, "SRAM size to plan for (default 256KiB)", "BYTES")
     align: int | None = option(read_alignment, "alignment of every address in bytes (default 64)", "BYTES")
-    objective: str | None = option(read_choice("traffic"), "what to make small (default traffic)", "traffic")
+    objective: str | None = option(
+        read_choice("traffic", "makespan"), "what to make small (default traffic)", "traffic|makespan"
+    )
 
     def apply(self, module: ModuleOp) -> ModuleOp:
         return map_functions(module, self.plan_function)
@@ -54,8 +60,15 @@ class PlanPass:
         tiled = tiled_types(func, module)
         taken = set_aside(func, tiled, target)
         config = SRAMConfig(max(target.sram_bytes - taken, target.alignment), target.alignment)
-        trials = trials_of([described(op, tiled) for op in ops], func.returned(), tiled, config)
-        nests = Search(trials, nests_of(ops, tiled)).run()
+        tensors, works = numbered([described(op, tiled) for op in ops], func.returned(), tiled)
+        nests = Search(Trials(tensors, works, config), nests_of(ops, tiled)).run()
+        if self.objective == "makespan":
+            costs = [op_cycles(op, tiled, target) for op in ops]
+            moves = partial(move_cycles, target=target)
+            timed = TimeTrials(
+                tensors, works, config, exec_cycles=costs, move_cycles=moves, channels=target.dma_channels
+            )
+            nests = Search(timed, nests).run()
         return _with_choices(func, dict(zip(ops, nests, strict=True)))
 
 
@@ -63,6 +76,13 @@ def tiled_types(func: FuncOp, module: ModuleOp) -> dict[Value, TiledType]:
     """The tiled type that each tensor of a graph function will have."""
     shapes = tile_shapes(func, module)
     return {v: TiledType(v.type, shape) for v, shape in shapes.items()}  # type: ignore[arg-type]
+
+
+def op_cycles(op: GraphOp, tiled: dict[Value, TiledType], target: Target) -> tuple[int, int]:
+    """Cycles of an operation's tile operation, and of the bias that starts a product's tile."""
+    kernel = op.name.partition(".")[2]
+    shapes = tuple(tiled[v].tile for v in (op.result, *op.operands))
+    return exec_cycles(kernel, shapes, target), exec_cycles("bias", shapes, target)
 
 
 def set_aside(func: FuncOp, tiled: dict[Value, TiledType], target: Target) -> int:

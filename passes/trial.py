@@ -78,13 +78,15 @@ class Trials:
             return INFEASIBLE
 
     def compulsory(self, first: int, end: int) -> int:
-        """Bytes that some operations move at least: what comes from outside is read once, what is needed outside is
-        written once."""
+        """Bytes that some operations move at least."""
+        return sum(self.bytes_of(t) for t in self.moved(first, end))
+
+    def moved(self, first: int, end: int) -> list[int]:
+        """The tensors that some operations move at least once: what comes from outside, what is needed outside."""
         works = self.works[first:end]
-        inside = {work.result for work in works}
-        read = {s for work in works for s in work.sources} - inside
-        written = [t for t in inside if self.is_stored(t, works)]
-        return sum(self.bytes_of(t) for t in (*read, *written))
+        inside = dict.fromkeys(work.result for work in works)
+        read = [t for t in dict.fromkeys(s for work in works for s in work.sources) if t not in inside]
+        return read + [t for t in inside if self.is_stored(t, works)]
 
     def is_stored(self, tensor: int, works: Sequence[Work]) -> bool:
         """Whether a result of one of these operations is needed beyond them."""
@@ -101,6 +103,11 @@ class Trials:
         return _Builder(self, first, end).build(nests)
 
 
+def program_tensors(trials: Trials, first: int, end: int) -> list[int]:
+    """The tensors of some operations, in the order in which their tiles are numbered."""
+    return list(dict.fromkeys(t for work in trials.works[first:end] for t in (*work.sources, work.result)))
+
+
 class _Builder:
     """Makes one tile program. Tile t of a tensor has the number base + t, row by row."""
 
@@ -113,13 +120,10 @@ class _Builder:
         self.program = Program()
         self.base: dict[int, int] = {}
         self.done = bytearray()
-        for work in self.works[first:end]:
-            for tensor in (*work.sources, work.result):
-                self.place(tensor)
+        for tensor in program_tensors(trials, first, end):
+            self.place(tensor)
 
     def place(self, number: int) -> None:
-        if number in self.base:
-            return
         tensor = self.tensors[number]
         count = tensor.rows * tensor.columns
         self.base[number] = len(self.program.sizes)

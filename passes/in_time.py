@@ -1,0 +1,146 @@
+"""Schedules for a machine with speeds: plans a tile program with some room to spare, and lets the transfers run ahead.
+
+A pure solver. Planning for the whole SRAM evicts the tile just used, so that the next load waits for the exec that is
+using it; planning for a few tiles fewer leaves room to load into while computing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from .arena import SRAMConfig
+from .liveness import EXEC, LOAD, STORE, Program
+from .nests import Nest
+from .residency import FILL, SPILL, Event, Full, Plan, Planner, Timeline, TooMuch, timeline_of
+from .retime import Item, Placed, Problem, makespan, retime
+from .trial import INFEASIBLE, Trials, program_tensors
+
+
+@dataclass(frozen=True, slots=True)
+class Speeds:
+    """Cycles of a program's execs by step, and of a transfer by bytes; how many transfers go on at once."""
+
+    exec_cycles: Sequence[int]
+    move_cycles: Callable[[int], int]
+    channels: int = 1
+
+
+@dataclass(slots=True)
+class Timed:
+    """A schedule in time: the events of the plan, which of them comes when and where, and the makespan in cycles."""
+
+    events: list[Event]
+    placed: list[Placed]
+    makespan: int
+
+
+def items_of(program: Program, events: Sequence[Event], speeds: Speeds) -> list[Item]:
+    """A plan's events as items to be put in time."""
+    items: list[Item] = []
+    for event in events:
+        tile = event.tile
+        if event.kind == FILL:
+            items.append(Item(LOAD, speeds.move_cycles(program.sizes[tile]), tile))
+        elif event.kind == SPILL:
+            items.append(Item(STORE, speeds.move_cycles(program.sizes[tile]), tile))
+        else:
+            step = program.steps[event.step]
+            cycles = speeds.exec_cycles[event.step] if step.kind == EXEC else speeds.move_cycles(program.sizes[tile])
+            items.append(Item(step.kind, cycles, tile, step.sources, step.accumulate, step.retain))
+    return items
+
+
+def put_in_time(
+    program: Program, events: list[Event], speeds: Speeds, config: SRAMConfig, distance: int | None = None
+) -> Timed | None:
+    """A plan's events with their transfers as early as there is room; None if that is not found."""
+    aside = program.set_aside(config.alignment)
+    problem = Problem(
+        items_of(program, events, speeds), program.sizes, config, speeds.channels,
+        1 << 60 if distance is None else distance, program.limits, aside,
+    )  # fmt: skip
+    placed = retime(problem)
+    return None if placed is None else Timed(events, placed, makespan(problem, placed))
+
+
+def reserves(program: Program, config: SRAMConfig) -> list[int]:
+    """How many bytes to leave free while planning: none, and a few tiles' worth of the largest size."""
+    largest = max(program.sizes, default=0)
+    tiles = config.total_bytes // largest if largest else 0
+    counts = [0, 1, 2, 3, 4, 6, 8, 10, 12, 16]
+    return [largest * count for count in counts if count <= tiles // 3 or count <= 2]
+
+
+def best_in_time(
+    program: Program,
+    speeds: Speeds,
+    config: SRAMConfig,
+    reserved: Sequence[int],
+    evict: str = "cost",
+    distance: int | None = None,
+) -> Timed | None:
+    """The quickest of the plans that leave those bytes free; None if none works."""
+    timeline = timeline_of(program)
+    best: Timed | None = None
+    for reserve in reserved:
+        plan = _plan(program, timeline, SRAMConfig(config.total_bytes - reserve, config.alignment), evict)
+        timed = put_in_time(program, plan.events, speeds, config, distance) if plan is not None else None
+        if timed is not None and (best is None or timed.makespan < best.makespan):
+            best = timed
+    return best
+
+
+def _plan(program: Program, timeline: Timeline, config: SRAMConfig, evict: str) -> Plan | None:
+    try:
+        return Planner(program, timeline, config, evict).run()
+    except (Full, TooMuch):
+        return None
+
+
+@dataclass(slots=True)
+class TimeTrials(Trials):
+    """Trials whose cost is the makespan in cycles. `exec_cycles` are those of each operation's tile operation and, for
+    a product, of its bias."""
+
+    exec_cycles: Sequence[tuple[int, int]] = ()
+    move_cycles: Callable[[int], int] = int
+    channels: int = 1
+
+    def _plan(self, nests: Sequence[Nest], first: int, end: int, limit: int) -> int:
+        program = self.program(nests, first, end)
+        if program is None:
+            return INFEASIBLE
+        speeds = Speeds(self._cycles(program, nests, first, end), self.move_cycles, self.channels)
+        tried = self.reserves(program)
+        self.steps += len(program.steps) * len(tried) * 4
+        timed = best_in_time(program, speeds, self.config, tried, self.evict)
+        return INFEASIBLE if timed is None else timed.makespan
+
+    def _cycles(self, program: Program, nests: Sequence[Nest], first: int, end: int) -> list[int]:
+        """The cycles of each step: a step's operation is told by its tile."""
+        owner: list[int] = []
+        for number in program_tensors(self, first, end):
+            tensor = self.tensors[number]
+            owner += [tensor.maker - first] * (tensor.rows * tensor.columns)
+        costs = self.exec_cycles[first:end]
+        return [
+            0 if step.kind != EXEC else costs[owner[step.tile]][0 if step.product or len(step.sources) != 1 else 1]
+            for step in program.steps
+        ]
+
+    def reserves(self, program: Program) -> list[int]:
+        """A few of the bytes that could be left free while planning."""
+        found = reserves(program, self.config)
+        return found if len(found) <= 4 else [found[1], found[2], found[len(found) // 2], found[-1]]
+
+    def compulsory(self, first: int, end: int) -> int:
+        """Cycles that some operations take at least: their execs one after the other, or their compulsory transfers."""
+        compute = moved = 0
+        for i in range(first, end):
+            result = self.tensors[self.works[i].result]
+            compute += result.rows * result.columns * max(self.works[i].k, 1) * self.exec_cycles[i][0]
+        for tensor in self.moved(first, end):
+            it = self.tensors[tensor]
+            moved += it.rows * it.columns * self.move_cycles(it.tile_bytes)
+        return max(compute, -(-moved // self.channels))

@@ -1,0 +1,179 @@
+"""What a schedule takes in time: in-order engines that wait for each other. A pure solver: operations are plain data.
+
+Every operation has a queue, in which it waits for the one before it. It starts when nothing that it needs is in use:
+bytes of the SRAM that it reads have been written (read after write), those that it writes have been read by all that
+read them before (write after read) and written (write after write); the same for tiles off chip. That is the model of
+a scoreboard of in-order engines (Thornton, 1964, "Parallel Operation in the Control Data 6600"). Linear in operations.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, insort
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+Bytes = tuple[int, int]
+"""A range [start, end) of SRAM bytes."""
+
+NOBODY = -1
+
+
+class TimedOp(NamedTuple):
+    """An operation: its queue, how many cycles it takes, the SRAM bytes that it reads and writes, and the numbers of
+    the off-chip tiles that it reads and writes (NOBODY: none)."""
+
+    queue: int
+    cycles: int
+    reads: tuple[Bytes, ...] = ()
+    writes: tuple[Bytes, ...] = ()
+    tile_read: int = NOBODY
+    tile_written: int = NOBODY
+
+
+@dataclass(slots=True)
+class Timeline:
+    """When each operation starts and ends, in cycles; what it waited for beyond its queue (a cause, or ""), and the
+    operation that kept it."""
+
+    queues: int
+    start: list[int] = field(default_factory=list)
+    end: list[int] = field(default_factory=list)
+    cause: list[str] = field(default_factory=list)
+    by: list[int] = field(default_factory=list)
+    busy: list[int] = field(default_factory=list)
+    stalls: list[Counter[str]] = field(default_factory=list)
+
+    @property
+    def makespan(self) -> int:
+        return max(self.end, default=0)
+
+
+@dataclass(slots=True)
+class _Span:
+    """Bytes of the SRAM: who wrote them last and when that ends; the last end of those that have read them since."""
+
+    start: int
+    end: int
+    written: int = 0
+    writer: int = NOBODY
+    read: int = 0
+    reader: int = NOBODY
+
+
+class Spans:
+    """The SRAM as disjoint ranges of bytes, each with its last writer and reader."""
+
+    def __init__(self) -> None:
+        self.spans: dict[int, _Span] = {}
+        self.starts: list[int] = []
+
+    def overlapping(self, start: int, end: int) -> list[_Span]:
+        exact = self.spans.get(start)
+        if exact is not None and exact.end == end:
+            return [exact]
+        at = bisect_left(self.starts, start)
+        found = []
+        if at and self.spans[self.starts[at - 1]].end > start:
+            found.append(self.spans[self.starts[at - 1]])
+        while at < len(self.starts) and self.starts[at] < end:
+            found.append(self.spans[self.starts[at]])
+            at += 1
+        return found
+
+    def write(self, start: int, end: int, time: int, writer: int) -> None:
+        """The range has one writer now; what is left of the ranges that it overlaps keeps theirs."""
+        exact = self.spans.get(start)
+        if exact is not None and exact.end == end:
+            exact.written, exact.writer, exact.read, exact.reader = time, writer, 0, NOBODY
+            return
+        for span in self.overlapping(start, end):
+            del self.spans[span.start]
+            del self.starts[bisect_left(self.starts, span.start)]
+            for left, right in ((span.start, start), (end, span.end)):
+                if left < right:
+                    self._add(_Span(left, right, span.written, span.writer, span.read, span.reader))
+        self._add(_Span(start, end, time, writer))
+
+    def _add(self, span: _Span) -> None:
+        self.spans[span.start] = span
+        insort(self.starts, span.start)
+
+
+def simulate(ops: Sequence[TimedOp], queues: int) -> Timeline:
+    """Runs operations in order on so many queues."""
+    line = Timeline(queues, busy=[0] * queues, stalls=[Counter() for _ in range(queues)])
+    free = [0] * queues
+    sram = Spans()
+    off_chip: dict[int, _Span] = {}
+    for number, op in enumerate(ops):
+        ready, by, cause = _ready(op, sram, off_chip)
+        queue = op.queue
+        start = max(ready, free[queue])
+        end = free[queue] + op.cycles if start == free[queue] else start + op.cycles
+        if ready > free[queue]:
+            line.stalls[queue][cause] += ready - free[queue]
+        else:
+            by, cause = NOBODY, ""
+        line.start.append(start)
+        line.end.append(end)
+        line.cause.append(cause)
+        line.by.append(by)
+        line.busy[queue] += op.cycles
+        free[queue] = end
+        _book(op, number, end, sram, off_chip)
+    return line
+
+
+def _ready(op: TimedOp, sram: Spans, off_chip: dict[int, _Span]) -> tuple[int, int, str]:
+    """When nothing keeps an operation but its queue; the last operation that does, and why."""
+    ready, by, cause = 0, NOBODY, ""
+    for start, end in op.reads:
+        for span in sram.overlapping(start, end):
+            if span.written > ready:
+                ready, by, cause = span.written, span.writer, "read after write"
+    for start, end in op.writes:
+        for span in sram.overlapping(start, end):
+            if span.read > ready:
+                ready, by, cause = span.read, span.reader, "write after read"
+            if span.written > ready:
+                ready, by, cause = span.written, span.writer, "write after write"
+    if op.tile_read in off_chip and off_chip[op.tile_read].written > ready:
+        span = off_chip[op.tile_read]
+        ready, by, cause = span.written, span.writer, "off-chip read after write"
+    if op.tile_written in off_chip:
+        span = off_chip[op.tile_written]
+        if span.read > ready:
+            ready, by, cause = span.read, span.reader, "off-chip write after read"
+        if span.written > ready:
+            ready, by, cause = span.written, span.writer, "off-chip write after write"
+    return ready, by, cause
+
+
+def _book(op: TimedOp, number: int, end: int, sram: Spans, off_chip: dict[int, _Span]) -> None:
+    for first, last in op.reads:
+        for span in sram.overlapping(first, last):
+            if end > span.read:
+                span.read, span.reader = end, number
+    for first, last in op.writes:
+        sram.write(first, last, end, number)
+    if op.tile_read != NOBODY:
+        span = off_chip.setdefault(op.tile_read, _Span(0, 0))
+        if end > span.read:
+            span.read, span.reader = end, number
+    if op.tile_written != NOBODY:
+        off_chip[op.tile_written] = _Span(0, 0, end, number)
+
+
+def one_at_a_time(ops: Sequence[TimedOp]) -> int:
+    """The makespan if nothing overlapped, in cycles."""
+    return sum(op.cycles for op in ops)
+
+
+def makespan_bound(ops: Sequence[TimedOp], queues: int) -> int:
+    """The longest queue's cycles: no order of these operations takes less on these engines. The last queue computes,
+    the others share the transfers."""
+    compute = sum(op.cycles for op in ops if op.queue == queues - 1)
+    moves = sum(op.cycles for op in ops if op.queue != queues - 1)
+    return max(compute, -(-moves // max(queues - 1, 1)))
