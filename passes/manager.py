@@ -96,6 +96,13 @@ def read_bytes(text: str) -> int:
     return int(match.group(1)) * UNITS[match.group(2) or ""]
 
 
+def read_count(text: str) -> int:
+    """A number, 1 or more. Raises ValueError."""
+    if not re.fullmatch("[0-9]{1,9}", text) or int(text) == 0:
+        raise ValueError(f"must be a number, 1 or more, got '{text}'")
+    return int(text)
+
+
 def read_alignment(text: str) -> int:
     """A power of two, in bytes like a size. Raises ValueError."""
     value = read_bytes(text)

@@ -44,6 +44,15 @@ PIPELINES: dict[str, tuple[Entry, ...]] = {
         Entry("reorder", "after forward, whose retained tiles it has to know: looks for a better order of the execs"),
         Entry("schedule{evict=cost dram}", "last, the order being final: addresses, and evictions by their cost"),
     ),
+    "O2": (
+        FUSE,
+        TILE,
+        Entry("plan{objective=makespan}", "as in -O1, but by simulated time: the least traffic is not the least time"),
+        Entry("lower", "writes out, tile by tile, the order that plan has decided"),
+        Entry("forward", "on the planned order: what is read again soon stays on chip, and is not stored for it"),
+        Entry("schedule{evict=cost dram}", "gives addresses; no reorder before it, which knows traffic and not time"),
+        Entry("prefetch", "last: transfers run ahead of the execs, which takes a schedule to know what has room"),
+    ),
 }
 """By name. Passes are looked up when a pipeline is made, so that a text may name one before it exists."""
 

@@ -18,7 +18,6 @@ from typing import ClassVar
 from ..dialects.levels import level_of
 from ..dialects.limits import wishes_of
 from ..dialects.target import target_of
-from ..dialects.tile_ops import TileOp
 from ..dialects.uop import ExecOp, LoadOp, StoreOp
 from ..ir.attributes import UNIT
 from ..ir.builtin import FuncOp, ModuleOp
@@ -30,7 +29,7 @@ from .list_order import improve_order
 from .manager import map_functions, option, read_alignment, read_bytes, register_pass
 from .planner import PlanError, plan
 from .raising import raise_nests
-from .rewriting import ValueMap, clone, clone_with, copy_value, with_body
+from .rewriting import ValueMap, clone, clone_with, with_tile_ops
 from .scheduling import TileProgram
 
 SMALL = 400
@@ -93,13 +92,7 @@ def least_traffic(tiles: TileProgram, func: FuncOp) -> int:
 
 
 def _in_order(func: FuncOp, tiles: TileProgram, order: Sequence[Emitted]) -> FuncOp:
-    values: ValueMap = {}
-    args = [copy_value(a, values) for a in func.args]
-    others = [op for op in func.ops if not isinstance(op, TileOp)]
-    # Allocs come first; what is no operation on tiles (it touches no buffer, or it is the return) keeps its order.
-    ops = [clone(op, values) for op in others[:-1]]
-    ops += _Rewrite(tiles, values).run(order)
-    return with_body(func, args, [*ops, clone(others[-1], values)] if others else ops)
+    return with_tile_ops(func, lambda values: _Rewrite(tiles, values).run(order))
 
 
 class _Rewrite:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
+from ..dialects.tile_ops import TileOp
 from ..ir.builtin import FuncOp, ReturnOp
 from ..ir.core import Block, Operation, UnregisteredOp, Value
 from ..ir.types import Type
@@ -52,3 +53,14 @@ def with_body(func: FuncOp, args: list[Value], ops: list[Operation], **changes: 
     }
     body = Block(args, ops, loc=func.body.loc)
     return FuncOp(func.sym_name, body, visibility=func.visibility, loc=func.loc, **(kept | changes))
+
+
+def with_tile_ops(func: FuncOp, make: Callable[[ValueMap], list[Operation]]) -> FuncOp:
+    """The function with other operations on tiles, made on the mapped values: allocs and whatever touches no buffer
+    first, in their order, the return last."""
+    values: ValueMap = {}
+    args = [copy_value(a, values) for a in func.args]
+    others = [op for op in func.ops if not isinstance(op, TileOp)]
+    ops = [clone(op, values) for op in others[:-1]]
+    ops += make(values)
+    return with_body(func, args, [*ops, *(clone(op, values) for op in others[-1:])])

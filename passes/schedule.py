@@ -12,22 +12,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
-from ..dialects.dram import off_chip_lives
 from ..dialects.levels import level_of
-from ..dialects.limits import Wish, off_chip_bytes, wishes_of
-from ..dialects.sched_replay import schedule_stats
+from ..dialects.limits import Wish, wishes_of
 from ..dialects.target import Target, target_of
 from ..dialects.tile_ops import TileOp
 from ..dialects.tiles import TiledType, tile_text
-from ..dialects.uop import AllocOp
-from ..ir.attributes import Attr
 from ..ir.builtin import FuncOp, ModuleOp
 from ..ir.core import Value
 from ..ir.diagnostics import Diagnostic, DiagnosticError
 from .allocs import check_understood, tidy_allocs
 from .arena import SRAMConfig
+from .finish import place_off_chip, with_stats
 from .manager import flag, map_functions, option, read_alignment, read_bytes, read_choice, register_pass
-from .placement import Life, place_lives
 from .rewriting import ValueMap, clone, copy_value, with_body
 from .scheduling import ScheduleError, schedule_ops
 
@@ -71,7 +67,7 @@ class SchedulePass:
             raise DiagnosticError([Diagnostic(f"schedule: {error}", error.op.loc)]) from None
         made = with_body(func, args, tidy_allocs(scheduled))
         if self.dram:
-            place_off_chip(made, target.alignment)
+            place_off_chip(made, target)
         return with_stats(made, module, target)
 
 
@@ -98,26 +94,3 @@ def check_wishes(func: FuncOp, wishes: Mapping[Value, Wish], target: Target) -> 
                 break
     if errors:
         raise DiagnosticError(errors)
-
-
-def place_off_chip(func: FuncOp, alignment: int) -> None:
-    """Gives every intermediate that is stored its address off chip; those that are not in use at once share bytes."""
-    lives = off_chip_lives(func)
-    ops = [op for op in func.ops if isinstance(op, AllocOp) and op.result in lives]
-    spans = []
-    for op in ops:
-        assert isinstance(op.result.type, TiledType)
-        size = -(-off_chip_bytes(op.result.type) // alignment) * alignment
-        spans.append(Life(*lives[op.result], size))
-    for op, address in zip(ops, place_lives(spans, sum(span.size for span in spans)) or (), strict=True):
-        op.dram = address
-
-
-def with_stats(func: FuncOp, module: ModuleOp, target: Target) -> FuncOp:
-    """The scheduled function with `sched.sram` and `sched.stats`, the latter from its text."""
-    sram: dict[str, Attr] = {"alignment": target.alignment, "total_bytes": target.sram_bytes}
-    if target.reserved:
-        sram["reserved"] = target.reserved
-    func.attrs = func.attrs | {"sched.sram": sram}
-    func.attrs = func.attrs | {"sched.stats": schedule_stats(func, module)}
-    return func

@@ -104,7 +104,7 @@ def schedule_ops(
         raise ScheduleError(tiles.ops[error.step], error) from None
     buffers = buffer_ids(tiles.program, events) if double_buffer else [None] * len(events)
     mapped = values or {}
-    scheduled = [_operation(tiles, e, b, mapped) for e, b in zip(events, buffers, strict=True)]
+    scheduled = [event_op(tiles, e, b, mapped) for e, b in zip(events, buffers, strict=True)]
     if len(tiles.ops) == len(ops):
         return scheduled
     return _with_others(ops, tiles, events, scheduled)
@@ -153,7 +153,9 @@ class ScheduleError(Exception):
         return "\n".join(lines)
 
 
-def _operation(tiles: TileProgram, event: Event, buffer: int | None, values: Mapping[Value, Value]) -> Operation:
+def event_op(tiles: TileProgram, event: Event, buffer: int | None, values: Mapping[Value, Value]) -> Operation:
+    """The sched operation of a plan's event."""
+    """The sched operation of a plan's event, with the event's addresses."""
     op = tiles.ops[event.step]
     if event.kind == FILL or event.kind == SPILL:
         value, coord = tiles.refs[event.tile]

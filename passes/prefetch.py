@@ -1,0 +1,143 @@
+"""prefetch: lets the transfers of a schedule run ahead of its execs, for a machine with given speeds.
+
+sched.load %x[0, 0] @0x0000 {bytes = 4096}             sched.load %x[0, 0] @0x0000 {bytes = 4096}
+sched.exec relu %y[0, 0] @0x1000 = %x[0, 0] @0x0000    sched.load %x[0, 1] @0x1000 {bytes = 4096}
+sched.store %y[0, 0] @0x1000 {bytes = 4096}         -> sched.exec relu %y[0, 0] @0x2000 = %x[0, 0] @0x0000
+sched.load %x[0, 1] @0x0000 {bytes = 4096}             sched.store %y[0, 0] @0x2000 {bytes = 4096}
+sched.exec relu %y[0, 1] @0x1000 = %x[0, 1] @0x0000    ...
+
+Loads come as early as there is room, stores get out of their way, and tiles get the addresses that this takes. Planning
+anew with a few tiles left free is tried besides. Never slower than its input in the simulator.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import ClassVar
+
+from ..dialects import sched, uop
+from ..dialects.levels import level_of
+from ..dialects.limits import wishes_of
+from ..dialects.target import Target, target_of
+from ..ir.attributes import UNIT
+from ..ir.builtin import FuncOp, ModuleOp
+from ..ir.core import Operation
+from .allocs import tidy_allocs
+from .arena import SRAMConfig
+from .finish import place_off_chip, with_stats
+from .in_time import Speeds, Timed, best_in_time, put_in_time, reserves
+from .manager import map_functions, option, read_bytes, read_count, register_pass
+from .residency import FILL, RUN, SPILL, Event
+from .rewriting import ValueMap, with_tile_ops
+from .scheduling import TileProgram, buffer_ids, event_op
+from .timed import Placed, TimedOps, exec_cycles, move_cycles, placed_ops
+from .timing import simulate
+
+
+@register_pass
+@dataclass(frozen=True)
+class PrefetchPass:
+    """Brings the loads of a schedule forward and puts its stores off, as far as the SRAM has room; re-places tiles."""
+
+    name: ClassVar[str] = "prefetch"
+    needs: ClassVar[tuple[str, ...]] = ()
+    distance: int | None = option(read_count, "how many execs a load may run ahead (default: any number)", "EXECS")
+    reserve: int | None = option(
+        read_bytes, "plan anew with so many bytes left free (default: several sizes are tried)", "BYTES"
+    )
+
+    def apply(self, module: ModuleOp) -> ModuleOp:
+        return map_functions(module, self.prefetch_function)
+
+    def prefetch_function(self, func: FuncOp, module: ModuleOp) -> FuncOp:
+        if level_of(func) != "sched" or not placed_ops(func):
+            return func
+        target = schedule_target(func, module)
+        given = _Given(func, target)
+        best = self.best(given)
+        timed = TimedOps(target)
+        if best is None or simulate(timed.all(func), timed.queues).makespan <= best.makespan:
+            return func
+        made = with_tile_ops(func, partial(given.operations, best))
+        made.body.ops = tidy_allocs(made.ops)
+        if any(isinstance(op, uop.AllocOp) and op.dram is not None for op in func.ops):
+            place_off_chip(made, target)
+        return with_stats(made, module, target)
+
+    def best(self, given: _Given) -> Timed | None:
+        """The quickest of the schedule's own decisions and new ones, each with its transfers as early as can be."""
+        program, speeds, config = given.tiles.program, given.speeds, given.config
+        tried = [put_in_time(program, given.events, speeds, config, self.distance)]
+        left_free = reserves(program, config) if self.reserve is None else [self.reserve]
+        tried.append(best_in_time(program, speeds, config, left_free, distance=self.distance))
+        return min((t for t in tried if t is not None), key=lambda t: t.makespan, default=None)
+
+
+def schedule_target(func: FuncOp, module: ModuleOp) -> Target:
+    """The machine of a scheduled function: its SRAM is that of `sched.sram`, if it has that."""
+    target = target_of(func, module)
+    sram = func.attrs.get("sched.sram")
+    if sram is None:
+        return target
+    return replace(
+        target, sram_bytes=sram["total_bytes"], alignment=sram["alignment"], reserved=sram.get("reserved", ())
+    )
+
+
+class _Given:
+    """A schedule as a tile program and the plan's events that it amounts to."""
+
+    def __init__(self, func: FuncOp, target: Target):
+        ops = placed_ops(func)
+        self.config = SRAMConfig(target.sram_bytes, target.alignment)
+        self.tiles = TileProgram(unplaced(op) for op in ops if not _is_move(op))
+        self.tiles.limit(wishes_of(func), target.reserved, target.alignment)
+        self.events = list(self._events(ops))
+        self.labelled = any(op.buffer is not None for op in ops)
+        costs = [_cycles(op, target) for op in self.tiles.ops]
+        self.speeds = Speeds(costs, partial(move_cycles, target=target), target.dma_channels)
+
+    def _events(self, ops: list[Placed]) -> Iterator[Event]:
+        step = 0
+        for op in ops:
+            if not _is_move(op):
+                kind, tile = RUN, self.tiles.program.steps[step].tile
+            else:
+                kind = FILL if isinstance(op, sched.LoadOp) else SPILL
+                tile = self.tiles.id_of(op.operands[0], op.coords[0])
+            yield Event(kind, min(step, len(self.tiles.ops) - 1), tile, op.addrs)
+            step += kind == RUN
+
+    def operations(self, timed: Timed, values: ValueMap) -> list[Operation]:
+        """The schedule in its new order, at its new addresses."""
+        events = [timed.events[p.item]._replace(addresses=p.addresses) for p in timed.placed]
+        program = self.tiles.program
+        buffers = buffer_ids(program, events) if self.labelled else [None] * len(events)
+        return [event_op(self.tiles, e, b, values) for e, b in zip(events, buffers, strict=True)]
+
+
+def _is_move(op: Placed) -> bool:
+    """Whether an operation is the scheduler's own: a load, or a store that only makes room."""
+    return isinstance(op, sched.LoadOp) or (isinstance(op, sched.StoreOp) and op.spill is UNIT)
+
+
+def unplaced(op: Placed) -> Operation:
+    """The uop of a sched operation."""
+    if isinstance(op, sched.ExecOp):
+        return uop.ExecOp(
+            op.operands, kernel=op.kernel, accumulate=op.accumulate, coords=op.coords, activation=op.activation,
+            scale=op.scale, zero_point=op.zero_point, extra=op.extra, loc=op.loc,
+        )  # fmt: skip
+    if isinstance(op, sched.LoadOp):
+        return uop.LoadOp(op.operands, coords=op.coords, extra=op.extra, loc=op.loc)
+    return uop.StoreOp(
+        op.operands, coords=op.coords, activation=op.activation, retain=op.retain, extra=op.extra, loc=op.loc
+    )
+
+
+def _cycles(op: Operation, target: Target) -> int:
+    if not isinstance(op, uop.ExecOp):
+        return 0
+    return exec_cycles(op.kernel, tuple(v.type.tile for v in op.operands), target)  # type: ignore[attr-defined]
