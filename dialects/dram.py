@@ -7,8 +7,8 @@ from ..ir.core import Value
 from ..ir.diagnostics import Diagnostic
 from .limits import off_chip_bytes
 from .sched import ExecOp, LoadOp, StoreOp
-from .tiles import TiledType
-from .uop import is_alloc
+from .tiles import Coord, TiledType
+from .uop import AllocOp, is_alloc
 
 
 def off_chip_lives(func: FuncOp) -> dict[Value, tuple[int, int]]:
@@ -51,3 +51,27 @@ def dram_errors(func: FuncOp) -> list[Diagnostic]:
                 )
                 errors.append(Diagnostic(message, op.loc, focus="dram").note("the other one is here", other.loc))
     return errors
+
+
+class OffChip:
+    """Where each buffer's tiles lie off chip: at its `dram` address, or in a place of its own."""
+
+    def __init__(self, func: FuncOp):
+        self.bases: dict[Value, int] = {}
+        self.free = 0
+        for op in func.ops:
+            if isinstance(op, AllocOp) and op.dram is not None:
+                self.bases[op.result] = op.dram
+                self.free = max(self.free, op.dram + off_chip_bytes(op.result.type))  # type: ignore[arg-type]
+
+    def range(self, value: Value, coord: Coord) -> tuple[int, int]:
+        """The bytes [start, end) of a tile, in an address space that all buffers share."""
+        type = value.type
+        assert isinstance(type, TiledType)
+        base = self.bases.get(value)
+        if base is None:
+            base = self.bases[value] = self.free
+            self.free += off_chip_bytes(type)
+        number = coord[0] if len(coord) == 1 else coord[0] * type.grid[1] + coord[1]
+        start = base + number * type.tile_bytes
+        return start, start + type.tile_bytes

@@ -14,8 +14,10 @@ from ..ir.opdef import Dialect, Field, OpError, integer, integers, one_of, regis
 from .levels import MixedLevelsError, level_of
 from .target import check_target, reserved_ranges
 from .tile_ops import ACTIVATION, COORDS, EXEC_FIELDS, RETAIN, ExecBase, Names, StoreBase, TileOp
-from .tiles import Coord, at_attribute, coord_text, pin_attribute
+from .tiles import Coord, at_attribute, coord_text, natural, pin_attribute
 from .uop import UOP
+
+Waits = tuple[tuple[int, int], ...] | None
 
 SCHED = register_dialect(
     Dialect(
@@ -51,11 +53,33 @@ SCHED.argument_attributes |= {"sched.at": at_attribute, "sched.pin": pin_attribu
 SCHED.module_attributes["sched.target"] = check_target
 
 
+def wait_pairs(value: Attr) -> str:
+    good = type(value) is tuple and all(not integers(w) and len(w) == 2 and w[0] >= 0 and w[1] > 0 for w in value)
+    return "" if good and value else "a list of [queue, count] such as [[1, 3]]"
+
+
+ADDRS = Field("addrs", integers, required=True)
+BUFFER = Field("buffer", one_of(0, 1))
+BYTES = Field("bytes", integer, required=True)
+QUEUE = Field("queue", natural)
+SIGNAL = Field("signal", unit)
+SPILL = Field("spill", unit)
+WAIT = Field("wait", wait_pairs)
+
+
 class PlacedOp(TileOp):
-    """An operation on placed tiles: `addrs[i]` is the SRAM address of the tile `coords[i]` of `operands[i]`."""
+    """An operation on placed tiles: `addrs[i]` is the SRAM address of the tile `coords[i]` of `operands[i]`.
+
+    `queue` is the engine's queue that it stands in; it starts when the queues in `wait` have signalled that often, and
+    `signal`s when it has ended (`queues.py`).
+    """
 
     __slots__ = ()
     addrs: tuple[int, ...]
+    buffer: int | None
+    queue: int | None
+    signal: Attr
+    wait: tuple[tuple[int, int], ...] | None
 
     @classmethod
     def places(cls, tiles: list[tuple[str, Coord, int]]) -> dict[str, Any]:
@@ -73,45 +97,47 @@ class PlacedOp(TileOp):
             raise OpError(f"{self.name}: an address must not be negative")
 
 
-ADDRS = Field("addrs", integers, required=True)
-BUFFER = Field("buffer", one_of(0, 1))
-BYTES = Field("bytes", integer, required=True)
-SPILL = Field("spill", unit)
-
-
 @SCHED.op
 class LoadOp(PlacedOp):
     """`sched.load %x[0, 0] @0x0000 {bytes = 4096}`: copies a tile on chip."""
 
-    __slots__ = ("addrs", "buffer", "bytes")
+    __slots__ = ("addrs", "buffer", "bytes", "queue", "signal", "wait")
     name = "sched.load"
-    fields = (ADDRS, BUFFER, BYTES, COORDS)
+    fields = (ADDRS, BUFFER, BYTES, COORDS, QUEUE, SIGNAL, WAIT)
 
     def __init__(
         self, operands: Iterable[Value], results: Iterable[Value] = (), *,
-        addrs: tuple[int, ...], bytes: int, buffer: int | None = None, **rest: Any,
+        addrs: tuple[int, ...], bytes: int, buffer: int | None = None, queue: int | None = None,
+        signal: Attr = None, wait: Waits = None, **rest: Any,
     ):  # fmt: skip
         super().__init__(operands, results, **rest)
         self.addrs = addrs
         self.bytes = bytes
         self.buffer = buffer
+        self.queue = queue
+        self.signal = signal
+        self.wait = wait
 
 
 @SCHED.op
 class ExecOp(PlacedOp, ExecBase):
     """`sched.exec KERNEL %d[..] @.. = %a[..] @.., %b[..] @..`."""
 
-    __slots__ = ("addrs", "buffer")
+    __slots__ = ("addrs", "buffer", "queue", "signal", "wait")
     name = "sched.exec"
-    fields = tuple(sorted((*EXEC_FIELDS, ADDRS, BUFFER), key=lambda field: field.name))
+    fields = tuple(sorted((*EXEC_FIELDS, ADDRS, BUFFER, QUEUE, SIGNAL, WAIT), key=lambda field: field.name))
 
     def __init__(
         self, operands: Iterable[Value], results: Iterable[Value] = (), *,
-        addrs: tuple[int, ...], buffer: int | None = None, **rest: Any,
+        addrs: tuple[int, ...], buffer: int | None = None, queue: int | None = None,
+        signal: Attr = None, wait: Waits = None, **rest: Any,
     ):  # fmt: skip
         super().__init__(operands, results, **rest)
         self.addrs = addrs
         self.buffer = buffer
+        self.queue = queue
+        self.signal = signal
+        self.wait = wait
 
 
 @SCHED.op
@@ -121,19 +147,23 @@ class StoreOp(PlacedOp, StoreBase):
     `spill` says that it only makes room: the tile is loaded again later.
     """
 
-    __slots__ = ("addrs", "buffer", "bytes", "spill")
+    __slots__ = ("addrs", "buffer", "bytes", "queue", "signal", "spill", "wait")
     name = "sched.store"
-    fields = (ACTIVATION, ADDRS, BUFFER, BYTES, COORDS, RETAIN, SPILL)
+    fields = (ACTIVATION, ADDRS, BUFFER, BYTES, COORDS, QUEUE, RETAIN, SIGNAL, SPILL, WAIT)
 
     def __init__(
         self, operands: Iterable[Value], results: Iterable[Value] = (), *,
-        addrs: tuple[int, ...], bytes: int, buffer: int | None = None, spill: Attr = None, **rest: Any,
+        addrs: tuple[int, ...], bytes: int, buffer: int | None = None, spill: Attr = None, queue: int | None = None,
+        signal: Attr = None, wait: Waits = None, **rest: Any,
     ):  # fmt: skip
         super().__init__(operands, results, **rest)
         self.addrs = addrs
         self.bytes = bytes
         self.buffer = buffer
         self.spill = spill
+        self.queue = queue
+        self.signal = signal
+        self.wait = wait
 
 
 @UOP.check
@@ -154,10 +184,14 @@ def check_uop_function(func: FuncOp, module: ModuleOp) -> list[Diagnostic]:
 def check_sched_function(func: FuncOp, module: ModuleOp) -> list[Diagnostic]:
     """Replays a schedule byte range by byte range and holds its statistics against its text."""
     from .dram import dram_errors
+    from .queues import queue_errors
     from .sched_replay import replay_schedule
 
     try:
         level = level_of(func)
     except MixedLevelsError:
         return []
-    return replay_schedule(func, module) + dram_errors(func) if level == "sched" else []
+    if level != "sched":
+        return []
+    errors = replay_schedule(func, module) + dram_errors(func)
+    return errors or queue_errors(func)

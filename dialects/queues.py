@@ -1,0 +1,286 @@
+"""Schedules with synchronisation made explicit: queues that run by themselves, and what keeps them from racing.
+
+Every operation has a `queue` and runs after the one before it there. A `wait = [[q, n]]` holds it until queue q has
+signalled n times; an operation with `signal` does so when it has ended. Two operations conflict where they touch the
+same bytes, on chip or off, and one of them writes; a schedule is free of races if of each such pair the one that comes
+first in the text is known to have ended when the other starts (vector clocks: Fidge 1988, Mattern 1989).
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, insort
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+
+from ..ir.builtin import FuncOp
+from ..ir.diagnostics import Diagnostic
+from .dram import OffChip
+from .sched import ExecOp, LoadOp, StoreOp
+
+Placed = LoadOp | ExecOp | StoreOp
+Bytes = tuple[int, int]
+Clock = tuple[int, ...]
+"""For each queue, how many of its operations have ended."""
+
+MAX_ERRORS = 20
+
+
+@dataclass(slots=True)
+class Accesses:
+    """What an operation touches: bytes of the SRAM and bytes off chip."""
+
+    reads: list[Bytes] = field(default_factory=list)
+    writes: list[Bytes] = field(default_factory=list)
+    off_reads: list[Bytes] = field(default_factory=list)
+    off_writes: list[Bytes] = field(default_factory=list)
+
+
+def placed_ops(func: FuncOp) -> list[Placed]:
+    """The operations that engines carry out, in order."""
+    return [op for op in func.ops if isinstance(op, (LoadOp, ExecOp, StoreOp))]
+
+
+def accesses_of(op: Placed, off_chip: OffChip) -> Accesses:
+    ranges = [(a, a + v.type.tile_bytes) for v, a in zip(op.operands, op.addrs, strict=True)]  # type: ignore[attr-defined]
+    if isinstance(op, ExecOp):
+        return Accesses(ranges if op.accumulate else ranges[1:], ranges[:1])
+    outside = [off_chip.range(op.operands[0], op.coords[0])]
+    if isinstance(op, LoadOp):
+        return Accesses([], ranges, outside, [])
+    return Accesses(ranges, [], [], outside)
+
+
+@dataclass(slots=True)
+class _Stretch:
+    """Bytes with one history: the operation that wrote them last (or -1), and per queue the last that has read them
+    since."""
+
+    start: int
+    end: int
+    writer: int = -1
+    readers: dict[int, int] = field(default_factory=dict)
+
+
+class History:
+    """Who has touched which bytes of one memory; operations are numbered in the text's order."""
+
+    def __init__(self) -> None:
+        self.stretches: dict[int, _Stretch] = {}
+        self.starts: list[int] = []
+
+    def overlapping(self, start: int, end: int) -> list[_Stretch]:
+        exact = self.stretches.get(start)
+        if exact is not None and exact.end == end:
+            return [exact]
+        at = bisect_left(self.starts, start)
+        if at and self.stretches[self.starts[at - 1]].end > start:
+            at -= 1
+        found = []
+        while at < len(self.starts) and self.starts[at] < end:
+            found.append(self.stretches[self.starts[at]])
+            at += 1
+        return found
+
+    def read(self, start: int, end: int, queue: int, number: int) -> Iterator[int]:
+        """The operations that a read must come after; it is entered."""
+        covered = self.overlapping(start, end)
+        for stretch in covered:
+            if stretch.writer >= 0:
+                yield stretch.writer
+            stretch.readers[queue] = number
+        if sum(s.end - s.start for s in covered) < end - start:
+            self._fill(start, end, covered, queue, number)
+
+    def _fill(self, start: int, end: int, covered: list[_Stretch], queue: int, number: int) -> None:
+        """Bytes that nobody has written get their reader too: a write to them must come after it."""
+        at = start
+        for stretch in covered:
+            if at < stretch.start:
+                self._add(_Stretch(at, stretch.start, -1, {queue: number}))
+            at = max(at, stretch.end)
+        if at < end:
+            self._add(_Stretch(at, end, -1, {queue: number}))
+
+    def write(self, start: int, end: int, number: int) -> Iterator[int]:
+        """The operations that a write must come after; it is entered."""
+        for stretch in self.overlapping(start, end):
+            if stretch.writer >= 0:
+                yield stretch.writer
+            yield from stretch.readers.values()
+            if stretch.start == start and stretch.end == end:
+                stretch.writer, stretch.readers = number, {}
+                return
+            self._cut(stretch, start, end)
+        self._add(_Stretch(start, end, number))
+
+    def _cut(self, stretch: _Stretch, start: int, end: int) -> None:
+        """Takes a range out of a stretch."""
+        del self.stretches[stretch.start]
+        del self.starts[bisect_left(self.starts, stretch.start)]
+        for left, right in ((stretch.start, start), (end, stretch.end)):
+            if left < right:
+                self._add(_Stretch(max(left, stretch.start), min(right, stretch.end), stretch.writer,
+                                   dict(stretch.readers)))  # fmt: skip
+
+    def _add(self, stretch: _Stretch) -> None:
+        self.stretches[stretch.start] = stretch
+        insort(self.starts, stretch.start)
+
+
+class Conflicts:
+    """For each operation in turn, those before it in the text that it must not overtake."""
+
+    def __init__(self, func: FuncOp):
+        self.off_chip = OffChip(func)
+        self.sram, self.dram = History(), History()
+
+    def before(self, op: Placed, queue: int, number: int) -> set[int]:
+        touched = accesses_of(op, self.off_chip)
+        found: set[int] = set()
+        for memory, reads, writes in (
+            (self.sram, touched.reads, touched.writes), (self.dram, touched.off_reads, touched.off_writes),
+        ):  # fmt: skip
+            for start, end in reads:
+                found.update(memory.read(start, end, queue, number))
+            for start, end in writes:
+                found.update(memory.write(start, end, number))
+        found.discard(number)
+        return found
+
+
+def queue_errors(func: FuncOp) -> list[Diagnostic]:
+    """Races and deadlocks of a schedule with queues; nothing for one without."""
+    ops = placed_ops(func)
+    with_queue = [op for op in ops if op.queue is not None]
+    if not with_queue:
+        stray = next((op for op in ops if op.wait is not None or op.signal is not None), None)
+        return [] if stray is None else [Diagnostic("'wait' and 'signal' need a 'queue'", stray.loc)]
+    if len(with_queue) < len(ops):
+        without = next(op for op in ops if op.queue is None)
+        error = Diagnostic(f"{without.name} has no 'queue', while others have one", without.loc)
+        return [error.note("the first one with a queue is here", with_queue[0].loc)]
+    mixed = _mixed_queue(ops)
+    if mixed is not None:
+        return [mixed]
+    clocks, errors = _clocks(ops)
+    return errors or _races(func, ops, clocks)
+
+
+def _mixed_queue(ops: list[Placed]) -> Diagnostic | None:
+    """An engine either computes or moves."""
+    first: dict[int, Placed] = {}
+    for op in ops:
+        assert op.queue is not None
+        other = first.setdefault(op.queue, op)
+        if isinstance(op, ExecOp) != isinstance(other, ExecOp):
+            message = f"queue {op.queue} holds both execs and transfers; an engine does one of them"
+            return Diagnostic(message, op.loc, focus="queue").note("the first of the others is here", other.loc)
+    return None
+
+
+def numbers_in_queues(queues: Sequence[int]) -> list[int]:
+    """For each operation, which of its queue it is, from 1."""
+    counts: dict[int, int] = {}
+    found = []
+    for queue in queues:
+        counts[queue] = counts.get(queue, 0) + 1
+        found.append(counts[queue])
+    return found
+
+
+def _clocks(ops: list[Placed]) -> tuple[list[Clock], list[Diagnostic]]:
+    """What each operation knows to have ended when it starts, by running the queues; or the deadlock they run into."""
+    lanes: dict[int, list[int]] = {}
+    for i, op in enumerate(ops):
+        lanes.setdefault(op.queue, []).append(i)  # type: ignore[arg-type]
+    order = sorted(lanes)
+    slot = {queue: s for s, queue in enumerate(order)}
+    signals = {queue: [i for i in lane if ops[i].signal is not None] for queue, lane in lanes.items()}
+    place = {i: n for lane in lanes.values() for n, i in enumerate(lane, 1)}
+    clocks: list[Clock] = [()] * len(ops)
+    at: dict[int, int] = dict.fromkeys(order, 0)
+    none = (0,) * len(order)
+    moved = True
+    while moved:
+        moved = False
+        for queue in order:
+            lane = lanes[queue]
+            while at[queue] < len(lane):
+                i = lane[at[queue]]
+                targets = _targets(ops[i], signals)
+                if targets is None or any(not clocks[t] for t in targets):
+                    break
+                clock = list(clocks[lane[at[queue] - 1]]) if at[queue] else list(none)
+                clock[slot[queue]] = at[queue]
+                for t in targets:
+                    clock = [max(a, b) for a, b in zip(clock, clocks[t], strict=True)]
+                    clock[slot[ops[t].queue]] = max(clock[slot[ops[t].queue]], place[t])  # type: ignore[index]
+                clocks[i] = tuple(clock)
+                at[queue] += 1
+                moved = True
+    stuck = [ops[lane[at[queue]]] for queue, lane in lanes.items() if at[queue] < len(lane)]
+    return clocks, [_deadlock(op, signals) for op in stuck]
+
+
+def _targets(op: Placed, signals: dict[int, list[int]]) -> list[int] | None:
+    """The operations whose signals an operation waits for; None if there are not so many."""
+    found = []
+    for queue, count in op.wait or ():
+        if len(signals.get(queue, ())) < count:
+            return None
+        found.append(signals[queue][count - 1])
+    return found
+
+
+def _deadlock(op: Placed, signals: dict[int, list[int]]) -> Diagnostic:
+    for queue, count in op.wait or ():
+        there = len(signals.get(queue, ()))
+        if there < count:
+            message = f"waits for signal {count} of queue {queue}, which gives {there}: it never starts"
+            return Diagnostic(message, op.loc, focus="wait")
+    return Diagnostic(f"deadlock: queue {op.queue} can't go on from here", op.loc, focus="wait")
+
+
+def _races(func: FuncOp, ops: list[Placed], clocks: list[Clock]) -> list[Diagnostic]:
+    queues = sorted({op.queue for op in ops})  # type: ignore[type-var]
+    slot = {queue: s for s, queue in enumerate(queues)}
+    place = numbers_in_queues([op.queue for op in ops])  # type: ignore[misc]
+    conflicts = Conflicts(func)
+    errors: list[Diagnostic] = []
+    for i, op in enumerate(ops):
+        for other in sorted(conflicts.before(op, op.queue, i)):  # type: ignore[arg-type]
+            first = ops[other]
+            if clocks[i][slot[first.queue]] >= place[other] or first.queue == op.queue:
+                continue
+            message = f"race: nothing makes this wait for queue {first.queue}'s operation {place[other]}"
+            errors.append(Diagnostic(message, op.loc).note("it touches the same bytes here", first.loc))
+            if len(errors) >= MAX_ERRORS:
+                return errors
+    return errors
+
+
+def needed_waits(func: FuncOp, ops: list[Placed], queues: Sequence[int]) -> Iterable[tuple[int, list[int]]]:
+    """For each operation, by number, the operations of other queues whose ends it must wait for: one a queue at most,
+    and none that the others, or what its queue has waited for before, imply (a transitive reduction)."""
+    count = max(queues, default=-1) + 1
+    place = numbers_in_queues(queues)
+    known = [[0] * count for _ in range(count)]
+    clocks: list[Clock] = []
+    conflicts = Conflicts(func)
+    for i, op in enumerate(ops):
+        own = known[queues[i]]
+        latest: dict[int, int] = {}
+        for other in conflicts.before(op, queues[i], i):
+            queue = queues[other]
+            if queue != queues[i] and place[other] > own[queue]:
+                latest[queue] = max(latest.get(queue, -1), other)
+        kept = [
+            other for queue, other in sorted(latest.items())
+            if not any(t != other and clocks[t][queue] >= place[other] for t in latest.values())
+        ]  # fmt: skip
+        for other in latest.values():
+            own[:] = [max(a, b) for a, b in zip(own, clocks[other], strict=True)]
+            own[queues[other]] = max(own[queues[other]], place[other])
+        own[queues[i]] = place[i] - 1
+        clocks.append(tuple(own))
+        yield i, kept
