@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from ..passes.manager import UsageError, load_passes, make_pass, options_of, parse_pipeline
-from .cli import Parser, run_command
+from .cli import Parser, file_name, run_command
 from .files import read_text, write_text
 
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ def run(argv: list[str]) -> int:
 def _make_parser(passes: dict[str, type]) -> argparse.ArgumentParser:
     parser = Parser("opt", USAGE, DESCRIPTION, EXAMPLES)
     parser.add_argument(
-        "input", nargs="?", default="-", metavar="FILE", help="the module; - or nothing: standard input"
+        "input", nargs="?", default="-", type=file_name, metavar="FILE", help="the module; - or nothing: standard input"
     )
     group = parser.add_argument_group("passes (run in the order given)", _pass_help(passes))
     for name in passes:
@@ -83,7 +83,7 @@ def _make_parser(passes: dict[str, type]) -> argparse.ArgumentParser:
     group.add_argument("--pass-pipeline", action=_AppendPipeline, dest="pipeline", help=argparse.SUPPRESS)
     options = parser.add_argument_group("input and output")
     options.add_argument(
-        "-o", dest="output", default="-", metavar="FILE", help="where to write; default standard output"
+        "-o", dest="output", default="-", type=file_name, metavar="FILE", help="where to write; default standard output"
     )
     options.add_argument("--print-op-generic", action="store_true", help="print MLIR's generic form")
     options.add_argument(
@@ -96,7 +96,9 @@ def _make_parser(passes: dict[str, type]) -> argparse.ArgumentParser:
         "--verify-each", choices=("true", "false"), default="true", help="verify after each pass (default true)"
     )
     options.add_argument("--prove-each", action="store_true", help="prove that each pass keeps what is computed")
-    options.add_argument("--verify-against", metavar="MODEL", help="prove that the result computes what MODEL does")
+    options.add_argument(
+        "--verify-against", type=file_name, metavar="MODEL", help="prove that the result computes what MODEL does"
+    )
     options.add_argument("--report", action="store_true", help="a summary of each function on standard error")
     about = parser.add_argument_group("about")
     about.add_argument("--list-passes", action="store_true", help="list the passes with their options")

@@ -12,8 +12,8 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from ..passes.manager import UsageError
-from .cli import Parser, run_command
-from .files import InputError, write_bytes, write_text
+from .cli import Parser, file_name, run_command
+from .files import InputError, same_file, write_bytes, write_text
 
 if TYPE_CHECKING:
     from ..runtime.numerics import Array
@@ -46,8 +46,11 @@ def run(argv: list[str]) -> int:
     args = _make_parser().parse_args(argv)
     if not args.onnx:
         raise UsageError("--import-onnx MODEL.onnx is needed")
-    if args.weights and os.path.realpath(args.weights) == os.path.realpath(args.output):
+    if args.weights and same_file(args.weights, args.output):
         raise UsageError("-o and --weights name the same file")
+    for option, path in (("-o", args.output), ("--weights", args.weights)):
+        if path is not None and path != "-" and same_file(path, args.onnx):
+            raise UsageError(f"{option} names the model, which would be overwritten")
     if args.weights == "-":
         raise UsageError("--weights takes a file's name")
     from .onnx_model import read_onnx
@@ -70,9 +73,13 @@ def run(argv: list[str]) -> int:
 
 def _make_parser() -> argparse.ArgumentParser:
     parser = Parser("mir-translate", USAGE, DESCRIPTION, EXAMPLES)
-    parser.add_argument("--import-onnx", dest="onnx", metavar="MODEL.onnx", help="the model")
-    parser.add_argument("-o", dest="output", default="-", metavar="FILE.mir", help="the module (default: print it)")
-    parser.add_argument("--weights", metavar="FILE.npz", help="the parameters' values, by argument name")
+    parser.add_argument("--import-onnx", dest="onnx", type=file_name, metavar="MODEL.onnx", help="the model")
+    parser.add_argument(
+        "-o", dest="output", default="-", type=file_name, metavar="FILE.mir", help="the module (default: print it)"
+    )
+    parser.add_argument(
+        "--weights", type=file_name, metavar="FILE.npz", help="the parameters' values, by argument name"
+    )
     parser.add_argument("--batch", type=_batch, metavar="N", help="the size of a symbolic first axis (default 1)")
     parser.add_argument(
         "--outputs",
