@@ -73,9 +73,7 @@ def clear_padding(tile: Array, part: tuple[int, ...]) -> None:
         tile[:, part[1] :] = 0
 
 
-def execute(
-    op: ExecBase, dst: Array, sources: list[Array], part: tuple[int, ...] | None, wrap: bool = False
-) -> None:
+def execute(op: ExecBase, dst: Array, sources: list[Array], part: tuple[int, ...] | None, wrap: bool = False) -> None:
     """Runs a kernel on tiles, `dst` in place; `part` is the destination's part that is no padding.
 
     Raises `DiagnosticError` for a sum beyond i32 that may not `wrap`.

@@ -30,9 +30,7 @@ class Difference:
         return f"element [{self.where}]: {values}; {self.count:,} {verb}"
 
 
-def first_difference(
-    first: list[Array], second: list[Array], slacks: Sequence[Array | None] = ()
-) -> Difference | None:
+def first_difference(first: list[Array], second: list[Array], slacks: Sequence[Array | None] = ()) -> Difference | None:
     """The first difference of two lists of results; None if they agree. Raises ValueError for other shapes or types.
 
     `slacks` has for each result how far its elements may part (see `rounding.py`); without it they must be equal.

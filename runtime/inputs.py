@@ -22,9 +22,7 @@ def tensor_of(value: Value) -> TensorType:
     return type
 
 
-def checked_input(
-    arg: Value, inputs: Mapping[str, Array], files: Mapping[str, str] | None = None
-) -> Array:
+def checked_input(arg: Value, inputs: Mapping[str, Array], files: Mapping[str, str] | None = None) -> Array:
     """The array for an argument, of its shape and element type; `files` says where one is from.
 
     Floats are rounded to a shorter type. Raises `DiagnosticError` for an array that is missing, of another shape or

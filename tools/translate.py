@@ -11,6 +11,7 @@ import zipfile
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from ..passes.arena import count_of
 from ..passes.manager import UsageError
 from .cli import Parser, file_name, run_command
 from .files import InputError, same_file, write_bytes, write_text
@@ -32,7 +33,8 @@ examples:
   mir-translate --import-onnx model.onnx -o model.mir --weights model.npz --batch 64 --outputs logits
   mir-translate --import-onnx model.onnx | opt --schedule         the weights don't matter to a schedule
 
-A Softmax or ArgMax right before an output falls away. Exit status: 0; 1 for errors in the model; 2 for wrong usage.
+A Softmax or ArgMax along the last axis falls away right before an output.
+Exit status: 0; 1 for errors in the model; 2 for wrong usage.
 """
 
 
@@ -64,7 +66,8 @@ def run(argv: list[str]) -> int:
     except ImportError as error:  # bf16
         raise InputError(f"{args.onnx} needs the package '{error.name}': pip install 'tilewright[run]'") from None
     if done.weights and not args.weights:
-        done.notes.append(f"{len(done.weights)} parameters are not written; --weights FILE.npz writes them")
+        some = f"{count_of(len(done.weights), 'parameter')} {'is' if len(done.weights) == 1 else 'are'}"
+        done.notes.append(f"{some} not written; --weights FILE.npz writes {'it' if len(done.weights) == 1 else 'them'}")
     _write(args.output, print_module(done.module), args.weights, done.weights)
     for note in done.notes:
         print(f"mir-translate: note: {note}", file=sys.stderr)

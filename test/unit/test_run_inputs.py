@@ -44,8 +44,16 @@ def run(module: ModuleOp, **inputs: Array) -> list[Array]:
         ({"x": X > 0, "w": W}, "input %x has element type bool, the function needs f32", "%x"),
         ({"x": X.astype(float) * 1e300, "w": W}, "input %x has the value 1e+300, which f32 can't hold", "%x"),
         ({"x": X, "w": 2**24 - W.astype(int)}, "input %w has the value 16777223, which f32 can't hold", "%w"),
-        ({"x": X, "w": W.astype("i8").astype("u8")}, "input %w has the value 18446744073709551609, which f32 can't hold", "%w"),
-        ({"x": X, "w": W.astype("i8") | 1 << 53}, "input %w has the value 9007199254740997, which f32 can't hold", "%w"),
+        (
+            {"x": X, "w": W.astype("i8").astype("u8")},
+            "input %w has the value 18446744073709551609, which f32 can't hold",
+            "%w",
+        ),
+        (
+            {"x": X, "w": W.astype("i8") | 1 << 53},
+            "input %w has the value 9007199254740997, which f32 can't hold",
+            "%w",
+        ),
         ({"x": X.astype("U4"), "w": W}, "input %x has element type <U4, the function needs f32", "%x"),
         ({"x": X.astype(object), "w": W}, "input %x has element type object, the function needs f32", "%x"),
     ],

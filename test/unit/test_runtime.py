@@ -85,8 +85,6 @@ def test_the_mixed_function_is_what_numpy_says(level: str, poison: bool) -> None
     assert first_difference([sum, sum.astype(np.float16), i["u"]], run(module, i, poison)) is None
 
 
-
-
 # Edge tiles
 
 

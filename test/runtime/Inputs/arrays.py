@@ -29,7 +29,9 @@ np.save(folder / "objects.npy", np.array([1, {}], object))
 (folder / "text.npz").write_text("no archive")
 (folder / "cut.npz").write_bytes((folder / "all.npz").read_bytes()[:200])
 (folder / "empty.npz").write_bytes(b"")
-(folder / "huge.npy").write_bytes((folder / "x.npy").read_bytes().replace(b"(2, 4), }" + b" " * 12, b"(1000000000000000, 9)}"))
+(folder / "huge.npy").write_bytes(
+    (folder / "x.npy").read_bytes().replace(b"(2, 4), }" + b" " * 12, b"(1000000000000000, 9)}")
+)
 packed = bytearray((folder / "x.npz").read_bytes())
 directory = packed.index(b"PK\1\2")
 for name, at, value in (("locked", 8, 1), ("exotic", 10, 98)):
