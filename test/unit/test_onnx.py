@@ -15,11 +15,6 @@ from tilewright.tools import translate
 from .onnx_models import F32, ROW, Array, Imports, V, W, X, build, data, node, shape_of
 
 
-@pytest.fixture
-def imports(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Imports:
-    return Imports(tmp_path, capsys)
-
-
 def runtime(model: onnx.ModelProto, inputs: dict[str, Array]) -> list[Array]:
     session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
     return [np.asarray(a) for a in session.run(None, inputs)]
