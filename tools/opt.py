@@ -116,6 +116,8 @@ class _AppendPass(argparse.Action):
 
 class _AppendPipeline(argparse.Action):
     def __call__(self, parser, namespace, values, option_string=None):
+        if not values:
+            raise UsageError("--pass-pipeline takes passes, got ''")
         namespace.pipeline = [*namespace.pipeline, *parse_pipeline(str(values))]
 
 
