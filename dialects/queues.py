@@ -210,7 +210,7 @@ def _clocks(ops: list[Placed]) -> tuple[list[Clock], list[Diagnostic]]:
                 targets = _targets(ops[i], signals)
                 if targets is None or any(not clocks[t] for t in targets):
                     break
-                clock = list(clocks[lane[at[queue] - 1]]) if at[queue] else list(none)
+                clock: list[int] = list(clocks[lane[at[queue] - 1]] if at[queue] else none)
                 clock[slot[queue]] = at[queue]
                 for t in targets:
                     clock = [max(a, b) for a, b in zip(clock, clocks[t], strict=True)]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import Any
+from typing import Any, NamedTuple
 
 from ..dialects.levels import level_of
 from ..dialects.tiles import TiledType
@@ -170,24 +170,70 @@ def _describe(
 ) -> Diagnostic:
     names = expected.names | found.names
     model_names = found.names | expected.names
+    missing_layers, extra_layers = _layers(terms, wanted, given), _layers(terms, given, wanted)
+    part = given
     keys = terms.keys[wanted], terms.keys[given]
     missing, extra = Counter(keys[0][1:]) - Counter(keys[1][1:]), Counter(keys[1][1:]) - Counter(keys[0][1:])
-    if keys[0][0] == keys[1][0] == "sum":
+    tile, op = names.get(holder, "a result"), None
+    if missing_layers or extra_layers:
+        layers, shown = (missing_layers, expected.names) if missing_layers else (extra_layers, found.names)
+        parts = [_layer_text(terms, layer, names, shown, tile) for layer in layers or ()]
+        state = "missing" if missing_layers else "extra"
+        text = f"{' and '.join(parts)} {'is' if len(parts) == 1 else 'are'} {state}"
+        whole = False
+        extra.clear()
+        part = extra_layers[0].part if extra_layers else given
+    elif keys[0][0] == keys[1][0] == "sum":
         parts = [f"{what} {_products(some, names)}" for what, some in (("missing", missing), ("extra", extra)) if some]
         text = ", ".join(parts)
     else:
         text = f"{_text(terms, keys[1], names)} instead of {_text(terms, keys[0], model_names)}"
         extra.clear()
-    tile, op = names.get(holder, "a result"), None
     if isinstance(found, GraphTerms):
         op = found.ops.get(holder)
     elif holder in found.holders:
         tile, value = found.holders[holder]
-        op = value.op_of(terms, given, extra)
+        op = value.op_of(terms, part, extra)
     error = Diagnostic(f"{tile} is not what the model computes: {text}", op.loc if op else found.func.loc)
     if whole and wanted in expected.names:
         error.message += f"; it should be the model's {expected.names[wanted]}"
     return error
+
+
+class Layer(NamedTuple):
+    """A relu, cast or addition around a term `inner`; `part` is what it brings, itself or the other addend."""
+
+    kind: str
+    part: Term
+    inner: Term
+
+
+def _layers(terms: Terms, outer: Term, inner: Term, most: int = 4) -> list[Layer] | None:
+    """What stands around `inner` to make it `outer`, from the outside in; None where that does not explain it."""
+    if outer == inner:
+        return []
+    kind, *parts = terms.keys[outer]
+    if most == 0 or kind not in ("relu", "cast", "add"):
+        return None
+    steps = [(parts[0], parts[1]), (parts[1], parts[0])] if kind == "add" else [(parts[0], outer)]
+    for below, part in steps:
+        rest = _layers(terms, below, inner, most - 1)
+        if rest is not None:
+            return [Layer(kind, part, below), *rest]
+    return None
+
+
+def _layer_text(terms: Terms, layer: Layer, names: dict[Term, str], own: dict[Term, str], tile: str) -> str:
+    """A layer in words; of what it is, where its own side has another tile for that."""
+    if layer.kind == "add":
+        bias = terms.keys[layer.part][0] == "rows"
+        return _inner(terms, layer.part, names) if bias else f"the addend {_inner(terms, layer.part, names)}"
+    inner = own.get(layer.inner, tile)
+    of = "" if inner == tile else f" of {inner}"
+    if layer.kind == "relu":
+        return f"the relu{of}"
+    _, _, source, target, *_ = terms.keys[layer.part]
+    return f"the cast{of} from {source} to {target}"
 
 
 def _products(products: Counter[tuple[Term, Term]], names: dict[Term, str]) -> str:

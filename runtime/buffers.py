@@ -7,7 +7,8 @@ import numpy as np
 from ..dialects.tile_ops import ExecBase
 from ..dialects.tiles import Coord, TiledType
 from ..ir.core import Operation
-from .numerics import Array, activate, cast, numpy_dtype, product, relu
+from .integers import i32_sum
+from .numerics import Array, activate, cast, numpy_dtype, product, relu, wide_product
 
 
 class Buffer:
@@ -38,12 +39,16 @@ class Buffer:
 
     def whole(self) -> Array:
         """The tensor without its padding."""
-        type = self.type
-        if len(type.grid) == 1:
-            return self.tiles.reshape(-1)[: type.tensor.shape[0]].copy()
-        (gm, gn), (tm, tn) = type.grid, type.tile
-        rows, columns = type.tensor.shape
-        return self.tiles.transpose(0, 2, 1, 3).reshape(gm * tm, gn * tn)[:rows, :columns].copy()
+        return whole_of(self.type, self.tiles)
+
+
+def whole_of(type: TiledType, tiles: Array) -> Array:
+    """A tensor from its tiles, of shape (*grid, *tile), without their padding."""
+    if len(type.grid) == 1:
+        return tiles.reshape(-1)[: type.tensor.shape[0]].copy()
+    (gm, gn), (tm, tn) = type.grid, type.tile
+    rows, columns = type.tensor.shape
+    return tiles.transpose(0, 2, 1, 3).reshape(gm * tm, gn * tn)[:rows, :columns].copy()
 
 
 POISON = 0xFF
@@ -68,10 +73,15 @@ def clear_padding(tile: Array, part: tuple[int, ...]) -> None:
         tile[:, part[1] :] = 0
 
 
-def execute(op: ExecBase, dst: Array, sources: list[Array], part: tuple[int, ...] | None) -> None:
-    """Runs a kernel on tiles, `dst` in place; `part` is the destination's part that is no padding."""
+def execute(op: ExecBase, dst: Array, sources: list[Array], part: tuple[int, ...] | None, wrap: bool = False) -> None:
+    """Runs a kernel on tiles, `dst` in place; `part` is the destination's part that is no padding.
+
+    Raises `DiagnosticError` for a sum beyond i32 that may not `wrap`.
+    """
     kernel = op.kernel
-    if kernel == "matmul":
+    if kernel in ("matmul", "add") and dst.dtype == np.int32:
+        dst[...] = integer_sum(op, dst, sources, wrap)
+    elif kernel == "matmul":
         if op.accumulate:
             dst += product(sources[0], sources[1])
         else:
@@ -88,3 +98,16 @@ def execute(op: ExecBase, dst: Array, sources: list[Array], part: tuple[int, ...
         dst[...] = activate(dst, op.activation)
     if part is not None:
         clear_padding(dst, part)
+
+
+def integer_sum(op: ExecBase, dst: Array, sources: list[Array], wrap: bool) -> Array:
+    """The sum of a matmul of i8 or an add of i32. Raises `DiagnosticError` if it may not `wrap` and has to."""
+    if op.kernel == "matmul":
+        wide = wide_product(sources[0], sources[1])
+        wide = wide + dst if op.accumulate else wide
+    else:
+        wide = sources[0].astype(np.int64) + sources[1]
+    value = op.operands[0]
+    assert isinstance(value.type, TiledType)
+    corner = [c * t for c, t in zip(op.coords[0], value.type.tile, strict=True)]
+    return i32_sum(wide, wrap, op, value, corner)

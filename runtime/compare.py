@@ -1,15 +1,13 @@
-"""Whether two runs gave the same: exact on integer-valued data, within a few units in the last place otherwise."""
+"""Whether two runs gave the same, element by element: equal, or no further apart than rounding can bring them."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from .numerics import Array
-
-ULPS = 64
-"""Allowed difference of floats that are no integers, in units in the last place of the largest magnitude summed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,40 +20,55 @@ class Difference:
     second: object
     count: int
 
+    @property
+    def where(self) -> str:
+        return ", ".join(map(str, self.index))
+
     def __str__(self) -> str:
-        where = ", ".join(map(str, self.index))
         values = f"{self.first} against {self.second}"
-        return f"element [{where}]: {values}; {self.count:,} elements differ"
+        verb = "element differs" if self.count == 1 else "elements differ"
+        return f"element [{self.where}]: {values}; {self.count:,} {verb}"
 
 
-def first_difference(first: list[Array], second: list[Array], ulps: float = ULPS) -> Difference | None:
-    """The first difference of two lists of results; None if they agree. Raises ValueError for other shapes or types."""
+def first_difference(first: list[Array], second: list[Array], slacks: Sequence[Array | None] = ()) -> Difference | None:
+    """The first difference of two lists of results; None if they agree. Raises ValueError for other shapes or types.
+
+    `slacks` has for each result how far its elements may part (see `rounding.py`); without it they must be equal.
+    """
+    for number, a, b in _pairs(first, second):
+        agreed = agree(a, b, slacks[number] if slacks else None)
+        if found := _first(number, a, b, ~agreed):
+            return found
+    return None
+
+
+def first_nan(first: list[Array], second: list[Array]) -> Difference | None:
+    """The first element that is NaN in either list of results, which nothing can be compared with."""
+    for number, a, b in _pairs(first, second):
+        if a.dtype.kind != "i" and (found := _first(number, a, b, np.isnan(a) | np.isnan(b))):
+            return found
+    return None
+
+
+def _pairs(first: list[Array], second: list[Array]) -> Iterator[tuple[int, Array, Array]]:
     if len(first) != len(second):
         raise ValueError(f"{len(first)} results against {len(second)}")
     for number, (a, b) in enumerate(zip(first, second, strict=True)):
         if a.shape != b.shape or a.dtype != b.dtype:
             raise ValueError(f"result {number} is {a.dtype}{list(a.shape)} against {b.dtype}{list(b.shape)}")
-        differing = np.argwhere(~agree(a, b, ulps))
-        if len(differing):
-            index = tuple(int(i) for i in differing[0])
-            return Difference(number, index, a[index], b[index], len(differing))
-    return None
+        yield number, a, b
 
 
-def agree(a: Array, b: Array, ulps: float) -> Array:
-    """Element by element: equal, both NaN, or within the tolerance where the arrays are not integer-valued."""
-    if a.dtype.kind == "i":
+def _first(number: int, a: Array, b: Array, marked: Array) -> Difference | None:
+    if not marked.any():
+        return None
+    index = tuple(int(i) for i in np.unravel_index(int(marked.argmax()), marked.shape))
+    return Difference(number, index, a[index], b[index], int(np.count_nonzero(marked)))
+
+
+def agree(a: Array, b: Array, slack: Array | None = None) -> Array:
+    """Element by element: equal (infinities too), or within the bound. NaN agrees with nothing."""
+    if slack is None:
         return a == b
-    wide_a, wide_b = a.astype(np.float64), b.astype(np.float64)
-    equal = (wide_a == wide_b) | (np.isnan(wide_a) & np.isnan(wide_b))
-    if integer_valued(wide_a) and integer_valued(wide_b):
-        return equal
-    scale = np.nanmax(np.abs(wide_a), initial=0.0, where=np.isfinite(wide_a))
-    epsilon = {4: 2.0**-23, 2: 2.0**-10 if a.dtype == np.float16 else 2.0**-7}[a.dtype.itemsize]
     with np.errstate(invalid="ignore"):
-        return equal | (np.abs(wide_a - wide_b) <= ulps * epsilon * scale)
-
-
-def integer_valued(array: Array) -> bool:
-    """Whether all elements are whole numbers."""
-    return bool(np.all(np.isfinite(array)) and np.all(array == np.rint(array)))
+        return (a == b) | (np.abs(a.astype(np.float64) - b.astype(np.float64)) <= slack)

@@ -14,11 +14,12 @@ from ..ir.builtin import FuncOp, ModuleOp
 from ..ir.collector import collector_off
 from ..ir.core import Operation, Value
 from ..ir.diagnostics import DiagnosticError, fail
-from ..ir.types import DTYPE_BYTES, TensorType
 from ..ir.verifier import operation_errors
 from .buffers import Buffer
 from .graph import run_graph
+from .inputs import checked_input, tensor_of
 from .numerics import Array, numpy_dtype
+from .rounding import slacks
 from .sched import SchedRun
 from .uop import UopRun
 
@@ -34,14 +35,6 @@ class Run:
     stored: list[dict[Coord, Operation | None]] = field(default_factory=list)
 
 
-def tensor_of(value: Value) -> TensorType:
-    """The tensor type of an argument or result at any level. Raises `DiagnosticError` for another type."""
-    type = value.type.tensor if isinstance(value.type, TiledType) else value.type
-    if not isinstance(type, TensorType) or type.dtype not in DTYPE_BYTES:
-        fail(f"%{value.name} of type {value.type} has no values to run on", value.loc)
-    return type
-
-
 def execute_function(
     func: FuncOp,
     module: ModuleOp,
@@ -49,15 +42,17 @@ def execute_function(
     *,
     poison: bool = True,
     verified: bool = False,
+    wrap: bool = False,
     progress: Progress | None = None,
 ) -> Run:
     """Runs a function on arrays by argument name; one that has not been `verified` is checked operation by operation.
 
-    Raises `DiagnosticError` for a missing or misshapen input, an operation that can't be run, and a read of poison.
+    Raises `DiagnosticError` for a missing or misshapen input, an operation that can't be run, a read of poison, and an
+    i32 sum that overflows and may not `wrap`.
     """
     try:
         with collector_off(), np.errstate(all="ignore"):
-            return _execute(func, module, inputs, poison, verified, progress)
+            return _execute(func, module, inputs, poison, verified, wrap, progress)
     except DiagnosticError as error:
         raise DiagnosticError(error.diagnostics, module.source) from None
 
@@ -68,6 +63,7 @@ def _execute(
     inputs: Mapping[str, Array],
     poison: bool,
     verified: bool,
+    wrap: bool,
     progress: Progress | None,
 ) -> Run:
     known = ("graph", "uop", "sched", "func")
@@ -75,18 +71,18 @@ def _execute(
     if other is not None:
         fail(f"cannot run {other.name}: it is no operation of this language", other.loc)
     level = checked_level(func, verified)
-    arrays = [checked_input(func, arg, inputs) for arg in func.args]
+    arrays = [checked_input(arg, inputs) for arg in func.args]
     if level == "graph":
-        return Run(run_graph(func, arrays))
+        return Run(run_graph(func, arrays, wrap))
     buffers = {
         a: Buffer(a.type, data) for a, data in zip(func.args, arrays, strict=True) if isinstance(a.type, TiledType)
     }
     if level == "uop":
-        UopRun(buffers).run(func, progress)
+        UopRun(buffers, wrap).run(func, progress)
     else:
         sram = func.attrs.get("sched.sram")
         total = sram["total_bytes"] if sram else target_of(func, module).sram_bytes
-        SchedRun(buffers, total, poison).run(func, progress)
+        SchedRun(buffers, total, poison, wrap).run(func, progress)
     return _collect(func, buffers)
 
 
@@ -114,29 +110,9 @@ def _collect(func: FuncOp, buffers: dict[Value, Buffer]) -> Run:
     return run
 
 
-def checked_input(func: FuncOp, arg: Value, inputs: Mapping[str, Array]) -> Array:
-    """The array for an argument, of its shape and element type."""
-    tensor = tensor_of(arg)
-    if arg.name not in inputs:
-        fail(f"no input is given for %{arg.name}, {tensor}", arg.loc)
-    array = np.asarray(inputs[arg.name])
-    wanted = numpy_dtype(tensor.dtype)
-    if tensor.dtype == "bf16" and array.dtype == np.dtype("V2"):
-        array = array.view(wanted)  # NumPy's files know bf16 only as two bytes
-    if array.shape != tensor.shape:
-        fail(f"input %{arg.name} has shape {_shape(array.shape)}, the function needs {_shape(tensor.shape)}", arg.loc)
-    if array.dtype != wanted and not np.can_cast(array.dtype, wanted, "same_kind"):
-        fail(f"input %{arg.name} has element type {array.dtype}, the function needs {tensor.dtype}", arg.loc)
-    if wanted.kind == "i" and array.dtype != wanted and array.size:
-        limits = np.iinfo(wanted)
-        worst = next((int(v) for v in (array.min(), array.max()) if not limits.min <= v <= limits.max), None)
-        if worst is not None:
-            fail(f"input %{arg.name} has the value {worst}, which {tensor.dtype} can't hold", arg.loc)
-    return array.astype(wanted, copy=False)
-
-
-def _shape(shape: tuple[int, ...]) -> str:
-    return "x".join(map(str, shape)) or "()"
+def rounding_slacks(func: FuncOp, inputs: Mapping[str, Array]) -> list[Array | None]:
+    """For each result how far two runs on these inputs may part by rounding; None for not at all."""
+    return slacks(func, [checked_input(arg, inputs) for arg in func.args])
 
 
 def random_inputs(func: FuncOp, seed: int, *, integers: bool = True, bound: int = 4) -> dict[str, Array]:

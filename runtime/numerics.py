@@ -38,10 +38,13 @@ def product(a: Array, b: Array, scratch: Array | None = None) -> Array:
     if a.dtype is FLOAT32:
         return a.dot(b, scratch)
     if a.dtype == np.int8:
-        # Exact in double precision: a sum of 2**39 products of two bytes still fits in 53 bits.
-        wide = a.astype(np.float64) @ b.astype(np.float64)
-        return wide.astype(np.int64).astype(np.int32)
+        return wide_product(a, b).astype(np.int32)
     return a.astype(np.float32) @ b.astype(np.float32)
+
+
+def wide_product(a: Array, b: Array) -> Array:
+    """A x B of i8 in i64, exact: in double precision a sum of 2**39 products of two bytes still fits in 53 bits."""
+    return (a.astype(np.float64) @ b.astype(np.float64)).astype(np.int64)
 
 
 def activate(values: Array, activation: str | None) -> Array:

@@ -32,8 +32,9 @@ CHUNK = 1024
 class SchedRun:
     """One run of a scheduled function on `total` bytes of SRAM. `buffers` are the off-chip buffers."""
 
-    def __init__(self, buffers: dict[Value, Buffer], total: int, poison: bool = True):
+    def __init__(self, buffers: dict[Value, Buffer], total: int, poison: bool = True, wrap: bool = False):
         self.buffers = buffers
+        self.wrap = wrap
         self.total = total
         self.poison = poison
         self.sram = np.full(0, POISON, np.uint8)
@@ -54,7 +55,11 @@ class SchedRun:
         self.views = {value: {} for value in self.buffers}
         self.off_chip = {value: {} for value in self.buffers}
         self.padded = {v for v, buffer in self.buffers.items() if is_padded(buffer.type)}
-        self.scratch = {v: np.empty(b.type.tile, FLOAT32) for v, b in self.buffers.items() if v not in self.padded}
+        self.scratch = {
+            v: np.empty(b.type.tile, FLOAT32)
+            for v, b in self.buffers.items()
+            if v not in self.padded and b.type.dtype == "f32"
+        }
         guard = Guard(ops, self.sram, self.total, self.buffers) if self.poison else None
         steps: dict[type, Any] = {LoadOp: self.load, ExecOp: self.exec, StoreOp: self.store}
         for start in range(0, len(ops), CHUNK):
@@ -106,7 +111,7 @@ class SchedRun:
         if value in self.padded:
             assert isinstance(value.type, TiledType)
             part = valid_part(value.type, op.coords[0])
-        execute(op, views[0], views[1:], part)
+        execute(op, views[0], views[1:], part, self.wrap)
 
     def store(self, op: StoreOp) -> None:
         (value,), (coord,) = op.operands, op.coords

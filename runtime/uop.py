@@ -22,8 +22,9 @@ TileRef = tuple[Value, Coord]
 class UopRun:
     """One run of a uop function. `buffers` are the off-chip buffers, `chip` the tiles on chip."""
 
-    def __init__(self, buffers: dict[Value, Buffer]):
+    def __init__(self, buffers: dict[Value, Buffer], wrap: bool = False):
         self.buffers = buffers
+        self.wrap = wrap
         self.chip: dict[TileRef, Array] = {}
 
     def run(self, func: FuncOp, progress: Callable[[int], None] | None = None) -> None:
@@ -61,7 +62,7 @@ class UopRun:
             dst = self.on_chip(op, refs[0])
         else:
             dst = self.chip.setdefault(refs[0], np.empty(type.tile, numpy_dtype(type.dtype)))
-        execute(op, dst, sources, valid_part(type, refs[0][1]))
+        execute(op, dst, sources, valid_part(type, refs[0][1]), self.wrap)
 
     def store(self, op: StoreBase) -> None:
         ref = (op.operands[0], op.coords[0])

@@ -9,7 +9,7 @@ from typing import Any, NoReturn
 
 from ..ir.diagnostics import DiagnosticError
 from ..passes.manager import UsageError
-from .files import InputError, discard_standard_output
+from .files import InputError, discard_standard_output, write_text
 
 
 class Parser(argparse.ArgumentParser):
@@ -24,9 +24,24 @@ class Parser(argparse.ArgumentParser):
 
     def _print_message(self, message: str, file: Any = None) -> None:
         """argparse's own way would take a closed pipe for success."""
-        out = file or sys.stderr
-        out.write(message)
-        out.flush()
+        if file is sys.stdout:
+            return write_text("-", message)
+        sys.stderr.write(message)
+        sys.stderr.flush()
+
+
+def file_name(text: str) -> str:
+    """The type of an option that takes a file's name: an empty one would be taken for none."""
+    if not text:
+        raise argparse.ArgumentTypeError("takes a file's name, got ''")
+    return text
+
+
+def some_name(text: str) -> str:
+    """The type of an option that takes a name."""
+    if not text:
+        raise argparse.ArgumentTypeError("takes a name, got ''")
+    return text
 
 
 def run_command(name: str, usage: str, run: Callable[[list[str]], int], argv: Sequence[str] | None) -> int:
@@ -34,7 +49,7 @@ def run_command(name: str, usage: str, run: Callable[[list[str]], int], argv: Se
     Ctrl-C, 141 when nobody reads the output any more."""
     try:
         status = run(list(sys.argv[1:] if argv is None else argv))
-        sys.stdout.flush()
+        write_text("-", "")  # what was printed is still in the buffer
         return status
     except UsageError as error:
         return _fail(f"{name}: error: {error}\nusage: {usage}   ({name} --help explains)", 2)
@@ -45,6 +60,11 @@ def run_command(name: str, usage: str, run: Callable[[list[str]], int], argv: Se
     except BrokenPipeError:
         discard_standard_output()
         return 141
+    except OSError as error:
+        if error.filename is not None:
+            raise
+        discard_standard_output()  # a `print` to a full device
+        return _fail(f"{name}: error: cannot write standard output: {error.strerror}", 1)
     except MemoryError:
         return _fail(f"{name}: error: out of memory", 1)
     except KeyboardInterrupt:

@@ -31,6 +31,14 @@ def read_text(path: str) -> str:
         raise InputError(f"{shown}: not UTF-8 text: byte 0x{byte:02x} in line {line}") from None
 
 
+def same_file(a: str, b: str) -> bool:
+    """Whether two names are of one file, by whatever links."""
+    try:
+        return os.path.samefile(a, b)
+    except (OSError, ValueError):
+        return os.path.realpath(a) == os.path.realpath(b)
+
+
 def write_text(path: str, text: str) -> None:
     """Writes a text to a file, or to standard output for `-`. Raises `InputError`.
 
@@ -54,8 +62,8 @@ def write_bytes(path: str, data: bytes) -> None:
 
 
 def _write_standard_output(data: bytes) -> None:
-    sys.stdout.flush()
     try:
+        sys.stdout.flush()
         sys.stdout.buffer.write(data)
         sys.stdout.buffer.flush()
     except BrokenPipeError:

@@ -13,6 +13,7 @@ import numpy as np
 from ..dialects.graph import ACCUMULATOR, AddOp, CastOp, GraphOp, MatmulOp, ReluOp, check_cast, result_of_matmul
 from ..ir.core import Operation, Value
 from ..ir.types import TensorType
+from ..runtime.inputs import not_held
 from ..runtime.numerics import numpy_dtype
 from .onnx_model import ELEMENT_TYPES, Node
 
@@ -140,8 +141,13 @@ class Builder:
         """An argument for constant data; the same data under the same name are one."""
         if array.dtype == np.float64:
             self.note("double precision is rounded to f32")
+        if 0 in array.shape:
+            raise Unsupported(f"initializer '{name}' is {text(array.shape)}; dimensions are at least 1")
         with np.errstate(over="ignore"):
             data = np.ascontiguousarray(array, numpy_dtype(dtype))
+        lost = not_held(array, data)
+        if lost is not None:
+            raise Unsupported(f"'{name}' has the value {lost}, which {dtype} can't hold")
         type = TensorType(data.shape, dtype)
         for known in self.params:
             if known.type == type and self.origin[known] == name and same(self.weights[known.name], data):
@@ -176,6 +182,14 @@ def same(a: Array, b: Array) -> bool:
     return a.shape == b.shape and a.tobytes() == b.tobytes()
 
 
+def broadcast(a: Shape, b: Shape) -> Shape | None:
+    """The shape that two tensors are broadcast to, if there is one."""
+    try:
+        return np.broadcast_shapes(a, b)
+    except ValueError:
+        return None
+
+
 def text(shape: Shape) -> str:
     return "x".join(map(str, shape)) or "a scalar"
 
@@ -195,6 +209,8 @@ def product(
 ) -> View:
     """A matmul of two tensors in the given forms, cast back to their type where the accumulator is wider."""
     dtype = build.dtype(a[0])
+    if dtype == "i32":
+        raise Unsupported("there is no product of i32 here; matmul takes f32, f16, bf16")
     if dtype not in ("f32", "f16", "bf16"):
         raise Unsupported(f"a product of {dtype} tensors has another element type than ONNX's")
     operands = [build.operand(*a), build.operand(*b)]
@@ -220,7 +236,9 @@ def cast(build: Builder, view: View, dtype: str, name: str) -> View:
 
 def add(build: Builder, name: str, a: Tensor, b: Tensor) -> View:
     """A sum; the second operand of `graph.add` is of the same shape, or a vector along the last axis."""
-    shape = np.broadcast_shapes(a.shape, b.shape)
+    shape = broadcast(a.shape, b.shape)
+    if shape is None:
+        raise Unsupported(f"{text(a.shape)} and {text(b.shape)} can't be broadcast to one shape")
     whole, other = (a, b) if a.shape == shape and not (isinstance(a, Const) and b.shape == shape) else (b, a)
     if whole.shape != shape:
         raise Unsupported(f"{text(a.shape)} and {text(b.shape)} are both broadcast")

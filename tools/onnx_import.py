@@ -14,16 +14,15 @@ from ..ir.builtin import FuncOp, ModuleOp, ReturnOp
 from ..ir.core import Block, Value
 from ..ir.opdef import OpError
 from ..ir.verifier import verify
+from ..passes.arena import count_of
 from .files import InputError
 from .onnx_build import Builder, Const, Held, Tensor, Unsupported, View, natural, text
+from .onnx_ends import End, find_end
 from .onnx_model import ELEMENT_TYPES, Node, OnnxModel, fold
-from .onnx_ops import ARITY, FOLDED, HANDLERS
+from .onnx_ops import ARITY, FOLDED, HANDLERS, check_unread
 
 if TYPE_CHECKING:
     Array = np.ndarray[Any, Any]
-
-DROPPED = ("Softmax", "LogSoftmax", "ArgMax")
-"""What falls away behind an output: the host does it, on the result."""
 
 
 @dataclass(slots=True)
@@ -40,9 +39,12 @@ def import_onnx(model: OnnxModel, *, outputs: Sequence[str] = (), batch: int | N
 
     Raises `InputError`, with all nodes that can't be imported.
     """
-    wanted = list(outputs) or model.outputs
-    for name in wanted:
+    for name in outputs:
         model.check_output(name)
+    for name in model.outputs if not outputs else ():
+        if not model.knows(name):
+            raise model.fail(f"'{name}' is a graph output that nothing makes")
+    wanted = list(outputs) or model.outputs
     if not wanted:
         raise model.fail("the graph has no outputs; --outputs chooses some")
     return Importer(model, batch).run(wanted)
@@ -61,9 +63,14 @@ class Importer:
     symbolic: set[str] = field(default_factory=set)
     named: set[Held] = field(default_factory=set)
     """What keeps its name: the inputs, and the results that have got that of an output."""
+    ends: list[End] = field(default_factory=list)
+    cut_off: list[str] = field(default_factory=list)
+    """What is imported for the outputs behind which something stays that can't fall away."""
+    hints: bool = True
 
     def run(self, outputs: list[str]) -> Imported:
-        cut = [self.behind(name) for name in outputs]
+        self.ends = [find_end(self.model, name) for name in outputs]
+        cut = [end.tensor for end in self.ends]
         nodes = self.model.needed(cut)
         read = {name for node in nodes for name in node.inputs} | set(cut)
         for name in self.model.inputs:
@@ -73,7 +80,8 @@ class Importer:
                 self.build.note(f"input '{name}' is left out: the outputs don't depend on it")
         for node in nodes:
             self.tensors[node.outputs[0]] = self.guarded(str(node), self.node, node)
-        values = [self.guarded(f"output '{name}'", self.result, name) for name in cut]
+        values = [self.guarded(f"output '{end.tensor}'", self.result, end) for end in self.ends]
+        self.cut_off = [e.tensor for e, v in zip(self.ends, values, strict=True) if v is None and e.nodes]
         self.check_batch()
         if self.problems:
             raise self.failure(nodes)
@@ -92,28 +100,27 @@ class Importer:
     def failure(self, nodes: list[Node]) -> InputError:
         """All problems in one error, and what can be imported before them."""
         refused = [n for n in nodes if self.tensors.get(n.outputs[0]) is None]
-        edge = [n for node in refused for n in node.inputs if isinstance(self.tensors.get(n), View)]
-        ready = [n for n in dict.fromkeys(edge) if n in self.model.makers]
-        hint = f"\nhint: --outputs {','.join(ready)} imports what comes before" if ready else ""
+        edge = [n for node in refused for n in node.inputs]
+        ready = [n for n in dict.fromkeys([*edge, *self.cut_off]) if isinstance(self.tensors.get(n), View)]
+        cut = self.possible_cut([n for n in ready if n in self.model.makers]) if self.hints else []
+        hint = f"\nhint: --outputs {','.join(cut)} imports what comes before" if cut else ""
         return self.model.fail("it can't be imported:\n" + "\n".join(f"  {p}" for p in self.problems) + hint)
 
-    # The graph's ends
+    def possible_cut(self, names: list[str]) -> list[str]:
+        """The tensors that can be imported instead, all together; those of the names that can be alone, if not all."""
+        if len(names) < 2 or self.imports(names):
+            return names if names and self.imports(names) else []
+        alone = [name for name in names if self.imports([name])]
+        return alone if self.imports(alone) else alone[:1]
 
-    def behind(self, name: str) -> str:
-        """The tensor that is imported for an output: that before a trailing Softmax or ArgMax."""
-        found, at, dropped, seen = name, name, [], set()
-        while at in self.model.makers and at not in seen:
-            seen.add(at)
-            node = self.model.makers[at]
-            if node.op not in (*DROPPED, "Cast", "Identity") or not node.inputs:
-                break
-            at = node.inputs[0]
-            if node.op in DROPPED:
-                found = at
-                dropped.append(node.op)
-        if dropped:
-            self.build.note(f"output '{name}': {' and '.join(dropped)} falls away, the result is '{found}'")
-        return found
+    def imports(self, names: list[str]) -> bool:
+        """Whether these tensors can be imported, found out by doing it."""
+        try:
+            return bool(names) and bool(Importer(self.model, self.batch, hints=False).run(names))
+        except InputError:
+            return False
+
+    # The graph's ends
 
     def input(self, name: str) -> View:
         """An argument. Raises `Unsupported` where its type or shape is not known or not possible."""
@@ -147,10 +154,12 @@ class Importer:
             shown = " and ".join(map(str, sorted(sizes)))
             self.problems[f"--batch {self.batch}: no input has a symbolic batch; it is fixed at {shown}"] = None
 
-    def result(self, name: str) -> Value | None:
+    def result(self, end: End) -> Value | None:
+        name = end.tensor
         tensor = self.read(name)
         if tensor is None:
             return None
+        end.check(self.build, self.model, tensor)
         if isinstance(tensor, View) and not tensor.in_order:
             raise Unsupported("a transposition of a computed tensor moves data", tensor.via)
         shape = tensor.shape
@@ -183,13 +192,14 @@ class Importer:
         inputs = [self.read(name) if name else None for name in node.inputs]
         least, most = ARITY.get(node.op, (1, 1))
         if node.op in HANDLERS and not (least <= len(inputs) <= most and all(node.inputs[:least])):
-            raise ValueError(f"it has {len(inputs)} inputs, and takes {least}{f' or {most}' if most > least else ''}")
+            takes = f"{least} or {most}" if most > least else str(least)
+            raise ValueError(f"it has {count_of(len(inputs), 'input')}, and takes {takes}")
         lost = any(name and tensor is None for name, tensor in zip(node.inputs, inputs, strict=True))
         constant = all(isinstance(t, Const) for t in inputs if t is not None) and node.op in FOLDED
         if not constant and node.op not in HANDLERS:
             raise Unsupported("it has no counterpart among matmul, add, relu and cast")
         if lost:
-            return None
+            return check_unread(self.model, node, [t is None for t in inputs])
         if not constant:
             return HANDLERS[node.op](self.build, node, inputs)
         array = np.asarray(fold(self.model, node, [t.array if isinstance(t, Const) else None for t in inputs]))

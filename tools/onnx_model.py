@@ -75,9 +75,17 @@ class OnnxModel:
     def fail(self, message: str) -> InputError:
         return InputError(f"{self.path}: {message}")
 
+    @property
+    def opset(self) -> int:
+        """The version of ONNX's own operators."""
+        return next((o.version for o in self.opsets if o.domain in ("", "ai.onnx")), OLDEST_OPSET)
+
+    def knows(self, name: str) -> bool:
+        return name in self.makers or name in self.inputs or name in self.initializers
+
     def check_output(self, name: str) -> None:
         """Raises `InputError` unless the graph has a tensor of that name."""
-        if name in self.makers or name in self.inputs or name in self.initializers:
+        if self.knows(name):
             return
         names = [n for node in self.nodes for n in node.outputs if n]
         guess = did_you_mean(name, names)
@@ -141,15 +149,17 @@ class OnnxModel:
         path = os.path.realpath(os.path.join(folder, location))
         if not location or os.path.isabs(location) or os.path.commonpath([folder, path]) != folder:
             raise self.fail(f"{what} are in '{location}', which is not a file in the model's folder")
-        offset, length = int(entries.get("offset") or 0), int(entries.get("length") or -1)
+        offset = int(entries.get("offset") or 0)
         try:
             with open(path, "rb") as file:
-                file.seek(max(offset, 0))
+                size = os.fstat(file.fileno()).st_size
+                length = int(entries.get("length") or max(size - offset, 0))
+                if not 0 <= offset <= offset + length <= size:
+                    raise self.fail(f"{what} are cut short: '{location}' has no {length} bytes at {offset}")
+                file.seek(offset)
                 data = file.read(length)
         except OSError as error:
             raise self.fail(f"{what} can't be read from '{location}': {error.strerror}") from None
-        if offset < 0 or len(data) < length:
-            raise self.fail(f"{what} are cut short: '{location}' has no {length} bytes at {offset}")
         copy = type(tensor)(name=tensor.name, data_type=tensor.data_type, dims=tensor.dims, raw_data=data)
         return copy
 
@@ -194,6 +204,12 @@ def _graph(path: str, proto: Any) -> OnnxModel:
     names += [text for n in graph.node for text in (n.name, n.domain, n.op_type, *n.input, *n.output)]
     if bad := next((n for n in names if isinstance(n, bytes)), None):  # what protobuf makes of it
         raise InputError(f"{path}: not an ONNX model: the name {bad!r} is no UTF-8")
+    for kind, given in (("input", graph.input), ("initializer", graph.initializer)):
+        once: set[str] = set()
+        for name in (item.name for item in given):
+            if name in once:
+                raise InputError(f"{path}: {kind} '{name}' is defined twice")
+            once.add(name)
     nodes = [Node(i, n.name, _op(n), list(n.input), list(n.output), n) for i, n in enumerate(graph.node)]
     initializers = {t.name: t for t in graph.initializer}
     inputs = {i.name: _input(i) for i in graph.input if i.name not in initializers}

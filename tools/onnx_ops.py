@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from .onnx_build import Builder, Const, Shape, Tensor, Unsupported, add, cast, flat, product, relu
-from .onnx_model import ELEMENT_TYPES, Node, type_name
+from .onnx_build import Builder, Const, Shape, Tensor, Unsupported, add, broadcast, cast, flat, product, relu
+from .onnx_model import ELEMENT_TYPES, Node, OnnxModel, type_name
 
 Inputs = list[Any]
 """A node's inputs, each a view, a constant, or None where it is left out."""
@@ -58,7 +58,7 @@ def import_gemm(build: Builder, node: Node, inputs: Inputs) -> Tensor:
     shape = (a.shape[0], b.shape[1])
     if c is None or beta == 0:
         return product(build, node.outputs[0], (a, a.shape), (b, b.shape), shape)
-    if np.broadcast_shapes(shape, c.shape) != shape:
+    if broadcast(shape, c.shape) != shape:
         raise ValueError(f"C is {'x'.join(map(str, c.shape))}, which does not broadcast to {shape[0]}x{shape[1]}")
     if isinstance(c, Const):
         c = scaled(c, beta)
@@ -99,9 +99,7 @@ def import_identity(build: Builder, node: Node, inputs: Inputs) -> Tensor:
 def import_cast(build: Builder, node: Node, inputs: Inputs) -> Tensor:
     """Falls away between equal types. ONNX's casts to integers wrap or truncate, `graph.cast` saturates."""
     (view,) = inputs
-    name = type_name(node.attribute("to", 0))
-    if name not in ELEMENT_TYPES:
-        raise Unsupported(f"no cast to {name}; types are {', '.join(ELEMENT_TYPES)}")
+    name = cast_type(node)
     if name == "double":
         build.note("double precision is rounded to f32")
     dtype = ELEMENT_TYPES[name]
@@ -110,6 +108,26 @@ def import_cast(build: Builder, node: Node, inputs: Inputs) -> Tensor:
     if dtype == "i8":
         raise Unsupported("a cast to int8 wraps in ONNX, and saturates here")
     return cast(build, view, dtype, node.outputs[0])
+
+
+def cast_type(node: Node) -> str:
+    """ONNX's name of the type to cast to. Raises `Unsupported` for one that there is not here."""
+    name = type_name(node.attribute("to", 0))
+    if name not in ELEMENT_TYPES:
+        raise Unsupported(f"no cast to {name}; types are {', '.join(ELEMENT_TYPES)}")
+    return name
+
+
+def check_unread(model: OnnxModel, node: Node, lost: list[bool]) -> None:
+    """Raises `Unsupported` where a node can't be imported whatever its `lost` operands are."""
+    if node.op == "Cast":
+        cast_type(node)
+    if node.op != "Gemm":
+        return
+    for i, option in enumerate(("transA", "transB")):
+        maker = model.makers.get(node.inputs[i])
+        if lost[i] and node.attribute(option, 0) and maker is not None and maker.op not in MOVING:
+            raise Unsupported(f"{option}: a transposition of a computed tensor moves data")
 
 
 def import_transpose(build: Builder, node: Node, inputs: Inputs) -> Tensor:
@@ -177,6 +195,8 @@ def integers(tensor: Tensor, what: str) -> list[int]:
     return [int(n) for n in tensor.array.reshape(-1)]
 
 
+MOVING = frozenset(["Transpose", "Reshape", "Flatten", "Squeeze", "Unsqueeze", "Identity"])
+"""What a transposition may undo, or whose result it may leave in order."""
 HANDLERS: dict[str, Callable[[Builder, Node, Inputs], Tensor]] = {
     "Add": import_add,
     "Cast": import_cast,

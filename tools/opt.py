@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from ..passes.manager import UsageError, load_passes, make_pass, options_of, parse_pipeline, pass_text, read_choice
 from ..passes.pipelines import PIPELINES, make_pipeline, pipeline_text, reasons, unknown_pipeline
-from .cli import Parser, run_command
+from .cli import Parser, file_name, run_command
 from .files import read_text, write_text
 
 if TYPE_CHECKING:
@@ -82,7 +82,7 @@ def run(argv: list[str]) -> int:
 def _make_parser(passes: dict[str, type]) -> argparse.ArgumentParser:
     parser = Parser("opt", USAGE, DESCRIPTION, EXAMPLES)
     parser.add_argument(
-        "input", nargs="?", default="-", metavar="FILE", help="the module; - or nothing: standard input"
+        "input", nargs="?", default="-", type=file_name, metavar="FILE", help="the module; - or nothing: standard input"
     )
     group = parser.add_argument_group("passes (run in the order given)", _pass_help(passes))
     for name in passes:
@@ -92,7 +92,7 @@ def _make_parser(passes: dict[str, type]) -> argparse.ArgumentParser:
     group.add_argument("--pass-pipeline", action=_AppendPipeline, dest="pipeline", help=argparse.SUPPRESS)
     options = parser.add_argument_group("input and output")
     options.add_argument(
-        "-o", dest="output", default="-", metavar="FILE", help="where to write; default standard output"
+        "-o", dest="output", default="-", type=file_name, metavar="FILE", help="where to write; default standard output"
     )
     options.add_argument("--print-op-generic", action="store_true", help="print MLIR's generic form")
     options.add_argument(
@@ -105,7 +105,9 @@ def _make_parser(passes: dict[str, type]) -> argparse.ArgumentParser:
         "--verify-each", choices=("true", "false"), default="true", help="verify after each pass (default true)"
     )
     options.add_argument("--prove-each", action="store_true", help="prove that each pass keeps what is computed")
-    options.add_argument("--verify-against", metavar="MODEL", help="prove that the result computes what MODEL does")
+    options.add_argument(
+        "--verify-against", type=file_name, metavar="MODEL", help="prove that the result computes what MODEL does"
+    )
     options.add_argument(
         "--report", type=_report_form, metavar="FORM", help="figures of each function on standard error: text or json"
     )
@@ -128,6 +130,8 @@ class _AppendPass(argparse.Action):
 
 class _AppendPipeline(argparse.Action):
     def __call__(self, parser, namespace, values, option_string=None):
+        if not values:
+            raise UsageError("--pass-pipeline takes passes, got ''")
         namespace.pipeline = [*namespace.pipeline, *parse_pipeline(str(values))]
         namespace.has_text = True
 

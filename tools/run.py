@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ..ir.diagnostics import DiagnosticError
-from ..passes.arena import count_of
 from ..passes.manager import UsageError
-from .cli import Parser, run_command
-from .files import InputError, read_text, write_bytes
+from .arrays import load_array, load_arrays, packed
+from .cli import Parser, file_name, run_command, some_name
+from .compared import Side, complaint, equal_text
+from .files import InputError, read_text, write_bytes, write_text
 
 if TYPE_CHECKING:
     from ..ir.builtin import FuncOp, ModuleOp
@@ -34,7 +34,8 @@ examples:
   mir-run --input x=batch.npy --weights model.npz sched.mir
   mir-run --compare --random 1 model.mir sched.mir   the same inputs to both; the first difference, if any
 
-Without inputs or --random, --random 0 is assumed. Exit status: 0; 1 for errors and differences; 2 for wrong usage.
+Without inputs or --random, --random 0 is assumed. NaN can't be compared, and a sum beyond i32 is an error (unless
+--wrap is given). Exit status: 0; 1 for errors and differences; 2 for wrong usage.
 """
 
 
@@ -56,22 +57,34 @@ def run(argv: list[str]) -> int:
         inputs = _inputs(functions[0], args)
     except DiagnosticError as error:
         raise DiagnosticError(error.diagnostics, modules[0].source) from None
-    runs = [_execute(functions[0], modules[0], inputs, args)]
-    if args.compare:
-        _check_signatures(*functions)
-        renamed = {b.name: inputs[a.name] for a, b in zip(functions[0].args, functions[1].args, strict=True)}
-        runs.append(_execute(functions[1], modules[1], renamed, args))
-        if _differ(args.files, functions, modules, runs):
-            return 1
+    done = _execute(functions[0], modules[0], inputs, args)
+    if args.compare and not _compare(functions, modules, done, inputs, args):
+        return 1
     if args.output:
-        write_bytes(args.output, _packed(functions[0], runs[0].arrays))
+        write_bytes(args.output, packed(zip(_result_names(functions[0]), done.arrays, strict=True)))
     if args.compare:
-        count, elements = len(runs[0].arrays), sum(a.size for a in runs[0].arrays)
-        print(f"equal: {count_of(count, 'result')}, {elements:,} elements")
+        write_text("-", equal_text(done) + "\n")
         return 0
-    for i, array in enumerate(runs[0].arrays):
-        print(_summary(_result_name(functions[0], i), array), file=sys.stderr if args.output == "-" else sys.stdout)
+    lines = [_summary(n, a) + "\n" for n, a in zip(_result_names(functions[0]), done.arrays, strict=True)]
+    if args.output == "-":
+        print(*lines, sep="", end="", file=sys.stderr)
+    else:
+        write_text("-", "".join(lines))
     return 0
+
+
+def _compare(
+    functions: list[FuncOp], modules: list[ModuleOp], done: Run, inputs: dict[str, Array], args: argparse.Namespace
+) -> bool:
+    """Runs the second function on the inputs of the first; whether both gave the same. If not, it says why."""
+    _check_signatures(*functions)
+    renamed = {b.name: inputs[a.name] for a, b in zip(functions[0].args, functions[1].args, strict=True)}
+    runs = [done, _execute(functions[1], modules[1], renamed, args)]
+    sides = [Side(*parts) for parts in zip(args.files, functions, modules, runs, strict=True)]
+    text = complaint(sides[0], sides[1], inputs)
+    if text:
+        print(text, file=sys.stderr)
+    return not text
 
 
 def _check_signatures(first: FuncOp, second: FuncOp) -> None:
@@ -85,18 +98,28 @@ def _check_signatures(first: FuncOp, second: FuncOp) -> None:
 
 def _make_parser() -> argparse.ArgumentParser:
     parser = Parser("mir-run", USAGE, DESCRIPTION, EXAMPLES)
-    parser.add_argument("files", nargs="*", metavar="FILE", help="the module; - for standard input")
-    parser.add_argument("--inputs", metavar="FILE.npz", help="inputs by argument name")
-    parser.add_argument("--input", action="append", default=[], metavar="NAME=FILE.npy", help="one input; repeatable")
-    parser.add_argument("--weights", metavar="FILE.npz", help="parameters by argument name")
+    parser.add_argument("files", nargs="*", type=file_name, metavar="FILE", help="the module; - for standard input")
+    parser.add_argument("--inputs", type=file_name, metavar="FILE.npz", help="inputs by argument name")
+    parser.add_argument(
+        "--input", type=_named_file, action="append", default=[], metavar="NAME=FILE.npy", help="one input; repeatable"
+    )
+    parser.add_argument("--weights", type=file_name, metavar="FILE.npz", help="parameters by argument name")
     parser.add_argument("--random", type=_seed, metavar="SEED", help="seeded inputs for all that is not given")
     parser.add_argument("--floats", action="store_true", help="random inputs are normally distributed floats")
-    parser.add_argument("--function", metavar="NAME", help="which function, if there are several")
+    parser.add_argument("--function", type=some_name, metavar="NAME", help="which function, if there are several")
     parser.add_argument("--compare", action="store_true", help="run two modules on the same inputs and compare")
+    parser.add_argument("--wrap", action="store_true", help="let sums beyond i32 wrap, instead of an error")
     parser.add_argument("--no-poison", action="store_true", help="do not poison the SRAM (faster)")
     parser.add_argument("--no-verify", action="store_true", help="run a text that the verifier refuses")
-    parser.add_argument("-o", dest="output", metavar="FILE.npz", help="write the results, by name")
+    parser.add_argument("-o", dest="output", type=file_name, metavar="FILE.npz", help="write the results, by name")
     return parser
+
+
+def _named_file(text: str) -> tuple[str, str]:
+    name, _, path = text.partition("=")
+    if not name or not path:
+        raise argparse.ArgumentTypeError(f"takes NAME=FILE.npy, got '{text}'")
+    return name, path
 
 
 def _seed(text: str) -> int:
@@ -133,61 +156,33 @@ def _choose(module: ModuleOp, name: str | None, path: str) -> FuncOp:
 
 
 def _inputs(func: FuncOp, args: argparse.Namespace) -> dict[str, Array]:
-    """What is given by file, completed by random data where that is asked for or nothing is given at all."""
+    """What is given by file, completed by random data where that is asked for or no file is given at all."""
     from ..runtime.execute import random_inputs
+    from ..runtime.inputs import checked_input
 
     given: dict[str, Array] = {}
-    for path in filter(None, (args.weights, args.inputs)):
-        given |= _load_arrays(path)
-    for word in args.input:
-        name, sep, path = word.partition("=")
-        if not sep:
-            raise UsageError(f"--input takes NAME=FILE.npy, got '{word}'")
-        given[name] = _load_array(path)
+    files: dict[str, str] = {}
+    paths: list[str] = [path for path in (args.weights, args.inputs) if path]
+    for path in paths:
+        arrays = load_arrays(path)
+        given |= arrays
+        files |= dict.fromkeys(arrays, path)
+    for name, path in args.input:
+        given[name], files[name] = load_array(path), path
     unknown = sorted(set(given) - {a.name for a in func.args})
     if unknown:
-        known = ", ".join(f"%{a.name}" for a in func.args)
-        raise InputError(f"@{func.sym_name} has no argument %{unknown[0]}; it has {known}")
-    if args.random is None and given:
-        return given
-    return random_inputs(func, args.random or 0, integers=not args.floats) | given
-
-
-def _load_arrays(path: str) -> dict[str, Array]:
-    loaded = _load(path)
-    if not isinstance(loaded, dict):
-        raise InputError(f"{path}: not an .npz file; a single .npy goes with --input NAME={path}")
-    return loaded
-
-
-def _load_array(path: str) -> Array:
-    loaded = _load(path)
-    if isinstance(loaded, dict):
-        raise InputError(f"{path}: an .npz file goes with --inputs")
-    return loaded
-
-
-def _load(path: str) -> Any:
-    """The arrays of an .npz file by name, or the one of an .npy file."""
-    import zipfile
-    import zlib
-
-    import numpy as np
-
+        known = ", ".join(f"%{a.name}" for a in func.args) or "none"
+        raise InputError(f"{files[unknown[0]]}: @{func.sym_name} has no argument %{unknown[0]}; it has {known}")
     try:
-        with open(path, "rb") as file:
-            start = file.read(6)
-        if not start.startswith((b"PK", b"\x93NUMPY")):
-            raise InputError(f"{path}: not a NumPy file")
-        loaded = np.load(path, allow_pickle=False)
-        return {name: loaded[name] for name in loaded.files} if hasattr(loaded, "files") else loaded
-    except OSError as error:
-        raise InputError(f"cannot read '{path}': {error.strerror or error}") from None
-    except ValueError as error:
-        pickled = "it holds Python objects, which are refused" if "pickle" in str(error) else str(error)
-        raise InputError(f"{path}: not a NumPy file of numbers: {pickled}") from None
-    except (EOFError, zipfile.BadZipFile, zlib.error) as error:
-        raise InputError(f"{path}: damaged: {error}") from None
+        if args.random is not None or not (paths or args.input):
+            given = random_inputs(func, args.random or 0, integers=not args.floats) | given
+        return {arg.name: checked_input(arg, given, files) for arg in func.args}
+    except ImportError as error:
+        raise _needs(func, error) from None
+
+
+def _needs(func: FuncOp, error: ImportError) -> InputError:
+    return InputError(f"@{func.sym_name} needs the package '{error.name}': pip install 'tilewright[run]'")
 
 
 def _execute(func: FuncOp, module: ModuleOp, inputs: dict[str, Array], args: argparse.Namespace) -> Run:
@@ -196,10 +191,16 @@ def _execute(func: FuncOp, module: ModuleOp, inputs: dict[str, Array], args: arg
     try:
         with _progress(len(func.ops)) as report:
             return execute_function(
-                func, module, inputs, poison=not args.no_poison, verified=not args.no_verify, progress=report
+                func,
+                module,
+                inputs,
+                poison=not args.no_poison,
+                verified=not args.no_verify,
+                wrap=args.wrap,
+                progress=report,
             )
     except ImportError as error:
-        raise InputError(f"@{func.sym_name} needs the package '{error.name}': pip install 'tilewright[run]'") from None
+        raise _needs(func, error) from None
 
 
 @contextmanager
@@ -221,28 +222,8 @@ def _progress(total: int) -> Iterator[Callable[[int], None] | None]:
         yield advance
 
 
-def _result_name(func: FuncOp, index: int) -> str:
-    return func.returned()[index].name
-
-
-def _packed(func: FuncOp, arrays: list[Array]) -> bytes:
-    """The results as the bytes of an .npz file; of a value returned twice the second is called NAME_1."""
-    import io
-    import zipfile
-
-    import numpy as np
-
-    out = io.BytesIO()
-    names: set[str] = set()
-    with zipfile.ZipFile(out, "w") as archive:
-        for i, array in enumerate(arrays):
-            name = _result_name(func, i)
-            name = name if name not in names else f"{name}_{i}"
-            names.add(name)
-            # A fixed date, so that the same results are the same bytes.
-            with archive.open(zipfile.ZipInfo(f"{name}.npy", (1980, 1, 1, 0, 0, 0)), "w") as member:
-                np.lib.format.write_array(member, np.ascontiguousarray(array), allow_pickle=False)
-    return out.getvalue()
+def _result_names(func: FuncOp) -> list[str]:
+    return [value.name for value in func.returned()]
 
 
 def _summary(name: str, array: Array) -> str:
@@ -251,35 +232,3 @@ def _summary(name: str, array: Array) -> str:
     shape = "x".join(map(str, array.shape))
     wide = array.astype(np.float64)
     return f"%{name}: {shape} {array.dtype}, min {wide.min():g}, max {wide.max():g}, mean {wide.mean():g}"
-
-
-def _differ(paths: list[str], functions: list[FuncOp], modules: list[ModuleOp], runs: list[Run]) -> bool:
-    """Tells on standard error where two runs part, if they do."""
-    from ..runtime.compare import first_difference
-
-    difference = first_difference(runs[0].arrays, runs[1].arrays)
-    if difference is None:
-        return False
-    print(f"different: %{_result_name(functions[0], difference.result)}, {difference}", file=sys.stderr)
-    for path, func, module, done in zip(paths, functions, modules, runs, strict=True):
-        writer = _writer(difference.result, difference.index, func, module, done)
-        print(f"  {os.path.basename(path)}: {writer}", file=sys.stderr)
-    return True
-
-
-def _writer(result: int, index: tuple[int, ...], func: FuncOp, module: ModuleOp, done: Run) -> str:
-    """The tile that holds an element of a result, and the operation that stored or computed it."""
-    value = func.returned()[result]
-    if not done.tiles:
-        return f"%{value.name}{_place(value.loc, module, 'computed')}"
-    coord = tuple(i // t for i, t in zip(index, done.tiles[result], strict=True))
-    op = done.stored[result][coord]
-    where = _place(op.loc, module, "stored") if op is not None else ""
-    return f"tile %{value.name}[{', '.join(map(str, coord))}]{where}"
-
-
-def _place(loc: int, module: ModuleOp, verb: str) -> str:
-    if module.source is None or loc < 0:
-        return ""
-    line, column = module.source.position(loc)
-    return f", {verb} at {module.source.name}:{line}:{column}: {module.source.line_at(loc).strip()}"

@@ -11,9 +11,10 @@ import zipfile
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from ..passes.arena import count_of
 from ..passes.manager import UsageError
-from .cli import Parser, run_command
-from .files import InputError, write_bytes, write_text
+from .cli import Parser, file_name, run_command
+from .files import InputError, same_file, write_bytes, write_text
 
 if TYPE_CHECKING:
     from ..runtime.numerics import Array
@@ -32,7 +33,8 @@ examples:
   mir-translate --import-onnx model.onnx -o model.mir --weights model.npz --batch 64 --outputs logits
   mir-translate --import-onnx model.onnx | opt --schedule         the weights don't matter to a schedule
 
-A Softmax or ArgMax right before an output falls away. Exit status: 0; 1 for errors in the model; 2 for wrong usage.
+A Softmax or ArgMax along the last axis falls away right before an output.
+Exit status: 0; 1 for errors in the model; 2 for wrong usage.
 """
 
 
@@ -46,8 +48,11 @@ def run(argv: list[str]) -> int:
     args = _make_parser().parse_args(argv)
     if not args.onnx:
         raise UsageError("--import-onnx MODEL.onnx is needed")
-    if args.weights and os.path.realpath(args.weights) == os.path.realpath(args.output):
+    if args.weights and same_file(args.weights, args.output):
         raise UsageError("-o and --weights name the same file")
+    for option, path in (("-o", args.output), ("--weights", args.weights)):
+        if path is not None and path != "-" and same_file(path, args.onnx):
+            raise UsageError(f"{option} names the model, which would be overwritten")
     if args.weights == "-":
         raise UsageError("--weights takes a file's name")
     from .onnx_model import read_onnx
@@ -61,7 +66,8 @@ def run(argv: list[str]) -> int:
     except ImportError as error:  # bf16
         raise InputError(f"{args.onnx} needs the package '{error.name}': pip install 'tilewright[run]'") from None
     if done.weights and not args.weights:
-        done.notes.append(f"{len(done.weights)} parameters are not written; --weights FILE.npz writes them")
+        some = f"{count_of(len(done.weights), 'parameter')} {'is' if len(done.weights) == 1 else 'are'}"
+        done.notes.append(f"{some} not written; --weights FILE.npz writes {'it' if len(done.weights) == 1 else 'them'}")
     _write(args.output, print_module(done.module), args.weights, done.weights)
     for note in done.notes:
         print(f"mir-translate: note: {note}", file=sys.stderr)
@@ -70,9 +76,13 @@ def run(argv: list[str]) -> int:
 
 def _make_parser() -> argparse.ArgumentParser:
     parser = Parser("mir-translate", USAGE, DESCRIPTION, EXAMPLES)
-    parser.add_argument("--import-onnx", dest="onnx", metavar="MODEL.onnx", help="the model")
-    parser.add_argument("-o", dest="output", default="-", metavar="FILE.mir", help="the module (default: print it)")
-    parser.add_argument("--weights", metavar="FILE.npz", help="the parameters' values, by argument name")
+    parser.add_argument("--import-onnx", dest="onnx", type=file_name, metavar="MODEL.onnx", help="the model")
+    parser.add_argument(
+        "-o", dest="output", default="-", type=file_name, metavar="FILE.mir", help="the module (default: print it)"
+    )
+    parser.add_argument(
+        "--weights", type=file_name, metavar="FILE.npz", help="the parameters' values, by argument name"
+    )
     parser.add_argument("--batch", type=_batch, metavar="N", help="the size of a symbolic first axis (default 1)")
     parser.add_argument(
         "--outputs",

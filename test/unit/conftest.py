@@ -1,9 +1,25 @@
-"""Hypothesis profiles: derandomised under CI=true (a red build must be reproducible), random elsewhere."""
+"""Hypothesis profiles: derandomised under CI=true (a red build must be reproducible), random elsewhere; fixtures."""
+
+from __future__ import annotations
 
 import os
+from pathlib import Path
+from typing import TYPE_CHECKING
 
+import pytest
 from hypothesis import settings
+
+if TYPE_CHECKING:
+    from .onnx_models import Imports
 
 settings.register_profile("ci", derandomize=True, deadline=None, print_blob=True)
 settings.register_profile("local", deadline=None)
 settings.load_profile("ci" if os.environ.get("CI") == "true" else "local")
+
+
+@pytest.fixture
+def imports(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Imports:
+    """Runs mir-translate on models."""
+    from .onnx_models import Imports
+
+    return Imports(tmp_path, capsys)

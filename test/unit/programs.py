@@ -20,7 +20,7 @@ from tilewright.ir.builtin import ModuleOp
 from tilewright.passes.manager import parse_pipeline, run_passes_on
 from tilewright.passes.proof import prove_module
 from tilewright.runtime.compare import first_difference
-from tilewright.runtime.execute import execute_function, random_inputs
+from tilewright.runtime.execute import execute_function, random_inputs, rounding_slacks
 from tilewright.runtime.numerics import Array
 
 if __package__:
@@ -58,7 +58,20 @@ def check_program(text: str, sizes: Sizes, machine: Machine) -> None:
         assert again == module, name
         assert tilewright.print(again) == printed, name
         assert first_difference(wanted, run(module)) is None, name
-    prove_module(graph, stages[-1][1])
+    scheduled = stages[-1][1]
+    prove_module(graph, scheduled)
+    check_floats(graph, scheduled)
+
+
+def check_floats(graph: ModuleOp, scheduled: ModuleOp) -> None:
+    """On floats both differ by no more than the bound of each of them allows."""
+    (func,), (other,) = graph.functions(), scheduled.functions()
+    inputs = random_inputs(func, 1, integers=False)
+    wanted = execute_function(func, graph, inputs).arrays
+    made = execute_function(other, scheduled, inputs).arrays
+    if first_difference(wanted, made) is not None:
+        assert first_difference(wanted, made, rounding_slacks(func, inputs)) is None
+        assert first_difference(made, wanted, rounding_slacks(other, inputs)) is None
 
 
 def compile_in_steps(graph: ModuleOp, sizes: Sizes, machine: Machine) -> list[tuple[str, ModuleOp]]:

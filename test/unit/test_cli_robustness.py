@@ -149,11 +149,21 @@ def test_output_to_a_full_device(source: Path) -> None:
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full")
-def test_standard_output_on_a_full_device(source: Path) -> None:
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+@pytest.mark.parametrize(
+    "words",
+    ["opt FILE", "opt --version", "opt --help", "opt --list-passes", "mir-run FILE", "mir-run --compare FILE FILE",
+     "mir-run --help", "mir-translate --help"],
+)  # fmt: skip
+def test_standard_output_on_a_full_device(words: str, unbuffered: str, source: Path) -> None:
+    command, *rest = words.replace("FILE", str(source)).split()
+    env = os.environ | {"PYTHONUNBUFFERED": unbuffered}
     with open("/dev/full", "wb") as full:
-        done = subprocess.run([OPT, source], stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+        done = subprocess.run(
+            [str(Path(OPT).with_name(command)), *rest], stdout=full, stderr=subprocess.PIPE, text=True, env=env
+        )
     assert done.returncode == 1
-    assert done.stderr == "opt: error: cannot write standard output: No space left on device\n"
+    assert done.stderr == f"{command}: error: cannot write standard output: No space left on device\n"
 
 
 @pytest.mark.parametrize(

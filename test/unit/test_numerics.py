@@ -27,7 +27,7 @@ def run(text: str, level: str, **inputs: Array) -> list[Array]:
     """The results of a function that has been brought to a level."""
     module = tilewright.parse(tilewright.run_passes(text, LEVELS[level]))
     (func,) = module.functions()
-    return execute_function(func, module, inputs).arrays
+    return execute_function(func, module, inputs, wrap=True).arrays
 
 
 def bits(array: Array) -> list[int]:

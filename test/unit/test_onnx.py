@@ -10,12 +10,9 @@ import onnxruntime
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
+from tilewright.tools import translate
+
 from .onnx_models import F32, ROW, Array, Imports, V, W, X, build, data, node, shape_of
-
-
-@pytest.fixture
-def imports(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Imports:
-    return Imports(tmp_path, capsys)
 
 
 def runtime(model: onnx.ModelProto, inputs: dict[str, Array]) -> list[Array]:
@@ -278,7 +275,7 @@ def test_a_trailing_softmax_falls_away(opset: int, imports: Imports) -> None:
         node("MatMul", "x w", "logits"),
         node("Softmax", "logits", "p"),
         node("Cast", "p", "q", to=F32),
-        node("ArgMax", "q", "label"),
+        node("ArgMax", "q", "label", axis=1),
     ]
     model = build(nodes, X, {"w": W}, "q label", opset=opset)
     imports.good(model)
@@ -286,8 +283,36 @@ def test_a_trailing_softmax_falls_away(opset: int, imports: Imports) -> None:
     assert imports.text.splitlines()[-2] == "  return %logits, %logits : tensor<3x5xf32>, tensor<3x5xf32>"
     assert imports.notes == [
         "output 'q': Softmax falls away, the result is 'logits'",
-        "output 'label': ArgMax and Softmax falls away, the result is 'logits'",
+        "output 'label': ArgMax and Softmax fall away, the result is 'logits'",
     ]
+
+
+LOGITS = node("MatMul", "x w", "logits")
+
+
+def test_what_falls_away_behind_a_label(imports: Imports) -> None:
+    nodes = [LOGITS, node("ArgMax", "logits", "n", axis=-1, keepdims=0), node("Cast", "n", to=TensorProto.INT32)]
+    imports.good(build(nodes, X, {"w": W}))
+    assert imports.notes == ["output 'y': Cast and ArgMax fall away, the result is 'logits'"]
+    nodes[2] = node("Cast", "n", to=TensorProto.INT64)
+    imports.good(build(nodes, X, {"w": W}))
+    assert imports.notes == ["output 'y': ArgMax falls away, the result is 'logits'"]
+
+
+@pytest.mark.parametrize("op", ["Softmax", "LogSoftmax", "ArgMax"])
+def test_the_only_axis_is_the_last_one(op: str, imports: Imports) -> None:
+    # Nothing is said for ArgMax, whose axis is 0 then.
+    last = node(op, "sum") if op == "ArgMax" else node(op, "sum", axis=0)
+    imports.good(build([node("Add", "x b", "sum"), last], {"x": [5]}, {"b": ROW}))
+    assert imports.notes == [f"output 'y': {op} falls away, the result is 'sum'"]
+
+
+def test_one_parameter_is_not_written(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "m.onnx"
+    path.write_bytes(build([node("MatMul", "x w")], X, {"w": W}).SerializeToString())
+    assert translate.main(["--import-onnx", str(path), "-o", str(tmp_path / "m.mir")]) == 0
+    written = "1 parameter is not written; --weights FILE.npz writes it"
+    assert capsys.readouterr().err == f"mir-translate: note: {written}\n"
 
 
 def test_initializers_among_the_inputs(imports: Imports) -> None:

@@ -41,6 +41,19 @@ def run(module: ModuleOp, **inputs: Array) -> list[Array]:
         ({"x": X, "w": W.T[:1]}, "input %w has shape 1x2, the function needs 2x2", "%w"),
         ({"x": np.float32(1), "w": W}, "input %x has shape (), the function needs 2x2", "%x"),
         ({"x": X.astype(complex), "w": W}, "input %x has element type complex128, the function needs f32", "%x"),
+        ({"x": X > 0, "w": W}, "input %x has element type bool, the function needs f32", "%x"),
+        ({"x": X.astype(float) * 1e300, "w": W}, "input %x has the value 1e+300, which f32 can't hold", "%x"),
+        ({"x": X, "w": 2**24 - W.astype(int)}, "input %w has the value 16777223, which f32 can't hold", "%w"),
+        (
+            {"x": X, "w": W.astype("i8").astype("u8")},
+            "input %w has the value 18446744073709551609, which f32 can't hold",
+            "%w",
+        ),
+        (
+            {"x": X, "w": W.astype("i8") | 1 << 53},
+            "input %w has the value 9007199254740997, which f32 can't hold",
+            "%w",
+        ),
         ({"x": X.astype("U4"), "w": W}, "input %x has element type <U4, the function needs f32", "%x"),
         ({"x": X.astype(object), "w": W}, "input %x has element type object, the function needs f32", "%x"),
     ],
@@ -53,7 +66,7 @@ def test_inputs_that_do_not_fit(inputs: dict[str, Array], error: str, argument: 
     assert str(caught.value) == f"sum.mir:1:{column + 1}: error: {error}\n{head}\n{' ' * column}^"
 
 
-@pytest.mark.parametrize("dtype", [np.float64, np.float16, np.int64, np.int8, bool])
+@pytest.mark.parametrize("dtype", [np.float64, np.float16, np.int64, np.uint64, np.int8])
 def test_inputs_of_a_type_that_converts(dtype: type) -> None:
     x, w = np.array([[1, 0], [1, 1]], dtype), np.array([[0, 1], [1, 1]], dtype)
     (made,) = run(tilewright.parse(SUM), x=x, w=w)
@@ -71,6 +84,14 @@ def test_integers_that_do_not_fit_are_refused(dtype: type, value: int) -> None:
         DiagnosticError, match=rf"^f\.mir:1:14: error: input %x has the value {value}, which i8 can't hold"
     ):
         run(module, x=np.array([[1, value]], dtype))
+
+
+def test_integers_that_are_floats_and_floats_that_are_rounded() -> None:
+    x, w = np.array([[2**24, 2**30], [-(2**62), 0]]), np.array([[0.1, np.inf], [-np.inf, np.nan]])
+    (made,) = run(tilewright.parse(SUM), x=x, w=w)
+    assert made.tolist()[0] == [2**24, np.inf]
+    assert made.tolist()[1][0] == -np.inf
+    assert np.isnan(made[1, 1])
 
 
 def test_inputs_in_any_memory_order() -> None:

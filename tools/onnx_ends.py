@@ -1,0 +1,75 @@
+"""What falls away behind a chosen output: the host takes a Softmax or ArgMax along the last axis on the result."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from .onnx_build import Builder, Tensor, Unsupported, text
+from .onnx_model import ELEMENT_TYPES, Node, OnnxModel, type_name
+
+DROPPED = ("Softmax", "LogSoftmax", "ArgMax")
+LAST_AXIS_OPSET = 13
+"""Since this operator set Softmax works along the last axis where nothing is said; before it took axis 1 and all after
+it as one."""
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """An output, the tensor that is imported for it, and the nodes between the two, from the tensor on."""
+
+    output: str
+    tensor: str
+    nodes: list[Node]
+
+    def check(self, build: Builder, model: OnnxModel, tensor: Tensor) -> None:
+        """Notes what falls away. Raises `Unsupported` where the result would not stand for the output."""
+        gone: list[str] = []
+        label = False
+        for node in self.nodes:
+            if node.op == "Cast" and (changed := self._check_cast(build, tensor, node, label)):
+                gone.append(changed)
+            elif node.op in DROPPED:
+                if label:
+                    raise Unsupported("it works on ArgMax's labels, and those fall away", node)
+                _check_axis(model, tensor, node)
+                label = node.op == "ArgMax"
+                gone.append(node.op)
+        if gone:
+            shown = " and ".join(reversed(gone))
+            verb = "falls" if len(gone) == 1 else "fall"
+            build.note(f"output '{self.output}': {shown} {verb} away, the result is '{self.tensor}'")
+
+    def _check_cast(self, build: Builder, tensor: Tensor, node: Node, label: bool) -> str:
+        """The cast's name where it changes the type of a label; empty where it changes nothing."""
+        name = type_name(node.attribute("to", 0))
+        if label:
+            if not name.startswith(("int", "uint")):
+                raise Unsupported(f"behind ArgMax it can fall away to another integer type, not to {name}", node)
+            return "" if name == "int64" else "Cast"
+        if ELEMENT_TYPES.get(name) != build.dtype(tensor):
+            raise Unsupported(f"behind an output it can fall away where the type stays, not to {name}", node)
+        if name == "double":
+            build.note("double precision is rounded to f32")
+        return ""
+
+
+def find_end(model: OnnxModel, name: str) -> End:
+    """The tensor before the trailing Softmax or ArgMax of an output, or the output's own."""
+    at, behind, seen = name, [], set()
+    while at in model.makers and at not in seen:
+        seen.add(at)
+        node = model.makers[at]
+        if node.op not in (*DROPPED, "Cast", "Identity") or not node.inputs:
+            break
+        behind.append(node)
+        at = node.inputs[0]
+    while behind and behind[-1].op not in DROPPED:
+        behind.pop()
+    return End(name, behind[-1].inputs[0] if behind else name, behind[::-1])
+
+
+def _check_axis(model: OnnxModel, tensor: Tensor, node: Node) -> None:
+    default = 0 if node.op == "ArgMax" else -1 if model.opset >= LAST_AXIS_OPSET else 1
+    axis, rank = node.attribute("axis", default), len(tensor.shape)
+    if axis not in (-1, rank - 1):
+        raise Unsupported(f"along axis {axis} of {text(tensor.shape)} it can't fall away, only along the last", node)
