@@ -12,7 +12,7 @@ from ..dialects.tiles import Coord, TiledType, coord_text
 from ..ir.attributes import UNIT
 from ..ir.core import Operation, Value
 from ..ir.diagnostics import Diagnostic, DiagnosticError
-from .arena import SRAMConfig
+from .arena import SRAMConfig, count_of
 from .nests import Nest, groups_of, walk
 from .trial import Tensor, Trials, Work
 
