@@ -19,6 +19,7 @@ from .buffers import Buffer
 from .graph import run_graph
 from .inputs import checked_input, tensor_of
 from .numerics import Array, numpy_dtype
+from .queues import Engines, QueueRun
 from .rounding import slacks
 from .sched import SchedRun
 from .uop import UopRun
@@ -43,16 +44,19 @@ def execute_function(
     poison: bool = True,
     verified: bool = False,
     wrap: bool = False,
+    engines: Engines | None = None,
     progress: Progress | None = None,
 ) -> Run:
     """Runs a function on arrays by argument name; one that has not been `verified` is checked operation by operation.
+
+    With `engines` a schedule runs from its queues, waits and signals alone, which must have been verified.
 
     Raises `DiagnosticError` for a missing or misshapen input, an operation that can't be run, a read of poison, and an
     i32 sum that overflows and may not `wrap`.
     """
     try:
         with collector_off(), np.errstate(all="ignore"):
-            return _execute(func, module, inputs, poison, verified, wrap, progress)
+            return _execute(func, module, inputs, poison, verified, wrap, engines, progress)
     except DiagnosticError as error:
         raise DiagnosticError(error.diagnostics, module.source) from None
 
@@ -64,6 +68,7 @@ def _execute(
     poison: bool,
     verified: bool,
     wrap: bool,
+    engines: Engines | None,
     progress: Progress | None,
 ) -> Run:
     known = ("graph", "uop", "sched", "func")
@@ -82,7 +87,8 @@ def _execute(
     else:
         sram = func.attrs.get("sched.sram")
         total = sram["total_bytes"] if sram else target_of(func, module).sram_bytes
-        SchedRun(buffers, total, poison, wrap).run(func, progress)
+        runner = SchedRun(buffers, total, poison, wrap) if engines is None else QueueRun(buffers, total, wrap, engines)
+        runner.run(func, progress)
     return _collect(func, buffers)
 
 

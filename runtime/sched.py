@@ -45,6 +45,23 @@ class SchedRun:
 
     def run(self, func: FuncOp, progress: Callable[[int], None] | None = None) -> None:
         """Runs all operations. Raises `DiagnosticError` for a read of poison or an address beyond the SRAM."""
+        ops = self.prepare(func)
+        guard = Guard(ops, self.sram, self.total, self.buffers) if self.poison else None
+        steps: dict[type, Any] = {LoadOp: self.load, ExecOp: self.exec, StoreOp: self.store}
+        for start in range(0, len(ops), CHUNK):
+            if progress:
+                progress(start)
+            if guard is None:
+                for op in ops[start : start + CHUNK]:
+                    steps[type(op)](op)
+                continue
+            for i, op in enumerate(ops[start : start + CHUNK], start):
+                guard.before(i, op)
+                steps[type(op)](op)
+                guard.after(i)
+
+    def prepare(self, func: FuncOp) -> list[Placed]:
+        """The operations in order, once there are an SRAM and off-chip buffers for them."""
         ops = [op for op in func.ops if isinstance(op, (LoadOp, ExecOp, StoreOp))]
         for op in func.ops:
             if isinstance(op, AllocOp):
@@ -60,19 +77,7 @@ class SchedRun:
             for v, b in self.buffers.items()
             if v not in self.padded and b.type.dtype == "f32"
         }
-        guard = Guard(ops, self.sram, self.total, self.buffers) if self.poison else None
-        steps: dict[type, Any] = {LoadOp: self.load, ExecOp: self.exec, StoreOp: self.store}
-        for start in range(0, len(ops), CHUNK):
-            if progress:
-                progress(start)
-            if guard is None:
-                for op in ops[start : start + CHUNK]:
-                    steps[type(op)](op)
-                continue
-            for i, op in enumerate(ops[start : start + CHUNK], start):
-                guard.before(i, op)
-                steps[type(op)](op)
-                guard.after(i)
+        return ops
 
     def at(self, op: Placed, index: int) -> Array:
         """The tile-shaped view of the SRAM at an operand's address, made once."""

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from ..ir.builtin import FuncOp, ModuleOp
     from ..runtime.execute import Run
     from ..runtime.numerics import Array
+    from ..runtime.queues import Engines
 
 USAGE = "mir-run [options] FILE [FILE]"
 
@@ -109,6 +110,8 @@ def _make_parser() -> argparse.ArgumentParser:
     parser.add_argument("--function", type=some_name, metavar="NAME", help="which function, if there are several")
     parser.add_argument("--compare", action="store_true", help="run two modules on the same inputs and compare")
     parser.add_argument("--wrap", action="store_true", help="let sums beyond i32 wrap, instead of an error")
+    parser.add_argument("--threads", action="store_true", help="run a schedule's queues, a thread for each engine")
+    parser.add_argument("--interleave", type=_seed, metavar="SEED", help="run its queues in a seeded interleaving")
     parser.add_argument("--no-poison", action="store_true", help="do not poison the SRAM (faster)")
     parser.add_argument("--no-verify", action="store_true", help="run a text that the verifier refuses")
     parser.add_argument("-o", dest="output", type=file_name, metavar="FILE.npz", help="write the results, by name")
@@ -197,10 +200,23 @@ def _execute(func: FuncOp, module: ModuleOp, inputs: dict[str, Array], args: arg
                 poison=not args.no_poison,
                 verified=not args.no_verify,
                 wrap=args.wrap,
+                engines=_engines(func, args),
                 progress=report,
             )
     except ImportError as error:
         raise _needs(func, error) from None
+
+
+def _engines(func: FuncOp, args: argparse.Namespace) -> Engines | None:
+    """How to run a schedule's queues, if that is asked for; other levels have none."""
+    from ..dialects.levels import level_of
+    from ..runtime.queues import Engines
+
+    if args.interleave is not None and args.threads:
+        raise UsageError("--threads and --interleave: one way at a time")
+    if (args.interleave is None and not args.threads) or level_of(func) != "sched":
+        return None
+    return Engines(args.interleave)
 
 
 @contextmanager
