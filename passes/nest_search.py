@@ -104,7 +104,7 @@ class Search:
                 makers[s]
                 for s in work.sources
                 if s in makers and (out[makers[s]].m, out[makers[s]].n) == (out[i].m, out[i].n)
-            ]  # noqa: E501
+            ]
             if not hosts:
                 continue
             trial = [*out[:i], replace(out[i], after=max(hosts)), *out[i + 1 :]]
