@@ -29,7 +29,7 @@ from tilewright.tools.report_cost import CostReport
 
 from .models import MIXED, REFERENCE, chain_text
 from .programs import PROGRAMS, Sizes, compile_in_steps
-from .strategies import Machine
+from .strategies import Choice, Machine
 
 KIB = 1024
 CUBE = Product(0, 1, 512**3, 512 * 512 * 4, (4, 4, 4))
@@ -228,8 +228,10 @@ def test_no_schedule_moves_less_than_its_bounds(sizes: list[int], tiles: int) ->
 
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(*PROGRAMS)
-def test_random_schedules_respect_their_bounds(text: str, sizes: Sizes, machine: Machine) -> None:
-    module = compile_in_steps(tilewright.parse(text), sizes, machine)[-1][1]
+def test_random_schedules_respect_their_bounds(
+    text: str, sizes: Sizes, machine: Machine, who: str, chosen: list[Choice]
+) -> None:
+    module = compile_in_steps(tilewright.parse(text), sizes, machine, who, chosen)[-1][1]
     (func,) = module.functions()
     sram: dict[str, int] = func.attrs["sched.sram"]  # type: ignore[assignment]
     cost = cost_of(func, func.attrs["sched.stats"], sram["alignment"])  # type: ignore[arg-type]
