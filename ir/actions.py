@@ -59,6 +59,7 @@ class Actions(AttributeActions):
         self.outer_values: list[dict[str, Value]] = []
         self.symbols: dict[str, int] = {}
         self.loc = 0
+        self.statements_ended = 0
         self.begin_attributes()
 
     def end(self) -> None:
@@ -79,8 +80,8 @@ class Actions(AttributeActions):
 
     def value(self, token: Any, name: str = "") -> Value:
         """The value that a token such as `%x` (or the given name, without `%`) stands for."""
-        name = name or token[1:]
-        return self._value_named(name, token.start_pos)
+        found = self.values.get(name or token[1:])
+        return found if found is not None else self._outer_value(name or token[1:], token.start_pos)
 
     def _value_named(self, name: str, at: int) -> Value:
         found = self.values.get(name)
@@ -123,7 +124,11 @@ class Actions(AttributeActions):
 
     # Statements
 
+    def fast(self, parts: list[Any]) -> None:
+        return None
+
     def statement(self, parts: list[Any]) -> None:
+        self.statements_ended += 1
         if isinstance(parts[0], _Names):
             names, op = parts[0], parts[1]
             self._bind(names, op)
@@ -208,7 +213,8 @@ class Actions(AttributeActions):
             self.error(f"{name} has {len(operands)} operands but {len(signature.inputs)} operand types", at)
             return operands
         for token, value, type in zip(tokens, operands, signature.inputs, strict=True):
-            self.expect_type(token, value, type)
+            if value.type is not type:
+                self.expect_type(token, value, type)
         return operands
 
     def expect_type(self, token: Any, value: Value, type: Type) -> None:
@@ -239,6 +245,7 @@ class Actions(AttributeActions):
     # Regions
 
     def region_begin(self, parts: list[Any]) -> None:
+        self.statements_ended += 2
         at = parts[0].start_pos
         if len(self.block_stack) >= MAX_DEPTH:
             self.stop_nesting(at)

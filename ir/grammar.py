@@ -17,7 +17,7 @@ from .opdef import DIALECTS
 if TYPE_CHECKING:
     from lark import Lark
 
-STARTS = ["start", "flat_body"]
+STARTS = ["start", "flat_body", "function_type"]
 
 CORE_TERMINALS = {
     "VALUE": "a value such as %x",
@@ -37,6 +37,7 @@ CORE_TERMINALS = {
     "FLAT_DICT": "",
     "RAW": "",
     "BLANK": "",
+    "FAST": "",
     "$END": "the end of the text",
 }
 """How a diagnostic names a terminal; an empty name is left out of lists."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
 from .attributes import UNIT, Attr, FloatAttr, attr_text
@@ -55,13 +56,21 @@ def float32(value: Attr) -> str:
     return "" if isinstance(value, FloatAttr) and value.type.text == "f32" else "a float such as 0.05 : f32"
 
 
+INT_ONLY = frozenset({int})
+
+
 def integers(value: Attr) -> str:
-    return "" if type(value) is tuple and all(type(x) is int for x in value) else "a list of i64 integers"
+    return "" if type(value) is tuple and set(map(type, value)) <= INT_ONLY else "a list of i64 integers"
 
 
 def coordinates(value: Attr) -> str:
-    good = type(value) is tuple and all(type(c) is tuple and 1 <= len(c) <= 2 and not integers(c) for c in value)
-    return "" if good else "a list of tile coordinates such as [[0, 1], [2, 0]]"
+    if type(value) is tuple:
+        for c in value:
+            if type(c) is not tuple or not 1 <= len(c) <= 2 or type(c[0]) is not int or type(c[-1]) is not int:
+                break
+        else:
+            return ""
+    return "a list of tile coordinates such as [[0, 1], [2, 0]]"
 
 
 def one_of(*choices: Attr) -> Kind:
@@ -166,14 +175,37 @@ def find_op(name: str) -> type[Operation] | None:
     return dialect.ops.get(name) if dialect else None
 
 
-def read_fields(cls: type[Operation], attributes: dict[str, Attr], given: Iterable[str] = ()) -> dict[str, Any]:
+NOTHING: frozenset[str] = frozenset()
+
+
+@cache
+def _slots(cls: type[Operation], given: frozenset[str]) -> tuple[dict[str, Field], frozenset[str]]:
+    """The fields that stand in a class's dictionary, by name, and the names of those that must."""
+    declared = {f.name: f for f in cls.fields if f.name not in given}
+    return declared, frozenset(f.name for f in declared.values() if f.required)
+
+
+def read_fields(cls: type[Operation], attributes: dict[str, Attr], given: frozenset[str] = NOTHING) -> dict[str, Any]:
     """Checks an attribute dictionary against a class's declaration.
 
     Returns keyword arguments for its constructor, discardable attributes under `extra`. Fields in `given` come from
     elsewhere (the pretty form's own syntax) and may not stand in the dictionary. Raises `OpError` for a missing,
     unknown or wrongly typed attribute.
     """
-    given = frozenset(given)
+    declared, required = _slots(cls, given)
+    if not required <= attributes.keys():
+        return _read_unusual(cls, attributes, given)
+    values: dict[str, Any] = {}
+    for key, value in attributes.items():
+        field = declared.get(key)
+        if field is None or field.kind(value):
+            return _read_unusual(cls, attributes, given)
+        values[field.slot] = value
+    return values
+
+
+def _read_unusual(cls: type[Operation], attributes: dict[str, Attr], given: frozenset[str]) -> dict[str, Any]:
+    """The same for a dictionary with discardable attributes or with faults, which are reported in a fixed order."""
     declared = [f for f in cls.fields if f.name not in given]
     names = [f.name for f in declared]
     unknown = next((key for key in attributes if key not in names and not is_discardable(key)), None)

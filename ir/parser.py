@@ -10,6 +10,7 @@ from .builtin import ModuleOp
 from .collector import collector_off
 from .core import Operation
 from .diagnostics import Diagnostic, DiagnosticError, did_you_mean
+from .fast_parser import FastParser
 from .grammar import make_parser, terminal_words
 from .opdef import DIALECTS, all_ops
 from .source import Source
@@ -33,6 +34,7 @@ class _Frontend:
         self.actions = Actions()
         self.lark: Lark = make_parser(self.actions)
         self.actions.subparse = self._flat_body
+        self.fast = FastParser(self.lark, self.actions)
         self.words: dict[str, str] | None = None
 
     def _flat_body(self, text: str) -> Any:
@@ -47,8 +49,8 @@ class _Frontend:
 _frontend: _Frontend | None = None
 
 
-def parse_source(source: Source, allow_unregistered: bool = False) -> ModuleOp:
-    """Reads a module and checks its SSA form.
+def parse_source(source: Source, allow_unregistered: bool = False, only_lark: bool = False) -> ModuleOp:
+    """Reads a module and checks its SSA form; `only_lark` leaves statement shapes out, which changes nothing but time.
 
     Raises `DiagnosticError` with every independent syntax error, undefined or redefined value, unknown operation and
     malformed attribute found.
@@ -57,6 +59,14 @@ def parse_source(source: Source, allow_unregistered: bool = False) -> ModuleOp:
     if _frontend is None:
         _frontend = _Frontend()
     actions = _frontend.actions
+    if not only_lark:
+        actions.begin(source.text, allow_unregistered)
+        with collector_off():
+            done = _frontend.fast.parse(source.text)
+        ops = actions.block.ops
+        actions.end()
+        if done:
+            return _as_module(ops, source)
     actions.begin(source.text, allow_unregistered)
     recovery = _Recovery(_frontend, source.text)
     try:
