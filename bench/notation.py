@@ -110,7 +110,7 @@ class _Graph:
         tile = next((word.removeprefix("tile=") for word in extras if word.startswith("tile=")), "")
         attrs = f" {{tile = [{', '.join(tile.split('x'))}]}}" if tile else ""
         after = [word for word in ("bias", "relu") if word in extras]
-        names = [f"{name}_{word}" for word in ("sum", *after)][: len(after)] + [name]
+        names = [*[f"{name}_sum", f"{name}_biased"][: len(after)], name]
         signature = f"({self.type(left)}, {self.type(right)}) -> "
         self.op(names[0], f"graph.matmul %{left}, %{right}{attrs} : {signature}", result)
         if "bias" in extras:

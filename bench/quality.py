@@ -1,12 +1,13 @@
-"""How many bytes the schedules move, against baselines, best known results and lower bounds; and how long planning takes.
+"""How many bytes schedules move, against baselines, best known results and lower bounds; and how long planning takes.
 
     python bench/quality.py                     all lists, every schedule proved against its graph
     python bench/quality.py table --rows MLP    one list, the rows whose names contain `MLP`
     python bench/quality.py --json now.json --against then.json
 
-`LRU` and `MIN` are the baseline's order (-O0) with that eviction. Everything is measured on the text of a schedule, read
-back and replayed. `bound` holds for every schedule (`opt --report`). Bytes depend on no machine; seconds do, and are
-those of -O1 without parsing and printing. The exit status is 1 if a row moved more bytes than in `--against`.
+`LRU` and `MIN` are the baseline's order (-O0) with that eviction. Everything is measured on the text of a schedule,
+read back and replayed. `bound` holds for every schedule (`opt --report`). Bytes depend on no machine; seconds do, and
+are the CPU time of -O1 (one thread) without parsing and printing. The exit status is 1 if a row moved more bytes than
+in `--against`.
 """
 
 from __future__ import annotations
@@ -48,7 +49,7 @@ class Row:
     lru: int | None
     min: int | None
     o1: int | None
-    bound: int
+    bound: int | None
     seconds: float
 
     @property
@@ -58,7 +59,7 @@ class Row:
     @property
     def ratio(self) -> float:
         """-O1 against the lower bound."""
-        return self.o1 / self.bound if self.o1 else float("inf")
+        return self.o1 / self.bound if self.o1 and self.bound else float("inf")
 
     @property
     def beats_min(self) -> bool:
@@ -77,20 +78,20 @@ class Row:
 
 
 def planned(graph: ModuleOp, pipeline: str) -> tuple[ModuleOp | None, float]:
-    """The scheduled module, None where the SRAM is too small, and the seconds that it took, verification included."""
+    """The scheduled module, None where the SRAM is too small, and the CPU seconds for it, verification included."""
     passes = parse_pipeline(pipeline)
-    start = time.perf_counter()
+    start = time.process_time()
     try:
         module = run_passes_on(graph, passes, verify_input=False)
     except DiagnosticError as error:
         if "SRAM" not in str(error):
             print(f"\n{pipeline}: {error}", file=sys.stderr)
         module = None
-    return module, time.perf_counter() - start
+    return module, time.process_time() - start
 
 
 def traffic(graph: ModuleOp, module: ModuleOp, prove: bool) -> tuple[int, int]:
-    """Bytes that a schedule moves, and the bound on them, by its text; raises where it computes something else."""
+    """Bytes that a schedule moves and its lower bound, by its text; raises where it computes something else."""
     scheduled = tilewright.parse(tilewright.print(module))
     if prove:
         prove_module(graph, scheduled)
@@ -106,7 +107,7 @@ def measure(shape: Shape, prove: bool) -> Row:
     """One row: both baselines, and -O1."""
     graph = tilewright.parse(shape.text)
     moved: dict[str, int | None] = {}
-    bound = 0
+    bound: int | None = None
     seconds = 0.0
     for name, level, options in (("lru", "O0", "evict=lru"), ("min", "O0", "evict=min"), ("o1", "O1", "")):
         module, seconds = planned(graph, shape.pipeline(level, options))
@@ -142,7 +143,7 @@ def cells(row: Row, known: bool) -> list[str]:
     best = [kib(row.shape.best, "")] if known else []
     ratio = [times(row.best_ratio)] if known else []
     sram = [] if known else [kib(row.shape.sram)]
-    return [row.shape.name, *sram, kib(row.lru), kib(row.min), kib(row.o1), *best, kib(row.bound), *ratio,
+    return [row.shape.name, *sram, kib(row.lru), kib(row.min), kib(row.o1), *best, kib(row.bound, ""), *ratio,
             times(row.ratio)]  # fmt: skip
 
 
@@ -237,11 +238,11 @@ def regressions(now: dict, then: dict) -> list[str]:
 
 
 def refresh(path: Path, lists: dict[str, list[Row]]) -> None:
-    """Puts the tables between a file's marks: `<!-- quality: table -->`, or with names of rows after a second colon,
-    each part of one, and `<!-- end -->`."""
+    """Puts the tables between a file's marks: `<!-- quality: table -->`, or with names of rows,
+    `<!-- quality: table; NAME; NAME -->`, and `<!-- end -->`. Nothing else of the file changes."""
 
     def made(match: re.Match[str]) -> str:
-        name, *wanted = re.split(r"[:,] ", match["what"])
+        name, *wanted = match["what"].split("; ")
         if name not in lists:
             return match[0]
         rows = [row for row in lists[name] if not wanted or row.shape.name in wanted]
