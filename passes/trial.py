@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 
 from .arena import SRAMConfig
 from .liveness import EXEC, STORE, Program, Step
-from .nests import Nest, walk
+from .nests import Nest, groups_of, walk
 from .residency import Full, Planner, TooMuch, timeline_of
 
 INFEASIBLE = 1 << 62
@@ -58,6 +58,8 @@ class Trials:
         from operations before is off chip, what operations after them read is stored. `INFEASIBLE` where the nests
         read a tile before it is computed, no plan is found, or it is not less than `limit`."""
         end = len(self.works) if end is None else end
+        if not self.streams_are_read(nests, first, end):
+            return INFEASIBLE
         key = (first, end, tuple(nests[first:end]))
         known, least = self.known.get(key, (INFEASIBLE, 0))
         if known == INFEASIBLE and least < limit:
@@ -76,6 +78,24 @@ class Trials:
             return planner.run().traffic(program)
         except (Full, TooMuch):
             return INFEASIBLE
+
+    def streams_are_read(self, nests: Sequence[Nest], first: int, end: int) -> bool:
+        """Whether the next product of its group reads what each streamed product (or its epilogue) makes, and is not
+        streamed itself: `lower` refuses anything else."""
+        if not any(nest.stream for nest in nests[first:end]):
+            return True
+        for members in groups_of(nests):
+            for i, reader in zip(members, (*members[1:], -1), strict=True):
+                if nests[i].stream and (reader < 0 or nests[reader].stream or not self.reads(nests, reader, i)):
+                    return False
+        return True
+
+    def reads(self, nests: Sequence[Nest], reader: int, i: int) -> bool:
+        """Whether the left operand of a product is made by nest i or in its epilogue."""
+        at = self.tensors[self.works[reader].sources[0]].maker if self.works[reader].k else -1
+        while at >= 0 and at != i:
+            at = nests[at].after
+        return at == i
 
     def compulsory(self, first: int, end: int) -> int:
         """Bytes that some operations move at least: what comes from outside is read once, what is needed outside is

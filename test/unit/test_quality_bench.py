@@ -88,3 +88,11 @@ def test_unknown_list(bench: ModuleType, capsys: pytest.CaptureFixture[str]) -> 
     with pytest.raises(SystemExit):
         bench.main(["tables"])
     assert "no list 'tables'; there are table, unseen, planning" in capsys.readouterr().err
+
+
+def test_siblings_are_not_streamed(bench: ModuleType, shapes: ModuleType) -> None:
+    """Two products of one input that don't read each other: `plan` once streamed the first, which `lower` refuses."""
+    (shape,) = (shape for shape in shapes.UNSEEN if shape.name == "two branches 256-128")
+    row = bench.measure(shape, True)
+    assert row.o1 is not None
+    assert row.beats_min
