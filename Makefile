@@ -5,7 +5,7 @@ BIN := .venv/bin
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test lint format bench fuzz update-checks clean
+.PHONY: help demo test lint format bench quality plots fuzz update-checks clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -35,6 +35,13 @@ format: .venv/installed-dev ## rewrite the Python files in the house style
 
 bench: .venv/installed-dev ## run the benchmarks
 	$(BIN)/python bench/run.py
+
+quality: .venv/installed-dev ## bytes moved against baselines, best known results and bounds: docs/quality.md, README.md
+	@mkdir -p build
+	$(BIN)/python bench/quality.py --json build/quality.json --markdown docs/quality.md README.md
+
+plots: .venv/installed-dev ## draw docs/images/traffic.svg
+	$(BIN)/python bench/plots.py
 
 fuzz: .venv/installed-dev ## random programs at every level for a while: make fuzz SECONDS=600
 	$(BIN)/python test/unit/programs.py --seconds $(or $(SECONDS),60)
