@@ -56,7 +56,7 @@ class Replay(TileRules):
         self.loads = 0
         self.source_tiles = 0
         self.spills = 0
-        self.spilled: dict[Tile, StoreOp] = {}
+        self.spilled: dict[tuple[Tile, int], StoreOp] = {}
 
     def run(self, func: FuncOp) -> None:
         self.changes = [0] * (len(func.ops) + 2)
@@ -206,7 +206,7 @@ class Replay(TileRules):
         size = self.check_bytes(op, tile)
         if self.in_bounds(op, tile, op.addrs[0], size) and self.loadable(op, tile):
             self.place(op, tile, op.addrs[0], size)
-            self.spilled.pop(tile, None)
+            self.spilled.pop((tile, tile.version), None)
         else:
             self.refused.add(tile)
 
@@ -271,7 +271,7 @@ class Replay(TileRules):
     def check_spill(self, op: StoreOp, tile: Tile) -> None:
         """A spill makes room and nothing else: it keeps no copy, changes nothing, and the tile is loaded again."""
         self.spills += 1
-        self.spilled[tile] = op
+        self.spilled[tile, tile.version] = op
         if op.retain is UNIT or op.activation is not None:
             other = "retain" if op.retain is UNIT else "activation"
             self.error(op, tile, f"{tile} is spilled, which makes room, so it can't have '{other}'", other)
@@ -280,7 +280,7 @@ class Replay(TileRules):
             self.error(op, tile, f"{tile} is pinned, but it is spilled here", str(tile)).note("pinned here", wish.loc)
 
     def check_spilled(self) -> None:
-        for tile, op in self.spilled.items():
+        for (tile, _), op in self.spilled.items():
             self.error(op, tile, f"{tile} is marked as spilled, but it is not loaded again", "spill")
 
     # Statistics

@@ -95,7 +95,7 @@ def find_forwards(func: FuncOp) -> Changes:
                 if source in lives and lives[source].stores:
                     lives[source].is_read = True
             if ref in lives:
-                _settle(lives[ref], returned, changes)
+                _settle(lives[ref], set(), changes)  # what is overwritten is no result
             lives[ref] = _Life(op)
         elif ref in lives:
             (lives[ref].stores if isinstance(op, StoreOp) else lives[ref].loads).append(op)  # type: ignore[arg-type]

@@ -78,11 +78,12 @@ def _group_errors(ops: Sequence[GraphOp], nests: list[Nest], made: Mapping[Value
         first = nests[members[0]]
         for i in members[1:]:
             if nests[i].rows != first.rows or nests[i].m != first.m:
-                what, number = ("rows", "rows") if nests[i].rows != first.rows else ("rows of tiles", "m")
-                message = (
-                    f"group {first.group} has {getattr(first, number)} {what} at %{ops[members[0]].result.name}, "
-                    f"{getattr(nests[i], number)} at %{ops[i].result.name}"
-                )
+                one, other = f"%{ops[members[0]].result.name}", f"%{ops[i].result.name}"
+                if nests[i].rows != first.rows:
+                    message = f"group {first.group} has rows = {first.rows} at {one}, rows = {nests[i].rows} at {other}"
+                else:
+                    rows = count_of(first.m, "row")
+                    message = f"group {first.group} has {rows} of tiles at {one}, {nests[i].m} at {other}"
                 note = f"%{ops[members[0]].result.name} is computed here"
                 yield Diagnostic(message, ops[i].loc).note(note, ops[members[0]].loc)
         for at, i in enumerate(members):

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from hypothesis import strategies as st
+
+from tilewright.dialects.graph import GraphOp, MatmulOp
+from tilewright.ir.attributes import UNIT
+from tilewright.ir.builtin import FuncOp
 
 # --- graph functions ---
 
@@ -148,6 +154,67 @@ def machines() -> st.SearchStrategy[Machine]:
         evict=st.sampled_from(["min", "lru"]),
         double_buffer=st.booleans(),
     )
+
+
+# --- loop nests written by hand ---
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What an operation's attributes may say; `group` is 0, 1 or None, and each group has its `rows`."""
+
+    block: tuple[int, int] | None
+    order: str | None
+    reverse: bool
+    snake: bool
+    group: int | None
+    rows: int
+    stream: int | None
+    epilogue: bool
+
+    def fields(self, op: GraphOp) -> dict[str, Any]:
+        """The attributes of one operation."""
+        grouped = {} if self.group is None else {"group": self.group, "rows": self.rows}
+        if not isinstance(op, MatmulOp):
+            return grouped | ({"epilogue": UNIT} if self.epilogue else {})
+        marks = {name: UNIT for name in ("reverse", "snake") if getattr(self, name)}
+        sizes = {"block": self.block, "order": self.order, "stream": None if self.group is None else self.stream}
+        return grouped | marks | {name: value for name, value in sizes.items() if value is not None}
+
+
+@st.composite
+def choices(draw: st.DrawFn, count: int = 8) -> list[Choice]:
+    """Attributes for the operations of a function, in order."""
+    counts = st.integers(1, 4)
+    rows = draw(st.lists(counts, min_size=2, max_size=2))
+    groups = st.sampled_from([None, 0, 0, 0, 1])
+    made = []
+    for group in draw(st.lists(groups, min_size=count, max_size=count)):
+        made.append(Choice(
+            block=draw(st.none() | st.tuples(counts, counts)),
+            order=draw(st.sampled_from([None, "mn", "nm"])),
+            reverse=draw(st.booleans()),
+            snake=draw(st.booleans()),
+            group=group,
+            rows=0 if group is None else rows[group],
+            stream=draw(st.sampled_from([None, 1, 2, 3])),
+            epilogue=draw(st.booleans()),
+        ))  # fmt: skip
+    return made
+
+
+def write_choices(func: FuncOp, chosen: Sequence[Choice], accepted: Callable[[], bool] | None = None) -> None:
+    """Puts the attributes on a function's operations, the last one first. With `accepted`, those that tie an operation
+    to its neighbours are taken off again where they are not accepted."""
+    ops = [op for op in func.ops if isinstance(op, GraphOp)]
+    for op, choice in reversed(list(zip(ops, chosen, strict=False))):
+        for name, value in choice.fields(op).items():
+            setattr(op, name, value)
+        for names in (("stream", "epilogue"), ("group", "rows")):
+            if accepted is not None and not accepted():
+                for name in names:
+                    if hasattr(op, name):
+                        setattr(op, name, None)
 
 
 # --- unknown operations in generic form ---

@@ -20,6 +20,8 @@ SAMPLES = {
     "fuse": ("", ""),
     "tile": ("fuse", "sizes=16x16x16"),
     "lower": ("fuse,tile{sizes=16x16x16}", ""),
+    "plan": ("fuse,tile{sizes=16x16x16}", "sram=8KiB align=128 objective=traffic"),
+    "forward": ("fuse,tile{sizes=16x16x16},lower", ""),
     "schedule": ("fuse,tile{sizes=16x16x16},lower", "sram=16KiB evict=lru double-buffer"),
 }
 """By pass: the pipeline that makes its input sample, and options to run it with. A new pass needs an entry."""
@@ -28,6 +30,7 @@ PIPELINES = [
     ["--fuse", "--tile", "--lower", "--schedule"],
     ["--fuse", "--tile=sizes=16x16x16", "--lower", "--schedule=sram=16KiB align=128 evict=lru double-buffer"],
     ["--tile=sizes=8x8x8", "--lower", "--schedule=sram=4KiB"],
+    ["--fuse", "--tile=sizes=16x16x16", "--plan=sram=8KiB", "--lower", "--forward", "--schedule=sram=8KiB evict=cost"],
     ["--schedule=double-buffer"],
 ]
 

@@ -252,7 +252,7 @@ def test_reference_schedules_from_three_tiles_up(evict: str) -> None:
 
 
 def test_unknown_eviction() -> None:
-    with pytest.raises(ValueError, match='evict must be "min" or "lru", got \'fifo\''):
+    with pytest.raises(ValueError, match="evict must be one of min, lru, cost, got 'fifo'"):
         tilewright.Scheduler(SRAMConfig(), evict="fifo")
 
 

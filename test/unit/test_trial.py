@@ -1,0 +1,112 @@
+"""What `plan` judges is what is scheduled: the tile program of some nests against that of lower and forward, step by
+step and byte by byte."""
+
+from __future__ import annotations
+
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+
+import tilewright
+from tilewright import DiagnosticError
+from tilewright.dialects.graph import GraphOp
+from tilewright.dialects.sched import LoadOp, StoreOp
+from tilewright.ir.builtin import FuncOp, ModuleOp
+from tilewright.passes.arena import SRAMConfig
+from tilewright.passes.liveness import LOAD, Program, Step
+from tilewright.passes.manager import parse_pipeline, run_passes_on
+from tilewright.passes.nesting import nests_of, tasks
+from tilewright.passes.plan import tiled_types, trials_of
+from tilewright.passes.scheduling import TileProgram
+from tilewright.passes.trial import INFEASIBLE, Trials
+
+from .strategies import Choice, choices, graph_texts, tile_sizes, write_choices
+
+Sizes = tuple[int, int, int]
+
+
+def tiled_module(text: str, sizes: Sizes, fuse: bool) -> tuple[ModuleOp, FuncOp]:
+    passes = f"{'fuse,' if fuse else ''}tile{{sizes={'x'.join(map(str, sizes))}}}"
+    try:
+        module = run_passes_on(tilewright.parse(text), parse_pipeline(passes))
+    except DiagnosticError as error:
+        assume("conflicting tiles" not in str(error))
+        raise
+    return module, next(module.functions())
+
+
+def graph_ops(func: FuncOp) -> list[GraphOp]:
+    return [op for op in func.ops if isinstance(op, GraphOp)]
+
+
+def accepted(func: FuncOp, module: ModuleOp) -> bool:
+    ops, tiled = graph_ops(func), tiled_types(func, module)
+    try:
+        list(tasks(ops, nests_of(ops, tiled), tiled))
+    except DiagnosticError:
+        return False
+    return True
+
+
+def trials(func: FuncOp, module: ModuleOp, config: SRAMConfig) -> Trials:
+    return trials_of(func, graph_ops(func), tiled_types(func, module), config)
+
+
+def renumbered(program: Program) -> list[tuple[Step, list[int]]]:
+    """The steps but for loads, each with its tiles' sizes, tiles numbered as they come up."""
+    numbers: dict[int, int] = {}
+    out = []
+    for step in program.steps:
+        if step.kind != LOAD:
+            tiles = [numbers.setdefault(t, len(numbers)) for t in (step.tile, *step.sources)]
+            sizes = [program.sizes[t] for t in (step.tile, *step.sources)]
+            out.append((step._replace(tile=tiles[0], sources=tuple(tiles[1:])), sizes))
+    return out
+
+
+@settings(max_examples=400, deadline=None)
+@given(graph_texts(), tile_sizes(), st.booleans(), choices())
+def test_a_trial_is_the_program_that_lower_and_forward_make(
+    text: str, sizes: Sizes, fuse: bool, chosen: list[Choice]
+) -> None:
+    module, func = tiled_module(text, sizes, fuse)
+    write_choices(func, chosen, lambda: accepted(func, module))
+    ops = graph_ops(func)
+    judged = trials(func, module, SRAMConfig()).program(nests_of(ops, tiled_types(func, module)))
+    made = run_passes_on(module, parse_pipeline("lower,forward"))
+    assert judged is not None
+    assert renumbered(judged) == renumbered(TileProgram(next(made.functions()).ops).program)
+
+
+@settings(max_examples=200, deadline=None)
+@given(graph_texts(), tile_sizes(), choices())
+def test_what_lower_refuses_a_trial_refuses(text: str, sizes: Sizes, chosen: list[Choice]) -> None:
+    module, func = tiled_module(text, sizes, True)
+    write_choices(func, chosen)
+    ops = graph_ops(func)
+    try:
+        nests = nests_of(ops, tiled_types(func, module))
+    except DiagnosticError:
+        assert not accepted(func, module)
+        return
+    judged = trials(func, module, SRAMConfig()).program(nests)
+    assert (judged is not None) == accepted(func, module)
+
+
+@settings(max_examples=300, deadline=None)
+@given(graph_texts(), tile_sizes(), choices(), st.integers(8, 64), st.sampled_from([1, 64]))
+def test_a_trial_costs_what_the_schedule_moves(
+    text: str, sizes: Sizes, chosen: list[Choice], units: int, align: int
+) -> None:
+    module, func = tiled_module(text, sizes, True)
+    write_choices(func, chosen, lambda: accepted(func, module))
+    ops = graph_ops(func)
+    config = SRAMConfig(64 * units, align)
+    cost = trials(func, module, config).cost(nests_of(ops, tiled_types(func, module)))
+    assume(cost < INFEASIBLE)
+    machine = f"sram={config.total_bytes} align={align}"
+    made = run_passes_on(module, parse_pipeline(f"lower,forward,schedule{{{machine} evict=cost}}"))
+    assert bytes_moved(made) == cost
+
+
+def bytes_moved(module: ModuleOp) -> int:
+    return sum(op.bytes for func in module.functions() for op in func.ops if isinstance(op, (LoadOp, StoreOp)))
