@@ -2,15 +2,24 @@
 
 Largest first at the lowest address that is free over all of the life, as is usual in static memory planning (Pisarchyk
 and Lee, 2020, "Efficient Memory Management for Deep Neural Net Inference"). What finds no room goes to the front of the
-order, and all is placed again ("squeaky wheel" optimisation, Joslin and Clements, 1999).
+order, and all is placed again ("squeaky wheel" optimisation, Joslin and Clements, 1999). Where that leads nowhere, it is
+begun again from other orders.
 """
 
 from __future__ import annotations
 
+import random
+from collections.abc import Iterator
 from typing import NamedTuple
 
 WORK = 2_000_000
 """How many placements may be tried in all."""
+
+TRIES = 100
+"""How often all is placed from one order and what comes of it."""
+
+RANDOM_ORDERS = 20
+SEED = 2024
 
 
 class Life(NamedTuple):
@@ -26,18 +35,37 @@ def place_lives(lives: list[Life], capacity: int) -> list[int] | None:
 
     Sizes are multiples of the alignment. None if none was found, which is no proof that there is none.
     """
-    order = sorted(range(len(lives)), key=lambda i: (-lives[i].size, lives[i], i))
+    if any(life.size > capacity for life in lives):
+        return None
     neighbours = _overlaps(lives)
-    for _ in range(max(1, min(400, WORK // max(1, len(lives))))):
-        addresses = [-1] * len(lives)
-        failed = _place_in_order(order, lives, neighbours, capacity, addresses)
-        if failed is None:
-            return addresses
-        if order[0] == failed:
-            return None
-        order.remove(failed)
-        order.insert(0, failed)
+    left = max(1, WORK // max(1, len(lives)))
+    for order in _orders(lives):
+        for _ in range(min(TRIES, left)):
+            addresses = [-1] * len(lives)
+            failed = _place_in_order(order, lives, neighbours, capacity, addresses)
+            if failed is None:
+                return addresses
+            order.remove(failed)
+            order.insert(0, failed)
+            left -= 1
     return None
+
+
+def _orders(lives: list[Life]) -> Iterator[list[int]]:
+    """Orders to begin with: by size, by size times length of life, by length, by start; then random weights."""
+    numbers = range(len(lives))
+
+    def area(i: int) -> int:
+        return lives[i].size * (lives[i].last - lives[i].first + 1)
+
+    yield sorted(numbers, key=lambda i: (-lives[i].size, lives[i], i))
+    yield sorted(numbers, key=lambda i: (-area(i), lives[i], i))
+    yield sorted(numbers, key=lambda i: (lives[i].first - lives[i].last, -lives[i].size, lives[i], i))
+    yield sorted(numbers, key=lambda i: (lives[i], i))
+    generator = random.Random(SEED)
+    for _ in range(RANDOM_ORDERS):
+        weights = [area(i) * generator.random() for i in numbers]
+        yield sorted(numbers, key=lambda i: (-weights[i], i))
 
 
 def _place_in_order(
