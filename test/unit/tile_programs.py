@@ -136,11 +136,12 @@ def tiled(name: str, grid: tuple[int, ...]) -> str:
     return f"!uop.tiled<tensor<{shape}x{'f16' if name.startswith('q') else 'f32'}>, {[4] * len(grid)}>"
 
 
-def random_uops(random: Random, most: int = 30, attributes: bool = False) -> str:
-    """A valid uop function; with `attributes`, tiles are pinned and have addresses."""
+def random_uops(random: Random, most: int = 30, attributes: bool = False, halves: bool = True) -> str:
+    """A valid uop function of up to that many execs and stores; with `attributes`, tiles are pinned and have addresses;
+    with `halves`, there may be tiles of half the bytes."""
     text = Text(random)
     text.args = {"x": grid_of(random), "w": grid_of(random), "b": (random.randint(1, 2),)}
-    text.allocs = {name: grid_of(random) for name in ("h", "y", "q")[: random.randint(1, 3)]}
+    text.allocs = {name: grid_of(random) for name in ("h", "y", "q")[: random.randint(1, 2 + halves)]}
     text.tiles = {(name, c): Tile() for name, grid in text.allocs.items() for c in coords(grid)}
     actions = [text.start] * 3 + [text.accumulate] * 5 + [text.cast, text.store, text.store, text.load]
     for _ in range(random.randint(0, most)):
