@@ -38,6 +38,8 @@ class Replay:
                 self.read(tile, address)
             if step.kind == STORE:
                 self.store(step.tile, event.addresses[0])
+                if not step.retain:
+                    del self.copies[event.addresses[0]]
                 continue
             if step.accumulate:
                 self.read(step.tile, event.addresses[0])
