@@ -42,7 +42,9 @@ PIPELINES: dict[str, tuple[Entry, ...]] = {
         Entry("lower", "writes out, tile by tile, the order that plan has decided"),
         Entry("forward", "on the planned order: what is read again soon stays on chip, and is not stored for it"),
         Entry("reorder", "after forward, whose retained tiles it has to know: looks for a better order of the execs"),
-        Entry("schedule{evict=cost dram}", "last, the order being final: addresses, evictions and spills by their cost"),
+        Entry(
+            "schedule{evict=cost dram}", "last, the order being final: addresses, evictions and spills by their cost"
+        ),
     ),
 }
 """By name. Passes are looked up when a pipeline is made, so that a text may name one before it exists."""

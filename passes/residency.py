@@ -143,9 +143,7 @@ class Planner:
         if staying:
             live = tuple(Allocation(self.at[t], sizes[t], t) for t in staying)
             largest = arena.largest_free_block
-            raise OutOfMemoryError(
-                sizes[tile], tile, arena.capacity, arena.live_bytes, largest, live, False, start
-            )
+            raise OutOfMemoryError(sizes[tile], tile, arena.capacity, arena.live_bytes, largest, live, False, start)
         for other in there:
             self.evict(i, other)
         self.fixed.add(tile)

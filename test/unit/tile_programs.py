@@ -109,7 +109,9 @@ class Text:
         tile.activated |= activation
 
     def load(self) -> None:
-        refs = [ref for ref in self.readable() + self.readable(half=True) if ref not in self.tiles or self.tiles[ref].off]
+        refs = [
+            ref for ref in self.readable() + self.readable(half=True) if ref not in self.tiles or self.tiles[ref].off
+        ]
         if refs:
             self.lines.append(f"uop.load {shown(ref := self.any_of(refs))}")
             self.loaded.add(ref)
@@ -146,7 +148,9 @@ def random_uops(random: Random, most: int = 30, attributes: bool = False, halves
     actions = [text.start] * 3 + [text.accumulate] * 5 + [text.cast, text.store, text.store, text.load]
     for _ in range(random.randint(0, most)):
         random.choice(actions)()
-    whole = [n for n in text.allocs if all(text.tiles[n, c].chip or text.tiles[n, c].off for c in coords(text.allocs[n]))]
+    whole = [
+        n for n in text.allocs if all(text.tiles[n, c].chip or text.tiles[n, c].off for c in coords(text.allocs[n]))
+    ]
     results = [name for name in whole if random.random() < 0.8]
     for name in results:
         for c in coords(text.allocs[name]):
