@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
-from ..dialects.dram import off_chip_lives
+from ..dialects.dram import dram_errors, off_chip_lives
 from ..dialects.levels import level_of
 from ..dialects.limits import Wish, off_chip_bytes, wishes_of
 from ..dialects.sched_replay import schedule_stats
@@ -70,8 +70,7 @@ class SchedulePass:
         except ScheduleError as error:
             raise DiagnosticError([Diagnostic(f"schedule: {error}", error.op.loc)]) from None
         made = with_body(func, args, tidy_allocs(scheduled))
-        if self.dram:
-            place_off_chip(made, target.alignment)
+        settle_off_chip(made, target.alignment if self.dram else 0)
         return with_stats(made, module, target)
 
 
@@ -100,9 +99,24 @@ def check_wishes(func: FuncOp, wishes: Mapping[Value, Wish], target: Target) -> 
         raise DiagnosticError(errors)
 
 
-def place_off_chip(func: FuncOp, alignment: int) -> None:
-    """Gives every intermediate that is stored its address off chip; those that are not in use at once share bytes."""
+def settle_off_chip(func: FuncOp, alignment: int) -> None:
+    """Takes the addresses off chip from what is not stored, and, with an alignment, gives new ones to what is.
+
+    Raises `DiagnosticError` where those that were given before clash.
+    """
     lives = off_chip_lives(func)
+    for op in func.ops:
+        if isinstance(op, AllocOp) and op.result not in lives:
+            op.dram = None
+    if alignment:
+        place_off_chip(func, lives, alignment)
+    errors = dram_errors(func)
+    if errors:
+        raise DiagnosticError(errors)
+
+
+def place_off_chip(func: FuncOp, lives: Mapping[Value, tuple[int, int]], alignment: int) -> None:
+    """Gives every intermediate that is stored its address off chip; those that are not in use at once share bytes."""
     ops = [op for op in func.ops if isinstance(op, AllocOp) and op.result in lives]
     spans = []
     for op in ops:
