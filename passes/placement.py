@@ -2,8 +2,8 @@
 
 Largest first at the lowest address that is free over all of the life, as is usual in static memory planning (Pisarchyk
 and Lee, 2020, "Efficient Memory Management for Deep Neural Net Inference"). What finds no room goes to the front of the
-order, and all is placed again ("squeaky wheel" optimisation, Joslin and Clements, 1999). Where that leads nowhere, it is
-begun again from other orders.
+order, and all is placed again ("squeaky wheel" optimisation, Joslin and Clements, 1999). Where that leads nowhere, it
+begins again from other orders.
 """
 
 from __future__ import annotations

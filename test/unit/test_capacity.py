@@ -3,6 +3,7 @@ that are open there fit; with tiles of several sizes nearly always."""
 
 from __future__ import annotations
 
+from itertools import pairwise
 from random import Random
 
 import pytest
@@ -29,7 +30,7 @@ SIZES = (16, 32, 48, 64, 96, 128, 192, 256, 512)
 def layers(batch: int, *widths: int) -> str:
     """Products with bias and relu, a residual where the widths are equal."""
     args, body, value = [f"%x: tensor<{batch}x{widths[0]}xf32>"], [], "x"
-    for i, (k, n) in enumerate(zip(widths, widths[1:], strict=False)):
+    for i, (k, n) in enumerate(pairwise(widths)):
         result = f"tensor<{batch}x{n}xf32>"
         args += [f"%w{i}: tensor<{k}x{n}xf32>", f"%b{i}: tensor<{n}xf32>"]
         types = f"(tensor<{batch}x{k}xf32>, tensor<{k}x{n}xf32>, tensor<{n}xf32>) -> {result}"
@@ -38,6 +39,7 @@ def layers(batch: int, *widths: int) -> str:
         if k == n:
             body.append(f"  %a{i} = graph.add %r{i}, %{value} : ({result}, {result}) -> {result}")
         value = f"a{i}" if k == n else f"r{i}"
+    result = f"tensor<{batch}x{widths[-1]}xf32>"
     head = f"func.func @layers({', '.join(args)}) -> {result} {{\n"
     return head + "\n".join(body) + f"\n  return %{value} : {result}\n}}\n"
 

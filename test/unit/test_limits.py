@@ -22,7 +22,8 @@ from .tile_programs import random_uops
 
 EVICTIONS = st.sampled_from(["min", "lru", "cost"])
 REASONS = re.compile(
-    r"beyond the SRAM's|lies in a reserved range of the SRAM|(has|have) to be at the same time|\(sram=[0-9]+\)"
+    r"beyond the SRAM's|lies in a reserved range of the SRAM|(has|have) to be at the same time|"
+    r"\(sram=(?P<needs>[0-9]+)\)"
 )
 
 
@@ -55,22 +56,27 @@ def test_a_plan_keeps_to_what_is_asked(program: Program, units: int, evict: str,
         made = plan(program, config, evict)
     except PlanError as error:
         if not error.needs:
-            assert_clash(program, error)
+            check_clash(program, error)
             return
-        assert error.needs >= max(least_bytes(program, config), config.total_bytes + 1)
+        check_needs(error, program, config)
         config = SRAMConfig(error.needs, alignment)
         made = plan(program, config, evict)
     replay(program, made, config)
 
 
-def assert_clash(program: Program, error: PlanError) -> None:
+def check_needs(error: PlanError, program: Program, config: SRAMConfig) -> None:
+    assert error.needs >= max(least_bytes(program, config), config.total_bytes + 1)
+
+
+def check_clash(program: Program, error: PlanError) -> None:
     """The tile that finds no place really shares bytes with each of those that have to stay."""
     at, sizes = program.limits.at, dict(zip(map(str, program.names), program.sizes, strict=True))
     start = error.cause.request_address
-    assert start in at.values() and error.cause.live
+    assert start in at.values()
+    assert error.cause.live
     end = start + sizes[str(error.cause.request_tag)]  # type: ignore[operator]
     for other in error.cause.live:
-        assert other.address < end and start < other.address + sizes[str(other.tag)]  # type: ignore[operator]
+        assert start - sizes[str(other.tag)] < other.address < end  # type: ignore[operator]
 
 
 @settings(max_examples=80, deadline=None)
@@ -80,11 +86,17 @@ def test_schedules_with_limits_verify_and_prove(seed: int, sram: int, evict: str
     try:
         run_passes_on(module, parse_pipeline(f"schedule{{sram={sram} evict={evict} dram}}"), prove_each=True)
     except DiagnosticError as error:
-        assert REASONS.search(str(error)), error
-        needs = re.search(r"\(sram=([0-9]+)\)", str(error))
+        needs = needs_of(error)
         if needs:
-            options = f"sram={needs[1]} evict={evict} dram"
+            options = f"sram={needs} evict={evict} dram"
             run_passes_on(module, parse_pipeline(f"schedule{{{options}}}"), prove_each=True)
+
+
+def needs_of(error: DiagnosticError) -> str:
+    """The SRAM that an error asks for; raises where it is none that a user can cause."""
+    reason = REASONS.search(str(error))
+    assert reason, error
+    return reason["needs"] or ""
 
 
 # --- examples ---

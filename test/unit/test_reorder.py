@@ -265,7 +265,8 @@ EDGE_CASES = {
   return
 }
 """,
-    "returned argument": """func.func @f(%x: !uop.tiled<tensor<4x4xf32>, [4, 4]>) -> !uop.tiled<tensor<4x4xf32>, [4, 4]> {
+    "returned argument": """func.func @f(%x: !uop.tiled<tensor<4x4xf32>, [4, 4]>)
+    -> !uop.tiled<tensor<4x4xf32>, [4, 4]> {
   return %x : !uop.tiled<tensor<4x4xf32>, [4, 4]>
 }
 """,
