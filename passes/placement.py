@@ -9,7 +9,7 @@ begins again from other orders.
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 WORK = 2_000_000
@@ -30,8 +30,9 @@ class Life(NamedTuple):
     size: int
 
 
-def place_lives(lives: list[Life], capacity: int) -> list[int] | None:
+def place_lives(lives: list[Life], capacity: int, taken: Sequence[tuple[int, int]] = ()) -> list[int] | None:
     """An address in bytes for each life, so that lives that overlap in time share no byte and all end within capacity.
+    No life gets bytes of the ranges [start, end) that are `taken`.
 
     Sizes are multiples of the alignment. None if none was found, which is no proof that there is none.
     """
@@ -42,7 +43,7 @@ def place_lives(lives: list[Life], capacity: int) -> list[int] | None:
     for order in _orders(lives):
         for _ in range(min(TRIES, left)):
             addresses = [-1] * len(lives)
-            failed = _place_in_order(order, lives, neighbours, capacity, addresses)
+            failed = _place_in_order(order, lives, neighbours, (capacity, taken), addresses)
             if failed is None:
                 return addresses
             order.remove(failed)
@@ -69,12 +70,19 @@ def _orders(lives: list[Life]) -> Iterator[list[int]]:
 
 
 def _place_in_order(
-    order: list[int], lives: list[Life], neighbours: list[list[int]], capacity: int, addresses: list[int]
+    order: list[int],
+    lives: list[Life],
+    neighbours: list[list[int]],
+    room: tuple[int, Sequence[tuple[int, int]]],
+    addresses: list[int],
 ) -> int | None:
     """Fills in addresses one after the other; the first life without room, if any."""
+    capacity, always = room
     for i in order:
         size = lives[i].size
-        taken = sorted((addresses[j], addresses[j] + lives[j].size) for j in neighbours[i] if addresses[j] >= 0)
+        taken = [(addresses[j], addresses[j] + lives[j].size) for j in neighbours[i] if addresses[j] >= 0]
+        taken += always
+        taken.sort()
         address = 0
         for start, end in taken:
             if start - address >= size:

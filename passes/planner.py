@@ -65,7 +65,7 @@ def _attempt(program: Program, timeline: Timeline, config: SRAMConfig, evict: st
 
 
 def _retry(program: Program, timeline: Timeline, config: SRAMConfig, evict: str, first: Full) -> Plan:
-    homes = None if program.limits else find_homes(program, config)
+    homes = None if _is_clash(first) else find_homes(program, config)
     if homes is None:
         raise first
     return LifetimePlanner(program, timeline, config, evict, homes).run()
