@@ -114,6 +114,10 @@ class Chains:
             return None
 
 
+Wait = tuple[str, int]
+"""What an exec waits for: that a chain is "complete", "begun", or "over" (stored, and read by all that read it)."""
+
+
 class Progress:
     """How far an order has come."""
 
@@ -127,16 +131,23 @@ class Progress:
 
     def ready(self, i: int) -> bool:
         """Whether an exec may come next."""
+        return self.waits_for(i) is None
+
+    def waits_for(self, i: int) -> Wait | None:
+        """What has to come before an exec, if anything."""
+        for source in self.all.sources[i]:
+            if self.left[source]:
+                return "complete", source
         number = self.all.chain_of[i]
-        chain = self.all.chains[number]
-        if any(self.left[s] for s in self.all.sources[i]):
-            return False
         if self.begun[number]:
-            return True
+            return None
+        chain = self.all.chains[number]
         if chain.start not in (NONE, i):
-            return False
+            return "begun", number
         before = chain.before
-        return before == NONE or (self.stored[before] and not self.left[before] and self.unread[before] <= {i})
+        if before == NONE or (self.stored[before] and not self.left[before] and self.unread[before] <= {i}):
+            return None
+        return "over", before
 
     def exec(self, i: int) -> bool:
         if not self.ready(i):
