@@ -38,14 +38,14 @@ class Search:
         self.limit = objective_steps or max(LEAST_STEPS, EFFORT * execs)
 
     def run(self) -> list[Nest]:
-        """Never worse than the nests given, as the planner sees it."""
+        """Never worse than the nests given, as they are scheduled."""
         given = list(self.nests)
         self.nests = self.with_epilogues(given)
         self.choose_blocks()
         self.choose_groups()
         self.choose_blocks()
         self.change_at_random()
-        if self.trials.cost(self.nests) > self.trials.cost(given):
+        if self.trials.scheduled_cost(self.nests) > self.trials.scheduled_cost(given):
             return given
         return self.nests
 

@@ -13,7 +13,7 @@ from ..ir.attributes import UNIT
 from ..ir.core import Operation, Value
 from ..ir.diagnostics import Diagnostic, DiagnosticError
 from .arena import SRAMConfig, count_of
-from .nests import Nest, groups_of, walk
+from .nests import Nest, uneven_members, unread_streams, walk
 from .trial import Tensor, Trials, Work
 
 TileRef = tuple[Value, Coord]
@@ -74,35 +74,17 @@ def _host(op: GraphOp, made: Mapping[Value, int], nests: list[Nest]) -> int:
 
 
 def _group_errors(ops: Sequence[GraphOp], nests: list[Nest], made: Mapping[Value, int]) -> Iterator[Diagnostic]:
-    for members in groups_of(nests):
-        first = nests[members[0]]
-        for i in members[1:]:
-            if nests[i].rows != first.rows or nests[i].m != first.m:
-                one, other = f"%{ops[members[0]].result.name}", f"%{ops[i].result.name}"
-                if nests[i].rows != first.rows:
-                    message = f"group {first.group} has rows = {first.rows} at {one}, rows = {nests[i].rows} at {other}"
-                else:
-                    rows = count_of(first.m, "row")
-                    message = f"group {first.group} has {rows} of tiles at {one}, {nests[i].m} at {other}"
-                note = f"%{ops[members[0]].result.name} is computed here"
-                yield Diagnostic(message, ops[i].loc).note(note, ops[members[0]].loc)
-        for at, i in enumerate(members):
-            if not nests[i].stream:
-                continue
-            reader = members[at + 1] if at + 1 < len(members) else -1
-            if reader < 0 or not _reads(ops[reader], i, nests, made) or nests[reader].stream:
-                message = f"%{ops[i].result.name} is streamed, but no product of its group reads it right after it"
-                yield Diagnostic(message, ops[i].loc, focus="stream")
-
-
-def _reads(reader: GraphOp, i: int, nests: list[Nest], made: Mapping[Value, int]) -> bool:
-    """Whether a product's left operand is made by nest i or in its epilogue."""
-    if not isinstance(reader, MatmulOp):
-        return False
-    at = made.get(reader.operands[0], -1)
-    while at >= 0 and at != i:
-        at = nests[at].after
-    return at == i
+    for first, i in uneven_members(nests):
+        one, other = f"%{ops[first].result.name}", f"%{ops[i].result.name}"
+        group, rows = nests[first].group, nests[first].rows
+        if nests[i].rows != rows:
+            message = f"group {group} has rows = {rows} at {one}, rows = {nests[i].rows} at {other}"
+        else:
+            message = f"group {group} has {count_of(nests[first].m, 'row')} of tiles at {one}, {nests[i].m} at {other}"
+        yield Diagnostic(message, ops[i].loc).note(f"{one} is computed here", ops[first].loc)
+    for i in unread_streams(nests, [made.get(op.operands[0], -1) for op in ops]):
+        message = f"%{ops[i].result.name} is streamed, but no product of its group reads it right after it"
+        yield Diagnostic(message, ops[i].loc, focus="stream")
 
 
 def tasks(ops: Sequence[GraphOp], nests: Sequence[Nest], tiled: Tiled) -> Iterator[TileTask]:

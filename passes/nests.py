@@ -67,6 +67,28 @@ def groups_of(nests: Sequence[Nest]) -> list[list[int]]:
     return groups
 
 
+def uneven_members(nests: Sequence[Nest]) -> Iterator[tuple[int, int]]:
+    """The nests that have other `rows`, or other rows of tiles, than the first of their group, each with that first."""
+    for first, *others in groups_of(nests):
+        for i in others:
+            if (nests[i].rows, nests[i].m) != (nests[first].rows, nests[first].m):
+                yield first, i
+
+
+def unread_streams(nests: Sequence[Nest], lefts: Sequence[int]) -> Iterator[int]:
+    """The streamed nests that no product of their group reads right after them; `lefts[i]` is the nest that makes
+    the left operand of i, -1 if none does."""
+    for members in groups_of(nests):
+        for i, reader in zip(members, [*members[1:], -1], strict=True):
+            if not nests[i].stream:
+                continue
+            made = lefts[reader] if reader >= 0 and nests[reader].k and not nests[reader].stream else -1
+            while made >= 0 and made != i:
+                made = nests[made].after
+            if made != i:
+                yield i
+
+
 @dataclass(slots=True)
 class _Turns:
     """How often a nest has gone through k, and along a row (or column) of blocks: odd times go backwards."""

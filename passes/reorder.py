@@ -69,7 +69,8 @@ class ReorderPass:
 
 
 def program_of(func: FuncOp, target: Target) -> TileProgram:
-    tiles = TileProgram(func.ops)
+    """The function's tile program as `schedule` makes it for eviction by cost."""
+    tiles = TileProgram(func.ops, asks=False)
     tiles.limit(wishes_of(func), target.reserved, target.alignment)
     return tiles
 

@@ -30,10 +30,15 @@ class TileName:
 
 
 class TileProgram:
-    """The tile program of a list of uops. `steps_of` are the operations that became steps, in order."""
+    """The tile program of a list of uops. `ops` are the operations that became steps, in order.
 
-    def __init__(self, ops: Iterable[Operation]):
+    Without `asks`, loads right before the exec that reads their tile are left out: the planner brings what an exec
+    needs, and time is then counted in execs and stores, as `trial.py` counts it.
+    """
+
+    def __init__(self, ops: Iterable[Operation], asks: bool = True):
         self.program = Program()
+        self.asks = asks
         self.ids: dict[TileRef, int] = {}
         self.refs: list[TileRef] = []
         self.ops: list[Operation] = []
@@ -71,6 +76,8 @@ class TileProgram:
             operands, coords = op.operands, op.coords
             ids = [self.id_of(v, c) for v, c in zip(operands, coords, strict=True)]
             sources = (ids[1],) if len(ids) == 2 or ids[1] == ids[2] else (ids[1], ids[2])
+            if not self.asks:
+                self.leave_out_loads(sources)
             step = Step(EXEC, ids[0], sources, op.accumulate, False, op.kernel == "matmul")
         elif isinstance(op, uop.LoadOp):
             step = Step(LOAD, self.id_of(op.operands[0], op.coords[0]))
@@ -80,6 +87,12 @@ class TileProgram:
             return
         self.program.steps.append(step)
         self.ops.append(op)
+
+    def leave_out_loads(self, tiles: tuple[int, ...]) -> None:
+        steps = self.program.steps
+        while steps and steps[-1].kind == LOAD and steps[-1].tile in tiles:
+            steps.pop()
+            self.ops.pop()
 
 
 def schedule_ops(
@@ -96,7 +109,7 @@ def schedule_ops(
 
     Operations that are neither load, exec nor store stay in place. Raises `ScheduleError` if they don't fit.
     """
-    tiles = TileProgram(ops)
+    tiles = TileProgram(ops, asks=evict != "cost")
     tiles.limit(wishes or {}, reserved, config.alignment)
     try:
         events = plan(tiles.program, config, evict).events
@@ -122,7 +135,7 @@ def _with_others(
                 out.append(scheduled[position])
                 position += 1
             step += 1
-        else:
+        elif not isinstance(op, uop.LoadOp):
             out.append(op)
     return out
 

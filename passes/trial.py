@@ -10,8 +10,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from .arena import SRAMConfig
+from .homes import LifetimePlanner, find_homes
 from .liveness import EXEC, STORE, Program, Step
-from .nests import Nest, walk
+from .nests import Nest, uneven_members, unread_streams, walk
+from .planner import least_bytes
 from .residency import Full, Planner, TooMuch, timeline_of
 
 INFEASIBLE = 1 << 62
@@ -65,6 +67,20 @@ class Trials:
             self.known[key] = known, limit
         return known
 
+    def scheduled_cost(self, nests: Sequence[Nest]) -> int:
+        """As `cost`, of all operations; where first fit finds no room the second attempt of `planner.plan` is made."""
+        cost = self.cost(nests)
+        program = self.program(nests) if cost == INFEASIBLE else None
+        if program is None or least_bytes(program, self.config) > self.config.total_bytes:
+            return cost
+        homes = find_homes(program, self.config)
+        if homes is None:
+            return INFEASIBLE
+        try:
+            return LifetimePlanner(program, timeline_of(program), self.config, self.evict, homes).run().traffic(program)
+        except Full:
+            return INFEASIBLE
+
     def _plan(self, nests: Sequence[Nest], first: int, end: int, limit: int) -> int:
         program = self.program(nests, first, end)
         if program is None:
@@ -96,7 +112,8 @@ class Trials:
         return it.rows * it.columns * it.tile_bytes
 
     def program(self, nests: Sequence[Nest], first: int = 0, end: int | None = None) -> Program | None:
-        """The tile program of some operations; None where a tile would be read before it is computed."""
+        """The tile program of some operations; None where `lower` would refuse the nests: those of a group don't fit
+        together, or a tile would be read before it is computed."""
         end = len(self.works) if end is None else end
         return _Builder(self, first, end).build(nests)
 
@@ -130,8 +147,11 @@ class _Builder:
 
     def build(self, nests: Sequence[Nest]) -> Program | None:
         steps, done = self.program.steps, self.done
+        nests = self._local(nests)
+        if list(uneven_members(nests)) or list(unread_streams(nests, self.lefts())):
+            return None
         infos = [self.info(i) for i in range(self.first, self.end)]
-        for i, m, n, k, starts, ends in walk(self._local(nests)):
+        for i, m, n, k, starts, ends in walk(nests):
             dst, columns, product, a, a_columns, b, b_columns, bias, store = infos[i]
             tile = dst + m * columns + n
             if product:
@@ -160,6 +180,11 @@ class _Builder:
             replace(nest, after=max(nest.after - first, -1)) if first and nest.after >= 0 else nest
             for nest in nests[first : self.end]
         ]
+
+    def lefts(self) -> list[int]:
+        """For each operation the one of these that makes its first source, -1 for none."""
+        makers = [self.tensors[work.sources[0]].maker for work in self.works[self.first : self.end]]
+        return [maker - self.first if self.first <= maker < self.end else -1 for maker in makers]
 
     def info(self, number: int) -> tuple[int, int, bool, int, int, int, int, int, int]:
         """Bases and columns of an operation's tensors, and whether a result is stored (1), and kept besides (2)."""

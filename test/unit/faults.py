@@ -75,6 +75,9 @@ CASES = [
     (CHAIN, "fuse,tile{sizes=3x5x5},lower,schedule{sram=1024 align=4 double-buffer}"),
     (QUANTIZED, "tile{sizes=4x4x4},lower,schedule{sram=256 align=4 double-buffer}"),
     (BY_HAND, "schedule{sram=512 align=64}"),
+    (CHAIN, "tile{sizes=4x4x4},lower,forward,schedule{sram=256 align=16 evict=cost}"),
+    (CHAIN, "fuse,tile{sizes=4x4x4},plan{sram=512},lower,forward,schedule{sram=512}"),
+    (QUANTIZED, "tile{sizes=4x4x4},lower,forward,schedule{sram=192 align=4 evict=cost}"),
 ]
 
 
@@ -230,6 +233,12 @@ def change_retain(rng: random.Random, func: FuncOp) -> bool:
     return True
 
 
+def change_spill(rng: random.Random, func: FuncOp) -> bool:
+    op = pick(rng, func, sched.StoreOp)
+    op.spill = None if op.spill is UNIT else UNIT
+    return True
+
+
 def change_scale(rng: random.Random, func: FuncOp) -> bool:
     op = pick(rng, func, sched.ExecOp)
     if op.kernel != "cast" or op.zero_point is None:
@@ -274,6 +283,7 @@ MUTATIONS: dict[str, tuple[Mutation, float]] = {
     "bytes": (change_bytes, 0.5),
     "activation": (change_activation, 1),
     "retain": (change_retain, 0.5),
+    "spill": (change_spill, 0.5),
     "zero point": (change_scale, 5),
     "statistic": (change_stat, 0.5),
     "SRAM size": (change_sram, 0.3),

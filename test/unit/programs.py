@@ -13,10 +13,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hypothesis import HealthCheck, Phase, assume, given, seed, settings
+from hypothesis import strategies as st
 
 import tilewright
 from tilewright import DiagnosticError
 from tilewright.ir.builtin import ModuleOp
+from tilewright.ir.diagnostics import Diagnostic
 from tilewright.passes.manager import parse_pipeline, run_passes_on
 from tilewright.passes.proof import prove_module
 from tilewright.runtime.compare import first_difference
@@ -24,14 +26,23 @@ from tilewright.runtime.execute import execute_function, random_inputs
 from tilewright.runtime.numerics import Array
 
 if __package__:
-    from .strategies import Machine, graph_texts, machines, tile_sizes
+    from .strategies import Choice, Machine, choices, graph_texts, machines, tile_sizes, write_choices
 else:
     sys.path.insert(0, str(Path(__file__).parent))
-    from strategies import Machine, graph_texts, machines, tile_sizes  # type: ignore[no-redef]
+    from strategies import (  # type: ignore[no-redef]
+        Choice,
+        Machine,
+        choices,
+        graph_texts,
+        machines,
+        tile_sizes,
+        write_choices,
+    )
 
 Sizes = tuple[int, int, int]
 
-PROGRAMS = (graph_texts(), tile_sizes(), machines())
+PROGRAMS = (graph_texts(), tile_sizes(), machines(), st.sampled_from(["plain", "planned", "by hand"]), choices())
+"""A graph, tile sizes, a machine, who chooses the order of tiles, and what a hand would write."""
 
 
 @dataclass
@@ -45,12 +56,12 @@ class LastTried:
 LAST = LastTried()
 
 
-def check_program(text: str, sizes: Sizes, machine: Machine) -> None:
+def check_program(text: str, sizes: Sizes, machine: Machine, who: str, chosen: list[Choice]) -> None:
     """Every level computes the same, every pass proves, pipes equal in-process runs, re-parsing equals."""
     LAST.text = text
-    LAST.options = f"--tile='sizes={'x'.join(map(str, sizes))}' --schedule='{machine.options()}'"
+    LAST.options = f"--tile='sizes={'x'.join(map(str, sizes))}' --schedule='{machine.options()}' ({who})"
     graph = tilewright.parse(text)
-    stages = compile_in_steps(graph, sizes, machine)
+    stages = compile_in_steps(graph, sizes, machine, who, chosen)
     wanted = run(graph)
     for name, module in stages:
         printed = tilewright.print(module)
@@ -61,12 +72,20 @@ def check_program(text: str, sizes: Sizes, machine: Machine) -> None:
     prove_module(graph, stages[-1][1])
 
 
-def compile_in_steps(graph: ModuleOp, sizes: Sizes, machine: Machine) -> list[tuple[str, ModuleOp]]:
+def compile_in_steps(
+    graph: ModuleOp, sizes: Sizes, machine: Machine, who: str, chosen: list[Choice]
+) -> list[tuple[str, ModuleOp]]:
     """What comes out of each pass, run in memory and on the text that the one before printed."""
     passes = ["fuse", f"tile{{sizes={'x'.join(map(str, sizes))}}}", "lower", f"schedule{{{machine.options()}}}"]
+    if who == "planned":
+        passes.insert(2, f"plan{{sram={machine.sram} align={machine.align}}}")
+    if who != "plain":
+        passes.insert(-1, "forward")
     stages: list[tuple[str, ModuleOp]] = []
     module = graph
     for name in passes:
+        if name == "lower" and who == "by hand":
+            module = with_choices(module, chosen)
         try:
             module = run_one(module, name, machine)
         except DiagnosticError as error:
@@ -74,6 +93,29 @@ def compile_in_steps(graph: ModuleOp, sizes: Sizes, machine: Machine) -> list[tu
             raise
         stages.append((name, module))
     return stages
+
+
+def with_choices(module: ModuleOp, chosen: list[Choice]) -> ModuleOp:
+    """Attributes written by hand; where `lower` refuses them, with an error that has a place, fewer of them."""
+    text = tilewright.print(module)
+
+    def accepted() -> bool:
+        errors: list[Diagnostic] = []
+        try:
+            run_passes_on(made, parse_pipeline("lower"))
+        except DiagnosticError as error:
+            errors = error.diagnostics
+        assert all(error.loc >= 0 for error in errors)
+        return not errors
+
+    made = tilewright.parse(text)
+    (func,) = made.functions()
+    write_choices(func, chosen)
+    if not accepted():
+        made = tilewright.parse(text)
+        (func,) = made.functions()
+        write_choices(func, chosen, accepted)
+    return tilewright.parse(tilewright.print(made))
 
 
 def run_one(module: ModuleOp, name: str, machine: Machine) -> ModuleOp:
@@ -111,8 +153,8 @@ def search(number: int, examples: int) -> None:
         derandomize=False,
     )
     @given(*PROGRAMS)
-    def one(text: str, sizes: Sizes, machine: Machine) -> None:
-        check_program(text, sizes, machine)
+    def one(text: str, sizes: Sizes, machine: Machine, who: str, chosen: list[Choice]) -> None:
+        check_program(text, sizes, machine, who, chosen)
 
     one()
 

@@ -151,7 +151,7 @@ def machines() -> st.SearchStrategy[Machine]:
         Machine,
         sram=st.sampled_from([256, 260, 384, 500, 768, 1024, 2048, 1 << 16]),
         align=st.sampled_from([1, 4, 64, 256]),
-        evict=st.sampled_from(["min", "lru"]),
+        evict=st.sampled_from(["min", "lru", "cost", "cost"]),
         double_buffer=st.booleans(),
     )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from itertools import pairwise
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -105,7 +106,7 @@ def test_a_streamed_product_is_used_up_in_strips(made: list[Nest]) -> None:
             continue
         steps = [at for at in walked if at[0] in (i, i + 1)]
         turns = [0] + [x for x in range(1, len(steps)) if steps[x][0] != steps[x - 1][0]] + [len(steps)]
-        runs = [steps[a:b] for a, b in zip(turns, turns[1:], strict=False)]
+        runs = [steps[a:b] for a, b in pairwise(turns)]
         for producer, reader in zip(runs[::2], runs[1::2], strict=True):
             columns = {n for _, _, n, *_ in producer}
             assert {at[3] for at in reader} == columns

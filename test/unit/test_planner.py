@@ -10,10 +10,10 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from tilewright.passes.arena import SRAMConfig
-from tilewright.passes.eviction import FarthestNextUse, LeastRecentlyUsed, Request, make_eviction
+from tilewright.passes.eviction import FarthestNextUse, LeastCost, LeastRecentlyUsed, Request, make_eviction
 from tilewright.passes.liveness import EXEC, LOAD, NEVER, STORE, Program, Step, accumulator_lives, next_uses
 from tilewright.passes.planner import PlanError, least_bytes, plan
-from tilewright.passes.residency import Plan
+from tilewright.passes.residency import RUN, SPILL, Plan
 
 ALIGNMENT = 4
 
@@ -23,9 +23,10 @@ def program(steps: list[Step], sizes: list[int]) -> Program:
 
 
 @st.composite
-def programs(draw: st.DrawFn, sizes: st.SearchStrategy[int], operands: int = 5, accumulators: int = 4) -> Program:
+def programs(draw: st.DrawFn, sizes: st.SearchStrategy[int], kept: bool = False) -> Program:
     """Valid tile programs: up to three accumulators live at once, loads asked for early or not at all, stored tiles
-    read again, retaining stores."""
+    read again, retaining stores; with `kept` some tiles are read without ever being stored, or in place."""
+    operands, accumulators = 5, 6 if kept else 4
     steps: list[Step] = []
     open_tiles: list[int] = []
     waiting = list(range(operands, operands + accumulators))
@@ -42,6 +43,11 @@ def programs(draw: st.DrawFn, sizes: st.SearchStrategy[int], operands: int = 5, 
             steps.append(Step(EXEC, draw(st.sampled_from(open_tiles)), sources, accumulate=True, product=True))
         elif open_tiles:
             tile = open_tiles.pop(draw(st.integers(0, len(open_tiles) - 1)))
+            if kept and draw(st.integers(0, 3)):
+                if draw(st.booleans()):
+                    steps.append(Step(EXEC, tile, (tile,)))
+                readable.append(tile)
+                continue
             steps.append(Step(STORE, tile, retain=draw(st.booleans())))
             readable.append(tile)
     count = operands + accumulators
@@ -50,12 +56,17 @@ def programs(draw: st.DrawFn, sizes: st.SearchStrategy[int], operands: int = 5, 
 
 UNIFORM = programs(st.just(8))
 MIXED = programs(st.sampled_from([1, 4, 8, 12, 32]))
+KEPT = programs(st.just(8), kept=True)
+KEPT_MIXED = programs(st.sampled_from([1, 4, 8, 12, 32]), kept=True)
 
 
 def replay(p: Program, made: Plan, config: SRAMConfig) -> None:
     """Every step happens once, in order, and finds its tiles whole at the plan's addresses, all within the SRAM."""
     content: dict[int, tuple[int, int]] = {}
     version = [0] * len(p.sizes)
+    off_chip = [0] * len(p.sizes)  # the version of the copy that is off chip; at first of operands only
+    results = {step.tile for step in p.steps if step.kind == EXEC}
+    spilled: set[int] = set()
 
     def write(tile: int, address: int) -> None:
         assert address % config.alignment == 0
@@ -68,8 +79,17 @@ def replay(p: Program, made: Plan, config: SRAMConfig) -> None:
     done = -1
     for event in made.events:
         step = p.steps[event.step]
+        if event.kind == SPILL:
+            assert event.step > done
+            assert off_chip[event.tile] < version[event.tile]  # what is off chip already need not be spilled
+            read(event.tile, event.addresses[0])
+            off_chip[event.tile] = version[event.tile]
+            spilled.add(event.tile)
+            continue
         if event.is_load:
             assert event.step > done
+            assert event.tile not in results or off_chip[event.tile] == version[event.tile] > 0
+            spilled.discard(event.tile)
             write(event.tile, event.addresses[0])
             continue
         assert all(skipped.kind == LOAD for skipped in p.steps[done + 1 : event.step])
@@ -78,10 +98,16 @@ def replay(p: Program, made: Plan, config: SRAMConfig) -> None:
             read(tile, address)
         if step.kind == STORE or step.accumulate:
             read(step.tile, event.addresses[0])
+        if step.kind == STORE:
+            off_chip[step.tile] = version[step.tile]
         if step.kind == EXEC:
             version[step.tile] += 1
             write(step.tile, event.addresses[0])
     assert all(skipped.kind == LOAD for skipped in p.steps[done + 1 :])
+    assert not spilled  # each is loaded again
+    for tile in results:
+        stores = [step.kind == STORE for step in p.steps if step.tile == tile]
+        assert not any(stores) or off_chip[tile] == version[tile]
 
 
 # --- liveness ---
@@ -151,7 +177,12 @@ def test_accumulator_lives_run_from_the_first_exec_to_the_store(p: Program) -> N
 
 # --- eviction ---
 
-CALLS = st.lists(st.tuples(st.integers(0, 7), st.integers(0, 30), st.sampled_from(["use", "use", "drop", "victim"])))
+CALLS = st.lists(
+    st.tuples(
+        st.integers(0, 7), st.integers(0, 30), st.sampled_from([1, 2]),
+        st.sampled_from(["use", "use", "drop", "victim"]),
+    )
+)  # fmt: skip
 
 
 def request(protected: Collection[int]) -> Request:
@@ -159,30 +190,32 @@ def request(protected: Collection[int]) -> Request:
 
 
 class Naive:
-    """The evictable tiles with next use, address and time of last use, searched from end to end."""
+    """The evictable tiles with next use, address, time of last use and transfers, searched from end to end."""
 
     def __init__(self, name: str):
         self.name = name
-        self.tiles: dict[int, tuple[int, int, int]] = {}
+        self.tiles: dict[int, tuple[int, int, int, int]] = {}
 
     def victim(self, protected: set[int]) -> int | None:
-        def rank(tile: int) -> tuple[int, int]:
-            next_use, address, used = self.tiles[tile]
-            return (-next_use, address) if self.name == "min" else (used, 0)
+        def rank(tile: int) -> tuple[float, int, int]:
+            next_use, address, used, transfers = self.tiles[tile]
+            if self.name == "cost":
+                return (-next_use / transfers, transfers, address)
+            return (-next_use, 0, address) if self.name == "min" else (used, 0, 0)
 
         free = [tile for tile in self.tiles if tile not in protected]
         return min(free, key=rank, default=None)
 
 
-@pytest.mark.parametrize("name", ["lru", "min"])
+@pytest.mark.parametrize("name", ["lru", "min", "cost"])
 @given(CALLS, st.sets(st.integers(0, 7), max_size=3))
-def test_eviction_matches_a_search(name: str, calls: list[tuple[int, int, str]], protected: set[int]) -> None:
+def test_eviction_matches_a_search(name: str, calls: list[tuple[int, int, int, str]], protected: set[int]) -> None:
     policy, naive = make_eviction(name), Naive(name)
-    for time, (tile, next_use, call) in enumerate(calls):
+    for time, (tile, next_use, transfers, call) in enumerate(calls):
         if call == "use":  # a tile stays where it is as long as it is evictable
             address = naive.tiles[tile][1] if tile in naive.tiles else 16 * ((tile * 5 + time) % 8) + tile
-            policy.use(tile, next_use, address)
-            naive.tiles[tile] = (next_use, address, time)
+            policy.use(tile, next_use, address, transfers)
+            naive.tiles[tile] = (next_use, address, time, transfers)
         elif call == "drop":
             policy.drop(tile)
             naive.tiles.pop(tile, None)
@@ -207,6 +240,53 @@ def test_min_breaks_ties_toward_the_lower_address() -> None:
     assert [policy.victims(request(kept)) for kept in ({1}, (), ())] == [[3], [2], [1]]
 
 
+@st.composite
+def memories(draw: st.DrawFn) -> tuple[list[tuple[int, int, int]], int]:
+    """Blocks in address order, as (address, size, tile), and the capacity."""
+    live: list[tuple[int, int, int]] = []
+    address = 0
+    for tile in range(draw(st.integers(1, 7))):
+        address += draw(st.sampled_from([0, 0, 4, 8]))
+        size = draw(st.sampled_from([4, 8, 12, 32]))
+        live.append((address, size, tile))
+        address += size
+    return live, address + draw(st.sampled_from([0, 4, 16]))
+
+
+@settings(max_examples=300)
+@given(
+    memories(), st.sampled_from([4, 8, 16, 32, 48]), st.sets(st.integers(0, 6), max_size=3),
+    st.lists(st.tuples(st.integers(4, 30), st.sampled_from([1, 2])), min_size=7, max_size=7),
+    st.sets(st.integers(0, 6), max_size=2),
+)  # fmt: skip
+def test_with_mixed_sizes_the_cheapest_stretch_that_is_long_enough_goes(
+    memory: tuple[list[tuple[int, int, int]], int], size: int, pinned: set[int],
+    uses: list[tuple[int, int]], protected: set[int],
+) -> None:  # fmt: skip
+    live, capacity = memory
+    now = 3
+    policy = LeastCost(one_size=False)
+    for address, _, tile in live:
+        if tile not in pinned:
+            policy.use(tile, uses[tile][0], address, uses[tile][1])
+
+    def cost(tiles: list[int]) -> float:
+        return sum(uses[t][1] * live[t][1] / (uses[t][0] - now + 1) for t in tiles)
+
+    def room(tiles: list[int]) -> int:
+        start = sum(live[tiles[0] - 1][:2]) if tiles[0] else 0
+        return (live[tiles[-1] + 1][0] if tiles[-1] + 1 < len(live) else capacity) - start
+
+    stretches = [list(range(a, b)) for a in range(len(live)) for b in range(a + 1, len(live) + 1)]
+    enough = [tiles for tiles in stretches if not {*tiles} & (pinned | protected) and room(tiles) >= size]
+    found = policy.victims(Request(size, now, protected, live, capacity))
+    assert bool(found) == bool(enough)
+    if found:
+        assert found in enough
+        assert cost(found) == pytest.approx(min(map(cost, enough)))
+        assert not {*found} & {*policy.tiles()}
+
+
 # --- capacity ---
 
 
@@ -218,7 +298,7 @@ def attempt(p: Program, config: SRAMConfig, evict: str) -> Plan | PlanError:
 
 
 @settings(max_examples=200)
-@given(UNIFORM, st.integers(1, 8), st.sampled_from(["lru", "min"]))
+@given(UNIFORM | KEPT, st.integers(1, 8), st.sampled_from(["lru", "min", "cost"]))
 def test_with_one_size_planning_fails_just_where_the_tiles_needed_at_once_do(
     p: Program, tiles: int, evict: str
 ) -> None:
@@ -235,7 +315,7 @@ def test_with_one_size_planning_fails_just_where_the_tiles_needed_at_once_do(
 
 
 @settings(max_examples=200)
-@given(MIXED, st.integers(1, 30), st.sampled_from(["lru", "min"]), st.sampled_from([1, 4, 16]))
+@given(MIXED | KEPT_MIXED, st.integers(1, 30), st.sampled_from(["lru", "min", "cost"]), st.sampled_from([1, 4, 16]))
 def test_with_mixed_sizes_the_size_in_the_error_is_enough(p: Program, units: int, evict: str, alignment: int) -> None:
     config = SRAMConfig(4 * units + 12, alignment)
     least = least_bytes(p, config)
@@ -247,6 +327,18 @@ def test_with_mixed_sizes_the_size_in_the_error_is_enough(p: Program, units: int
         made = plan(p, config, evict)
     assert least <= config.total_bytes
     replay(p, made, config)
+
+
+@settings(max_examples=50)
+@given(KEPT, st.integers(3, 8))
+def test_a_finished_tile_is_written_and_read_once_more_where_it_is_spilled(p: Program, tiles: int) -> None:
+    """The bytes of a plan are those of its loads, spills and stores."""
+    made = attempt(p, SRAMConfig(8 * tiles, ALIGNMENT), "cost")
+    assume(isinstance(made, Plan))
+    assert isinstance(made, Plan)
+    stores = sum(step.kind == STORE for step in p.steps)
+    moved = sum(event.kind != RUN for event in made.events)
+    assert made.traffic(p) == 8 * (moved + stores)
 
 
 # --- Belady's MIN against an optimum ---
