@@ -14,7 +14,7 @@ from tilewright.ir.builtin import FuncOp, ModuleOp
 from tilewright.passes.arena import SRAMConfig
 from tilewright.passes.liveness import LOAD, Program, Step
 from tilewright.passes.manager import parse_pipeline, run_passes_on
-from tilewright.passes.nesting import nests_of, tasks
+from tilewright.passes.nesting import described, nests_of, tasks
 from tilewright.passes.plan import tiled_types, trials_of
 from tilewright.passes.scheduling import TileProgram
 from tilewright.passes.trial import INFEASIBLE, Trials
@@ -48,7 +48,8 @@ def accepted(func: FuncOp, module: ModuleOp) -> bool:
 
 
 def trials(func: FuncOp, module: ModuleOp, config: SRAMConfig) -> Trials:
-    return trials_of(func, graph_ops(func), tiled_types(func, module), config)
+    tiled = tiled_types(func, module)
+    return trials_of([described(op, tiled) for op in graph_ops(func)], func.returned(), tiled, config)
 
 
 def renumbered(program: Program) -> list[tuple[Step, list[int]]]:
