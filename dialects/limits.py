@@ -10,6 +10,7 @@ from ..ir.attributes import UNIT, Attr
 from ..ir.builtin import FuncOp
 from ..ir.core import Value
 from ..ir.diagnostics import Diagnostic
+from ..ir.types import TensorType
 from .tiles import Coord, TiledType, coord_text
 from .uop import AllocOp
 
@@ -45,10 +46,14 @@ def wishes_of(func: FuncOp) -> dict[Value, Wish]:
     return found
 
 
-def wish_errors(func: FuncOp) -> Iterator[Diagnostic]:
-    """Coordinates outside the grid of the buffer that they are asked for."""
+def wish_errors(func: FuncOp, level: str) -> Iterator[Diagnostic]:
+    """What is asked of a value that is no buffer, and coordinates outside the grid of one."""
     for value, wish in wishes_of(func).items():
         if not isinstance(value.type, TiledType):
+            if level == "graph" and isinstance(value.type, TensorType):
+                continue
+            message = f"%{value.name} is no tiled buffer, so that nothing can be asked of where its tiles lie"
+            yield Diagnostic(message, wish.loc)
             continue
         named = [*(wish.pin if type(wish.pin) is tuple else ())]
         named += [v[:-1] for v in (wish.at if type(wish.at) is tuple else ())]

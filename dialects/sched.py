@@ -176,7 +176,7 @@ def check_uop_function(func: FuncOp, module: ModuleOp) -> list[Diagnostic]:
         level = level_of(func)
     except MixedLevelsError as error:
         return [error.error]
-    errors = list(wish_errors(func))
+    errors = list(wish_errors(func, level))
     return errors or (replay_uop(func) if level == "uop" else [])
 
 

@@ -97,7 +97,7 @@ class Replay(TileRules):
         return False
 
     def as_wished(self, op: Operation, tile: Tile, address: int) -> bool:
-        """Whether a tile is put where it is asked to be, and was not evicted if it is pinned."""
+        """Whether a tile is put where it is asked to be."""
         wish = self.wishes.get(tile.value)
         if wish is None:
             return True
@@ -106,14 +106,20 @@ class Replay(TileRules):
             message = f"{tile} is put at @0x{address:04x}, but it is asked to be at @0x{wanted:04x}"
             self.error(op, tile, message, f"@0x{address:04x}").note("asked for here", wish.loc)
             return False
-        fate = self.fates.get(tile)
-        if fate is not None and fate[1] == EVICTED and fate[0].version == tile.version and wish.pins(tile.coord):
-            error = self.error(
-                op, tile, f"{tile} is pinned, but it is loaded again after it was overwritten", str(tile)
-            )
-            error.note("it was overwritten here", fate[2].loc).note("pinned here", wish.loc)
-            return False
         return True
+
+    def check_pinned(self, op: LoadOp, tile: Tile) -> None:
+        """A pinned tile is not loaded again because it gave way to another one."""
+        wish, fate = self.wishes.get(tile.value), self.fates.get(tile)
+        if wish is None or fate is None or not wish.pins(tile.coord):
+            return
+        copy, what, over = fate
+        there = any(c.tile is tile and c.version == tile.version for c in self.copies.values())
+        if what != EVICTED or copy.version != tile.version or there:
+            return
+        message = f"{tile} is pinned, but it is loaded again after it was overwritten"
+        error = self.error(op, tile, message, str(tile))
+        error.note("it was overwritten here", over.loc).note("pinned here", wish.loc)
 
     def overlapping(self, address: int, end: int) -> list[Copy]:
         """The copies that share bytes with a range, in address order."""
@@ -205,6 +211,8 @@ class Replay(TileRules):
         tile = self.tile(op.operands[0], op.coords[0])
         size = self.check_bytes(op, tile)
         if self.in_bounds(op, tile, op.addrs[0], size) and self.loadable(op, tile):
+            if self.wishes:
+                self.check_pinned(op, tile)
             self.place(op, tile, op.addrs[0], size)
             self.spilled.pop((tile, tile.version), None)
         else:

@@ -1,6 +1,6 @@
 """The dependence graph of a tile program, and the legal orders of its execs. A pure solver.
 
-A chain is one value of a tile: the exec that starts it, the products that are added to it, in any order, and the stores
+A chain is one value of a tile: the exec that starts it, the products that are added to it, in any order, and the store
 of it. An exec that reads a tile waits for the chain that makes it; the first exec of a chain waits for everything that
 the tile's value before it is needed for.
 """
@@ -21,12 +21,14 @@ NONE = -1
 @dataclass(slots=True)
 class Chain:
     """One value of a tile; the rest are numbers of steps and of chains. `start` is an exec that must come first (NONE
-    if any product can), `reads` the execs that read the value, `early` those that read it before it is stored."""
+    if any product can), `reads` the execs that read the value, `early` those that read it before it is stored.
+
+    A value is stored once: `store` is the first store of it, further ones change nothing."""
 
     tile: int
     start: int = NONE
     products: list[int] = field(default_factory=list)
-    stores: list[int] = field(default_factory=list)
+    store: int = NONE
     reads: set[int] = field(default_factory=set)
     early: set[int] = field(default_factory=set)
     before: int = NONE
@@ -58,8 +60,9 @@ class Chains:
                 self._exec(i, step, current)
             elif step.kind == STORE and step.tile in current:
                 chain = self.chains[current[step.tile]]
-                chain.stores.append(i)
-                chain.early |= chain.reads
+                if chain.store == NONE:
+                    chain.store = i
+                    chain.early |= chain.reads
 
     def _exec(self, i: int, step: Step, current: dict[int, int]) -> None:
         self.sources[i] = tuple(current[s] for s in step.sources if s in current)
@@ -83,7 +86,10 @@ class Chains:
         return [i for i, step in enumerate(self.program.steps) if step.kind == EXEC]
 
     def emit(self, order: Sequence[int]) -> list[Emitted] | None:
-        """The steps of the execs in that order, with the stores as soon as they can be; None for an illegal order."""
+        """The steps of the execs in that order, with the stores as soon as they can be; None for an illegal order, or
+        one that is not of all execs."""
+        if len(order) != len(self.chain_of):
+            return None
         state = Progress(self)
         for i in order:
             if not state.exec(i):
@@ -100,12 +106,16 @@ class Chains:
         given = self.program
         changed = [steps[e.step]._replace(accumulate=e.accumulate) for e in emitted]
         program = Program(changed, given.sizes, given.names, given.limits)
-        stored = sum(program.sizes[step.tile] for step in program.steps if step.kind == STORE)
+        stored = sum(program.sizes[step.tile] for step in changed if step.kind == STORE)
         try:
             planner = Planner(program, timeline_of(program), config, "cost", limit - stored - 1)
             return planner.run().traffic(program)
         except (Full, TooMuch):
             return None
+
+
+Wait = tuple[str, int]
+"""What an exec waits for: that a chain is "complete", "begun", or "over" (stored, and read by all that read it)."""
 
 
 class Progress:
@@ -116,21 +126,28 @@ class Progress:
         self.left = [len(chain.execs) for chain in chains.chains]
         self.begun = [False] * len(chains.chains)
         self.unread = [set(chain.reads) for chain in chains.chains]
-        self.stored = [not chain.stores for chain in chains.chains]
+        self.stored = [chain.store == NONE for chain in chains.chains]
         self.out: list[Emitted] = []
 
     def ready(self, i: int) -> bool:
         """Whether an exec may come next."""
+        return self.waits_for(i) is None
+
+    def waits_for(self, i: int) -> Wait | None:
+        """What has to come before an exec, if anything."""
+        for source in self.all.sources[i]:
+            if self.left[source]:
+                return "complete", source
         number = self.all.chain_of[i]
-        chain = self.all.chains[number]
-        if any(self.left[s] for s in self.all.sources[i]):
-            return False
         if self.begun[number]:
-            return True
+            return None
+        chain = self.all.chains[number]
         if chain.start not in (NONE, i):
-            return False
+            return "begun", number
         before = chain.before
-        return before == NONE or (self.stored[before] and not self.left[before] and self.unread[before] <= {i})
+        if before == NONE or (self.stored[before] and not self.left[before] and self.unread[before] <= {i}):
+            return None
+        return "over", before
 
     def exec(self, i: int) -> bool:
         if not self.ready(i):
@@ -146,9 +163,9 @@ class Progress:
         return True
 
     def store(self, number: int) -> None:
-        """The stores of a chain, once it is complete and what read it before them has."""
+        """The store of a chain, once it is complete and what read it before has."""
         chain = self.all.chains[number]
         if self.stored[number] or self.left[number] or chain.early & self.unread[number]:
             return
         self.stored[number] = True
-        self.out += [Emitted(i, False, False) for i in chain.stores]
+        self.out.append(Emitted(chain.store, False, False))

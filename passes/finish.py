@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from ..dialects.dram import off_chip_lives
+from collections.abc import Mapping
+
+from ..dialects.dram import dram_errors, off_chip_lives
 from ..dialects.limits import off_chip_bytes
 from ..dialects.sched_replay import schedule_stats
 from ..dialects.target import Target
@@ -10,23 +12,39 @@ from ..dialects.tiles import TiledType
 from ..dialects.uop import AllocOp
 from ..ir.attributes import Attr
 from ..ir.builtin import FuncOp, ModuleOp
+from ..ir.core import Value
+from ..ir.diagnostics import DiagnosticError
 from .placement import Life, place_lives
 
 
-def place_off_chip(func: FuncOp, target: Target) -> None:
+def settle_off_chip(func: FuncOp, target: Target, renew: bool) -> None:
+    """Takes the addresses off chip from what is not stored and, to `renew` them, gives new ones to what is.
+
+    Raises `DiagnosticError` where those that were given before clash.
+    """
+    lives = off_chip_lives(func)
+    for op in func.ops:
+        if isinstance(op, AllocOp) and op.result not in lives:
+            op.dram = None
+    if renew:
+        place_off_chip(func, lives, target)
+    errors = dram_errors(func)
+    if errors:
+        raise DiagnosticError(errors)
+
+
+def place_off_chip(func: FuncOp, lives: Mapping[Value, tuple[int, int]], target: Target) -> None:
     """Gives every buffer that is stored its address off chip; those that are not in use at once share bytes.
 
     With several DMA channels none do: what comes later in the text may move earlier, and nothing makes it wait.
     """
-    alignment = target.alignment
-    lives = off_chip_lives(func)
     if target.dma_channels > 1:
         lives = dict.fromkeys(lives, (0, len(func.ops)))
     ops = [op for op in func.ops if isinstance(op, AllocOp) and op.result in lives]
     spans = []
     for op in ops:
         assert isinstance(op.result.type, TiledType)
-        size = -(-off_chip_bytes(op.result.type) // alignment) * alignment
+        size = -(-off_chip_bytes(op.result.type) // target.alignment) * target.alignment
         spans.append(Life(*lives[op.result], size))
     for op, address in zip(ops, place_lives(spans, sum(span.size for span in spans)) or (), strict=True):
         op.dram = address

@@ -6,29 +6,38 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from .arena import SRAMConfig
-from .liveness import EXEC, STORE, Program, accumulator_lives
+from .liveness import EXEC, STORE, Program, accumulator_lives, pinned_lives
 from .placement import Life, place_lives
 from .residency import FILL, Event, Planner, Timeline
 
 
 class Homes(NamedTuple):
-    """Addresses in bytes: of accumulators by the step that starts them, of operands by step and tile."""
+    """Addresses in bytes: of accumulators by the step that starts them, of operands by step and tile, of pinned tiles
+    by tile. Tiles with fixed addresses have none."""
 
     accumulators: dict[int, int]
     operands: dict[tuple[int, int], int]
+    pinned: dict[int, int]
 
 
 def find_homes(program: Program, config: SRAMConfig) -> Homes | None:
-    """Places accumulators over their lives together with each step's own operands; None where that is not found."""
+    """Places accumulators over their lives, and pinned tiles over theirs, together with each step's own operands; None
+    where that is not found."""
     size = [-(-s // config.alignment) * config.alignment for s in program.sizes]
+    at, asked = program.limits.at, program.limits.at.keys() | program.limits.pinned
     spans = accumulator_lives(program)
-    needs = operand_needs(program, spans)
-    lives = [Life(first, last, size[tile]) for first, last, tile in spans] + [Life(i, i, size[t]) for i, t in needs]
-    addresses = place_lives(lives, config.total_bytes // config.alignment * config.alignment)
+    sums = [span for span in spans if span[2] not in asked]
+    kept = [span for span in pinned_lives(program) if span[2] not in at]
+    needs = [(i, tile) for i, tile in operand_needs(program, spans) if tile not in asked]
+    lives = [Life(first, last, size[t]) for first, last, t in sums + kept] + [Life(i, i, size[t]) for i, t in needs]
+    capacity = config.total_bytes // config.alignment * config.alignment
+    addresses = place_lives(lives, capacity, program.set_aside(config))
     if addresses is None:
         return None
-    accumulators = {first: a for (first, _, _), a in zip(spans, addresses, strict=False)}
-    return Homes(accumulators, dict(zip(needs, addresses[len(spans) :], strict=True)))
+    accumulators = {first: a for (first, _, _), a in zip(sums, addresses, strict=False)}
+    pinned = {tile: a for (_, _, tile), a in zip(kept, addresses[len(sums) :], strict=False)}
+    accumulators |= {first: pinned[tile] for first, _, tile in spans if tile in pinned}
+    return Homes(accumulators, dict(zip(needs, addresses[len(sums) + len(kept) :], strict=True)), pinned)
 
 
 def operand_needs(program: Program, spans: list[tuple[int, int, int]]) -> list[tuple[int, int]]:
@@ -70,7 +79,11 @@ class LifetimePlanner(Planner):
         super().store(i)
 
     def bring(self, i: int, tiles: tuple[int, ...]) -> None:
-        """Loads what a step needs."""
+        """Loads what a step needs, pinned tiles first; those with fixed addresses are left to the step itself."""
+        for tile in tiles:
+            if tile in self.homes.pinned and self.address[tile] < 0:
+                self.fill_home(i, tile, self.homes.pinned[tile])
+        tiles = tuple([t for t in tiles if t not in self.at])
         if not self.fit(i, tiles):
             self.go_home(i, tiles)
             return
@@ -79,11 +92,21 @@ class LifetimePlanner(Planner):
             self.keep(tile, i)
 
     def settle(self, i: int, tile: int, sources: tuple[int, ...]) -> None:
-        """Puts an accumulator at its home, evicting what lies there; an in-place exec's is loaded."""
-        self.move(i, tile, self.homes.accumulators[i])
-        if tile in sources:
-            self.events.append(Event(FILL, i, tile, (self.address[tile],)))
+        """Puts an accumulator at its home, unless it is there, evicting what lies there; an in-place exec's is
+        loaded."""
+        home = self.homes.accumulators[i]
+        if self.address[tile] == home:
+            self.evictable.drop(tile)
+        elif tile in sources:
+            self.fill_home(i, tile, home)
+        else:
+            self.move(i, tile, home)
         self.pinned[tile] = True
+
+    def fill_home(self, i: int, tile: int, home: int) -> None:
+        """Loads a tile to its home."""
+        self.move(i, tile, home)
+        self.events.append(Event(FILL, i, tile, (home,)))
 
     def move(self, i: int, tile: int, home: int) -> None:
         """Gives a tile its home, from which everything that can go is evicted."""
@@ -123,6 +146,5 @@ class LifetimePlanner(Planner):
             self.evict(i, tile)
         for tile in tiles:
             if (i, tile) in self.homes.operands:
-                self.move(i, tile, self.homes.operands[(i, tile)])
-                self.events.append(Event(FILL, i, tile, (self.address[tile],)))
+                self.fill_home(i, tile, self.homes.operands[(i, tile)])
                 self.keep(tile, i)

@@ -55,7 +55,7 @@ def put_in_time(
     program: Program, events: list[Event], speeds: Speeds, config: SRAMConfig, distance: int | None = None
 ) -> Timed | None:
     """A plan's events with their transfers as early as there is room; None if that is not found."""
-    aside = program.set_aside(config.alignment)
+    aside = program.set_aside(config)
     problem = Problem(
         items_of(program, events, speeds), program.sizes, config, speeds.channels,
         1 << 60 if distance is None else distance, program.limits, aside,

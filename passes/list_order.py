@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import random
 from collections import OrderedDict
+from heapq import heapify, heappop, heappush, heapreplace
 
 from .arena import SRAMConfig
-from .chains import NONE, Chains, Progress
+from .chains import NONE, Chains, Progress, Wait
+
+Key = tuple[bool, int, int]
 
 LIST_EXECS = 20_000
 """Most execs of a program that list scheduling is tried on."""
@@ -34,7 +37,11 @@ def improve_order(chains: Chains, order: list[int], cost: int, config: SRAMConfi
 
 
 class _List:
-    """List scheduling on an SRAM of so many bytes, kept as least recently used."""
+    """List scheduling on an SRAM of so many bytes, kept as least recently used.
+
+    Waiting execs lie in two heaps, of those that open a sum and of those that go on with one, by `key`. A key that has
+    become larger is put right when it comes to the top. Execs that come to the top but have to wait are parked.
+    """
 
     def __init__(self, chains: Chains, capacity: int, open_sums: int):
         self.chains = chains
@@ -45,11 +52,20 @@ class _List:
         self.resident: OrderedDict[int, None] = OrderedDict()
         self.held = 0
         self.readers: dict[int, dict[int, None]] = {}
-        self.waiting = dict.fromkeys(chains.execs)
-        for i in self.waiting:
-            for tile in {*chains.program.steps[i].sources, chains.program.steps[i].tile}:
+        self.given = chains.execs[::-1]
+        self.waiting = set(self.given)
+        self.lacks: dict[int, int] = {}
+        self.near = dict.fromkeys(self.waiting, 0)
+        for i in chains.execs:
+            step = chains.program.steps[i]
+            self.lacks[i] = sum(self.sizes[s] for s in step.sources)
+            for tile in {*step.sources, step.tile}:
                 self.readers.setdefault(tile, {})[i] = None
         self.open: set[int] = set()
+        self.opening = [self.key(i) for i in chains.execs]
+        self.going: list[Key] = []
+        self.parked: dict[Wait, list[int]] = {}
+        heapify(self.opening)
 
     def run(self) -> list[int]:
         order: list[int] = []
@@ -60,44 +76,96 @@ class _List:
             order.append(i)
         return order
 
-    def pick(self) -> int:
-        """The ready exec that lacks the fewest bytes; opening a sum counts as its tile, a full house forbids it."""
-        near = dict.fromkeys(i for tile in self.resident for i in self.readers.get(tile, ()))
-        best = self.best(near, self.open_sums) or self.best(self.waiting, self.open_sums)
-        return best if best is not None else next(i for i in self.waiting if self.progress.ready(i))
+    def key(self, i: int) -> Key:
+        """Execs with a tile on chip come first, then those that lack the fewest bytes."""
+        return not self.near[i], self.lacks[i], i
 
-    def best(self, candidates: dict[int, None], open_sums: int) -> int | None:
-        found: tuple[int, int] | None = None
-        for i in candidates:
-            opens = not self.progress.begun[self.chains.chain_of[i]]
-            if opens and len(self.open) >= open_sums:
-                continue
-            lacks = sum(self.sizes[s] for s in self.chains.program.steps[i].sources if s not in self.resident)
-            if (found is None or (lacks, i) < found) and self.progress.ready(i):
-                found = lacks, i
-        return found[1] if found else None
+    def push(self, i: int) -> None:
+        heappush(self.going if self.progress.begun[self.chains.chain_of[i]] else self.opening, self.key(i))
+
+    def pick(self) -> int:
+        """The ready exec with the least key. A full house forbids to open a sum: if no other exec is ready, it is the
+        first one in the given order, which always is."""
+        going = self.top(self.going)
+        if len(self.open) < self.open_sums:
+            opening = self.top(self.opening)
+            return min(key for key in (going, opening) if key is not None)[2]
+        if going is not None:
+            return going[2]
+        while self.given[-1] not in self.waiting:
+            self.given.pop()
+        return self.given[-1]
+
+    def top(self, heap: list[Key]) -> Key | None:
+        """The least key of a ready exec in a heap; it stays there."""
+        while heap:
+            key = heap[0]
+            i = key[2]
+            if i not in self.waiting or self.progress.begun[self.chains.chain_of[i]] != (heap is self.going):
+                heappop(heap)
+            elif key != self.key(i):
+                heapreplace(heap, self.key(i))
+            elif (wait := self.progress.waits_for(i)) is not None:
+                heappop(heap)
+                self.parked.setdefault(wait, []).append(i)
+            else:
+                return key
+        return None
 
     def took(self, i: int) -> None:
-        del self.waiting[i]
+        """Books an exec that has been done."""
+        self.waiting.discard(i)
         step, number = self.chains.program.steps[i], self.chains.chain_of[i]
-        for tile in {*step.sources, step.tile}:
+        tiles = dict.fromkeys((*step.sources, step.tile))
+        for tile in tiles:
             del self.readers[tile][i]
+        left = self.progress.left[number]
+        (self.open.add if left else self.open.discard)(number)
+        for tile in tiles:
+            self.touch(tile)
+        for tile in tiles:
             if not self.readers[tile]:
-                del self.readers[tile]
-        (self.open.add if self.progress.left[number] else self.open.discard)(number)
-        for tile in (*step.sources, step.tile):
-            if tile not in self.resident:
-                self.held += self.sizes[tile]
-            self.resident[tile] = None
-            self.resident.move_to_end(tile)
-        for tile in [t for t in self.resident if t not in self.readers]:
-            self.drop(tile)
+                self.drop(tile)
         while self.held > self.capacity:
             self.drop(next(iter(self.resident)))
+        chain = self.chains.chains[number]
+        if left == len(chain.execs) - 1:
+            self.wake(("begun", number))
+            for other in chain.execs:
+                if other in self.waiting:
+                    self.push(other)
+        if not left:
+            self.wake(("complete", number))
+        for over in (number, *self.chains.sources[i]):
+            self.wake(("over", over))
+
+    def wake(self, wait: Wait) -> None:
+        for i in self.parked.pop(wait, ()):
+            self.push(i)
+
+    def touch(self, tile: int) -> None:
+        """Brings a tile on chip, or makes it the last used one."""
+        if tile in self.resident:
+            self.resident.move_to_end(tile)
+            return
+        self.resident[tile] = None
+        self.held += self.sizes[tile]
+        self.count(tile, 1)
+        for i in self.readers[tile]:
+            self.push(i)
 
     def drop(self, tile: int) -> None:
         del self.resident[tile]
         self.held -= self.sizes[tile]
+        self.count(tile, -1)
+
+    def count(self, tile: int, change: int) -> None:
+        """Tells the execs that read or write a tile that it came (1) or went (-1)."""
+        steps = self.chains.program.steps
+        for i in self.readers[tile]:
+            self.near[i] += change
+            if tile in steps[i].sources:
+                self.lacks[i] -= change * self.sizes[tile]
 
 
 def _search(chains: Chains, order: list[int], cost: int, config: SRAMConfig) -> tuple[list[int], int]:

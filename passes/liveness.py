@@ -9,6 +9,8 @@ from collections.abc import Hashable
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from .arena import SRAMConfig
+
 LOAD, EXEC, STORE = 0, 1, 2
 
 NEVER = 1 << 62
@@ -51,12 +53,18 @@ class Program:
     names: list[Hashable] = field(default_factory=list)
     limits: Limits = field(default_factory=Limits)
 
-    def set_aside(self, alignment: int) -> list[tuple[int, int]]:
-        """The ranges that are reserved or kept for tiles with fixed addresses, whole aligned blocks, joined."""
+    def set_aside(self, config: SRAMConfig) -> list[tuple[int, int]]:
+        """The ranges that are reserved or kept for tiles with fixed addresses, whole aligned blocks, joined; only what
+        is within the SRAM's last whole block."""
+        alignment = config.alignment
+        capacity = config.total_bytes // alignment * alignment
         ranges = list(self.limits.reserved)
         ranges += [(address, address + self.sizes[tile]) for tile, address in self.limits.at.items()]
         joined: list[tuple[int, int]] = []
         for start, end in sorted((s // alignment * alignment, -(-e // alignment) * alignment) for s, e in ranges):
+            start, end = min(start, capacity), min(end, capacity)
+            if start == end:
+                continue
             if joined and start <= joined[-1][1]:
                 joined[-1] = joined[-1][0], max(end, joined[-1][1])
             else:

@@ -14,7 +14,10 @@ from .residency import Full, Plan, Planner, Timeline, timeline_of
 
 class PlanError(Exception):
     """No plan at this SRAM size. `needs` is a size in bytes at which planning was run again and succeeded; `shortage`
-    tells tiles needed at once that exceed the SRAM from fragmentation."""
+    tells tiles needed at once that exceed the SRAM from fragmentation.
+
+    `needs` is 0 if no size will do: a tile has to be at `cause.request_address`, where the tiles `cause.live` have to
+    be at the same time."""
 
     def __init__(self, step: int, cause: OutOfMemoryError, needs: int, shortage: bool):
         super().__init__(step, cause, needs, shortage)
@@ -33,9 +36,23 @@ def plan(program: Program, config: SRAMConfig, evict: str = "min") -> Plan:
     try:
         return _attempt(program, timeline, config, evict)
     except Full as full:
-        least = least_bytes(program, config)
+        raise _failure(program, timeline, config, evict, full) from None
+
+
+def _failure(program: Program, timeline: Timeline, config: SRAMConfig, evict: str, full: Full) -> PlanError:
+    least = least_bytes(program, config)
+    try:
+        if _is_clash(full):
+            raise full
         needs = _enough(program, timeline, config, evict, max(least, config.total_bytes + config.alignment))
-        raise PlanError(full.step, full.cause, needs, least > config.total_bytes) from None
+    except Full as clash:
+        return PlanError(clash.step, clash.cause, 0, False)
+    return PlanError(full.step, full.cause, needs, least > config.total_bytes)
+
+
+def _is_clash(full: Full) -> bool:
+    """Whether two tiles have to be at one address at the same time, which no larger SRAM can help."""
+    return full.cause.request_address is not None
 
 
 def _attempt(program: Program, timeline: Timeline, config: SRAMConfig, evict: str) -> Plan:
@@ -48,7 +65,7 @@ def _attempt(program: Program, timeline: Timeline, config: SRAMConfig, evict: st
 
 
 def _retry(program: Program, timeline: Timeline, config: SRAMConfig, evict: str, first: Full) -> Plan:
-    homes = None if program.limits else find_homes(program, config)
+    homes = None if _is_clash(first) else find_homes(program, config)
     if homes is None:
         raise first
     return LifetimePlanner(program, timeline, config, evict, homes).run()
@@ -63,7 +80,7 @@ def least_bytes(program: Program, config: SRAMConfig) -> int:
 def most_needed(program: Program, config: SRAMConfig) -> tuple[int, int]:
     """`least_bytes`, and the first step that needs so many."""
     size = [-(-s // config.alignment) * config.alignment for s in program.sizes]
-    aside = sum(end - start for start, end in program.set_aside(config.alignment))
+    aside = sum(end - start for start, end in program.set_aside(config))
     for tile in program.limits.at:
         size[tile] = 0
     starts: dict[int, list[int]] = {}
@@ -91,12 +108,15 @@ def most_needed(program: Program, config: SRAMConfig) -> tuple[int, int]:
 
 
 def _enough(program: Program, timeline: Timeline, config: SRAMConfig, evict: str, least: int) -> int:
-    """A size that planning succeeds at, a multiple of the alignment: `least`, or one where a step less fails."""
+    """A size that planning succeeds at, a multiple of the alignment: `least`, or one where a step less fails. Raises
+    `Full` if no size will do."""
 
     def succeeds(units: int) -> bool:
         try:
             _attempt(program, timeline, SRAMConfig(units * config.alignment, config.alignment), evict)
-        except Full:
+        except Full as full:
+            if _is_clash(full):
+                raise
             return False
         return True
 

@@ -26,7 +26,7 @@ from ..ir.builtin import FuncOp, ModuleOp
 from ..ir.core import Operation
 from .allocs import tidy_allocs
 from .arena import SRAMConfig
-from .finish import place_off_chip, with_stats
+from .finish import settle_off_chip, with_stats
 from .in_time import Speeds, Timed, best_in_time, put_in_time, reserves
 from .manager import map_functions, option, read_bytes, read_count, register_pass
 from .residency import FILL, RUN, SPILL, Event
@@ -62,8 +62,8 @@ class PrefetchPass:
             return func
         made = with_tile_ops(func, partial(given.operations, best))
         made.body.ops = tidy_allocs(made.ops)
-        if any(isinstance(op, uop.AllocOp) and op.dram is not None for op in func.ops):
-            place_off_chip(made, target)
+        placed = any(isinstance(op, uop.AllocOp) and op.dram is not None for op in func.ops)
+        settle_off_chip(made, target, renew=placed)
         return with_stats(made, module, target)
 
     def best(self, given: _Given) -> Timed | None:

@@ -102,9 +102,12 @@ def _operation(tiles: TileProgram, value: Value, parts: dict[Coord, Chain]) -> R
     for coord, chain in parts.items():
         m, n = coord if len(coord) == 2 else (0, coord[0])
         read = _chain_sources(tiles, chain, m, n, execs)
-        if read is None or (sources is not None and read != sources):
+        if read is None:
             return None
-        sources = read
+        if sources is None or _has_bias_too(read, sources, chain):
+            sources = read
+        elif read != sources and not _has_bias_too(sources, read, chain):
+            return None
     type = value.type
     assert isinstance(type, TiledType)
     depth = 0
@@ -112,6 +115,11 @@ def _operation(tiles: TileProgram, value: Value, parts: dict[Coord, Chain]) -> R
         depth = (sources or ())[0].type.grid[1]  # type: ignore[attr-defined]
     missing = prod(type.grid) * max(depth, 1) - sum(k != NONE for _, _, k in execs)
     return Raised(value, sources or (), depth, execs, missing > 0)
+
+
+def _has_bias_too(more: tuple[Value, ...], fewer: tuple[Value, ...], chain: Chain) -> bool:
+    """Whether a product's tile has a bias, where another one has none."""
+    return bool(chain.products) and len(more) == 3 and more[:2] == fewer
 
 
 def _chain_sources(

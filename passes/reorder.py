@@ -17,7 +17,7 @@ from typing import ClassVar
 
 from ..dialects.levels import level_of
 from ..dialects.limits import wishes_of
-from ..dialects.target import target_of
+from ..dialects.target import Target, target_of
 from ..dialects.uop import ExecOp, LoadOp, StoreOp
 from ..ir.attributes import UNIT
 from ..ir.builtin import FuncOp, ModuleOp
@@ -34,6 +34,8 @@ from .scheduling import TileProgram
 
 SMALL = 400
 """Execs of a program on which local search is tried even where loop nests have been found."""
+
+UNPLANNED = 1 << 60
 
 
 @register_pass
@@ -54,18 +56,34 @@ class ReorderPass:
             return func
         check_understood(func, "reorder")
         target = target_of(func, module, sram_bytes=self.sram, alignment=self.align)
-        tiles = TileProgram(func.ops)
-        tiles.limit(wishes_of(func), target.reserved, target.alignment)
-        order = find_order(tiles, func, SRAMConfig(target.sram_bytes, target.alignment))
-        return func if order is None else _in_order(func, tiles, order)
+        config = SRAMConfig(target.sram_bytes, target.alignment)
+        tiles = program_of(func, target)
+        given = traffic(tiles, config)
+        order = find_order(tiles, func, config, given)
+        if order is None:
+            return func
+        made = _in_order(func, tiles, order)
+        # The search plans without loads; `schedule` takes the new function's as it takes the given one's.
+        return made if traffic(program_of(made, target), config) < given else func
 
 
-def find_order(tiles: TileProgram, func: FuncOp, config: SRAMConfig) -> list[Emitted] | None:
-    """A better order of the steps, or None."""
+def program_of(func: FuncOp, target: Target) -> TileProgram:
+    """The function's tile program as `schedule` makes it for eviction by cost."""
+    tiles = TileProgram(func.ops, asks=False)
+    tiles.limit(wishes_of(func), target.reserved, target.alignment)
+    return tiles
+
+
+def traffic(tiles: TileProgram, config: SRAMConfig) -> int:
+    """Bytes that the schedule moves, with eviction by cost; more than any does where there is none."""
     try:
-        given = plan(tiles.program, config, "cost").traffic(tiles.program)
+        return plan(tiles.program, config, "cost").traffic(tiles.program)
     except PlanError:
-        given = 1 << 60
+        return UNPLANNED
+
+
+def find_order(tiles: TileProgram, func: FuncOp, config: SRAMConfig, given: int) -> list[Emitted] | None:
+    """An order of the steps that moves fewer bytes than `given`, or None."""
     if given <= least_traffic(tiles, func):
         return None
     chains = Chains(tiles.program)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import NamedTuple
 
-from .arena import OutOfMemoryError, SRAMConfig, VirtualSRAMArena
+from .arena import Allocation, OutOfMemoryError, SRAMConfig, VirtualSRAMArena
 from .eviction import Request, make_eviction
 from .liveness import EXEC, LOAD, NEVER, Program, finishing_execs, next_uses
 
@@ -90,7 +90,7 @@ class Planner:
         self.at = program.limits.at
         self.stay = self.at.keys() | program.limits.pinned
         self.fixed: set[int] = set()
-        for start, end in program.set_aside(config.alignment):
+        for start, end in program.set_aside(config):
             self.arena.allocate_at(start, end - start, -1)
 
     def run(self) -> Plan:
@@ -132,17 +132,20 @@ class Planner:
         return self.address[tile]
 
     def fix(self, i: int, tile: int, protected: Collection[int]) -> int:
-        """Places a tile at its fixed address, in place of whatever tile with a fixed address is there."""
-        start, sizes = self.at[tile], self.program.sizes
-        for other in sorted(self.fixed):
-            if self.at[other] < start + sizes[tile] and start < self.at[other] + sizes[other]:
-                if self.pinned[other] or other in protected or other in self.program.limits.pinned:
-                    live, capacity = self.arena.live(), self.arena.capacity
-                    raise OutOfMemoryError(
-                        sizes[tile], tile, capacity, self.arena.live_bytes, self.arena.largest_free_block, live, False,
-                        start,
-                    )  # fmt: skip
-                self.evict(i, other)
+        """Places a tile at its fixed address, in place of whatever tiles with fixed addresses are there. Raises
+        `OutOfMemoryError` with the address and those tiles that have to stay."""
+        start, sizes, arena = self.at[tile], self.program.sizes, self.arena
+        there = [
+            other for other in sorted(self.fixed)
+            if self.at[other] < start + sizes[tile] and start < self.at[other] + sizes[other]
+        ]  # fmt: skip
+        staying = [t for t in there if self.pinned[t] or t in protected or t in self.program.limits.pinned]
+        if staying:
+            live = tuple(Allocation(self.at[t], sizes[t], t) for t in staying)
+            largest = arena.largest_free_block
+            raise OutOfMemoryError(sizes[tile], tile, arena.capacity, arena.live_bytes, largest, live, False, start)
+        for other in there:
+            self.evict(i, other)
         self.fixed.add(tile)
         self.address[tile] = start
         return start
@@ -216,13 +219,14 @@ class Planner:
     # Steps
 
     def hint(self, i: int, coming: int) -> None:
-        """A load asks for a tile ahead of its use. What can't be made now without harm is made when it is needed."""
+        """A load asks for a tile ahead of its use. What can't be made now without harm is made when it is needed: so
+        is a tile that stays once it is there."""
         tile = self.program.steps[i].tile
         (next_use,) = self.uses[i]
         if self.address[tile] >= 0 or next_use == NEVER:
             return
         sources = self.program.steps[coming].sources if coming != NEVER else ()
-        if tile not in sources and not self.leaves_room(tile, coming):
+        if tile not in sources and (tile in self.stay or not self.leaves_room(tile, coming)):
             return
         try:
             address = self.room(i, tile, sources)

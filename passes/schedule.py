@@ -22,7 +22,7 @@ from ..ir.core import Value
 from ..ir.diagnostics import Diagnostic, DiagnosticError
 from .allocs import check_understood, tidy_allocs
 from .arena import SRAMConfig
-from .finish import place_off_chip, with_stats
+from .finish import settle_off_chip, with_stats
 from .manager import flag, map_functions, option, read_alignment, read_bytes, read_choice, register_pass
 from .rewriting import ValueMap, clone, copy_value, with_body
 from .scheduling import ScheduleError, schedule_ops
@@ -66,8 +66,7 @@ class SchedulePass:
         except ScheduleError as error:
             raise DiagnosticError([Diagnostic(f"schedule: {error}", error.op.loc)]) from None
         made = with_body(func, args, tidy_allocs(scheduled))
-        if self.dram:
-            place_off_chip(made, target)
+        settle_off_chip(made, target, self.dram)
         return with_stats(made, module, target)
 
 

@@ -141,7 +141,7 @@ def _with_others(
 
 
 class ScheduleError(Exception):
-    """The SRAM is too small; `op` is the uop that finds no room."""
+    """The SRAM is too small, or what is asked of it can't be; `op` is the uop that finds no room."""
 
     def __init__(self, op: Operation, plan_error: PlanError):
         super().__init__(op, plan_error)
@@ -152,6 +152,12 @@ class ScheduleError(Exception):
         error = self.plan_error
         cause = "the tiles needed at once exceed the SRAM" if error.shortage else "fragmentation"
         detail = error.cause
+        if detail.request_address is not None:
+            others = " and ".join(str(other.tag) for other in detail.live)
+            return (
+                f"{detail.request_tag} is asked to be at @0x{detail.request_address:04x}, where {others} "
+                f"{'has' if len(detail.live) == 1 else 'have'} to be at the same time"
+            )
         lines = [
             f"out of SRAM: no room for {detail.request_tag}, {detail.request_bytes:,} bytes; needs at least "
             f"{error.needs:,} bytes (sram={error.needs})",

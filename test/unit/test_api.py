@@ -203,7 +203,8 @@ def test_a_pass_does_not_change_its_input(name: str) -> None:
         module, before = tilewright.parse(text), tilewright.parse(text)
         if name == "lower" and level == "mlp-graph":
             continue
-        result = run_passes_on(module, [make_pass(name)])
+        options = "sram=16KiB" if name == "reorder" else ""  # at 256 KiB there is nothing to gain
+        result = run_passes_on(module, [make_pass(name, options)])
         assert tilewright.print(module) == text
         assert module == before
         changed += result != module

