@@ -65,8 +65,13 @@ class Search:
         return first, end
 
     def tied(self, i: int, j: int) -> bool:
-        a, b = self.nests[i], self.nests[j]
-        return b.after >= 0 or (a.group is not None and a.group == b.group)
+        """Whether two neighbours are computed together."""
+        if self.nests[j].after >= 0:
+            return True
+        while self.nests[i].after >= 0:
+            i = self.nests[i].after
+        group = self.nests[i].group
+        return group is not None and group == self.nests[j].group
 
     def improve(self, changed: dict[int, Nest], also: Sequence[dict[int, Nest]] = ()) -> bool:
         """Takes a change if it costs less on its stretch of operations; those in `also` are tried on top of it, and
@@ -134,7 +139,7 @@ class Search:
         rated = []
         for bm in _balanced(m):
             for bn in _balanced(n):
-                own = bm * bn * c
+                own = bm * bn * c if k > 1 else c  # a sum of one product is complete at once
                 if own + a + b > capacity:
                     continue
                 for order in ORDERS:
@@ -176,7 +181,9 @@ class Search:
                 grouped[i] = replace(
                     self.nests[i], group=start, rows=rows, stream=0, block=block, order="mn", snake=True, reverse=False
                 )
+            narrow = {i: replace(nest, block=(rows, 1)) for i, nest in grouped.items()}
             self.improve(grouped, self.reversals(grouped))
+            self.improve(narrow, self.reversals(narrow))
             if len(members) == 2:
                 for h in self.stream_widths(self.nests[members[0]].n):
                     streamed = dict(grouped)

@@ -53,14 +53,16 @@ class Trials:
     config: SRAMConfig
     evict: str = "cost"
     steps: int = 0
-    known: dict[tuple[int, int, tuple[Nest, ...]], tuple[int, int]] = field(default_factory=dict)
+    known: dict[tuple[int, tuple[Nest, ...]], tuple[int, int]] = field(default_factory=dict)
+    forms: dict[tuple[int, int], int] = field(default_factory=dict)
+    numbers: dict[tuple[tuple[int, ...], ...], int] = field(default_factory=dict)
 
     def cost(self, nests: Sequence[Nest], first: int = 0, end: int | None = None, limit: int = INFEASIBLE) -> int:
         """Bytes of all loads and stores of the operations from `first` to before `end`, by themselves: what they read
         from operations before is off chip, what operations after them read is stored. `INFEASIBLE` where the nests
         read a tile before it is computed, no plan is found, or it is not less than `limit`."""
         end = len(self.works) if end is None else end
-        key = (first, end, tuple(nests[first:end]))
+        key = (self.form(first, end), _relative(nests, first, end))
         known, least = self.known.get(key, (INFEASIBLE, 0))
         if known == INFEASIBLE and least < limit:
             known = self._plan(nests, first, end, limit)
@@ -80,6 +82,21 @@ class Trials:
             return LifetimePlanner(program, timeline_of(program), self.config, self.evict, homes).run().traffic(program)
         except Full:
             return INFEASIBLE
+
+    def form(self, first: int, end: int) -> int:
+        """A number for how some operations are made up: the same for those of a layer that comes up again."""
+        if (first, end) not in self.forms:
+            order = {t: i for i, t in enumerate(program_tensors(self, first, end))}
+            parts = [(w.k, *[order[t] for t in (*w.sources, w.result)]) for w in self.works[first:end]]
+            parts += [self._tensor_form(t, first, end) for t in order]
+            self.forms[first, end] = self.numbers.setdefault(tuple(parts), len(self.numbers))
+        return self.forms[first, end]
+
+    def _tensor_form(self, tensor: int, first: int, end: int) -> tuple[int, ...]:
+        it = self.tensors[tensor]
+        made = first <= it.maker < end
+        stored = made and self.is_stored(tensor, self.works[first:end])
+        return it.rows, it.columns, it.tile_bytes, it.maker - first if made else -1, stored, it.returned
 
     def _plan(self, nests: Sequence[Nest], first: int, end: int, limit: int) -> int:
         program = self.program(nests, first, end)
@@ -118,6 +135,17 @@ class Trials:
         together, or a tile would be read before it is computed."""
         end = len(self.works) if end is None else end
         return _Builder(self, first, end).build(nests)
+
+
+def _relative(nests: Sequence[Nest], first: int, end: int) -> tuple[Nest, ...]:
+    """Some nests with groups and hosts counted from the first of them."""
+    groups: dict[int | None, int | None] = {None: None}
+    found = []
+    for nest in nests[first:end]:
+        group = groups.setdefault(nest.group, len(groups))
+        after = max(nest.after - first, -1)
+        found.append(nest if (group, after) == (nest.group, nest.after) else replace(nest, group=group, after=after))
+    return tuple(found)
 
 
 def program_tensors(trials: Trials, first: int, end: int) -> list[int]:
