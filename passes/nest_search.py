@@ -13,12 +13,12 @@ from dataclasses import replace
 from math import ceil
 
 from .nests import ORDERS, Nest
-from .trial import Trials
+from .trial import INFEASIBLE, Trials
 
 EFFORT = 100
 """How often each operation may be planned on average."""
 
-LEAST_STEPS = 200_000
+LEAST_STEPS = 500_000
 """Steps that may be planned for a small function."""
 
 CANDIDATES = 10
@@ -74,15 +74,20 @@ class Search:
         return group is not None and group == self.nests[j].group
 
     def improve(self, changed: dict[int, Nest], also: Sequence[dict[int, Nest]] = ()) -> bool:
-        """Takes a change if it costs less on its stretch of operations; those in `also` are tried on top of it, and
-        the best of all is taken."""
+        """Takes a change if it costs less on its stretch of operations; those in `also` are tried on top of it, if it
+        is not much worse, and the best of all is taken."""
         first, end = self.stretch(min(changed), max(changed) + 1)
         now = self.trials.cost(self.nests, first, end)
         if now <= self.trials.compulsory(first, end):
             return False
-        best = None
         trial = self.changed(self.nests, changed)
-        for more in ({}, *also):
+        cost = self.trials.cost(trial, first, end, now + now // 8 if also else now)
+        if cost == INFEASIBLE:
+            return False
+        best = None
+        if cost < now:
+            now, best = cost, trial
+        for more in also:
             tried = self.changed(trial, more)
             cost = self.trials.cost(tried, first, end, now)
             if cost < now:
@@ -205,7 +210,7 @@ class Search:
         return found[0][0] if found else (1, 1)
 
     def row_counts(self, m: int) -> list[int]:
-        return sorted(set(_balanced(m)) if m <= 4 else {ceil(m / p) for p in (1, 2, 3, 4, 8)} | {1}, reverse=True)
+        return sorted(set(_balanced(m)) if m <= 4 else {ceil(m / p) for p in (1, 2, 3, 4, 8)} | {1, 2}, reverse=True)
 
     def stream_widths(self, n: int) -> list[int]:
         return sorted({ceil(n / p) for p in (2, 3, 4, 6, 8, 16)} | {1, 2, 4} & set(range(1, n)))
