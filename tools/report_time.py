@@ -76,7 +76,7 @@ class TimeReport:
         target = sim.target
         speed = (
             f"{count_of(target.dma_channels, 'DMA channel')} of {target.dma_bytes_per_cycle} B/cycle after "
-            f"{target.dma_latency} cycles; {target.macs_per_cycle:,} MACs or {target.elements_per_cycle} elements a cycle"
+            f"{target.dma_latency} cycles; {target.macs_per_cycle:,} MACs or {target.elements_per_cycle} elements/cycle"
         )
         return [
             f"  machine:            {speed}",

@@ -6,16 +6,11 @@ import argparse
 import json
 import sys
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
-from ..ir.diagnostics import Diagnostic, DiagnosticError
-from ..passes.manager import UsageError, read_choice
 from .cli import Parser, run_command
-from .files import InputError, read_text, write_text
-from .machine import add_target_options, aim, target_given, targets_text
-
-if TYPE_CHECKING:
-    from ..ir.builtin import FuncOp, ModuleOp
+from .files import write_text
+from .inputs import read_module, scheduled_functions
+from .machine import add_target_options, target_given, targets_text
 
 USAGE = "mir-sim [options] [FILE]"
 
@@ -46,17 +41,11 @@ def run(argv: list[str]) -> int:
     if args.list_targets:
         print(targets_text())
         return 0
-    machine = target_given(args)
-    module = read_module(args.input)
-    if machine is not None:
-        from ..ir.verifier import verify
-
-        aim(module, machine)
-        verify(module)
+    module = read_module(args.input, target_given(args))
     functions = scheduled_functions(module, args.function, args.input)
-    from .report_time import TimeReport, time_report
+    from .report_time import time_report
 
-    reports: list[TimeReport] = [time_report(func, parent) for func, parent in functions]
+    reports = [time_report(func, parent) for func, parent in functions]
     if args.json:
         shown = [r.as_json(module.source, args.top, args.timeline) for r in reports]
         text = json.dumps({"functions": shown}, indent=2)
@@ -86,49 +75,6 @@ def _count(text: str) -> int:
     if not text.isdecimal() or len(text) > 9:
         raise argparse.ArgumentTypeError(f"takes a number from 0, got '{text}'")
     return int(text)
-
-
-def read_module(path: str) -> ModuleOp:
-    """Reads and verifies a module."""
-    from .. import dialects
-    from ..ir.parser import parse_source
-    from ..ir.source import Source
-    from ..ir.verifier import verify
-
-    dialects.load_all()
-    module = parse_source(Source("<stdin>" if path == "-" else path, read_text(path)))
-    verify(module)
-    return module
-
-
-def scheduled_functions(module: ModuleOp, name: str | None, path: str) -> list[tuple[FuncOp, ModuleOp]]:
-    """The scheduled functions, or the one of a name, each with the module that it stands in. Raises `InputError` for an
-    unknown name, and `DiagnosticError` where nothing is scheduled."""
-    from ..dialects.levels import level_of
-    from ..ir.diagnostics import did_you_mean
-
-    every = list(_with_parents(module))
-    names = [func.sym_name for func, _ in every]
-    if name is not None and name not in names:
-        shown = "<stdin>" if path == "-" else path
-        raise InputError(f"{shown} has no function @{name}{did_you_mean(name, names)}")
-    chosen = [(func, parent) for func, parent in every if name is None or func.sym_name == name]
-    found = [(func, parent) for func, parent in chosen if level_of(func) == "sched"]
-    if not found and chosen:
-        func = chosen[0][0]
-        message = f"function @{func.sym_name} stands at {level_of(func)} level; opt --schedule makes a schedule of it"
-        raise DiagnosticError([Diagnostic(message, func.loc)], module.source)
-    return found
-
-
-def _with_parents(module: ModuleOp):
-    from ..ir.builtin import FuncOp, ModuleOp
-
-    for op in module.ops:
-        if isinstance(op, FuncOp) and not op.is_declaration:
-            yield op, module
-        elif isinstance(op, ModuleOp):
-            yield from _with_parents(op)
 
 
 if __name__ == "__main__":
