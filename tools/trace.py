@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from itertools import count
 from typing import Any
 
 from ..dialects.sched import ExecOp, LoadOp
@@ -18,19 +19,20 @@ Event = dict[str, Any]
 
 def trace_text(functions: list[tuple[FuncOp, ModuleOp]], source: Source | None) -> str:
     """The trace of scheduled functions, each a process whose threads are its engines; an event in each line."""
-    events = [event for pid, (func, module) in enumerate(functions, 1) for event in _events(pid, func, module, source)]
+    ids = count(1)
+    events = [e for pid, (func, module) in enumerate(functions, 1) for e in _events(pid, func, module, source, ids)]
     lines = ",\n".join(json.dumps(event) for event in events)
     return f'{{"displayTimeUnit": "ns", "otherData": {{"unit": "1 us is 1 cycle"}}, "traceEvents": [\n{lines}\n]}}\n'
 
 
-def _events(pid: int, func: FuncOp, module: ModuleOp, source: Source | None) -> Iterator[Event]:
+def _events(pid: int, func: FuncOp, module: ModuleOp, source: Source | None, ids: Iterator[int]) -> Iterator[Event]:
     sim = simulation_of(func, module)
     lives = live_ranges(func, module)
     yield {"ph": "M", "pid": pid, "name": "process_name", "args": {"name": f"@{func.sym_name}"}}
     for tid, name in enumerate(sim.engines(), 1):
         yield {"ph": "M", "pid": pid, "tid": tid, "name": "thread_name", "args": {"name": name}}
         yield {"ph": "M", "pid": pid, "tid": tid, "name": "thread_sort_index", "args": {"sort_index": tid}}
-    flows = _flows(sim)
+    flows = _flows(sim, ids)
     for i in range(len(sim.ops)):
         yield _slice(pid, i, sim, source)
         for flow, starts in flows[i]:
@@ -61,17 +63,16 @@ def _flow(pid: int, i: int, sim: Simulation, flow: int, starts: bool) -> Event:
     """An end of an arrow, within the slice before it."""
     event: Event = {
         "ph": "s" if starts else "f", "pid": pid, "tid": sim.timed[i].queue + 1, "ts": sim.line.start[i],
-        "cat": "data", "name": "tile", "id": f"{pid}.{flow}",
+        "cat": "data", "name": "tile", "id": flow,
     }  # fmt: skip
     return event if starts else event | {"bp": "e"}
 
 
-def _flows(sim: Simulation) -> list[list[tuple[int, bool]]]:
+def _flows(sim: Simulation, ids: Iterator[int]) -> list[list[tuple[int, bool]]]:
     """By operation, the arrows that end (False) and start (True) at it: from what wrote a copy of a tile (a load, or
     the last exec) to each operation that reads it, sums that go on left out."""
     ends: list[list[tuple[int, bool]]] = [[] for _ in sim.ops]
     writers: dict[int, int] = {}
-    count = 0
     for i, op in enumerate(sim.ops):
         read = range(1, len(op.operands)) if isinstance(op, ExecOp) else () if isinstance(op, LoadOp) else (0,)
         seen: set[int] = set()
@@ -80,9 +81,9 @@ def _flows(sim: Simulation) -> list[list[tuple[int, bool]]]:
             if writer is None or op.addrs[k] in seen:
                 continue
             seen.add(op.addrs[k])
-            count += 1
-            ends[writer].append((count, True))
-            ends[i].append((count, False))
+            flow = next(ids)
+            ends[writer].append((flow, True))
+            ends[i].append((flow, False))
         if isinstance(op, (ExecOp, LoadOp)):
             writers[op.addrs[0]] = i
     return ends
