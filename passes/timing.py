@@ -86,23 +86,56 @@ class Spans:
             at += 1
         return found
 
+    def read(self, start: int, end: int, time: int, reader: int) -> None:
+        """The range is read until a time; what it overlaps is cut, so that nothing else counts as read."""
+        exact = self.spans.get(start)
+        if exact is None or exact.end != end:
+            for span in self._cut(start, end):
+                _book_read(span, time, reader)
+            return
+        _book_read(exact, time, reader)
+
     def write(self, start: int, end: int, time: int, writer: int) -> None:
         """The range has one writer now; what is left of the ranges that it overlaps keeps theirs."""
         exact = self.spans.get(start)
         if exact is not None and exact.end == end:
             exact.written, exact.writer, exact.read, exact.reader = time, writer, 0, NOBODY
             return
-        for span in self.overlapping(start, end):
-            del self.spans[span.start]
-            del self.starts[bisect_left(self.starts, span.start)]
-            for left, right in ((span.start, start), (end, span.end)):
-                if left < right:
-                    self._add(_Span(left, right, span.written, span.writer, span.read, span.reader))
+        for span in self._cut(start, end):
+            self._drop(span)
         self._add(_Span(start, end, time, writer))
 
-    def _add(self, span: _Span) -> None:
+    def _cut(self, start: int, end: int) -> list[_Span]:
+        """The spans of exactly a range, new ones where nothing was known."""
+        found: list[_Span] = []
+        at = start
+        for span in self.overlapping(start, end):
+            if at < span.start:
+                found.append(self._add(_Span(at, span.start)))
+            self._drop(span)
+            for left, right in ((span.start, start), (max(span.start, start), min(span.end, end)), (end, span.end)):
+                if left < right:
+                    part = self._add(_Span(left, right, span.written, span.writer, span.read, span.reader))
+                    if start <= left and right <= end:
+                        found.append(part)
+            at = span.end
+        if at < end:
+            found.append(self._add(_Span(at, end)))
+        return found
+
+    def _drop(self, span: _Span) -> None:
+        del self.spans[span.start]
+        del self.starts[bisect_left(self.starts, span.start)]
+
+    def _add(self, span: _Span) -> _Span:
         self.spans[span.start] = span
         insort(self.starts, span.start)
+        return span
+
+
+def _book_read(span: _Span, end: int, number: int) -> None:
+    if end > span.read:
+        span.read, span.reader = end, number
 
 
 @dataclass(slots=True)
@@ -179,9 +212,7 @@ def _ready_off_chip(op: TimedOp, off_chip: _OffChip, wait: Wait) -> Wait:
 
 def _book(op: TimedOp, number: int, end: int, sram: Spans, off_chip: _OffChip) -> None:
     for first, last in op.reads:
-        for span in sram.overlapping(first, last):
-            if end > span.read:
-                span.read, span.reader = end, number
+        sram.read(first, last, end, number)
     for first, last in op.writes:
         sram.write(first, last, end, number)
     if op.tile_read != NOBODY:
@@ -194,11 +225,6 @@ def _book(op: TimedOp, number: int, end: int, sram: Spans, off_chip: _OffChip) -
             span = off_chip.buffers.setdefault(op.buffer, _Span(0, 0))
             if end > span.written:
                 span.written, span.writer = end, number
-
-
-def _book_read(span: _Span, end: int, number: int) -> None:
-    if end > span.read:
-        span.read, span.reader = end, number
 
 
 def one_at_a_time(ops: Sequence[TimedOp]) -> int:
