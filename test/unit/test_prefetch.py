@@ -64,7 +64,7 @@ def cycles(module: ModuleOp) -> int:
     return simulation_of(func_of(module), module).makespan
 
 
-@settings(max_examples=150)
+@settings(max_examples=2000)
 @given(
     graph_texts(), tile_sizes(), machines(), targets(), st.sampled_from(["", " dram"]),
     st.sampled_from(["", "distance=1", "distance=3", "reserve=64", "reserve=512"]),
@@ -156,7 +156,8 @@ def test_a_second_time_changes_nothing_for_the_worse(text: str) -> None:
 
 
 def test_the_distance_bounds_how_far_loads_run_ahead() -> None:
-    before = run(tw.parse(SMALL), "schedule{sram=64KiB}")
+    text = machine_text({"dma_bytes_per_cycle": 32, "dma_latency": 100}, chain_text((128, 128, 128)))
+    before = run(tw.parse(text), "schedule{sram=128KiB}")
     times = [cycles(run(before, f"prefetch{{distance={d}}}")) for d in (1, 2, 4, 64)]
     assert times == sorted(times, reverse=True)
     assert times[0] > times[-1]
@@ -171,8 +172,28 @@ def test_labels_stay_labels() -> None:
     assert "buffer = 1" in text
 
 
+@pytest.mark.parametrize("options", ["", "reserve=4KiB", "reserve=1MiB"])
+@pytest.mark.parametrize("wish", ["sched.at = [[0, 0, 20480]]", "sched.at = 12288", "sched.pin"])
+def test_wishes_and_reserved_ranges_are_kept(wish: str, options: str) -> None:
+    """The replay refuses schedules that don't keep them."""
+    text = f"""\
+module attributes {{sched.target = {{reserved = [[28672, 32768]], sram_bytes = 32768}}}} {{
+  func.func @f(%x: tensor<64x64xf32>, %w: tensor<64x64xf32> {{{wish}}}) -> tensor<64x64xf32> {{
+    %y = graph.matmul %x, %w : (tensor<64x64xf32>, tensor<64x64xf32>) -> tensor<64x64xf32>
+    return %y : tensor<64x64xf32>
+  }}
+}}
+"""
+    before = run(tw.parse(text), "schedule")
+    after = run(before, f"prefetch{{{options}}}")
+    assert cycles(after) < cycles(before)
+    prove_module(before, after)
+
+
 def test_other_levels_and_empty_schedules_stay() -> None:
     graph = tw.parse(SMALL)
     assert run(graph, "prefetch") == graph
-    empty = "func.func @f(%x: !uop.tiled<tensor<4x4xf32>, [4, 4]>) -> !uop.tiled<tensor<4x4xf32>, [4, 4]> attributes {sched.sram = {alignment = 64, total_bytes = 512}} {\n  return %x : !uop.tiled<tensor<4x4xf32>, [4, 4]>\n}\n"  # noqa: E501
+    type_ = "!uop.tiled<tensor<4x4xf32>, [4, 4]>"
+    sram = "sched.sram = {alignment = 64, total_bytes = 512}"
+    empty = f"func.func @f(%x: {type_}) -> {type_} attributes {{{sram}}} {{\n  return %x : {type_}\n}}\n"
     assert run(tw.parse(empty), "prefetch") == tw.parse(empty)
