@@ -35,6 +35,7 @@ format: .venv/installed-dev ## rewrite the Python files in the house style
 
 bench: .venv/installed-dev ## run the benchmarks
 	$(BIN)/python bench/run.py
+	$(BIN)/python bench/sim.py
 
 fuzz: .venv/installed-dev ## random programs at every level for a while: make fuzz SECONDS=600
 	$(BIN)/python test/unit/programs.py --seconds $(or $(SECONDS),60)
