@@ -20,7 +20,7 @@ SAMPLES = {
     "fuse": ("", ""),
     "tile": ("fuse", "sizes=16x16x16"),
     "lower": ("fuse,tile{sizes=16x16x16}", ""),
-    "prefetch": ("fuse,tile{sizes=16x16x16},lower,schedule{sram=16KiB}", "distance=8 reserve=2KiB"),
+    "prefetch": ("fuse,tile{sizes=16x16x4},lower,schedule{sram=16KiB}", "distance=8 reserve=2KiB"),
     "schedule": ("fuse,tile{sizes=16x16x16},lower", "sram=16KiB evict=lru double-buffer"),
 }
 """By pass: the pipeline that makes its input sample, and options to run it with. A new pass needs an entry."""
