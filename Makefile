@@ -35,6 +35,7 @@ format: .venv/installed-dev ## rewrite the Python files in the house style
 
 bench: .venv/installed-dev ## run the benchmarks
 	$(BIN)/python bench/run.py
+	$(BIN)/python bench/sim.py
 
 quality: .venv/installed-dev ## bytes moved against baselines, best known results and bounds: docs/quality.md, README.md
 	@mkdir -p build

@@ -13,14 +13,14 @@ anew with a few tiles left free is tried besides. Never slower than its input in
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from typing import ClassVar
 
 from ..dialects import sched, uop
 from ..dialects.levels import level_of
 from ..dialects.limits import wishes_of
-from ..dialects.target import Target, target_of
+from ..dialects.target import Target, schedule_target
 from ..ir.attributes import UNIT
 from ..ir.builtin import FuncOp, ModuleOp
 from ..ir.core import Operation
@@ -55,7 +55,7 @@ class PrefetchPass:
         if level_of(func) != "sched" or not placed_ops(func):
             return func
         target = schedule_target(func, module)
-        given = _Given(func, target)
+        given = GivenSchedule(func, target)
         best = self.best(given)
         timed = TimedOps(target)
         if best is None or simulate(timed.all(func), timed.queues).makespan <= best.makespan:
@@ -66,7 +66,7 @@ class PrefetchPass:
         settle_off_chip(made, target, renew=placed)
         return with_stats(made, module, target)
 
-    def best(self, given: _Given) -> Timed | None:
+    def best(self, given: GivenSchedule) -> Timed | None:
         """The quickest of the schedule's own decisions and new ones, each with its transfers as early as can be."""
         program, speeds, config = given.tiles.program, given.speeds, given.config
         tried = [put_in_time(program, given.events, speeds, config, self.distance)]
@@ -75,18 +75,7 @@ class PrefetchPass:
         return min((t for t in tried if t is not None), key=lambda t: t.makespan, default=None)
 
 
-def schedule_target(func: FuncOp, module: ModuleOp) -> Target:
-    """The machine of a scheduled function: its SRAM is that of `sched.sram`, if it has that."""
-    target = target_of(func, module)
-    sram = func.attrs.get("sched.sram")
-    if sram is None:
-        return target
-    return replace(
-        target, sram_bytes=sram["total_bytes"], alignment=sram["alignment"], reserved=sram.get("reserved", ())
-    )
-
-
-class _Given:
+class GivenSchedule:
     """A schedule as a tile program and the plan's events that it amounts to."""
 
     def __init__(self, func: FuncOp, target: Target):

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from math import prod
 
+from ..dialects.limits import off_chip_bytes
 from ..dialects.sched import ExecOp, LoadOp, StoreOp
 from ..dialects.target import Target
 from ..dialects.tiles import Coord, TiledType
+from ..dialects.uop import AllocOp
 from ..ir.builtin import FuncOp
 from ..ir.core import Operation, Value
 from .timing import NOBODY, TimedOp
@@ -43,8 +45,10 @@ class TimedOps:
         self.transfers = 0
         self.tiles: dict[tuple[Value, Coord], int] = {}
         self.exec_costs: dict[tuple[str, tuple[tuple[int, ...], ...]], int] = {}
+        self.shared: dict[Value, tuple[int, tuple[int, ...]]] = {}
 
     def all(self, func: FuncOp) -> list[TimedOp]:
+        self.shared = shared_buffers(func)
         return [self.one(op) for op in placed_ops(func)]
 
     def one(self, op: Placed) -> TimedOp:
@@ -56,15 +60,28 @@ class TimedOps:
         self.transfers += 1
         tile = self.tiles.setdefault((op.operands[0], op.coords[0]), len(self.tiles))
         cycles = move_cycles(op.bytes, self.target)
+        shared = self.shared.get(op.operands[0], (NOBODY, ()))
         if isinstance(op, LoadOp):
-            return TimedOp(queue, cycles, (), (ranges[0],), tile, NOBODY)
-        return TimedOp(queue, cycles, (ranges[0],), (), NOBODY, tile)
+            return TimedOp(queue, cycles, (), (ranges[0],), tile, NOBODY, *shared)
+        return TimedOp(queue, cycles, (ranges[0],), (), NOBODY, tile, *shared)
 
     def cycles(self, op: ExecOp) -> int:
         key = (op.kernel, tuple([v.type.tile for v in op.operands]))  # type: ignore[attr-defined]
         if key not in self.exec_costs:
             self.exec_costs[key] = exec_cycles(*key, self.target)
         return self.exec_costs[key]
+
+
+def shared_buffers(func: FuncOp) -> dict[Value, tuple[int, tuple[int, ...]]]:
+    """Buffers whose off-chip bytes (`dram`) overlap those of others: the buffer's number, and those of the others."""
+    ops = [op for op in func.ops if isinstance(op, AllocOp) and op.dram is not None]
+    placed = [(op.dram or 0, (op.dram or 0) + off_chip_bytes(op.result.type), op.result) for op in ops]  # type: ignore[arg-type]
+    found: dict[Value, tuple[int, tuple[int, ...]]] = {}
+    for i, (start, end, value) in enumerate(placed):
+        others = [j for j, (s, e, _) in enumerate(placed) if j != i and s < end and start < e]
+        if others:
+            found[value] = i, tuple(others)
+    return found
 
 
 def size_of(value: Value) -> int:

@@ -22,7 +22,9 @@ NOBODY = -1
 
 class TimedOp(NamedTuple):
     """An operation: its queue, how many cycles it takes, the SRAM bytes that it reads and writes, and the numbers of
-    the off-chip tiles that it reads and writes (NOBODY: none)."""
+    the off-chip tiles that it reads and writes (NOBODY: none). `buffer` is the number of the off-chip buffer that the
+    tile belongs to, if it shares bytes with others, whose numbers are `aliases`: any two of their tiles may overlap.
+    """
 
     queue: int
     cycles: int
@@ -30,6 +32,8 @@ class TimedOp(NamedTuple):
     writes: tuple[Bytes, ...] = ()
     tile_read: int = NOBODY
     tile_written: int = NOBODY
+    buffer: int = NOBODY
+    aliases: tuple[int, ...] = ()
 
 
 @dataclass(slots=True)
@@ -82,23 +86,64 @@ class Spans:
             at += 1
         return found
 
+    def read(self, start: int, end: int, time: int, reader: int) -> None:
+        """The range is read until a time; what it overlaps is cut, so that nothing else counts as read."""
+        exact = self.spans.get(start)
+        if exact is None or exact.end != end:
+            for span in self._cut(start, end):
+                _book_read(span, time, reader)
+            return
+        _book_read(exact, time, reader)
+
     def write(self, start: int, end: int, time: int, writer: int) -> None:
         """The range has one writer now; what is left of the ranges that it overlaps keeps theirs."""
         exact = self.spans.get(start)
         if exact is not None and exact.end == end:
             exact.written, exact.writer, exact.read, exact.reader = time, writer, 0, NOBODY
             return
-        for span in self.overlapping(start, end):
-            del self.spans[span.start]
-            del self.starts[bisect_left(self.starts, span.start)]
-            for left, right in ((span.start, start), (end, span.end)):
-                if left < right:
-                    self._add(_Span(left, right, span.written, span.writer, span.read, span.reader))
+        for span in self._cut(start, end):
+            self._drop(span)
         self._add(_Span(start, end, time, writer))
 
-    def _add(self, span: _Span) -> None:
+    def _cut(self, start: int, end: int) -> list[_Span]:
+        """The spans of exactly a range, new ones where nothing was known."""
+        found: list[_Span] = []
+        at = start
+        for span in self.overlapping(start, end):
+            if at < span.start:
+                found.append(self._add(_Span(at, span.start)))
+            self._drop(span)
+            for left, right in ((span.start, start), (max(span.start, start), min(span.end, end)), (end, span.end)):
+                if left < right:
+                    part = self._add(_Span(left, right, span.written, span.writer, span.read, span.reader))
+                    if start <= left and right <= end:
+                        found.append(part)
+            at = span.end
+        if at < end:
+            found.append(self._add(_Span(at, end)))
+        return found
+
+    def _drop(self, span: _Span) -> None:
+        del self.spans[span.start]
+        del self.starts[bisect_left(self.starts, span.start)]
+
+    def _add(self, span: _Span) -> _Span:
         self.spans[span.start] = span
         insort(self.starts, span.start)
+        return span
+
+
+def _book_read(span: _Span, end: int, number: int) -> None:
+    if end > span.read:
+        span.read, span.reader = end, number
+
+
+@dataclass(slots=True)
+class _OffChip:
+    """Tiles off chip by number, and the buffers that share bytes with others."""
+
+    tiles: dict[int, _Span] = field(default_factory=dict)
+    buffers: dict[int, _Span] = field(default_factory=dict)
 
 
 def simulate(ops: Sequence[TimedOp], queues: int) -> Timeline:
@@ -106,9 +151,11 @@ def simulate(ops: Sequence[TimedOp], queues: int) -> Timeline:
     line = Timeline(queues, busy=[0] * queues, stalls=[Counter() for _ in range(queues)])
     free = [0] * queues
     sram = Spans()
-    off_chip: dict[int, _Span] = {}
+    off_chip = _OffChip()
     for number, op in enumerate(ops):
-        ready, by, cause = _ready(op, sram, off_chip)
+        ready, by, cause = _ready(op, sram)
+        if op.tile_read != NOBODY or op.tile_written != NOBODY:
+            ready, by, cause = _ready_off_chip(op, off_chip, (ready, by, cause))
         queue = op.queue
         start = max(ready, free[queue])
         end = free[queue] + op.cycles if start == free[queue] else start + op.cycles
@@ -126,8 +173,12 @@ def simulate(ops: Sequence[TimedOp], queues: int) -> Timeline:
     return line
 
 
-def _ready(op: TimedOp, sram: Spans, off_chip: dict[int, _Span]) -> tuple[int, int, str]:
-    """When nothing keeps an operation but its queue; the last operation that does, and why."""
+Wait = tuple[int, int, str]
+"""Until when an operation has to wait, for which operation, and why."""
+
+
+def _ready(op: TimedOp, sram: Spans) -> Wait:
+    """When nothing in the SRAM keeps an operation; the last operation that does."""
     ready, by, cause = 0, NOBODY, ""
     for start, end in op.reads:
         for span in sram.overlapping(start, end):
@@ -139,11 +190,19 @@ def _ready(op: TimedOp, sram: Spans, off_chip: dict[int, _Span]) -> tuple[int, i
                 ready, by, cause = span.read, span.reader, "write after read"
             if span.written > ready:
                 ready, by, cause = span.written, span.writer, "write after write"
-    if op.tile_read in off_chip and off_chip[op.tile_read].written > ready:
-        span = off_chip[op.tile_read]
-        ready, by, cause = span.written, span.writer, "off-chip read after write"
-    if op.tile_written in off_chip:
-        span = off_chip[op.tile_written]
+    return ready, by, cause
+
+
+def _ready_off_chip(op: TimedOp, off_chip: _OffChip, wait: Wait) -> Wait:
+    """The same for the tile off chip and for what shares bytes with its buffer."""
+    ready, by, cause = wait
+    own = off_chip.tiles.get(op.tile_read if op.tile_read != NOBODY else op.tile_written)
+    others = [off_chip.buffers[b] for b in op.aliases if b in off_chip.buffers]
+    for span in others if own is None else (own, *others):
+        if op.tile_read != NOBODY:
+            if span.written > ready:
+                ready, by, cause = span.written, span.writer, "off-chip read after write"
+            continue
         if span.read > ready:
             ready, by, cause = span.read, span.reader, "off-chip write after read"
         if span.written > ready:
@@ -151,19 +210,21 @@ def _ready(op: TimedOp, sram: Spans, off_chip: dict[int, _Span]) -> tuple[int, i
     return ready, by, cause
 
 
-def _book(op: TimedOp, number: int, end: int, sram: Spans, off_chip: dict[int, _Span]) -> None:
+def _book(op: TimedOp, number: int, end: int, sram: Spans, off_chip: _OffChip) -> None:
     for first, last in op.reads:
-        for span in sram.overlapping(first, last):
-            if end > span.read:
-                span.read, span.reader = end, number
+        sram.read(first, last, end, number)
     for first, last in op.writes:
         sram.write(first, last, end, number)
     if op.tile_read != NOBODY:
-        span = off_chip.setdefault(op.tile_read, _Span(0, 0))
-        if end > span.read:
-            span.read, span.reader = end, number
+        _book_read(off_chip.tiles.setdefault(op.tile_read, _Span(0, 0)), end, number)
+        if op.aliases:
+            _book_read(off_chip.buffers.setdefault(op.buffer, _Span(0, 0)), end, number)
     if op.tile_written != NOBODY:
-        off_chip[op.tile_written] = _Span(0, 0, end, number)
+        off_chip.tiles[op.tile_written] = _Span(0, 0, end, number)
+        if op.aliases:
+            span = off_chip.buffers.setdefault(op.buffer, _Span(0, 0))
+            if end > span.written:
+                span.written, span.writer = end, number
 
 
 def one_at_a_time(ops: Sequence[TimedOp]) -> int:

@@ -12,6 +12,7 @@ from ..passes.manager import UsageError, load_passes, make_pass, options_of, par
 from ..passes.pipelines import PIPELINES, make_pipeline, pipeline_text, reasons, unknown_pipeline
 from .cli import Parser, file_name, run_command
 from .files import read_text, write_text
+from .machine import add_target_options, aim, target_given, targets_text
 
 if TYPE_CHECKING:
     from ..ir.builtin import ModuleOp
@@ -33,6 +34,7 @@ examples:
   opt --schedule model.mir                        a memory-planned schedule, from any level
   opt --schedule='sram=64KiB evict=lru' model.mir for a smaller SRAM
   opt -O1='sram=64KiB tile=32x32x32' model.mir    a planned order, for least traffic
+  opt -O2 --target=npu-small model.mir            for least time on a machine that --list-targets has
   opt --fuse --tile='sizes=16x16x16' --lower model.mir | opt --schedule
   opt sched.mir                                   checks a schedule and prints it again
   opt --schedule --report model.mir -o sched.mir  with a summary on standard error
@@ -71,7 +73,11 @@ def run(argv: list[str]) -> int:
     if args.list_passes:
         print(_describe_passes(passes))
         return 0
+    if args.list_targets:
+        print(targets_text())
+        return 0
     args.pipeline = _passes_to_run(args)
+    args.machine = target_given(args)
     if args.dump_pass_pipeline:
         print(_dumped(args), file=sys.stderr)
     text = read_text(args.input)
@@ -101,6 +107,7 @@ def _make_parser(passes: dict[str, type]) -> argparse.ArgumentParser:
     options.add_argument(
         "--split-input-file", action="store_true", help=f"process the parts between lines '{SPLIT_MARK}' separately"
     )
+    add_target_options(options)
     options.add_argument(
         "--verify-each", choices=("true", "false"), default="true", help="verify after each pass (default true)"
     )
@@ -272,12 +279,15 @@ def _process(source: Source, args: argparse.Namespace, report: Report | None, mo
     from ..ir.printer import print_module
     from ..passes.manager import run_passes_on
 
+    module = _parse(source, args)
+    if args.machine is not None:
+        aim(module, args.machine)
     module = run_passes_on(
-        _parse(source, args),
+        module,
         args.pipeline,
         verify_each=args.verify_each == "true",
         prove_each=args.prove_each,
-        verify_input=False,
+        verify_input=args.machine is not None,
         observe=report.begin() if report else None,
     )
     if model is not None:

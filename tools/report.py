@@ -18,6 +18,7 @@ from ..passes.cost import cost_of
 from ..passes.manager import Observer
 from ..passes.workload import workload_of
 from .report_cost import UNKNOWN, CostReport, cost_report
+from .report_time import TimeReport, time_report
 
 
 @dataclass(slots=True)
@@ -43,7 +44,14 @@ class FunctionReport:
         rows += [("final live", f"{self.stats['final_live_bytes']:,} B" if self.stats else UNKNOWN)]
         out = [f"@{self.name}", *(f"  {label + ':':<15} {value}" for label, value in rows), "  invariants:"]
         out += [f"    {_verdict(holds):<8} {text}" for text, holds in self.invariants()]
-        return out + self.cost().lines()
+        time = self.time()
+        return out + self.cost().lines() + (time.lines() if time else [])
+
+    def time(self) -> TimeReport | None:
+        """The figures in time, of a schedule."""
+        if self.last is None or level_of(self.last[0]) != "sched":
+            return None
+        return time_report(*self.last)
 
     def cost(self) -> CostReport:
         """The cost and the bounds of the function as the passes have left it."""
@@ -58,6 +66,7 @@ class FunctionReport:
 
     def as_json(self) -> dict[str, Any]:
         """Everything that the text says, in a fixed order; None for unknown."""
+        time = self.time()
         return {
             "function": self.name,
             "graph_ops": self.graph_ops,
@@ -69,6 +78,7 @@ class FunctionReport:
             "stats": dict(sorted(self.stats.items())) or None,
             "invariants": dict(self.invariants()),
             **self.cost().as_json(),
+            "time": None if time is None else time.figures(),
         }
 
     def _graph(self) -> str:

@@ -1,4 +1,4 @@
-"""mir-translate: models of other tools to modules."""
+"""mir-translate: models of other tools to modules, and modules to what other tools read."""
 
 from __future__ import annotations
 
@@ -15,16 +15,17 @@ from ..passes.arena import count_of
 from ..passes.manager import UsageError
 from .cli import Parser, file_name, run_command
 from .files import InputError, same_file, write_bytes, write_text
+from .machine import add_target_options, target_given, targets_text
 
 if TYPE_CHECKING:
     from ..runtime.numerics import Array
 
-USAGE = "mir-translate --import-onnx MODEL.onnx [options]"
+USAGE = "mir-translate --import-onnx MODEL.onnx | --to-FORM [options] [FILE]"
 
 DESCRIPTION = """\
-Writes an ONNX model as a function of the graph dialect, and its initializers as an .npz file by argument name.
-Imported are Gemm, MatMul, Add, Relu and Cast; Identity, Flatten, Reshape, Squeeze, Unsqueeze and Transpose where they
-move no data; and all that is constant.
+--import-onnx writes an ONNX model as a function of the graph dialect, and its initializers as an .npz file by argument
+name. Imported are Gemm, MatMul, Add, Relu and Cast; Identity, Flatten, Reshape, Squeeze, Unsqueeze and Transpose where
+they move no data; and all that is constant. The other forms read a module and write what other tools show or solve.
 """
 
 EXAMPLES = """\
@@ -32,6 +33,9 @@ examples:
   mir-translate --import-onnx model.onnx -o model.mir --weights model.npz
   mir-translate --import-onnx model.onnx -o model.mir --weights model.npz --batch 64 --outputs logits
   mir-translate --import-onnx model.onnx | opt --schedule         the weights don't matter to a schedule
+  mir-translate --to-perfetto sched.mir -o trace.json             for ui.perfetto.dev or chrome://tracing
+  mir-translate --to-csv=lives sched.mir                          live ranges, in MiniMalloc's format
+  mir-translate --to-dot model.mir | dot -Tsvg
 
 A Softmax or ArgMax along the last axis falls away right before an output.
 Exit status: 0; 1 for errors in the model; 2 for wrong usage.
@@ -45,9 +49,37 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def run(argv: list[str]) -> int:
     """The whole command. Raises `UsageError` and `InputError`."""
-    args = _make_parser().parse_args(argv)
+    # A bare --to-csv takes no value from the next word: `mir-translate --to-csv sched.mir` reads sched.mir.
+    args = _make_parser().parse_args(["--to-csv=ops" if word == "--to-csv" else word for word in argv])
+    if args.list_targets:
+        print(targets_text())
+        return 0
+    _check_usage(args)
     if not args.onnx:
-        raise UsageError("--import-onnx MODEL.onnx is needed")
+        from .export import export
+
+        write_text(args.output, export(args.form, args.csv, args.input or "-", target_given(args)))
+        return 0
+    return _import(args)
+
+
+def _check_usage(args: argparse.Namespace) -> None:
+    """Exactly one thing to do, and only options that belong to it. Raises `UsageError`."""
+    asked = [name for name, given in (("--import-onnx", args.onnx), ("--to-csv", args.csv)) if given]
+    asked += [f"--to-{form}" for form in args.forms]
+    if not asked:
+        raise UsageError("--import-onnx MODEL.onnx, --to-perfetto, --to-csv or --to-dot is needed")
+    if len(asked) > 1:
+        raise UsageError(f"{asked[0]} and {asked[1]} don't go together")
+    args.form = args.forms[0] if args.forms else "csv"
+    importing = {"--weights": args.weights, "--batch": args.batch, "--outputs": args.outputs}
+    exporting = {"--target": args.target, f"FILE '{args.input}'": args.input}
+    for name, given in (exporting if args.onnx else importing).items():
+        if given:
+            raise UsageError(f"{name} doesn't go together with {asked[0]}")
+
+
+def _import(args: argparse.Namespace) -> int:
     if args.weights and same_file(args.weights, args.output):
         raise UsageError("-o and --weights name the same file")
     for option, path in (("-o", args.output), ("--weights", args.weights)):
@@ -77,8 +109,20 @@ def run(argv: list[str]) -> int:
 def _make_parser() -> argparse.ArgumentParser:
     parser = Parser("mir-translate", USAGE, DESCRIPTION, EXAMPLES)
     parser.add_argument("--import-onnx", dest="onnx", type=file_name, metavar="MODEL.onnx", help="the model")
+    parser.add_argument("input", nargs="?", metavar="FILE", help="the module for --to-... (default standard input)")
     parser.add_argument(
-        "-o", dest="output", default="-", type=file_name, metavar="FILE.mir", help="the module (default: print it)"
+        "--to-perfetto", action="append_const", const="perfetto", dest="forms", default=[],
+        help="a trace in time: JSON for Perfetto and Chrome",
+    )  # fmt: skip
+    parser.add_argument(
+        "--to-csv", dest="csv", choices=("ops", "lives"), help="a table: a row for each operation (ops), or live range"
+    )
+    parser.add_argument(
+        "--to-dot", action="append_const", const="dot", dest="forms", help="operations and what they read, for Graphviz"
+    )
+    add_target_options(parser)
+    parser.add_argument(
+        "-o", dest="output", default="-", type=file_name, metavar="FILE", help="what is written (default: print it)"
     )
     parser.add_argument(
         "--weights", type=file_name, metavar="FILE.npz", help="the parameters' values, by argument name"

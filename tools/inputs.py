@@ -1,0 +1,51 @@
+"""What the commands that look at schedules read: a module, and its scheduled functions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from ..dialects.levels import level_of
+from ..ir.builtin import FuncOp, ModuleOp
+from ..ir.diagnostics import Diagnostic, DiagnosticError, did_you_mean
+from ..ir.source import Source
+from .files import InputError, read_text
+from .machine import Machine, aim
+
+
+def read_module(path: str, machine: Machine | None = None) -> ModuleOp:
+    """Reads and verifies a module, for another machine than its own if one is given."""
+    from .. import dialects
+    from ..ir.parser import parse_source
+    from ..ir.verifier import verify
+
+    dialects.load_all()
+    module = parse_source(Source("<stdin>" if path == "-" else path, read_text(path)))
+    if machine is not None:
+        aim(module, machine)
+    verify(module)
+    return module
+
+
+def scheduled_functions(module: ModuleOp, name: str | None, path: str) -> list[tuple[FuncOp, ModuleOp]]:
+    """The scheduled functions, or the one of a name, each with the module that it stands in. Raises `InputError` for an
+    unknown name, and `DiagnosticError` where nothing is scheduled."""
+    every = list(_with_parents(module))
+    names = [func.sym_name for func, _ in every]
+    if name is not None and name not in names:
+        shown = "<stdin>" if path == "-" else path
+        raise InputError(f"{shown} has no function @{name}{did_you_mean(name, names)}")
+    chosen = [(func, parent) for func, parent in every if name is None or func.sym_name == name]
+    found = [(func, parent) for func, parent in chosen if level_of(func) == "sched"]
+    if not found and chosen:
+        func = chosen[0][0]
+        message = f"function @{func.sym_name} stands at {level_of(func)} level; opt --schedule makes a schedule of it"
+        raise DiagnosticError([Diagnostic(message, func.loc)], module.source)
+    return found
+
+
+def _with_parents(module: ModuleOp) -> Iterator[tuple[FuncOp, ModuleOp]]:
+    for op in module.ops:
+        if isinstance(op, FuncOp) and not op.is_declaration:
+            yield op, module
+        elif isinstance(op, ModuleOp):
+            yield from _with_parents(op)

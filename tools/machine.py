@@ -1,0 +1,75 @@
+"""`--target` and `--list-targets`: a machine by its name or from a file, written into what is read."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from typing import Any
+
+from ..dialects.target import MACHINES
+from ..ir.attributes import Attr, dict_text
+from ..ir.builtin import FuncOp, ModuleOp
+from ..ir.diagnostics import did_you_mean
+from ..passes.manager import UsageError
+from .files import InputError, read_text
+
+Machine = dict[str, Attr]
+
+
+def add_target_options(group: Any) -> None:
+    """The two options, for a parser or a group of its options."""
+    group.add_argument(
+        "--target", metavar="NAME|FILE", help="the machine: a name, or a .mir file whose module has sched.target"
+    )
+    group.add_argument("--list-targets", action="store_true", help="list the machines by name")
+
+
+def targets_text() -> str:
+    """The machines by name, a line each, as `sched.target` has them."""
+    width = max(map(len, MACHINES))
+    return "\n".join(f"{name:<{width}}  {dict_text(MACHINES[name])}" for name in MACHINES)
+
+
+def target_given(args: argparse.Namespace) -> Machine | None:
+    """What `--target` says; None where it is absent. Raises `UsageError` for an unknown name, `InputError` for a file
+    that can't be read or has no target, `DiagnosticError` for a malformed one."""
+    word = args.target
+    if word is None:
+        return None
+    if word in MACHINES:
+        return MACHINES[word]
+    if word == "-":
+        raise UsageError("--target takes a machine's name or a file")
+    if not (word.endswith(".mir") or os.sep in word or os.path.exists(word)):
+        names = ", ".join(MACHINES)
+        raise UsageError(f"unknown target '{word}'{did_you_mean(word, MACHINES)}; there are {names}, or a .mir file")
+    return _from_file(word)
+
+
+def _from_file(path: str) -> Machine:
+    from .. import dialects
+    from ..ir.parser import parse_source
+    from ..ir.source import Source
+    from ..ir.verifier import verify
+
+    dialects.load_all()
+    module = parse_source(Source(path, read_text(path)))
+    verify(module)
+    target = module.attrs.get("sched.target")
+    if target is None:
+        hint = "write module attributes {sched.target = {...}} {}"
+        raise InputError(f"{path}: its module has no sched.target; {hint}")
+    assert type(target) is dict
+    return target
+
+
+def aim(module: ModuleOp, machine: Machine) -> None:
+    """Writes a machine into a module that has just been read: its keys beat those of the module, of modules within it
+    and of functions, and the other keys stay."""
+    module.extra = module.attrs | {"sched.target": module.attrs.get("sched.target", {}) | machine}
+    for op in module.ops:
+        if isinstance(op, ModuleOp):
+            aim(op, machine)
+        elif isinstance(op, FuncOp) and "sched.target" in op.attrs:
+            own = {key: machine.get(key, value) for key, value in op.attrs["sched.target"].items()}
+            op.attrs = op.attrs | {"sched.target": own}
