@@ -95,7 +95,7 @@ def best_in_time(
 def leaving(program: Program, config: SRAMConfig, reserve: int) -> tuple[Program, SRAMConfig] | None:
     """A program and an SRAM to plan for, so many bytes of which are left free; None if there are not so many. They are
     taken from the high end, around what is set aside there."""
-    aside = program.set_aside(config.alignment)
+    aside = program.set_aside(config)
     if not aside or not reserve:
         less = config.total_bytes - reserve
         return (program, SRAMConfig(less, config.alignment)) if less >= config.alignment else None
