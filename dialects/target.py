@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ..ir.attributes import Attr
@@ -88,6 +88,17 @@ def target_of(func: FuncOp, module: ModuleOp, **options: Any) -> Target:
     defaults."""
     given = {k: v for k, v in options.items() if v is not None}
     return Target(**(module.attrs.get("sched.target", {}) | func.attrs.get("sched.target", {}) | given))
+
+
+def schedule_target(func: FuncOp, module: ModuleOp) -> Target:
+    """The machine of a scheduled function: its SRAM is that of `sched.sram`, if it has that."""
+    target = target_of(func, module)
+    sram = func.attrs.get("sched.sram")
+    if sram is None:
+        return target
+    return replace(
+        target, sram_bytes=sram["total_bytes"], alignment=sram["alignment"], reserved=sram.get("reserved", ())
+    )
 
 
 MACHINES: dict[str, dict[str, Any]] = {

@@ -33,6 +33,8 @@ class Pass(Protocol):
 
 
 PASSES: dict[str, type] = {}
+_loaded: list[bool] = []
+"""Not empty once every module has been looked at: one that is imported alone registers only its own pass."""
 
 PassT = TypeVar("PassT", bound=type)
 
@@ -46,7 +48,8 @@ def register_pass(cls: PassT) -> PassT:
 
 def load_passes() -> dict[str, type]:
     """All passes by name: every module of this folder is looked at."""
-    if not PASSES:
+    if not _loaded:
+        _loaded.append(True)
         for entry in pkgutil.iter_modules(importlib.import_module(f"{__package__}").__path__):
             importlib.import_module(f"{__package__}.{entry.name}")
     return dict(sorted(PASSES.items()))
