@@ -7,7 +7,7 @@ using it; planning for a few tiles fewer leaves room to load into while computin
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from .arena import SRAMConfig
 from .liveness import EXEC, LOAD, STORE, Program
@@ -84,11 +84,33 @@ def best_in_time(
     timeline = timeline_of(program)
     best: Timed | None = None
     for reserve in reserved:
-        plan = _plan(program, timeline, SRAMConfig(config.total_bytes - reserve, config.alignment), evict)
+        left = leaving(program, config, reserve)
+        plan = _plan(left[0], timeline, left[1], evict) if left is not None else None
         timed = put_in_time(program, plan.events, speeds, config, distance) if plan is not None else None
         if timed is not None and (best is None or timed.makespan < best.makespan):
             best = timed
     return best
+
+
+def leaving(program: Program, config: SRAMConfig, reserve: int) -> tuple[Program, SRAMConfig] | None:
+    """A program and an SRAM to plan for, so many bytes of which are left free; None if there are not so many. They are
+    taken from the high end, around what is set aside there."""
+    aside = program.set_aside(config.alignment)
+    if not aside or not reserve:
+        less = config.total_bytes - reserve
+        return (program, SRAMConfig(less, config.alignment)) if less >= config.alignment else None
+    taken = []
+    ends = [0, *(end for _, end in aside)]
+    starts = [*(start for start, _ in aside), config.total_bytes // config.alignment * config.alignment]
+    for low, high in sorted(zip(ends, starts, strict=True), reverse=True):
+        size = min(-(-reserve // config.alignment) * config.alignment, high - low)
+        if size > 0:
+            taken.append((high - size, high))
+            reserve -= size
+    if reserve > 0:
+        return None
+    limits = replace(program.limits, reserved=(*program.limits.reserved, *taken))
+    return replace(program, limits=limits), config
 
 
 def _plan(program: Program, timeline: Timeline, config: SRAMConfig, evict: str) -> Plan | None:
