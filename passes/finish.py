@@ -22,7 +22,10 @@ def place_off_chip(func: FuncOp, target: Target) -> None:
     lives = off_chip_lives(func)
     if target.dma_channels > 1:
         lives = dict.fromkeys(lives, (0, len(func.ops)))
-    ops = [op for op in func.ops if isinstance(op, AllocOp) and op.result in lives]
+    allocs = [op for op in func.ops if isinstance(op, AllocOp)]
+    for op in allocs:
+        op.dram = None
+    ops = [op for op in allocs if op.result in lives]
     spans = []
     for op in ops:
         assert isinstance(op.result.type, TiledType)

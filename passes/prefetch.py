@@ -55,7 +55,7 @@ class PrefetchPass:
         if level_of(func) != "sched" or not placed_ops(func):
             return func
         target = schedule_target(func, module)
-        given = _Given(func, target)
+        given = GivenSchedule(func, target)
         best = self.best(given)
         timed = TimedOps(target)
         if best is None or simulate(timed.all(func), timed.queues).makespan <= best.makespan:
@@ -66,7 +66,7 @@ class PrefetchPass:
             place_off_chip(made, target)
         return with_stats(made, module, target)
 
-    def best(self, given: _Given) -> Timed | None:
+    def best(self, given: GivenSchedule) -> Timed | None:
         """The quickest of the schedule's own decisions and new ones, each with its transfers as early as can be."""
         program, speeds, config = given.tiles.program, given.speeds, given.config
         tried = [put_in_time(program, given.events, speeds, config, self.distance)]
@@ -75,7 +75,7 @@ class PrefetchPass:
         return min((t for t in tried if t is not None), key=lambda t: t.makespan, default=None)
 
 
-class _Given:
+class GivenSchedule:
     """A schedule as a tile program and the plan's events that it amounts to."""
 
     def __init__(self, func: FuncOp, target: Target):

@@ -77,11 +77,14 @@ def makespan(problem: Problem, placed: Sequence[Placed]) -> int:
 
 
 class Needs(NamedTuple):
-    """What an item waits for besides its own tiles: so many loads, execs and stores, as positions in their queues."""
+    """What an item waits for besides its own tiles: so many loads, execs and stores, as positions in their queues, that
+    have ended; and so many execs that have started, since a store that ends a tile's life on chip comes after those
+    that read it."""
 
     loads: int = 0
     execs: int = 0
     stores: int = 0
+    readers: int = 0
 
 
 class _Clock:
@@ -112,6 +115,7 @@ class _Clock:
         """Which stays of tiles each item makes or uses, and in which order room is asked for."""
         current: dict[int, Copy] = {}
         last: dict[tuple[int, int], int] = {}
+        readers: dict[int, int] = {}
         for number, item in enumerate(self.items):
             kind, tile = item.kind, item.tile
             sources = tuple(current[s] for s in item.sources)
@@ -127,9 +131,11 @@ class _Clock:
                     last.get((LOAD, tile), 0) if kind == STORE else 0,
                     last.get((EXEC, tile), 0) if kind == STORE else 0,
                     last.get((STORE, tile), 0) if kind != STORE else 0,
+                    readers.get(tile, 0) if kind == STORE and not item.retain else 0,
                 )
             )
             self.queues[kind].append(number)
+            readers |= dict.fromkeys(item.sources, len(self.queues[EXEC]))
             last[kind, tile] = len(self.queues[kind])
 
     def run(self) -> list[Placed] | None:
@@ -204,6 +210,8 @@ class _Clock:
         return True
 
     def met(self, needs: Needs) -> bool:
+        if len(self.ends[EXEC]) < needs.readers:
+            return False
         for kind, count in ((LOAD, needs.loads), (EXEC, needs.execs), (STORE, needs.stores)):
             if count and (len(self.ends[kind]) < count or self.ends[kind][count - 1] > self.now):
                 return False
