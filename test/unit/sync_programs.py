@@ -102,7 +102,7 @@ def check_minimal(func: FuncOp, rng: random.Random, count: int) -> None:
     """Without any one wait, or signal, the verifier refuses it; so many of each are tried."""
     ops = placed_ops(func)
     changes: list[tuple[Any, str, Any]] = [
-        (op, "wait", tuple(w for w in op.wait if w is not one) or None) for op in ops for one in op.wait or ()
+        (op, "wait", tuple(w for w in op.wait or () if w is not one) or None) for op in ops for one in op.wait or ()
     ]
     changes = rng.sample(changes, min(count, len(changes)))
     signals: list[tuple[Any, str, Any]] = [(op, "signal", None) for op in ops if op.signal is not None]

@@ -23,6 +23,8 @@ SAMPLES = {
     "plan": ("fuse,tile{sizes=16x16x16}", "sram=8KiB align=128 objective=traffic"),
     "forward": ("fuse,tile{sizes=16x16x16},lower", ""),
     "schedule": ("fuse,tile{sizes=16x16x16},lower", "sram=16KiB evict=lru double-buffer"),
+    "pingpong": ("fuse,tile{sizes=16x16x16},lower,schedule{sram=16KiB}", ""),
+    "sync": ("fuse,tile{sizes=16x16x16},lower,schedule{sram=16KiB}", ""),
 }
 """By pass: the pipeline that makes its input sample, and options to run it with. A new pass needs an entry."""
 
