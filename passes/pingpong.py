@@ -61,7 +61,7 @@ class PingpongPass:
 
 def pingpong_function(func: FuncOp, module: ModuleOp) -> FuncOp:
     """A scheduled function with ping/pong buffers, the quickest of a few ways. Raises `DiagnosticError`."""
-    if level_of(func) != "sched" or not placed_ops(func):
+    if level_of(func) != "sched" or not any(isinstance(op, sched.ExecOp) for op in func.ops):
         return func
     for wish in wishes_of(func).values():
         message = "pingpong: with sched.pin or sched.at, tiles can't be put into halves and loaded for each phase"
@@ -97,12 +97,14 @@ def no_room(given: _Given) -> DiagnosticError:
     read, item = problem.most_read()
     homes = place_homes(problem, 0, 1 << 50)
     assert homes is not None
-    total = problem.config.total_bytes
+    total = problem.config.total_bytes // problem.config.alignment * problem.config.alignment
+    needs = 2 * read + homes.end
     message = (
         f"pingpong: no room for two halves: this exec reads {read:,} bytes of loaded tiles, accumulators and "
-        f"intermediates take {homes.end:,}, together 2 x {read:,} + {homes.end:,} = {2 * read + homes.end:,} of "
-        f"{total:,} bytes"
+        f"intermediates take {homes.end:,}, together 2 x {read:,} + {homes.end:,} = {needs:,} of {total:,} bytes"
     )
+    if needs <= total:
+        message += ", around those that are reserved"
     return DiagnosticError([Diagnostic(message, given.items[item].op.loc)])
 
 
