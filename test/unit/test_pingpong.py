@@ -48,6 +48,7 @@ def test_random_programs(text: str, sizes: Sizes, machine: Machine, speed: Speed
     assert first_difference(wanted.arrays, execute_function(func, made, inputs, verified=True).arrays) is None
     assert tilewright.parse(tilewright.print(made)) == made
     check_synchronised(graph, run_passes_on(made, parse_pipeline("sync")), 1)
+    run_passes_on(made, parse_pipeline("prefetch"))
 
 
 def check_figures(refused: str) -> None:
