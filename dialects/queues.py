@@ -9,7 +9,7 @@ first in the text is known to have ended when the other starts (vector clocks: F
 from __future__ import annotations
 
 from bisect import bisect_left, insort
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from ..ir.builtin import FuncOp
@@ -82,49 +82,58 @@ class History:
         return found
 
     def read(self, start: int, end: int, queue: int, number: int) -> Iterator[int]:
-        """The operations that a read must come after; it is entered."""
-        covered = self.overlapping(start, end)
-        for stretch in covered:
+        """The operations that a read must come after; it is entered, for bytes that nobody has written too."""
+        for stretch in self._exactly(start, end):
             if stretch.writer >= 0:
                 yield stretch.writer
             stretch.readers[queue] = number
-        if sum(s.end - s.start for s in covered) < end - start:
-            self._fill(start, end, covered, queue, number)
-
-    def _fill(self, start: int, end: int, covered: list[_Stretch], queue: int, number: int) -> None:
-        """Bytes that nobody has written get their reader too: a write to them must come after it."""
-        at = start
-        for stretch in covered:
-            if at < stretch.start:
-                self._add(_Stretch(at, stretch.start, -1, {queue: number}))
-            at = max(at, stretch.end)
-        if at < end:
-            self._add(_Stretch(at, end, -1, {queue: number}))
 
     def write(self, start: int, end: int, number: int) -> Iterator[int]:
         """The operations that a write must come after; it is entered."""
-        for stretch in self.overlapping(start, end):
+        covered = self._exactly(start, end)
+        for stretch in covered:
             if stretch.writer >= 0:
                 yield stretch.writer
             yield from stretch.readers.values()
-            if stretch.start == start and stretch.end == end:
-                stretch.writer, stretch.readers = number, {}
-                return
-            self._cut(stretch, start, end)
-        self._add(_Stretch(start, end, number))
+        for stretch in covered[1:]:
+            self._remove(stretch)
+        covered[0].end, covered[0].writer, covered[0].readers = end, number, {}
 
-    def _cut(self, stretch: _Stretch, start: int, end: int) -> None:
-        """Takes a range out of a stretch."""
+    def _exactly(self, start: int, end: int) -> list[_Stretch]:
+        """The stretches of just these bytes, in order: those that reach beyond are cut, gaps are filled."""
+        covered = self.overlapping(start, end)
+        if len(covered) == 1 and covered[0].start == start and covered[0].end == end:
+            return covered
+        found: list[_Stretch] = []
+        at = start
+        for stretch in covered:
+            if at < stretch.start:
+                found.append(self._add(_Stretch(at, stretch.start)))
+            at = stretch.end
+            found.append(self._trim(stretch, start, end))
+        if at < end:
+            found.append(self._add(_Stretch(at, end)))
+        return found
+
+    def _trim(self, stretch: _Stretch, start: int, end: int) -> _Stretch:
+        """Cuts off what a stretch has outside of a range, as stretches of their own; the part inside."""
+        if stretch.end > end:
+            self._add(_Stretch(end, stretch.end, stretch.writer, dict(stretch.readers)))
+            stretch.end = end
+        if stretch.start >= start:
+            return stretch
+        inside = _Stretch(start, stretch.end, stretch.writer, dict(stretch.readers))
+        stretch.end = start
+        return self._add(inside)
+
+    def _remove(self, stretch: _Stretch) -> None:
         del self.stretches[stretch.start]
         del self.starts[bisect_left(self.starts, stretch.start)]
-        for left, right in ((stretch.start, start), (end, stretch.end)):
-            if left < right:
-                self._add(_Stretch(max(left, stretch.start), min(right, stretch.end), stretch.writer,
-                                   dict(stretch.readers)))  # fmt: skip
 
-    def _add(self, stretch: _Stretch) -> None:
+    def _add(self, stretch: _Stretch) -> _Stretch:
         self.stretches[stretch.start] = stretch
         insort(self.starts, stretch.start)
+        return stretch
 
 
 class Conflicts:
@@ -190,39 +199,58 @@ def numbers_in_queues(queues: Sequence[int]) -> list[int]:
 
 def _clocks(ops: list[Placed]) -> tuple[list[Clock], list[Diagnostic]]:
     """What each operation knows to have ended when it starts, by running the queues; or the deadlock they run into."""
-    lanes: dict[int, list[int]] = {}
-    for i, op in enumerate(ops):
-        lanes.setdefault(op.queue, []).append(i)  # type: ignore[arg-type]
-    order = sorted(lanes)
-    slot = {queue: s for s, queue in enumerate(order)}
-    signals = {queue: [i for i in lane if ops[i].signal is not None] for queue, lane in lanes.items()}
-    place = {i: n for lane in lanes.values() for n, i in enumerate(lane, 1)}
+    lanes = lanes_of([op.queue for op in ops])  # type: ignore[misc]
+    signals = signals_of(ops, lanes)
+    slot = {queue: s for s, queue in enumerate(lanes)}
+    place = numbers_in_queues([op.queue for op in ops])  # type: ignore[misc]
     clocks: list[Clock] = [()] * len(ops)
-    at: dict[int, int] = dict.fromkeys(order, 0)
-    none = (0,) * len(order)
+
+    def start(i: int, before: int) -> bool:
+        targets = wait_targets(ops[i], signals)
+        if targets is None or any(not clocks[t] for t in targets):
+            return False
+        clock = list(clocks[before]) if before >= 0 else [0] * len(lanes)
+        own = slot[ops[i].queue]  # type: ignore[index]
+        clock[own] = place[i] - 1
+        for t in targets:
+            clock = [max(a, b) for a, b in zip(clock, clocks[t], strict=True)]
+            there = slot[ops[t].queue]  # type: ignore[index]
+            clock[there] = max(clock[there], place[t])
+        clocks[i] = tuple(clock)
+        return True
+
+    stuck = run_lanes(lanes, start)
+    return clocks, [_deadlock(ops[i], signals) for i in stuck]
+
+
+def lanes_of(queues: Sequence[int]) -> dict[int, list[int]]:
+    """The operations of each queue, by number; the queues in order."""
+    lanes: dict[int, list[int]] = {queue: [] for queue in sorted(set(queues))}
+    for i, queue in enumerate(queues):
+        lanes[queue].append(i)
+    return lanes
+
+
+def signals_of(ops: Sequence[Placed], lanes: dict[int, list[int]]) -> dict[int, list[int]]:
+    """The operations of each queue that signal, in order."""
+    return {queue: [i for i in lane if ops[i].signal is not None] for queue, lane in lanes.items()}
+
+
+def run_lanes(lanes: dict[int, list[int]], start: Callable[[int, int], bool]) -> list[int]:
+    """Runs queues by turns, each as far as it goes: `start` takes an operation and the one before it in its queue (-1
+    for none), and says whether it could start. Returns those at which queues are stuck."""
+    at = dict.fromkeys(lanes, 0)
     moved = True
     while moved:
         moved = False
-        for queue in order:
-            lane = lanes[queue]
-            while at[queue] < len(lane):
-                i = lane[at[queue]]
-                targets = _targets(ops[i], signals)
-                if targets is None or any(not clocks[t] for t in targets):
-                    break
-                clock: list[int] = list(clocks[lane[at[queue] - 1]] if at[queue] else none)
-                clock[slot[queue]] = at[queue]
-                for t in targets:
-                    clock = [max(a, b) for a, b in zip(clock, clocks[t], strict=True)]
-                    clock[slot[ops[t].queue]] = max(clock[slot[ops[t].queue]], place[t])  # type: ignore[index]
-                clocks[i] = tuple(clock)
+        for queue, lane in lanes.items():
+            while at[queue] < len(lane) and start(lane[at[queue]], lane[at[queue] - 1] if at[queue] else -1):
                 at[queue] += 1
                 moved = True
-    stuck = [ops[lane[at[queue]]] for queue, lane in lanes.items() if at[queue] < len(lane)]
-    return clocks, [_deadlock(op, signals) for op in stuck]
+    return [lane[at[queue]] for queue, lane in lanes.items() if at[queue] < len(lane)]
 
 
-def _targets(op: Placed, signals: dict[int, list[int]]) -> list[int] | None:
+def wait_targets(op: Placed, signals: dict[int, list[int]]) -> list[int] | None:
     """The operations whose signals an operation waits for; None if there are not so many."""
     found = []
     for queue, count in op.wait or ():

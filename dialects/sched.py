@@ -31,18 +31,36 @@ SCHED = register_dialect(
 def sram_attribute(value: Attr) -> str:
     good = (
         type(value) is dict
-        and {"alignment", "total_bytes"} <= set(value) <= {"alignment", "reserved", "total_bytes"}
-        and all(type(v) is int and v > 0 for k, v in value.items() if k != "reserved")
+        and {"alignment", "total_bytes"} <= set(value) <= {"alignment", "reserved", "total_bytes", *PINGPONG}
+        and all(type(value[k]) is int and value[k] > 0 for k in ("alignment", "total_bytes"))
         and value["alignment"] & (value["alignment"] - 1) == 0
         and reserved_ranges(value.get("reserved", ()))
     )
-    return "" if good else "{alignment = A, total_bytes = B}, both positive, the alignment a power of two"
+    if not good:
+        return "{alignment = A, total_bytes = B}, both positive, the alignment a power of two"
+    return halves_attribute(value)
+
+
+def halves_attribute(sram: dict[str, Any]) -> str:
+    """Whether what `sched.sram` says of ping/pong buffering makes sense."""
+    if not sram.keys() & PINGPONG:
+        return ""
+    if sram.get("buffering") != "pingpong" or "halves" not in sram:
+        return 'a dictionary with both of buffering = "pingpong" and halves = [[a, b], [c, d]], or neither'
+    halves = sram["halves"]
+    if not reserved_ranges(halves) or len(halves) != 2 or max(halves[0][1], halves[1][1]) > sram["total_bytes"]:
+        return "a dictionary in which 'halves' is two ranges of bytes [start, end) within the SRAM"
+    (start, end), (other_start, other_end) = halves
+    return "" if end <= other_start or other_end <= start else "a dictionary in which 'halves' don't overlap"
 
 
 def stats_attribute(value: Attr) -> str:
     good = type(value) is dict and all(type(v) is int for v in value.values())
     return "" if good else "a dictionary of integers"
 
+
+PINGPONG = frozenset({"buffering", "halves"})
+"""What `sched.sram` may say beside sizes: the halves of a ping/pong buffer (`halves.py`)."""
 
 SCHED.function_attributes |= {
     "sched.sram": sram_attribute,
@@ -61,6 +79,7 @@ def wait_pairs(value: Attr) -> str:
 ADDRS = Field("addrs", integers, required=True)
 BUFFER = Field("buffer", one_of(0, 1))
 BYTES = Field("bytes", integer, required=True)
+HALF = Field("half", one_of(0, 1))
 QUEUE = Field("queue", natural)
 SIGNAL = Field("signal", unit)
 SPILL = Field("spill", unit)
@@ -71,7 +90,7 @@ class PlacedOp(TileOp):
     """An operation on placed tiles: `addrs[i]` is the SRAM address of the tile `coords[i]` of `operands[i]`.
 
     `queue` is the engine's queue that it stands in; it starts when the queues in `wait` have signalled that often, and
-    `signal`s when it has ended (`queues.py`).
+    `signal`s when it has ended (`queues.py`). A load and an exec may name the `half` of a ping/pong buffer.
     """
 
     __slots__ = ()
@@ -101,19 +120,20 @@ class PlacedOp(TileOp):
 class LoadOp(PlacedOp):
     """`sched.load %x[0, 0] @0x0000 {bytes = 4096}`: copies a tile on chip."""
 
-    __slots__ = ("addrs", "buffer", "bytes", "queue", "signal", "wait")
+    __slots__ = ("addrs", "buffer", "bytes", "half", "queue", "signal", "wait")
     name = "sched.load"
-    fields = (ADDRS, BUFFER, BYTES, COORDS, QUEUE, SIGNAL, WAIT)
+    fields = (ADDRS, BUFFER, BYTES, COORDS, HALF, QUEUE, SIGNAL, WAIT)
 
     def __init__(
         self, operands: Iterable[Value], results: Iterable[Value] = (), *,
-        addrs: tuple[int, ...], bytes: int, buffer: int | None = None, queue: int | None = None,
-        signal: Attr = None, wait: Waits = None, **rest: Any,
+        addrs: tuple[int, ...], bytes: int, buffer: int | None = None, half: int | None = None,
+        queue: int | None = None, signal: Attr = None, wait: Waits = None, **rest: Any,
     ):  # fmt: skip
         super().__init__(operands, results, **rest)
         self.addrs = addrs
         self.bytes = bytes
         self.buffer = buffer
+        self.half = half
         self.queue = queue
         self.signal = signal
         self.wait = wait
@@ -123,18 +143,19 @@ class LoadOp(PlacedOp):
 class ExecOp(PlacedOp, ExecBase):
     """`sched.exec KERNEL %d[..] @.. = %a[..] @.., %b[..] @..`."""
 
-    __slots__ = ("addrs", "buffer", "queue", "signal", "wait")
+    __slots__ = ("addrs", "buffer", "half", "queue", "signal", "wait")
     name = "sched.exec"
-    fields = tuple(sorted((*EXEC_FIELDS, ADDRS, BUFFER, QUEUE, SIGNAL, WAIT), key=lambda field: field.name))
+    fields = tuple(sorted((*EXEC_FIELDS, ADDRS, BUFFER, HALF, QUEUE, SIGNAL, WAIT), key=lambda field: field.name))
 
     def __init__(
         self, operands: Iterable[Value], results: Iterable[Value] = (), *,
-        addrs: tuple[int, ...], buffer: int | None = None, queue: int | None = None,
+        addrs: tuple[int, ...], buffer: int | None = None, half: int | None = None, queue: int | None = None,
         signal: Attr = None, wait: Waits = None, **rest: Any,
     ):  # fmt: skip
         super().__init__(operands, results, **rest)
         self.addrs = addrs
         self.buffer = buffer
+        self.half = half
         self.queue = queue
         self.signal = signal
         self.wait = wait
@@ -184,6 +205,7 @@ def check_uop_function(func: FuncOp, module: ModuleOp) -> list[Diagnostic]:
 def check_sched_function(func: FuncOp, module: ModuleOp) -> list[Diagnostic]:
     """Replays a schedule byte range by byte range and holds its statistics against its text."""
     from .dram import dram_errors
+    from .halves import half_errors
     from .queues import queue_errors
     from .sched_replay import replay_schedule
 
@@ -194,4 +216,4 @@ def check_sched_function(func: FuncOp, module: ModuleOp) -> list[Diagnostic]:
     if level != "sched":
         return []
     errors = replay_schedule(func, module) + dram_errors(func)
-    return errors or queue_errors(func)
+    return errors or half_errors(func) + queue_errors(func)

@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from math import gcd
 from typing import Any
 
+import numpy as np
+
 from ..dialects.dram import OffChip
 from ..dialects.queues import Accesses, accesses_of
 from ..dialects.sched import ExecOp, LoadOp, StoreOp
@@ -224,7 +226,8 @@ def _run_threads(turns: Turns) -> None:
                         return
                     i = turns.lanes[queue][turns.at[queue]]
                     turns.begin(i)
-                turns.runner.do(turns.ops[i])
+                with np.errstate(all="ignore"):  # each thread has its own
+                    turns.runner.do(turns.ops[i])
                 with changed:
                     turns.end(i)
                     changed.notify_all()

@@ -25,6 +25,8 @@ SAMPLES = {
     "reorder": ("fuse,tile{sizes=32x32x32},lower", "sram=16KiB align=128"),
     "prefetch": ("fuse,tile{sizes=16x16x4},lower,schedule{sram=16KiB}", "distance=8 reserve=2KiB"),
     "schedule": ("fuse,tile{sizes=16x16x16},lower", "sram=16KiB evict=lru double-buffer"),
+    "pingpong": ("fuse,tile{sizes=16x16x16},lower,schedule{sram=16KiB}", ""),
+    "sync": ("fuse,tile{sizes=16x16x16},lower,schedule{sram=16KiB}", ""),
 }
 """By pass: the pipeline that makes its input sample, and options to run it with. A new pass needs an entry."""
 

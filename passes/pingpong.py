@@ -1,0 +1,284 @@
+"""pingpong: the DMA fills one half of a buffer while the engine computes from the other.
+
+... attributes {sched.sram = {alignment = 64, total_bytes = 640}}
+sched.load %x[0, 0] @0x0000 {bytes = 64}                   sched.load %x[0, 0] @0x0040 {bytes = 64, half = 0}
+sched.exec relu %y[0, 0] @0x0040 = %x[0, 0] @0x0000    ->  sched.load %x[0, 1] @0x0140 {bytes = 64, half = 1}
+sched.store %y[0, 0] @0x0040 {bytes = 64}                  sched.exec relu %y[0, 0] @0x0000 = ... {half = 0}
+sched.load %x[0, 1] @0x0000 {bytes = 64}                   ...
+
+The execs keep their order and are cut into phases whose loaded tiles fit a half; those of the next phase are loaded
+meanwhile. What is computed lies in a part of its own. The verifier checks that it is so (`dialects/halves.py`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+from ..dialects import sched, uop
+from ..dialects.levels import level_of
+from ..dialects.limits import wishes_of
+from ..dialects.target import Target, schedule_target
+from ..dialects.tiles import Coord
+from ..ir.attributes import UNIT
+from ..ir.builtin import FuncOp, ModuleOp
+from ..ir.core import Operation, Value
+from ..ir.diagnostics import Diagnostic, DiagnosticError
+from .allocs import tidy_allocs
+from .arena import SRAMConfig
+from .finish import place_off_chip, with_stats
+from .liveness import Limits, Program
+from .manager import map_functions, register_pass
+from .phases import Homes, Life, Phase, Problem, cut, halves_above, place_homes
+from .rewriting import ValueMap, clone_with, with_tile_ops
+from .timed import Placed, TimedOps, placed_ops, size_of
+from .timing import simulate
+
+TileRef = tuple[Value, Coord]
+
+LAGS = (0, 2, 8, 32)
+"""How long, in execs and stores, the place of what was computed stays unused before it is used again."""
+
+PARTS = (1, 2, 4)
+"""Halves as large as can be, and by so many times smaller: shorter phases."""
+
+LARGE = 20_000
+"""Operations beyond which only the first way is tried."""
+
+
+@register_pass
+@dataclass(frozen=True)
+class PingpongPass:
+    """Loads tiles into one half of a buffer while computing from the other; whatever is computed lies apart."""
+
+    name: ClassVar[str] = "pingpong"
+    needs: ClassVar[tuple[str, ...]] = ()
+
+    def apply(self, module: ModuleOp) -> ModuleOp:
+        return map_functions(module, pingpong_function)
+
+
+def pingpong_function(func: FuncOp, module: ModuleOp) -> FuncOp:
+    """A scheduled function with ping/pong buffers, the quickest of a few ways. Raises `DiagnosticError`."""
+    if level_of(func) != "sched" or not any(isinstance(op, sched.ExecOp) for op in func.ops):
+        return func
+    for wish in wishes_of(func).values():
+        message = "pingpong: with sched.pin or sched.at, tiles can't be put into halves and loaded for each phase"
+        raise DiagnosticError([Diagnostic(message, wish.loc)])
+    target = schedule_target(func, module)
+    given = _Given(func, target)
+    best: tuple[int, FuncOp] | None = None
+    for layout in layouts(given.problem):
+        made = build(func, given, layout)
+        timed = TimedOps(target)
+        makespan = simulate(timed.all(made), timed.queues).makespan
+        if best is None or makespan < best[0]:
+            best = makespan, made
+    if best is None:
+        raise no_room(given)
+    return finished(best[1], module, target)
+
+
+def finished(made: FuncOp, module: ModuleOp, target: Target) -> FuncOp:
+    """With what every schedule has, and the halves."""
+    sram: dict[str, Any] = made.attrs["sched.sram"]  # type: ignore[assignment]
+    made.body.ops = tidy_allocs(made.ops)
+    if any(isinstance(op, uop.AllocOp) and op.dram is not None for op in made.ops):
+        place_off_chip(made, target)
+    made = with_stats(made, module, target)
+    made.attrs = made.attrs | {"sched.sram": made.attrs["sched.sram"] | {k: sram[k] for k in ("buffering", "halves")}}  # type: ignore[operator]
+    return made
+
+
+def no_room(given: _Given) -> DiagnosticError:
+    """Two halves for the exec that reads the most, beside what is computed, are too much."""
+    problem = given.problem
+    read, item = problem.most_read()
+    homes = place_homes(problem, 0, 1 << 50)
+    assert homes is not None
+    total = problem.config.total_bytes // problem.config.alignment * problem.config.alignment
+    needs = 2 * read + homes.end
+    message = (
+        f"pingpong: no room for two halves: this exec reads {read:,} bytes of loaded tiles, accumulators and "
+        f"intermediates take {homes.end:,}, together 2 x {read:,} + {homes.end:,} = {needs:,} of {total:,} bytes"
+    )
+    if needs <= total:
+        message += ", around those that are reserved"
+    return DiagnosticError([Diagnostic(message, given.items[item].op.loc)])
+
+
+# From the schedule to the solver's problem
+
+
+@dataclass(slots=True)
+class _Item:
+    """An exec or a store that stays; for each operand the loaded tile that it is (by number), or the life that it has
+    as something computed, as -1 - number."""
+
+    op: Placed
+    places: list[int] = field(default_factory=list)
+
+
+class _Given:
+    """A schedule as a problem: loads are left out, and what the input keeps on chip after computing it stays there.
+
+    A tile that is stored after it was loaded is off chip as it is, so that such a store goes.
+    """
+
+    def __init__(self, func: FuncOp, target: Target):
+        self.items: list[_Item] = []
+        self.refs: list[TileRef] = []
+        self.lives: list[Life] = []
+        self.stored: list[int] = []
+        self.numbers: dict[tuple[TileRef, int], int] = {}
+        self.versions: dict[TileRef, int] = {}
+        self.homes: dict[TileRef, int] = {}
+        self.last_store: dict[TileRef, int] = {}
+        for op in placed_ops(func):
+            if isinstance(op, sched.ExecOp):
+                self.exec(op)
+            elif isinstance(op, sched.StoreOp):
+                self.store(op)
+            else:
+                self.homes.pop((op.operands[0], op.coords[0]), None)
+        self.read = {t for item in self.items for t in item.places if t >= 0}
+        config = SRAMConfig(target.sram_bytes, target.alignment)
+        self.problem = Problem(
+            config,
+            [tuple(dict.fromkeys(t for t in item.places if t >= 0)) for item in self.items],
+            [size_of(value) for value, _ in self.refs],
+            self.stored,
+            self.lives,
+            Program(limits=Limits(reserved=target.reserved)).set_aside(target.alignment),
+        )
+
+    def exec(self, op: sched.ExecOp) -> None:
+        item = _Item(op)
+        dst, *sources = zip(op.operands, op.coords, strict=True)
+        places = [self.source(ref) for ref in sources]
+        if dst not in self.homes or (not op.accumulate and dst not in sources):
+            self.homes[dst] = len(self.lives)
+            self.lives.append(Life(len(self.items), len(self.items), size_of(dst[0])))
+        self.versions[dst] = self.versions.get(dst, 0) + 1
+        item.places = [self.use(self.homes[dst]), *places]
+        self.items.append(item)
+
+    def source(self, ref: TileRef) -> int:
+        return self.use(self.homes[ref]) if ref in self.homes else self.number(ref)
+
+    def use(self, life: int) -> int:
+        self.lives[life] = self.lives[life]._replace(last=len(self.items))
+        return -1 - life
+
+    def number(self, ref: TileRef) -> int:
+        """The number of a loaded tile with its present value."""
+        key = (ref, self.versions.get(ref, 0))
+        if key not in self.numbers:
+            self.numbers[key] = len(self.refs)
+            self.refs.append(ref)
+            self.stored.append(self.last_store.get(ref, -1))
+        return self.numbers[key]
+
+    def store(self, op: sched.StoreOp) -> None:
+        ref = (op.operands[0], op.coords[0])
+        if ref not in self.homes:
+            return
+        self.items.append(_Item(op, [self.use(self.homes[ref])]))
+        self.last_store[ref] = len(self.items) - 1
+        if op.activation is not None:
+            self.versions[ref] = self.versions.get(ref, 0) + 1
+        if op.retain is not UNIT:
+            del self.homes[ref]
+
+
+# From the solver's answer to a schedule
+
+
+@dataclass(slots=True)
+class Layout:
+    """The phases, where the two halves lie, and where what is computed lies."""
+
+    phases: list[Phase]
+    halves: tuple[tuple[int, int], tuple[int, int]]
+    homes: Homes
+
+
+def layouts(problem: Problem) -> Iterator[Layout]:
+    """Ways to divide the SRAM that work, the first with the largest halves."""
+    large = len(problem.reads) > LARGE
+    seen = set()
+    for lag in LAGS[:1] if large else LAGS:
+        homes = place_homes(problem, lag, problem.config.total_bytes)
+        halves = halves_above(problem, homes.end) if homes is not None else None
+        if homes is None or halves is None:
+            return
+        for part in PARTS[:1] if large else PARTS:
+            size = (halves[0][1] - halves[0][0]) // part // problem.config.alignment * problem.config.alignment
+            phases = cut(problem, size) if (size, homes.end) not in seen else None
+            seen.add((size, homes.end))
+            if phases is not None:
+                yield Layout(phases, ((halves[0][0], halves[0][0] + size), (halves[1][0], halves[1][0] + size)), homes)
+
+
+def build(func: FuncOp, given: _Given, layout: Layout) -> FuncOp:
+    """The function in its new order, at its new addresses."""
+    made = with_tile_ops(func, lambda values: _Builder(given, layout, values).operations())
+    sram: dict[str, Any] = made.attrs.get("sched.sram", {})  # type: ignore[assignment]
+    made.attrs = made.attrs | {"sched.sram": sram | {"buffering": "pingpong", "halves": layout.halves}}
+    return made
+
+
+class _Builder:
+    def __init__(self, given: _Given, layout: Layout, values: ValueMap):
+        self.given = given
+        self.layout = layout
+        self.values = values
+        self.again = {given.stored[t] for t in given.read}
+
+    def operations(self) -> list[Operation]:
+        loads = self.loads_before()
+        out: list[Operation] = []
+        phase = 0
+        starts = {p.first: k for k, p in enumerate(self.layout.phases)}
+        for i, item in enumerate(self.given.items):
+            phase = starts.get(i, phase)
+            out += loads.get(i, ())
+            out.append(self.placed(i, item, phase))
+        return out
+
+    def loads_before(self) -> dict[int, list[Operation]]:
+        """Loads by the item that they come before: those of a phase spread over the one before it, each as soon as its
+        tile is off chip; those of the first phase at once."""
+        found: dict[int, list[Operation]] = {}
+        previous = 0
+        for k, phase in enumerate(self.layout.phases):
+            for n, load in enumerate(phase.loads):
+                early = previous + n * (phase.first - previous) // len(phase.loads)
+                at = min(phase.first, max(early, self.given.stored[load.tile] + 1))
+                found.setdefault(at, []).append(self.load(load.tile, load.offset, phase, k % 2))
+            previous = phase.first
+        return found
+
+    def load(self, tile: int, offset: int, phase: Phase, half: int) -> Operation:
+        value, coord = self.given.refs[tile]
+        reader = self.first_reader(tile, phase.first)
+        return sched.LoadOp(
+            (self.values.get(value, value),), coords=(coord,), addrs=(self.layout.halves[half][0] + offset,),
+            bytes=size_of(value), half=half, buffer=reader.buffer, loc=reader.loc,
+        )  # fmt: skip
+
+    def first_reader(self, tile: int, first: int) -> Placed:
+        items = self.given.items
+        return next(items[i].op for i in range(first, len(items)) if tile in items[i].places)
+
+    def placed(self, i: int, item: _Item, phase: int) -> Operation:
+        op, offsets = item.op, self.layout.phases[phase].offsets
+        base = self.layout.halves[phase % 2][0]
+        addrs = tuple([base + offsets[p] if p >= 0 else self.layout.homes.addresses[-1 - p] for p in item.places])
+        changes: dict[str, Any] = {"addrs": addrs, "queue": None, "signal": None, "wait": None}
+        if isinstance(op, sched.ExecOp):
+            changes["half"] = phase % 2 if any(p >= 0 for p in item.places) else None
+        elif isinstance(op, sched.StoreOp) and op.spill is UNIT and i not in self.again:
+            changes["spill"] = None
+        return clone_with(op, [self.values.get(v, v) for v in op.operands], (), **changes)
