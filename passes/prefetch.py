@@ -13,14 +13,14 @@ anew with a few tiles left free is tried besides. Never slower than its input in
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from typing import ClassVar
 
 from ..dialects import sched, uop
 from ..dialects.levels import level_of
 from ..dialects.limits import wishes_of
-from ..dialects.target import Target, target_of
+from ..dialects.target import Target
 from ..ir.attributes import UNIT
 from ..ir.builtin import FuncOp, ModuleOp
 from ..ir.core import Operation
@@ -32,7 +32,7 @@ from .manager import map_functions, option, read_bytes, read_count, register_pas
 from .residency import FILL, RUN, SPILL, Event
 from .rewriting import ValueMap, with_tile_ops
 from .scheduling import TileProgram, buffer_ids, event_op
-from .timed import Placed, TimedOps, exec_cycles, move_cycles, placed_ops
+from .timed import Placed, TimedOps, exec_cycles, move_cycles, placed_ops, schedule_target
 from .timing import simulate
 
 
@@ -73,17 +73,6 @@ class PrefetchPass:
         left_free = reserves(program, config) if self.reserve is None else [self.reserve]
         tried.append(best_in_time(program, speeds, config, left_free, distance=self.distance))
         return min((t for t in tried if t is not None), key=lambda t: t.makespan, default=None)
-
-
-def schedule_target(func: FuncOp, module: ModuleOp) -> Target:
-    """The machine of a scheduled function: its SRAM is that of `sched.sram`, if it has that."""
-    target = target_of(func, module)
-    sram = func.attrs.get("sched.sram")
-    if sram is None:
-        return target
-    return replace(
-        target, sram_bytes=sram["total_bytes"], alignment=sram["alignment"], reserved=sram.get("reserved", ())
-    )
 
 
 class _Given:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from math import prod
 
 from ..dialects.sched import ExecOp, LoadOp, StoreOp
-from ..dialects.target import Target
+from ..dialects.target import Target, target_of
 from ..dialects.tiles import Coord, TiledType
-from ..ir.builtin import FuncOp
+from ..ir.builtin import FuncOp, ModuleOp
 from ..ir.core import Operation, Value
 from .timing import NOBODY, TimedOp
 
@@ -17,6 +18,17 @@ Placed = LoadOp | ExecOp | StoreOp
 def placed_ops(func: FuncOp) -> list[Placed]:
     """The operations that take time, in order."""
     return [op for op in func.ops if isinstance(op, (LoadOp, ExecOp, StoreOp))]
+
+
+def schedule_target(func: FuncOp, module: ModuleOp) -> Target:
+    """The machine of a scheduled function: its SRAM is that of `sched.sram`, if it has that."""
+    target = target_of(func, module)
+    sram = func.attrs.get("sched.sram")
+    if sram is None:
+        return target
+    return replace(
+        target, sram_bytes=sram["total_bytes"], alignment=sram["alignment"], reserved=sram.get("reserved", ())
+    )
 
 
 def exec_cycles(kernel: str, shapes: tuple[tuple[int, ...], ...], target: Target) -> int:
