@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import argparse
 import os
+import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from ..passes.manager import UsageError
-from .cli import Parser, run_command
+from .cli import Parser, run_command, takes_blocks
 from .files import InputError, read_text, write_bytes
 
 if TYPE_CHECKING:
@@ -57,7 +58,9 @@ def run(argv: list[str]) -> int:
 def _make_parser() -> argparse.ArgumentParser:
     parser = Parser("mir-viz", USAGE, DESCRIPTION, EXAMPLES)
     parser.add_argument("files", nargs="*", metavar="SCHED", help="a scheduled module; - for standard input")
-    parser.add_argument("-o", dest="output", default="-", metavar="FILE", help="where to write: .html, .svg, .png, .txt")
+    parser.add_argument(
+        "-o", dest="output", default="-", metavar="FILE", help="where to write: .html, .svg, .png, .txt"
+    )
     parser.add_argument("--ascii", action="store_true", help="a picture for the terminal, 80 columns wide")
     parser.add_argument("--axis", choices=("op", "cycle"), default="op", help="what runs from left to right at first")
     parser.add_argument("--function", metavar="NAME", help="which function, if there are several")
@@ -111,8 +114,28 @@ def _choose(module: ModuleOp, name: str | None, path: str) -> FuncOp:
 
 
 def _made(form: str, pictures: list[Picture], args: argparse.Namespace) -> bytes:
+    """The bytes of the output."""
     if form == ".html":
         from ..viz.page import page
 
         return page(pictures, args.axis).encode("utf-8")
-    raise UsageError("not yet")
+    if form == ".txt":
+        from ..viz.terminal import terminal
+
+        encoding = "utf-8" if args.output != "-" else sys.stdout.encoding
+        return terminal(pictures, args.axis, args.output != "-" or takes_blocks(sys.stdout)).encode(encoding)
+    from ..viz.svg import svg
+
+    text = svg(pictures, args.axis)
+    if form == ".svg":
+        return text.encode("utf-8")
+    try:
+        from ..viz.png import png
+
+        return png(text)
+    except ImportError:
+        raise InputError("a PNG needs the package 'resvg_py': pip install 'tilewright[viz]'; .svg needs none") from None
+
+
+if __name__ == "__main__":
+    sys.exit(main())

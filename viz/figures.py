@@ -87,7 +87,7 @@ def _traffic(cost: Cost, bound: int | None) -> list[Row]:
     if bound:
         rows.append(("lower bound", size(bound), "no schedule of this program moves less"))
         rows.append(("ratio to it", f"{cost.traffic / bound:.2f}", "moved / lower bound"))
-    if cost.intensity is not None:
+    if cost.macs and cost.intensity is not None:
         rows.append(("intensity", f"{cost.intensity:.2f} MAC/B", f"{cost.macs:,} multiply-accumulates"))
     return rows
 
@@ -115,7 +115,7 @@ def share(part: int, whole: int) -> str:
 
 def size(count: int) -> str:
     """Bytes in KiB or MiB, with a decimal only where it takes one."""
-    unit, name = (1 << 20, "MiB") if count >= 10 << 20 else (1 << 10, "KiB")
     if count < 1024:
         return f"{count} B"
+    unit, name = (1 << 20, "MiB") if count >= 10 << 20 or (count and count % (1 << 20) == 0) else (1 << 10, "KiB")
     return f"{count // unit:,} {name}" if count % unit == 0 else f"{count / unit:,.1f} {name}"

@@ -232,9 +232,7 @@ def picture_of(func: FuncOp, module: ModuleOp) -> Picture:
     )  # fmt: skip
 
 
-def _columns(
-    placed: list[Placed], module: ModuleOp, line: Timeline, replay: _Recorder, forms: dict[str, int]
-) -> Ops:
+def _columns(placed: list[Placed], module: ModuleOp, line: Timeline, replay: _Recorder, forms: dict[str, int]) -> Ops:
     ops = Ops(start=line.start, end=line.end, by=line.by, cause=[CAUSES.index(c) for c in line.cause])
     known: dict[object, int] = {}
     transfers = 0

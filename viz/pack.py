@@ -11,7 +11,13 @@ import numpy as np
 
 from .model import Picture
 
-TYPES = (("u1", "Uint8Array"), ("u2", "Uint16Array"), ("u4", "Uint32Array"), ("i4", "Int32Array"), ("f8", "Float64Array"))
+TYPES = (
+    ("u1", "Uint8Array"),
+    ("u2", "Uint16Array"),
+    ("u4", "Uint32Array"),
+    ("i4", "Int32Array"),
+    ("f8", "Float64Array"),
+)
 """NumPy's little-endian types, narrowest first, with JavaScript's typed arrays."""
 
 LIFE_COLUMNS = ("tile", "address", "first", "last", "written", "begin", "until", "kind", "ended", "ender", "reload")

@@ -75,9 +75,11 @@ function giveColours() {
   state.colours = colours;
 }
 
+const MOST_CHIPS = 14;
+
 function buildLegend() {
   const legend = $("legend");
-  const chips = [...state.colours].slice(0, 60).map(([name, colour]) => {
+  const chips = [...state.colours].slice(0, MOST_CHIPS).map(([name, colour]) => {
     const swatch = element("i");
     swatch.style.background = colour;
     const chip = element("button", { title: `Show the tiles of %${name}` }, swatch, `%${name}`);
@@ -86,9 +88,9 @@ function buildLegend() {
     chip.addEventListener("click", () => setQuery(state.query === `%${name}` ? "" : `%${name}`));
     return chip;
   });
-  legend.append(...chips);
-  if (state.colours.size > 60) legend.append(key("", `and ${state.colours.size - 60} more`));
-  legend.append(...keys());
+  const left = state.colours.size - chips.length;
+  const more = left > 0 ? element("span", { className: "key", title: "search them by name" }, `and ${left} more tensors`) : "";
+  legend.append(element("div", {}, ...chips, more), element("div", {}, ...keys()));
 }
 
 function key(picture, words, title = "") {
@@ -103,7 +105,7 @@ function keys() {
   const some = (test) => schedules.some((s) => s.waited.some((_, op) => test(s, op)));
   const kinds = (kind) => schedules.some((s) => s.lives.kind.includes(kind));
   const made = [];
-  const box = (inner) => `<svg width="16" height="12" viewBox="0 0 16 12"><rect x=".5" y=".5" width="15" height="11" fill="#b9c4cf" stroke="#16202c"/>${inner}</svg>`;
+  const box = (inner) => `<svg width="16" height="12" viewBox="0 0 16 12"><rect x=".5" y=".5" width="15" height="11" fill="#b9c4cf" stroke="currentColor"/>${inner}</svg>`;
   const hatch = '<path d="M1 11L11 1M6 11L15 2M1 6L6 1M11 11L15 7" stroke="#16202c" fill="none"/>';
   if (kinds(ACCUMULATOR)) made.push(key(box(hatch), "accumulator", "hatched while it is summed up, plain once it is complete"));
   if (state.moveRows.includes("reloads")) {
@@ -190,6 +192,7 @@ function redraw() {
     const capacity = Math.max(...schedules.map((s) => s.capacity));
     state.liveTop = most * 1.12 >= capacity * 0.5 || state.whole ? capacity * 1.06 : most * 1.15;
     for (const plot of plots) if (plot.width > 0) plot.draw();
+    if (!document.documentElement.dataset.drawn) performance.mark("drawn");
     document.documentElement.dataset.drawn = "true";
   });
 }
@@ -204,6 +207,10 @@ function extent() {
 
 function fit() {
   state.x = [0, extent()];
+  fitAddresses();
+}
+
+function fitAddresses() {
   const used = Math.max(...schedules.map((s) => s.highWater), 64);
   const capacity = Math.max(...schedules.map((s) => s.capacity));
   state.y = [0, state.whole || used > 0.75 * capacity ? capacity : used];
@@ -264,9 +271,7 @@ function setAxis(axis) {
 function setWhole(whole) {
   state.whole = whole;
   $("whole").setAttribute("aria-pressed", String(whole));
-  const [from, to] = state.x;
-  fit();
-  setX(from, to);
+  fitAddresses();
 }
 
 function setTheme(theme) {
@@ -610,7 +615,7 @@ function start() {
   const wishes = new URLSearchParams(location.hash.slice(1));
   setAxis(wishes.get("axis") in AXES ? wishes.get("axis") : state.axis);
   setTheme(themes.includes(wishes.get("theme")) ? wishes.get("theme") : "auto");
-  setWhole(false);
+  fit();
   if (wishes.get("q")) setQuery(wishes.get("q"));
 }
 

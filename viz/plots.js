@@ -5,6 +5,7 @@ const RIGHT = 14;
 const TITLE = 20;
 const LANE = 22;
 const FONT = '11px system-ui, -apple-system, "Segoe UI", Roboto, "DejaVu Sans", sans-serif';
+const SMALL = FONT.replace("11px", "9px");
 const VECTOR_LIVES = 2500;
 
 class Plot {
@@ -30,7 +31,7 @@ class Plot {
     const lanes = this.schedule.queues.length * (LANE + 4);
     const moves = this.state.moveRows.length * 9;
     const live = Math.max(60, Math.min(120, height * 0.17));
-    const map = Math.max(60, height - TITLE * 3 - moves - live - lanes - 46);
+    const map = Math.max(60, height - TITLE * 3 - 18 - moves - live - lanes - 36);
     let top = TITLE;
     const band = (size, gap) => {
       const made = { top, height: size, bottom: top + size };
@@ -40,7 +41,7 @@ class Plot {
     this.width = width;
     this.height = height;
     this.right = width - RIGHT;
-    this.map = band(map, moves ? 5 : 0);
+    this.map = band(map, moves ? 10 : 0);
     this.moves = band(moves, TITLE + 4);
     this.live = band(live, TITLE + 4);
     this.lanes = this.schedule.queues.map(() => band(LANE, 4));
@@ -201,6 +202,8 @@ class Plot {
       context.fillStyle = theme.lane;
       context.fillRect(GUTTER, this.map.top, this.right - GUTTER, roof - this.map.top);
       this.line(GUTTER, roof, this.right, roof, theme.limit, [6, 4]);
+      const words = `the SRAM ends at ${hex(schedule.capacity)}`;
+      if (roof - this.map.top > 16) this.text(words, GUTTER + 8, roof - 9, { colour: theme.limit });
     }
     for (const [start, end] of schedule.reserved) this.drawReserved(start, end);
     const lives = this.visibleLives();
@@ -296,11 +299,10 @@ class Plot {
   drawCorners(life, left, top, width, height) {
     const { context } = this;
     const { lives } = this.schedule;
-    const size = Math.min(9, width, height);
+    const size = Math.min(9, width / 2, height * 0.6);
     if (size < 3) return;
     if (lives.reload[life]) this.triangle(left, top, size, 1, WORDS.ink);
     if (lives.ended[life] === SPILLED) this.triangle(left + width, top + height, size, -1, "#b3261e");
-    context.globalAlpha = Math.max(context.globalAlpha, 0);
   }
 
   triangle(x, y, size, sign, colour) {
@@ -314,8 +316,9 @@ class Plot {
   }
 
   drawLabel(life, left, top, width, height, sum) {
-    if (height < 12 || width < 26) return;
+    if (height < 9.5 || width < 26) return;
     const { context, schedule } = this;
+    context.font = height < 13 ? SMALL : FONT;
     // A life that begins or ends outside the window has its label in the part that is seen.
     const from = Math.max(left, GUTTER);
     const seen = Math.min(left + width, this.right) - from;
@@ -323,14 +326,21 @@ class Plot {
     const words = [schedule.tileName(tile), schedule.coord(tile).replace(/ /g, "")].find(
       (w) => context.measureText(w).width + 10 <= seen,
     );
-    if (!words) return;
+    if (!words) {
+      context.font = FONT;
+      return;
+    }
     const wide = context.measureText(words).width;
     const middle = from + seen / 2;
     if (sum) {
       context.fillStyle = schedule.colours[schedule.tensorOf(life)];
-      context.fillRect(middle - wide / 2 - 3, top + height / 2 - 7, wide + 6, 14);
+      const tall = Math.min(14, height - 3);
+      context.fillRect(middle - wide / 2 - 3, top + (height - tall) / 2, wide + 6, tall);
     }
-    this.text(words, middle, top + height / 2 + 0.5, { colour: WORDS.ink, align: "center" });
+    context.fillStyle = WORDS.ink;
+    context.textAlign = "center";
+    context.fillText(words, middle, top + height / 2 + 0.5);
+    context.font = FONT;
   }
 
   // The lives of the pinned tile, outlined, with a line from each to the next.
