@@ -45,7 +45,7 @@ def figures_of(
         groups,
         [
             (f"%{t.name}", t.loaded, t.least_loaded, t.stored, t.least_stored,
-             f"{t.loads / t.tiles:.2f}" if t.tiles else "–")
+             f"{t.loads / t.tiles:.2f}" if t.tiles else "-")
             for t in rows
         ],
     )  # fmt: skip
@@ -56,7 +56,7 @@ def _time(ops: Sequence[TimedOp], line: Timeline, queues: list[str]) -> list[Row
     rows = [
         ("makespan", cycles(total), "from the first operation's start to the last one's end"),
         ("busiest engine", cycles(bound), "no order of these operations takes less"),
-        ("ratio to it", f"{total / bound:.2f}" if bound else "–", "makespan / busiest engine"),
+        ("ratio to it", f"{total / bound:.2f}" if bound else "-", "makespan / busiest engine"),
         ("one at a time", cycles(single), "if nothing overlapped"),
     ]
     for name, busy, stalls in zip(queues, line.busy, line.stalls, strict=True):
@@ -110,7 +110,7 @@ def cycles(count: int) -> str:
 
 
 def share(part: int, whole: int) -> str:
-    return f"{100 * part / whole:.1f} %" if whole else "–"
+    return f"{100 * part / whole:.1f} %" if whole else "-"
 
 
 def size(count: int) -> str:

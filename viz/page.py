@@ -1,4 +1,4 @@
-"""The page: one HTML text that holds its style, its script and the packed schedules, and asks the network for nothing."""
+"""The page: one HTML text with its style, its script and the packed schedules; it asks the network for nothing."""
 
 from __future__ import annotations
 

@@ -15,6 +15,8 @@ TENSOR_COLOURS = (
 INK = "#16202c"
 """Text and lines on those colours."""
 
+SPILL = "#b3261e"
+
 CAUSE_COLOURS = ("#8a94a0", "#cc3311", "#aa3377", "#aa3377", "#b8860b", "#b8860b", "#b8860b")
 CAUSE_NAMES = (
     "", "its data is not there yet", "the bytes are still being read", "the bytes are still being written",

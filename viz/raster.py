@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
@@ -101,7 +102,7 @@ def live_steps(picture: Picture, axis: str) -> Iterator[tuple[int, int, int]]:
         changes[until] = changes.get(until, 0) - size
     times = sorted(changes)
     live = 0
-    for start, end in zip(times, times[1:], strict=False):
+    for start, end in pairwise(times):
         live += changes[start]
         yield start, end, live
 

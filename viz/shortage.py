@@ -10,7 +10,7 @@ from ..passes.arena import count_of
 from ..passes.scheduling import ScheduleError
 from .page import part
 from .palette import INK, tensor_colour
-from .svg import COLOURS, document, number, text
+from .svg_parts import COLOURS, document, rect, text
 
 WIDTH, LEFT, STRIP, GAP = 760, 76, 300, 60
 ROW = 15
@@ -112,7 +112,7 @@ def shortage_svg(shortage: Shortage) -> str:
     """The SRAM as a strip, addresses upwards, and the request beside it on the same scale."""
     sizes = sorted(b.size for b in shortage.blocks)
     tall = min(1400, max(260, ROW * shortage.capacity // max(1, sizes[len(sizes) // 4])))
-    top, bottom = 40, 40 + tall
+    bottom = 40 + tall
 
     def y(address: int) -> float:
         return bottom - address * tall / shortage.capacity
@@ -131,18 +131,15 @@ def shortage_svg(shortage: Shortage) -> str:
 
 def _block(block: Block, bottom: float, top: float, names: dict[str, int]) -> list[str]:
     tall = bottom - top
-    place = f'x="{LEFT}" y="{number(top)}" width="{STRIP}" height="{number(tall)}"'
     words = f"{block.tag or 'free'}, {block.size:,} B"
-    tip = f"<title>{escape(f'{words} at 0x{block.start:04x}')}</title>"
+    look = 'class="f-lane s-grid"'
     if block.tag:
         colour = tensor_colour(names.setdefault(block.tag.partition("[")[0], len(names)))
-        out = [f'<rect {place} fill="{colour}" stroke="{INK}" stroke-width=".8">{tip}</rect>']
-    else:
-        out = [f'<rect {place} class="f-lane s-grid">{tip}</rect>']
+        look = f'fill="{colour}" stroke="{INK}" stroke-width=".8"'
+    out = [rect(LEFT, top, STRIP, tall, look, f"{words} at 0x{block.start:04x}")]
     if tall >= 11:
-        out.append(
-            text(LEFT + STRIP / 2, top + tall / 2 + 4, words, colour=INK if block.tag else "text", anchor="middle")
-        )
+        ink = INK if block.tag else "text"
+        out.append(text(LEFT + STRIP / 2, top + tall / 2 + 4, words, colour=ink, anchor="middle"))
     return out
 
 
@@ -150,8 +147,8 @@ def _request(shortage: Shortage, tall: int, bottom: int) -> list[str]:
     """The request and the facts, right of the strip."""
     left = LEFT + STRIP + GAP
     high = max(3.0, min(float(tall), shortage.size * tall / shortage.capacity))
-    place = f'x="{left}" y="{number(bottom - high)}" width="{STRIP - 20}" height="{number(high)}"'
-    out = [f'<rect {place} fill="none" class="s-limit" stroke-width="2" stroke-dasharray="6 4"/>']
+    look = 'fill="none" class="s-limit" stroke-width="2" stroke-dasharray="6 4"'
+    out = [rect(left, bottom - high, STRIP - 20, high, look)]
     words = f"{shortage.request}, {shortage.size:,} B, finds no room"
     out.append(text(left, bottom - high - 8, words, colour="limit", bold=True))
     facts = [fact for fact in shortage.facts() if fact[0] != "request"]

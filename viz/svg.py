@@ -1,14 +1,14 @@
-"""A picture without a program: SVG, in the reader's light or dark colours, tooltips as `<title>` elements."""
+"""A picture that needs no script: SVG, in the reader's light or dark colours, with `<title>` elements as tooltips."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from html import escape
-from itertools import cycle, groupby, repeat
+from itertools import groupby
 
 from .model import ACCUMULATOR, CAUSES, NOBODY, SPILLED, Picture
-from .palette import CAUSE_COLOURS, CAUSE_NAMES, INK, tensor_colour
+from .palette import CAUSE_COLOURS, CAUSE_NAMES, INK, SPILL, tensor_colour
 from .raster import FREE, Window, busy_columns, live_columns, moves_of, owners, stall_columns, stall_of, window_of
+from .svg_parts import Box, document, key_rows, kib, line, number, rect, steps, text
 
 WIDTH = 1000
 LEFT, RIGHT = 76, 16
@@ -16,13 +16,10 @@ PLOT = WIDTH - LEFT - RIGHT
 MAP, LIVE, LANE = 320, 80, 22
 MOST_SHAPES = 3000
 MOST_KEYS = 12
+CHARACTER = 6.2
+"""How wide a letter is taken to be."""
 
-COLOURS = {
-    "paper": ("#ffffff", "#12171d"), "text": (INK, "#e6ebf0"), "soft": ("#566472", "#a0adba"),
-    "grid": ("#e8ecf0", "#232c35"), "lane": ("#eef1f4", "#1c242c"), "live": ("#9db4cc", "#4d6785"),
-    "limit": ("#b3261e", "#ff8a80"), "mark": (INK, "#ffffff"),
-}  # fmt: skip
-"""Light and dark, as in `page.css`."""
+UNTOUCHED = 'pointer-events="none"'
 
 
 def svg(pictures: Sequence[Picture], axis: str = "op") -> str:
@@ -39,60 +36,6 @@ def svg(pictures: Sequence[Picture], axis: str = "op") -> str:
     return document(WIDTH, top, body, ", ".join(f"{p.source} @{p.function}" for p in pictures))
 
 
-def document(width: int, height: int, body: Sequence[str], title: str) -> str:
-    """A whole SVG file; its classes are the names in `COLOURS`: `f-text` fills, `s-grid` strokes."""
-    light = "".join(f".f-{n}{{fill:{c[0]}}}.s-{n}{{stroke:{c[0]}}}" for n, c in COLOURS.items())
-    dark = "".join(f".f-{n}{{fill:{c[1]}}}.s-{n}{{stroke:{c[1]}}}" for n, c in COLOURS.items())
-    return "\n".join(
-        [
-            f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}" height="{height}" '
-            'font-family="system-ui,-apple-system,Segoe UI,Roboto,DejaVu Sans,sans-serif" font-size="11">',
-            f"<title>{escape(title)}</title>",
-            f"<style>{light}@media (prefers-color-scheme:dark){{{dark}}}</style>",
-            '<defs><pattern id="hatch" width="6" height="6" patternUnits="userSpaceOnUse">'
-            f'<path d="M-1 7L7-1M-4 4L4-4M2 10L10 2" stroke="{INK}" stroke-opacity=".6" stroke-width="1.1"/></pattern></defs>',
-            f'<rect class="f-paper" width="{width}" height="{height}"/>',
-            *body,
-            "</svg>\n",
-        ]
-    )
-
-
-def text(x: float, y: float, words: str, *, colour: str = "soft", anchor: str = "start", bold: bool = False) -> str:
-    """Words at a place; `colour` is a name in `COLOURS`, or a colour."""
-    fill = f'class="f-{colour}"' if colour in COLOURS else f'fill="{colour}"'
-    end = f' text-anchor="{anchor}"' if anchor != "start" else ""
-    weight = ' font-weight="600"' if bold else ""
-    return f'<text {fill} x="{number(x)}" y="{number(y)}"{end}{weight}>{escape(words)}</text>'
-
-
-def number(value: float) -> str:
-    """At most two decimals."""
-    return f"{value:.2f}".rstrip("0").rstrip(".")
-
-
-def line(x0: float, y0: float, x1: float, y1: float, colour: str, dash: str = "") -> str:
-    dashed = f' stroke-dasharray="{dash}"' if dash else ""
-    place = f'x1="{number(x0)}" y1="{number(y0)}" x2="{number(x1)}" y2="{number(y1)}"'
-    return f'<line class="s-{colour}" {place}{dashed}/>'
-
-
-def steps(top: float, most: float, decimal: bool) -> Iterator[int]:
-    """Round numbers from 0 to `top`, at most about `most` of them: powers of two, or decimal 1, 2, 5, 10, ..."""
-    least = max(1.0, top / max(1.0, most))
-    factors = cycle((2, 2.5, 2)) if decimal else repeat(2)
-    step = 1.0
-    while step < least:
-        step *= next(factors)
-    yield from range(0, int(top) + 1, int(step))
-
-
-def kib(size: int) -> str:
-    if size >= 1 << 20:
-        return f"{size / (1 << 20):g} MiB"
-    return f"{size / 1024:g} KiB" if size >= 1024 else f"{size} B"
-
-
 class _Drawing:
     """One schedule's picture from `top` down to `bottom`."""
 
@@ -101,7 +44,7 @@ class _Drawing:
         self.window = window
         self.colours = [colours[t.name] for t in picture.tensors]
         self.rows = [what for what in ("reloads", "spills") if moves_of(picture, what)]
-        self.keys = list(self._keys(colours))
+        self.keys = list(key_rows(self.entries(colours), LEFT, WIDTH - RIGHT))
         self.top = top
         self.map = top + 52 + 18 * len(self.keys)
         self.moves = self.map + MAP + 12
@@ -139,33 +82,20 @@ class _Drawing:
             out.append(text(WIDTH - RIGHT, self.map - 7, words, anchor="end"))
         return [*out, text(LEFT, self.map - 7, "SRAM address", colour="text", bold=True)]
 
-    def _keys(self, colours: dict[str, str]) -> Iterator[list[str]]:
-        """The legend, in rows."""
-        entries: list[tuple[str, str]] = []
+    def entries(self, colours: dict[str, str]) -> Iterator[tuple[str, str]]:
+        """What the legend explains: looks (see `swatch`) and words."""
         names = [t.name for t in self.picture.tensors]
         for name in names[:MOST_KEYS]:
-            entries.append((f'fill="{colours[name]}" stroke="{INK}" stroke-width=".8"', f"%{name}"))
+            yield f'fill="{colours[name]}" stroke="{INK}" stroke-width=".8"', f"%{name}"
         if len(names) > MOST_KEYS:
-            entries.append(("", f"and {len(names) - MOST_KEYS} more tensors"))
+            yield "", f"and {len(names) - MOST_KEYS} more tensors"
         if ACCUMULATOR in self.picture.lives.kind:
-            entries.append(("hatch", "accumulator"))
-        entries += [(what, what.removesuffix("s")) for what in self.rows]
-        entries.append(("store", "store (engines)"))
-        seen: set[str] = set()
-        for cause in sorted(set(self.picture.ops.cause)):
-            if cause and CAUSE_NAMES[cause] not in seen:
-                seen.add(CAUSE_NAMES[cause])
-                entries.append((f'fill="{CAUSE_COLOURS[cause]}"', f"waits: {CAUSE_NAMES[cause]}"))
-        row: list[str] = []
-        x = float(LEFT)
-        for look, words in entries:
-            wide = (22 if look else 0) + 6.3 * len(words) + 14
-            if x + wide > WIDTH - RIGHT and row:
-                yield row
-                row, x = [], float(LEFT)
-            row += [_swatch(x, look), text(x + (20 if look else 0), 0, words)]
-            x += wide
-        yield row
+            yield "hatch", "accumulator"
+        yield from ((what, what.removesuffix("s")) for what in self.rows)
+        yield "store", "store (engines)"
+        causes = {CAUSE_NAMES[cause]: CAUSE_COLOURS[cause] for cause in sorted(set(self.picture.ops.cause)) if cause}
+        for name, colour in causes.items():
+            yield f'fill="{colour}"', f"waits: {name}"
 
     def grid(self) -> list[str]:
         out = []
@@ -182,14 +112,12 @@ class _Drawing:
     # The map
 
     def draw_map(self) -> list[str]:
-        picture = self.picture
+        picture, end = self.picture, self.window.top
         out = []
-        for start, end in [*picture.reserved, (picture.capacity, max(picture.capacity, self.window.top))]:
-            bottom, top = self.y(min(start, self.window.top)), self.y(min(end, self.window.top))
-            if bottom > top:
-                out.append(
-                    f'<rect class="f-lane" x="{LEFT}" y="{number(top)}" width="{PLOT}" height="{number(bottom - top)}"/>'
-                )
+        for start, stop in [*picture.reserved, (picture.capacity, end)]:
+            if start < min(stop, end):
+                top = self.y(min(stop, end))
+                out.append(rect(LEFT, top, PLOT, self.y(start) - top, 'class="f-lane"'))
         if len(picture.lives) > MOST_SHAPES:
             return out + self.coarse()
         for life in range(len(picture.lives)):
@@ -220,47 +148,42 @@ class _Drawing:
         picture, lives = self.picture, self.picture.lives
         start, end = self.window.span(picture, life)
         tile = lives.tile[life]
-        left, wide = self.x(start), max(self.x(end) - self.x(start), 0.6)
-        top = self.y(lives.address[life] + picture.size(tile))
-        tall = self.y(lives.address[life]) - top
+        box = Box(self.x(start), self.y(lives.address[life] + picture.size(tile)), 0, 0)
+        box = box._replace(width=max(self.x(end) - box.left, 0.6), height=self.y(lives.address[life]) - box.top)
         colour = self.colours[picture.tiles[tile][0]]
-        place = f'x="{number(left)}" y="{number(top)}" height="{number(tall)}"'
-        edge = f' stroke="{INK}" stroke-width="{1.6 if lives.kind[life] == ACCUMULATOR else 0.8}"' if wide > 2.5 else ""
-        out = [
-            f'<rect {place} width="{number(wide)}" fill="{colour}"{edge}><title>{escape(self.tip(life))}</title></rect>'
-        ]
-        if lives.kind[life] == ACCUMULATOR and wide > 3:
-            written = self.window.op_span(picture, lives.written[life])[1]
-            done = min(wide, self.x(written) - left)
-            out.append(f'<rect {place} width="{number(done)}" fill="url(#hatch)" pointer-events="none"/>')
-        size = min(9, wide / 2, tall * 0.6)
-        if size >= 3 and lives.reload[life]:
-            out.append(
-                f'<path fill="{INK}" d="M{number(left)} {number(top)}h{number(size)}l-{number(size)} {number(size)}z"/>'
-            )
-        if size >= 3 and lives.ended[life] == SPILLED:
-            corner = f"M{number(left + wide)} {number(top + tall)}h-{number(size)}l{number(size)}-{number(size)}z"
-            out.append(f'<path fill="#b3261e" d="{corner}"/>')
-        return out + self.label(life, left, top, wide, tall, colour)
+        summed = lives.kind[life] == ACCUMULATOR
+        edge = f' stroke="{INK}" stroke-width="{1.6 if summed else 0.8}"' if box.width > 2.5 else ""
+        out = [rect(*box, f'fill="{colour}"{edge}', self.tip(life))]
+        if summed and box.width > 3:
+            done = self.x(self.window.op_span(picture, lives.written[life])[1]) - box.left
+            out.append(rect(*box._replace(width=min(box.width, done)), f'fill="url(#hatch)" {UNTOUCHED}'))
+        return [*out, *self.corners(life, box), *self.label(life, box, colour if summed else "")]
 
-    def label(self, life: int, left: float, top: float, wide: float, tall: float, colour: str) -> list[str]:
-        name = self.picture.tile_name(self.picture.lives.tile[life])
-        words = next((w for w in (name, name[name.index("[") :].replace(" ", "")) if 6.2 * len(w) + 8 <= wide), "")
-        if not words or tall < 12:
+    def corners(self, life: int, box: Box) -> list[str]:
+        """The marks of a reload and of a spill."""
+        size = min(9, box.width / 2, box.height * 0.6)
+        if size < 3:
             return []
         out = []
-        if self.picture.lives.kind[life] == ACCUMULATOR:
-            size = 6.2 * len(words) + 4
-            place = f'x="{number(left + wide / 2 - size / 2)}" y="{number(top + tall / 2 - min(7, tall / 2 - 1))}"'
-            out.append(
-                f'<rect {place} width="{number(size)}" height="{number(min(14, tall - 2))}" fill="{colour}" pointer-events="none"/>'
-            )
-        return [
-            *out,
-            text(left + wide / 2, top + tall / 2 + 4, words, colour=INK, anchor="middle").replace(
-                "<text", '<text pointer-events="none"', 1
-            ),
-        ]
+        wide = number(size)
+        if self.picture.lives.reload[life]:
+            out.append(f'<path fill="{INK}" d="M{number(box.left)} {number(box.top)}h{wide}l-{wide} {wide}z"/>')
+        if self.picture.lives.ended[life] == SPILLED:
+            corner = f"M{number(box.left + box.width)} {number(box.top + box.height)}h-{wide}l{wide}-{wide}z"
+            out.append(f'<path fill="{SPILL}" d="{corner}"/>')
+        return out
+
+    def label(self, life: int, box: Box, ground: str) -> list[str]:
+        """The tile's name if there is room, on its own ground where a hatch would be in the way."""
+        name = self.picture.tile_name(self.picture.lives.tile[life])
+        short = name[name.index("[") :].replace(" ", "")
+        words = next((w for w in (name, short) if CHARACTER * len(w) + 6 <= box.width), "")
+        if not words or box.height < 12:
+            return []
+        x, y = box.left + box.width / 2, box.top + box.height / 2
+        wide, tall = CHARACTER * len(words) + 4, min(14, box.height - 2)
+        out = [rect(x - wide / 2, y - tall / 2, wide, tall, f'fill="{ground}" {UNTOUCHED}')] if ground else []
+        return [*out, text(x, y + 4, words, colour=INK, anchor="middle")]
 
     def tip(self, life: int) -> str:
         picture, lives = self.picture, self.picture.lives
@@ -318,7 +241,7 @@ class _Drawing:
         for queue, name in enumerate(self.picture.queues):
             y = self.lanes + queue * (LANE + 4)
             out.append(text(LEFT - 8, y + 15, name, colour="text", anchor="end"))
-            out.append(f'<rect class="f-lane" x="{LEFT}" y="{y}" width="{PLOT}" height="{LANE}"/>')
+            out.append(rect(LEFT, y, PLOT, LANE, 'class="f-lane"'))
             if many:
                 out += self.shares(queue, y)
                 continue
@@ -349,45 +272,24 @@ class _Drawing:
         picture, ops = self.picture, self.picture.ops
         start, end = self.window.op_span(picture, op)
         left, wide = self.x(start), max(self.x(end) - self.x(start), 0.6)
-        life = ops.lives[0][op]
-        colour = self.colours[picture.tiles[picture.lives.tile[life]][0]]
-        out = []
-        tip = f"op {op:,}, line {ops.line[op]:,}, cycles {ops.start[op]:,} to {ops.end[op]:,}\n{picture.text(op)}"
+        colour = self.colours[picture.tiles[picture.lives.tile[ops.lives[0][op]]][0]]
+        edge = f' stroke="{INK}" stroke-width=".8"' if wide > 2 else ""
+        out = [rect(left, y + 1, wide, LANE - 2, f'fill="{colour}"{edge}', self.op_tip(op))]
+        if wide > 2 and picture.forms[ops.form[op]].startswith("sched.store"):
+            out.append(rect(left, y + LANE - 5, wide, 3.5, f'fill="{INK}" {UNTOUCHED}'))
+        if not self.waited[op]:
+            return out
+        look = f'fill="{CAUSE_COLOURS[ops.cause[op]]}"'
+        if self.window.axis == "op":
+            return [*out, rect(left, y, min(4, wide / 3), LANE, look)]
+        before = self.x(start - self.waited[op])
+        return [*out, rect(before, y + LANE - 8, left - before, 6, look)]
+
+    def op_tip(self, op: int) -> str:
+        ops = self.picture.ops
+        tip = f"op {op:,}, line {ops.line[op]:,}, cycles {ops.start[op]:,} to {ops.end[op]:,}\n{self.picture.text(op)}"
         if self.waited[op]:
             tip += f"\nwaited {self.waited[op]:,} cycles: {CAUSES[ops.cause[op]]}"
             if ops.by[op] != NOBODY:
                 tip += f", for line {ops.line[ops.by[op]]:,}"
-        edge = f' stroke="{INK}" stroke-width=".8"' if wide > 2 else ""
-        place = f'x="{number(left)}" y="{number(y + 1)}" width="{number(wide)}" height="{LANE - 2}"'
-        out.append(f'<rect {place} fill="{colour}"{edge}><title>{escape(tip)}</title></rect>')
-        if wide > 2 and picture.forms[ops.form[op]].startswith("sched.store"):
-            out.append(
-                f'<rect fill="{INK}" x="{number(left)}" y="{number(y + LANE - 5)}" width="{number(wide)}" height="3.5"/>'
-            )
-        if self.waited[op]:
-            stall = CAUSE_COLOURS[ops.cause[op]]
-            if self.window.axis == "op":
-                out.append(
-                    f'<rect fill="{stall}" x="{number(left)}" y="{number(y)}" width="{number(min(4, wide / 3))}" height="{LANE}"/>'
-                )
-            else:
-                before = self.x(start - self.waited[op])
-                out.append(
-                    f'<rect fill="{stall}" x="{number(before)}" y="{number(y + LANE - 8)}" width="{number(left - before)}" height="6"/>'
-                )
-        return out
-
-
-def _swatch(x: float, look: str) -> str:
-    """A small picture of what an entry of the legend stands for."""
-    place = f'x="{number(x)}" y="-9" width="14" height="10"'
-    plain = f'<rect {place} fill="#b9c4cf" stroke="{INK}" stroke-width=".8"/>'
-    marks = {
-        "hatch": f'<rect {place} fill="url(#hatch)"/>',
-        "reloads": f'<path fill="{INK}" d="M{number(x)}-9h8l-8 8z"/>',
-        "spills": f'<path fill="#b3261e" d="M{number(x + 14)} 1h-8l8-8z"/>',
-        "store": f'<rect x="{number(x)}" y="-2.5" width="14" height="3.5" fill="{INK}"/>',
-    }
-    if look in marks:
-        return plain + marks[look]
-    return f"<rect {place} {look}/>" if look else ""
+        return tip
