@@ -12,7 +12,7 @@ from .model import CAUSES, ENDS, KINDS, Picture
 from .pack import pack
 from .palette import CAUSE_COLOURS, CAUSE_NAMES, INK, TENSOR_COLOURS
 
-SCRIPTS = ("data.js", "raster.js", "plots.js", "page.js")
+SCRIPTS = ("data.js", "scales.js", "raster.js", "plots.js", "side.js", "page.js")
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:"
 
 

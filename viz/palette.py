@@ -17,7 +17,7 @@ INK = "#16202c"
 
 SPILL = "#b3261e"
 
-CAUSE_COLOURS = ("#8a94a0", "#cc3311", "#aa3377", "#aa3377", "#b8860b", "#b8860b", "#b8860b")
+CAUSE_COLOURS = ("#8a94a0", "#cc3311", "#aa3377", "#009988", "#bb8800", "#bb8800", "#bb8800")
 CAUSE_NAMES = (
     "", "its data is not there yet", "the bytes are still being read", "the bytes are still being written",
     "its tile is still being stored", "the tile off chip is still being read", "the tile is still being stored",

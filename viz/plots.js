@@ -4,6 +4,7 @@ const GUTTER = 72;
 const RIGHT = 14;
 const TITLE = 20;
 const LANE = 22;
+const MOVES = 12;
 const FONT = '11px system-ui, -apple-system, "Segoe UI", Roboto, "DejaVu Sans", sans-serif';
 const SMALL = FONT.replace("11px", "9px");
 const VECTOR_LIVES = 2500;
@@ -29,7 +30,7 @@ class Plot {
 
   arrange(width, height) {
     const lanes = this.schedule.queues.length * (LANE + 4);
-    const moves = this.state.moveRows.length * 9;
+    const moves = this.state.moveRows.length * MOVES;
     const live = Math.max(60, Math.min(120, height * 0.17));
     const map = Math.max(60, height - TITLE * 3 - 18 - moves - live - lanes - 36);
     let top = TITLE;
@@ -41,7 +42,7 @@ class Plot {
     this.width = width;
     this.height = height;
     this.right = width - RIGHT;
-    this.map = band(map, moves ? 10 : 0);
+    this.map = band(map, moves ? 9 : 0);
     this.moves = band(moves, TITLE + 4);
     this.live = band(live, TITLE + 4);
     this.lanes = this.schedule.queues.map(() => band(LANE, 4));
@@ -367,8 +368,8 @@ class Plot {
   drawMoves() {
     const { schedule, state } = this;
     state.moveRows.forEach((what, row) => {
-      const top = this.moves.top + row * 9;
-      this.text(what, GUTTER - 8, top + 4, { align: "right" });
+      const top = this.moves.top + row * MOVES;
+      this.text(what, GUTTER - 8, top + 4.5, { align: "right" });
       const columns = new Float32Array(Math.ceil(this.right - GUTTER) + 1);
       for (let life = 0; life < schedule.lifeCount; life++) {
         const op = this.moveOp(life, what);
@@ -381,7 +382,7 @@ class Plot {
       columns.forEach((n, column) => {
         if (!n) return;
         this.context.globalAlpha = most > 1 ? 0.25 + (0.75 * n) / most : 1;
-        this.context.fillRect(GUTTER + column, top, most > 1 ? 1 : 2, 7);
+        this.context.fillRect(GUTTER + column, top, most > 1 ? 1 : 2, 8);
       });
       this.context.globalAlpha = 1;
     });
@@ -486,11 +487,11 @@ class Plot {
     if (width > 40 && context.measureText(words).width + 8 < width) {
       this.text(words, left + width / 2, band.top + LANE / 2 - (store ? 1.5 : 0), { colour: WORDS.ink, align: "center" });
     }
-    context.globalAlpha = 1;
     if (state.axis === "op" && schedule.waited[op]) {
       context.fillStyle = WORDS.causeColours[schedule.ops.cause[op]];
-      context.fillRect(left, band.top, Math.max(1.5, Math.min(4, width / 3)), band.height);
+      context.fillRect(left, band.top, Math.min(4, width / 3), band.height);
     }
+    context.globalAlpha = 1;
   }
 
   // The time that an engine waited before an operation.
@@ -611,54 +612,4 @@ class Plot {
       context.strokeRect(this.x(from), band.top + 1, Math.max(this.x(to) - this.x(from), 2), band.height - 2);
     }, context);
   }
-}
-
-// Adds to each column the share of it that [from, to) covers.
-function spread(columns, from, to) {
-  const last = Math.min(columns.length, Math.ceil(to));
-  for (let i = Math.max(0, Math.floor(from)); i < last; i++) columns[i] += Math.min(to, i + 1) - Math.max(from, i);
-}
-
-// The first i in [0, length) for which `test` holds, which holds for all that follow; `length` if there is none.
-function search(length, test) {
-  let low = 0;
-  let high = length;
-  while (low < high) {
-    const middle = (low + high) >> 1;
-    if (test(middle)) high = middle;
-    else low = middle + 1;
-  }
-  return low;
-}
-
-function upperBound(values, value) {
-  return search(values.length, (i) => values[i] > value);
-}
-
-function decimalStep(least) {
-  const power = 10 ** Math.floor(Math.log10(least));
-  return Math.max(1, [1, 2, 5, 10].map((n) => n * power).find((step) => step >= least));
-}
-
-function binaryStep(least) {
-  return 2 ** Math.max(0, Math.ceil(Math.log2(least)));
-}
-
-function ticks(from, to, most, stepOf) {
-  const step = stepOf((to - from) / Math.max(1, most));
-  const found = [];
-  for (let value = Math.max(0, Math.ceil(from / step)) * step; value <= to; value += step) found.push(value);
-  return found;
-}
-
-function kib(bytes) {
-  if (bytes >= 1 << 20) return `${bytes / (1 << 20)} MiB`;
-  return bytes >= 1024 ? `${bytes / 1024} KiB` : `${bytes} B`;
-}
-
-function themeColours() {
-  const style = getComputedStyle(document.documentElement);
-  const names = ["paper", "line", "grid", "text", "soft", "accent", "live", "limit", "mark", "lane"];
-  const colours = Object.fromEntries(names.map((name) => [name, style.getPropertyValue(`--${name}`).trim()]));
-  return { ...colours, dim: Number(style.getPropertyValue("--dim")) };
 }

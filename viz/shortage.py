@@ -108,8 +108,9 @@ def shortage_text(shortage: Shortage, unicode: bool = True) -> str:
     return "\n".join([*head, "", *rows, "", row("request", shortage.size, mark, shortage.request), ""])
 
 
-def shortage_svg(shortage: Shortage) -> str:
-    """The SRAM as a strip, addresses upwards, and the request beside it on the same scale."""
+def shortage_svg(shortage: Shortage, facts: bool = True) -> str:
+    """The SRAM as a strip, addresses upwards, and the request beside it on the same scale; with or without the figures
+    in words."""
     sizes = sorted(b.size for b in shortage.blocks)
     tall = min(1400, max(260, ROW * shortage.capacity // max(1, sizes[len(sizes) // 4])))
     bottom = 40 + tall
@@ -117,7 +118,8 @@ def shortage_svg(shortage: Shortage) -> str:
     def y(address: int) -> float:
         return bottom - address * tall / shortage.capacity
 
-    body = [text(LEFT, 22, f"No room for {shortage.request}", colour="text", bold=True)]
+    title = f"No room for {shortage.request}"
+    body = [text(LEFT, 22, title, colour="text", bold=True)] if facts else []
     names: dict[str, int] = {}
     last = float(bottom + ROW)
     for block in shortage.blocks:
@@ -126,7 +128,7 @@ def shortage_svg(shortage: Shortage) -> str:
             last = y(block.start)
             body.append(text(LEFT - 8, last + 4, f"0x{block.start:04x}", anchor="end"))
     body.append(text(LEFT + STRIP + 8, y(shortage.capacity) + 4, f"0x{shortage.capacity:04x}: the SRAM's end"))
-    return document(WIDTH, bottom + 24, body + _request(shortage, tall, bottom), f"No room for {shortage.request}")
+    return document(WIDTH, bottom + 24, body + _request(shortage, tall, bottom, facts), title)
 
 
 def _block(block: Block, bottom: float, top: float, names: dict[str, int]) -> list[str]:
@@ -143,16 +145,16 @@ def _block(block: Block, bottom: float, top: float, names: dict[str, int]) -> li
     return out
 
 
-def _request(shortage: Shortage, tall: int, bottom: int) -> list[str]:
+def _request(shortage: Shortage, tall: int, bottom: int, words: bool) -> list[str]:
     """The request and the facts, right of the strip."""
     left = LEFT + STRIP + GAP
     high = max(3.0, min(float(tall), shortage.size * tall / shortage.capacity))
     look = 'fill="none" class="s-limit" stroke-width="2" stroke-dasharray="6 4"'
     out = [rect(left, bottom - high, STRIP - 20, high, look)]
-    words = f"{shortage.request}, {shortage.size:,} B, finds no room"
-    out.append(text(left, bottom - high - 8, words, colour="limit", bold=True))
+    name = f"{shortage.request}, {shortage.size:,} B, finds no room"
+    out.append(text(left, bottom - high - 8, name, colour="limit", bold=True))
     facts = [fact for fact in shortage.facts() if fact[0] != "request"]
-    for i, (name, value) in enumerate(facts):
+    for i, (name, value) in enumerate(facts if words else []):
         line = 62 + 18 * i
         if line < bottom - high - 24:
             out += [text(left, line, name), text(left + 110, line, value, colour="text")]
@@ -167,7 +169,7 @@ def shortage_page(shortage: Shortage) -> str:
     )
     facts = "".join(f"<dt>{escape(name)}</dt><dd>{escape(value)}</dd>" for name, value in shortage.facts())
     fill = {
-        "TITLE": escape(f"No room for {shortage.request}"), "PICTURE": shortage_svg(shortage), "FACTS": facts,
+        "TITLE": escape(f"No room for {shortage.request}"), "PICTURE": shortage_svg(shortage, False), "FACTS": facts,
         "ROWS": rows, "PAPER": COLOURS["paper"][0], "TEXT": COLOURS["text"][0], "DARK_PAPER": COLOURS["paper"][1],
         "DARK_TEXT": COLOURS["text"][1],
     }  # fmt: skip

@@ -27,10 +27,13 @@ def svg(pictures: Sequence[Picture], axis: str = "op") -> str:
     window = window_of(pictures, axis)
     names = list(dict.fromkeys(t.name for p in pictures for t in p.tensors))
     colours = {name: tensor_colour(i) for i, name in enumerate(names)}
+    most = max(size for p in pictures for size in live_columns(p, window, PLOT))
+    capacity = max(p.capacity for p in pictures)
+    live_top = capacity * 1.06 if most * 1.12 >= capacity / 2 else max(most, 1) * 1.15
     body: list[str] = []
     top = 0
     for picture in pictures:
-        drawing = _Drawing(picture, window, colours, top)
+        drawing = _Drawing(picture, window, colours, top, live_top)
         body += drawing.all()
         top = drawing.bottom
     return document(WIDTH, top, body, ", ".join(f"{p.source} @{p.function}" for p in pictures))
@@ -39,7 +42,7 @@ def svg(pictures: Sequence[Picture], axis: str = "op") -> str:
 class _Drawing:
     """One schedule's picture from `top` down to `bottom`."""
 
-    def __init__(self, picture: Picture, window: Window, colours: dict[str, str], top: int):
+    def __init__(self, picture: Picture, window: Window, colours: dict[str, str], top: int, live_top: float):
         self.picture = picture
         self.window = window
         self.colours = [colours[t.name] for t in picture.tensors]
@@ -53,6 +56,7 @@ class _Drawing:
         self.axis = self.lanes + (LANE + 4) * len(picture.queues)
         self.bottom = self.axis + 44
         self.waited = stall_of(picture)
+        self.live_top = live_top
 
     def all(self) -> list[str]:
         return [
@@ -118,6 +122,10 @@ class _Drawing:
             if start < min(stop, end):
                 top = self.y(min(stop, end))
                 out.append(rect(LEFT, top, PLOT, self.y(start) - top, 'class="f-lane"'))
+        if picture.capacity < end:
+            words = f"the SRAM ends at 0x{picture.capacity:04x}"
+            y = self.y(picture.capacity)
+            out += [line(LEFT, y, WIDTH - RIGHT, y, "limit", "6 4"), text(LEFT + 8, y - 6, words, colour="limit")]
         if len(picture.lives) > MOST_SHAPES:
             return out + self.coarse()
         for life in range(len(picture.lives)):
@@ -215,7 +223,7 @@ class _Drawing:
         picture = self.picture
         columns = live_columns(picture, self.window, PLOT)
         most = max(columns, default=0)
-        top = picture.capacity * 1.06 if most * 1.12 >= picture.capacity / 2 else max(most, 1) * 1.15
+        top = self.live_top
         bottom = self.live + LIVE
         out = [text(LEFT, self.live - 7, "Bytes live", colour="text", bold=True)]
         for size in steps(top, 4, False):

@@ -103,14 +103,14 @@ def key_rows(entries: Iterable[tuple[str, str]], left: float, right: float) -> I
 
 def swatch(x: float, look: str) -> str:
     """A small picture of what an entry of the legend stands for."""
-    place = f'x="{number(x)}" y="-9" width="14" height="10"'
-    plain = f'<rect {place} fill="#b9c4cf" stroke="{INK}" stroke-width=".8"/>'
+    ground = rect(x, -9, 14, 10, 'fill="#b9c4cf"')
+    edge = rect(x, -9, 14, 10, f'fill="none" stroke="{INK}" stroke-width=".8"')
     marks = {
-        "hatch": f'<rect {place} fill="url(#hatch)"/>',
+        "hatch": rect(x, -9, 14, 10, 'fill="url(#hatch)"'),
         "reloads": f'<path fill="{INK}" d="M{number(x)}-9h8l-8 8z"/>',
         "spills": f'<path fill="{SPILL}" d="M{number(x + 14)} 1h-8l8-8z"/>',
-        "store": f'<rect x="{number(x)}" y="-2.5" width="14" height="3.5" fill="{INK}"/>',
+        "store": rect(x, -2.5, 14, 3.5, f'fill="{INK}"'),
     }
     if look in marks:
-        return plain + marks[look]
-    return f"<rect {place} {look}/>" if look else ""
+        return ground + marks[look] + edge
+    return rect(x, -9, 14, 10, look) if look else ""
