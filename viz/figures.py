@@ -73,7 +73,7 @@ def _memory(cost: Cost, sram: int) -> list[Row]:
         ("capacity", size(sram), f"{sram:,} B"),
         ("peak live", f"{cost.peak:,} B ({share(cost.peak, sram)})", "most bytes live at one operation"),
         ("high water", f"{cost.high_water:,} B", "the largest address that a tile ends at"),
-        ("fragmentation", f"{100 * cost.fragmentation:.1f} %", "share of the used addresses not live at the peak"),
+        ("fragmentation", f"{100 * cost.fragmentation:.1f}%", "share of the used addresses not live at the peak"),
     ]
 
 
@@ -110,7 +110,7 @@ def cycles(count: int) -> str:
 
 
 def share(part: int, whole: int) -> str:
-    return f"{100 * part / whole:.1f} %" if whole else "-"
+    return f"{100 * part / whole:.1f}%" if whole else "-"
 
 
 def size(count: int) -> str:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from .model import CAUSES, ENDS, KINDS, Picture
 from .pack import pack
-from .palette import CAUSE_COLOURS, CAUSE_NAMES, INK, TENSOR_COLOURS
+from .palette import CAUSE_COLOURS, CAUSE_NAMES, INK, SPILL, TENSOR_COLOURS
 
 SCRIPTS = ("data.js", "scales.js", "raster.js", "plots.js", "side.js", "page.js")
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:"
@@ -27,7 +27,7 @@ def page(pictures: Sequence[Picture], axis: str = "op") -> str:
     head, data = pack(pictures)
     words = {
         "axis": axis, "kinds": KINDS, "ends": ENDS, "causes": CAUSES, "causeNames": CAUSE_NAMES,
-        "causeColours": CAUSE_COLOURS, "tensorColours": TENSOR_COLOURS, "ink": INK,
+        "causeColours": CAUSE_COLOURS, "tensorColours": TENSOR_COLOURS, "ink": INK, "spill": SPILL,
     }  # fmt: skip
     fill = {
         "TITLE": html.escape(" | ".join(f"{p.source} @{p.function}" for p in pictures)),

@@ -167,8 +167,8 @@ class Plot {
     this.text("Bytes live", GUTTER, live, { bold: true, colour: this.theme.text });
     const where = state.axis === "op" ? this.where(curve.peak) : `in cycle ${count(curve.x[curve.peak] || 0)}`;
     const share = ((100 * curve.most) / schedule.capacity).toFixed(1);
-    const long = `peak ${count(curve.most)} of ${count(schedule.capacity)} B (${share} %) ${where}`;
-    this.fitting([long, `peak ${count(curve.most)} B (${share} %)`], GUTTER + 70, this.right, live);
+    const long = `peak ${count(curve.most)} of ${count(schedule.capacity)} B (${share}%) ${where}`;
+    this.fitting([long, `peak ${count(curve.most)} B (${share}%)`], GUTTER + 70, this.right, live);
     const engines = this.lanes[0].top - TITLE / 2 - 2;
     this.text("Engines", GUTTER, engines, { bold: true, colour: this.theme.text });
     this.fitting([`${count(schedule.makespan)} cycles in all`], GUTTER + 60, this.right, engines);
@@ -300,10 +300,11 @@ class Plot {
   drawCorners(life, left, top, width, height) {
     const { context } = this;
     const { lives } = this.schedule;
-    const size = Math.min(9, width / 2, height * 0.6);
+    // A rim of the tile's colour keeps them apart from a dark page.
+    const size = Math.min(9, width / 2, height * 0.6) - 1;
     if (size < 3) return;
-    if (lives.reload[life]) this.triangle(left, top, size, 1, WORDS.ink);
-    if (lives.ended[life] === SPILLED) this.triangle(left + width, top + height, size, -1, "#b3261e");
+    if (lives.reload[life]) this.triangle(left + 1.5, top + 1.5, size, 1, WORDS.ink);
+    if (lives.ended[life] === SPILLED) this.triangle(left + width - 1.5, top + height - 1.5, size, -1, WORDS.spill);
   }
 
   triangle(x, y, size, sign, colour) {
@@ -481,7 +482,7 @@ class Plot {
       context.lineWidth = 0.8;
       context.strokeRect(left + 0.4, band.top + 1.4, width - 0.8, band.height - 2.8);
       context.fillStyle = WORDS.ink;
-      if (store) context.fillRect(left, band.bottom - 5, width, 3.5);
+      if (store) context.fillRect(left + 1.5, band.bottom - 6, width - 3, 3);
     }
     const words = schedule.tileName(schedule.lives.tile[life]);
     if (width > 40 && context.measureText(words).width + 8 < width) {

@@ -47,12 +47,12 @@ function keys() {
   const hatch = '<path d="M1 11L11 1M6 11L15 2M1 6L6 1M11 11L15 7" stroke="#16202c" fill="none"/>';
   if (kinds(ACCUMULATOR)) made.push(key(box(hatch), "accumulator", "hatched while it is summed up, plain once it is complete"));
   if (state.moveRows.includes("reloads")) {
-    made.push(key(box('<path d="M0 0h9L0 9z" fill="#16202c"/>'), "reload", "the tile was on chip before and is brought in again"));
+    made.push(key(box('<path d="M2 2h7L2 9z" fill="#16202c"/>'), "reload", "the tile was on chip before and is brought in again"));
   }
   if (state.moveRows.includes("spills")) {
-    made.push(key(box('<path d="M16 12h-9L16 3z" fill="#b3261e"/>'), "spill", "stored to make room, loaded again later"));
+    made.push(key(box('<path d="M14 10h-7L14 3z" fill="#b3261e"/>'), "spill", "stored to make room, loaded again later"));
   }
-  made.push(key(box('<path d="M0 7h16v4H0z" fill="#16202c"/>'), "store (engines)"));
+  made.push(key(box('<path d="M2 6h12v3H2z" fill="#16202c"/>'), "store (engines)"));
   const seen = new Set();
   WORDS.causes.forEach((cause, i) => {
     const words = WORDS.causeNames[i];

@@ -169,15 +169,19 @@ class _Drawing:
 
     def corners(self, life: int, box: Box) -> list[str]:
         """The marks of a reload and of a spill."""
-        size = min(9, box.width / 2, box.height * 0.6)
+        size = min(9, box.width / 2, box.height * 0.6) - 1
         if size < 3:
             return []
         out = []
         wide = number(size)
         if self.picture.lives.reload[life]:
-            out.append(f'<path fill="{INK}" d="M{number(box.left)} {number(box.top)}h{wide}l-{wide} {wide}z"/>')
+            out.append(
+                f'<path fill="{INK}" d="M{number(box.left + 1.5)} {number(box.top + 1.5)}h{wide}l-{wide} {wide}z"/>'
+            )
         if self.picture.lives.ended[life] == SPILLED:
-            corner = f"M{number(box.left + box.width)} {number(box.top + box.height)}h-{wide}l{wide}-{wide}z"
+            corner = (
+                f"M{number(box.left + box.width - 1.5)} {number(box.top + box.height - 1.5)}h-{wide}l{wide}-{wide}z"
+            )
             out.append(f'<path fill="{SPILL}" d="{corner}"/>')
         return out
 
@@ -234,7 +238,7 @@ class _Drawing:
             x += len(list(run))
             path += f"V{number(bottom - size / top * LIVE)}H{x}"
         out.append(f'<path class="f-live" d="{path}V{bottom}z"/>')
-        words = f"peak {most:,} of {picture.capacity:,} B ({100 * most / picture.capacity:.1f} %)"
+        words = f"peak {most:,} of {picture.capacity:,} B ({100 * most / picture.capacity:.1f}%)"
         if picture.live and self.window.axis == "op":
             words += f" at op {picture.peak_op:,}, line {picture.ops.line[picture.peak_op]:,}"
         out.append(text(WIDTH - RIGHT, self.live - 7, words, anchor="end"))
@@ -284,7 +288,7 @@ class _Drawing:
         edge = f' stroke="{INK}" stroke-width=".8"' if wide > 2 else ""
         out = [rect(left, y + 1, wide, LANE - 2, f'fill="{colour}"{edge}', self.op_tip(op))]
         if wide > 2 and picture.forms[ops.form[op]].startswith("sched.store"):
-            out.append(rect(left, y + LANE - 5, wide, 3.5, f'fill="{INK}" {UNTOUCHED}'))
+            out.append(rect(left + 1.5, y + LANE - 6, max(wide - 3, 0), 3, f'fill="{INK}" {UNTOUCHED}'))
         if not self.waited[op]:
             return out
         look = f'fill="{CAUSE_COLOURS[ops.cause[op]]}"'

@@ -107,9 +107,9 @@ def swatch(x: float, look: str) -> str:
     edge = rect(x, -9, 14, 10, f'fill="none" stroke="{INK}" stroke-width=".8"')
     marks = {
         "hatch": rect(x, -9, 14, 10, 'fill="url(#hatch)"'),
-        "reloads": f'<path fill="{INK}" d="M{number(x)}-9h8l-8 8z"/>',
-        "spills": f'<path fill="{SPILL}" d="M{number(x + 14)} 1h-8l8-8z"/>',
-        "store": rect(x, -2.5, 14, 3.5, f'fill="{INK}"'),
+        "reloads": f'<path fill="{INK}" d="M{number(x + 1.5)}-7.5h6l-6 6z"/>',
+        "spills": f'<path fill="{SPILL}" d="M{number(x + 12.5)}-.5h-6l6-6z"/>',
+        "store": rect(x + 1.5, -3.5, 11, 3, f'fill="{INK}"'),
     }
     if look in marks:
         return ground + marks[look] + edge

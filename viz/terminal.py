@@ -127,9 +127,9 @@ class _Drawing:
                 waited[key] = waited.get(key, 0) + cycles
         out = []
         for queue, name in enumerate(picture.queues):
-            parts = [f"works {100 * picture.timeline.busy[queue] / total:.1f} %"]
+            parts = [f"works {100 * picture.timeline.busy[queue] / total:.1f}%"]
             found = sorted((-n, cause) for (q, cause), n in waited.items() if q == queue)
-            parts += [f"waits {-100 * n / total:.1f} % ({cause})" for n, cause in found]
+            parts += [f"waits {-100 * n / total:.1f}% ({cause})" for n, cause in found]
             lines = _wrapped(parts, ", ", WIDTH - GUTTER - 1)
             out += [f"{name if i == 0 else '':>{GUTTER - 1}}  {line}" for i, line in enumerate(lines)]
         return out
