@@ -8,6 +8,7 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from ..ir.collector import collector_off
 from ..passes.manager import UsageError
 from .cli import Parser, run_command, takes_blocks
 from .files import InputError, read_text, write_bytes
@@ -50,8 +51,10 @@ def run(argv: list[str]) -> int:
     if args.files.count("-") > 1:
         raise UsageError("standard input can be read once")
     form = _format(args)
-    pictures = [_picture(path, args.function) for path in args.files]
-    write_bytes(args.output, _made(form, pictures, args))
+    with collector_off():
+        pictures = [_picture(path, args.function) for path in args.files]
+        made = _made(form, pictures, args)
+    write_bytes(args.output, made)
     return 0
 
 

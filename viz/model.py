@@ -6,6 +6,8 @@ import os
 from dataclasses import dataclass, field
 from itertools import accumulate
 
+import numpy as np
+
 from ..dialects.limits import wishes_of
 from ..dialects.sched import ExecOp, LoadOp, StoreOp
 from ..dialects.sched_replay import Copy, Replay
@@ -244,11 +246,19 @@ def _columns(placed: list[Placed], module: ModuleOp, line: Timeline, replay: _Re
         computes = isinstance(op, ExecOp)
         ops.queue.append(line.queues - 1 if computes else transfers % (line.queues - 1))
         transfers += not computes
-        ops.line.append(module.source.position(op.loc)[0] if module.source is not None and op.loc >= 0 else 0)
+    ops.line = _lines([op.loc for op in placed], module)
     for uses in replay.uses:
         for place, column in enumerate(ops.lives):
             column.append(uses[place] if place < len(uses) else NOBODY)
     return ops
+
+
+def _lines(offsets: list[int], module: ModuleOp) -> list[int]:
+    """The lines of offsets in the source; 0 for unknown ones."""
+    if module.source is None:
+        return [0] * len(offsets)
+    lines = np.searchsorted(module.source.line_starts, offsets, side="right") + module.source.first_line - 1
+    return np.where(np.asarray(offsets) < 0, 0, lines).tolist()
 
 
 def _form_key(op: Placed) -> object:
