@@ -149,7 +149,7 @@ class Schedule {
 
   // The operation as it stands in the schedule's text.
   text(op) {
-    return this.forms[this.ops.form[op]].replace(/\$([0-2])/g, (_, place) => {
+    return this.forms[this.ops.form[op]].replace(/\u0001([0-2])/g, (_, place) => {
       const life = this.ops[`life${place}`][op];
       return `${this.tileName(this.lives.tile[life])} @${hex(this.lives.address[life])}`;
     });

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from dataclasses import dataclass, field
 from itertools import accumulate
 
@@ -33,6 +34,9 @@ CAUSES = (
     "", "read after write", "write after read", "write after write",
     "off-chip read after write", "off-chip write after read", "off-chip write after write",
 )  # fmt: skip
+PLACE = "\x01"
+"""Stands before the number of a tile in the texts of operations; no printed text has it."""
+
 SUMS = frozenset({"matmul", "bias"})
 
 
@@ -140,13 +144,12 @@ class Picture:
 
     def text(self, op: int) -> str:
         """An operation as the printer writes it."""
-        text = self.forms[self.ops.form[op]]
-        for place, column in enumerate(self.ops.lives):
-            if column[op] != NOBODY:
-                life = column[op]
-                address = f" @0x{self.lives.address[life]:04x}"
-                text = text.replace(f"${place}", self.tile_name(self.lives.tile[life]) + address, 1)
-        return text
+
+        def tile(match: re.Match[str]) -> str:
+            life = self.ops.lives[int(match[1])][op]
+            return f"{self.tile_name(self.lives.tile[life])} @0x{self.lives.address[life]:04x}"
+
+        return re.sub(f"{PLACE}([012])", tile, self.forms[self.ops.form[op]])
 
 
 class _Recorder(Replay):
@@ -273,8 +276,8 @@ def _form_key(op: Placed) -> object:
 
 
 def _form(op: Placed) -> str:
-    """The text of an operation with `$0`, `$1`, ... for its tiles."""
-    head = op.head([f"${i}" for i in range(len(op.operands))])
+    """The text of an operation with `PLACE` and a digit for each of its tiles."""
+    head = op.head([f"{PLACE}{i}" for i in range(len(op.operands))])
     names = {value: f"%{value.name}" for value in op.operands}
     return head + op.pretty(names).removeprefix(op.head(op.shown_tiles(names)))
 

@@ -278,7 +278,8 @@ class Plot {
     if (sum && width > 3) this.drawHatch(life, left, top, width, height);
     if (width > 2.5 && height > 2.5) {
       context.strokeStyle = WORDS.ink;
-      context.lineWidth = sum ? 1.6 : 0.8;
+      // Bold edges would hide what is thin.
+      context.lineWidth = height < 9 ? 0.5 : sum ? 1.6 : 0.8;
       const inset = context.lineWidth / 2;
       context.strokeRect(left + inset, top + inset, width - 2 * inset, height - 2 * inset);
     }

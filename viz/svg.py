@@ -160,7 +160,8 @@ class _Drawing:
         box = box._replace(width=max(self.x(end) - box.left, 0.6), height=self.y(lives.address[life]) - box.top)
         colour = self.colours[picture.tiles[tile][0]]
         summed = lives.kind[life] == ACCUMULATOR
-        edge = f' stroke="{INK}" stroke-width="{1.6 if summed else 0.8}"' if box.width > 2.5 else ""
+        bold = 0.5 if box.height < 9 else 1.6 if summed else 0.8
+        edge = f' stroke="{INK}" stroke-width="{bold}"' if box.width > 2.5 else ""
         out = [rect(*box, f'fill="{colour}"{edge}', self.tip(life))]
         if summed and box.width > 3:
             done = self.x(self.window.op_span(picture, lives.written[life])[1]) - box.left

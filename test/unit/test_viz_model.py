@@ -138,6 +138,14 @@ def test_cells_belong_to_the_tensor_that_fills_them(mlp: Picture) -> None:
     assert (cells != FREE).sum() * TILE == sum(mlp.live)
 
 
+def test_texts_hold_whatever_names_and_attributes_hold() -> None:
+    source = scheduled(REFERENCE, "schedule").replace("%w1", "%x$1")
+    source = source.replace("@0x0000 {bytes = 4096}", '@0x0000 {bytes = 4096, my.note = "$1"}', 1)
+    pic = picture(source)
+    assert pic.text(0) == 'sched.load %x[0, 0] @0x0000 {bytes = 4096, my.note = "$1"}'
+    assert pic.text(2) == "sched.exec matmul %h1[0, 0] @0x2000 = %x[0, 0] @0x0000, %x$1[0, 0] @0x1000"
+
+
 def test_a_schedule_without_operations() -> None:
     pic = picture("func.func @f() attributes {sched.sram = {alignment = 64, total_bytes = 1024}} {\n  return\n}\n")
     assert (len(pic.lives), pic.live, pic.peak, pic.makespan, pic.high_water) == (0, [], 0, 0, 0)
