@@ -122,6 +122,8 @@ class _Drawing:
             if start < min(stop, end):
                 top = self.y(min(stop, end))
                 out.append(rect(LEFT, top, PLOT, self.y(start) - top, 'class="f-lane"'))
+                if start < picture.capacity:
+                    out.append(text(LEFT + 6, (top + self.y(start)) / 2 + 4, "reserved"))
         if picture.capacity < end:
             words = f"the SRAM ends at 0x{picture.capacity:04x}"
             y = self.y(picture.capacity)
