@@ -5,7 +5,7 @@ BIN := .venv/bin
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test lint format bench quality plots fuzz update-checks clean
+.PHONY: help demo test lint format bench quality plots pictures fuzz update-checks clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -36,6 +36,7 @@ format: .venv/installed-dev ## rewrite the Python files in the house style
 bench: .venv/installed-dev ## run the benchmarks
 	$(BIN)/python bench/run.py
 	$(BIN)/python bench/sim.py
+	$(BIN)/python bench/viz.py
 
 quality: .venv/installed-dev ## bytes moved against baselines, best known results and bounds: docs/quality.md, README.md
 	@mkdir -p build
@@ -49,6 +50,9 @@ fuzz: .venv/installed-dev ## random programs at every level for a while: make fu
 
 update-checks: .venv/installed-dev ## rewrite the CHECK lines of the AUTOCHECK tests
 	$(BIN)/python test/update_checks.py
+
+pictures: .venv/installed-dev ## draw the documents' pictures anew (needs Chromium)
+	$(BIN)/python docs/images/make.py
 
 clean: ## remove the environment and everything that was built
 	rm -rf .venv build dist *.egg-info .pytest_cache .ruff_cache .hypothesis

@@ -26,12 +26,13 @@ class Note:
 @dataclass(slots=True)
 class Diagnostic:
     """One error: a message at an offset of the source, with notes. `focus` is text to put the caret under,
-    looked for from `loc` to the end of that line."""
+    looked for from `loc` to the end of that line. `cause` is what was raised first, for tools that tell more of it."""
 
     message: str
     loc: int = UNKNOWN_LOC
     notes: list[Note] = field(default_factory=list)
     focus: str = ""
+    cause: Exception | None = None
 
     def note(self, message: str, loc: int = UNKNOWN_LOC) -> Diagnostic:
         """Adds a note, unless there is one at that place already."""

@@ -27,7 +27,7 @@ from ..ir.core import Operation, Value
 from ..ir.diagnostics import Diagnostic, DiagnosticError
 from .allocs import tidy_allocs
 from .arena import SRAMConfig
-from .finish import place_off_chip, with_stats
+from .finish import settle_off_chip, with_stats
 from .liveness import Limits, Program
 from .manager import map_functions, register_pass
 from .phases import Homes, Life, Phase, Problem, cut, halves_above, place_homes
@@ -84,8 +84,8 @@ def finished(made: FuncOp, module: ModuleOp, target: Target) -> FuncOp:
     """With what every schedule has, and the halves."""
     sram: dict[str, Any] = made.attrs["sched.sram"]  # type: ignore[assignment]
     made.body.ops = tidy_allocs(made.ops)
-    if any(isinstance(op, uop.AllocOp) and op.dram is not None for op in made.ops):
-        place_off_chip(made, target)
+    placed = any(isinstance(op, uop.AllocOp) and op.dram is not None for op in made.ops)
+    settle_off_chip(made, target, renew=placed)
     made = with_stats(made, module, target)
     made.attrs = made.attrs | {"sched.sram": made.attrs["sched.sram"] | {k: sram[k] for k in ("buffering", "halves")}}  # type: ignore[operator]
     return made
@@ -150,7 +150,7 @@ class _Given:
             [size_of(value) for value, _ in self.refs],
             self.stored,
             self.lives,
-            Program(limits=Limits(reserved=target.reserved)).set_aside(target.alignment),
+            Program(limits=Limits(reserved=target.reserved)).set_aside(config),
         )
 
     def exec(self, op: sched.ExecOp) -> None:

@@ -64,7 +64,7 @@ class SchedulePass:
         try:
             scheduled = schedule_ops(ops, config, target.evict, self.double_buffer, values, wishes, target.reserved)
         except ScheduleError as error:
-            raise DiagnosticError([Diagnostic(f"schedule: {error}", error.op.loc)]) from None
+            raise DiagnosticError([Diagnostic(f"schedule: {error}", error.op.loc, cause=error)]) from None
         made = with_body(func, args, tidy_allocs(scheduled))
         settle_off_chip(made, target, self.dram)
         return with_stats(made, module, target)

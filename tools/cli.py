@@ -74,3 +74,12 @@ def run_command(name: str, usage: str, run: Callable[[list[str]], int], argv: Se
 def _fail(message: str, status: int) -> int:
     print(message, file=sys.stderr)
     return status
+
+
+def takes_blocks(stream: Any) -> bool:
+    """Whether a stream's encoding has the characters that pictures are made of."""
+    try:
+        "█▁│·".encode(getattr(stream, "encoding", None) or "ascii")
+    except (UnicodeEncodeError, LookupError):
+        return False
+    return True

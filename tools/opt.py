@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING
 
 from ..passes.manager import UsageError, load_passes, make_pass, options_of, parse_pipeline, pass_text, read_choice
 from ..passes.pipelines import PIPELINES, make_pipeline, pipeline_text, reasons, unknown_pipeline
-from .cli import Parser, file_name, run_command
+from .cli import Parser, file_name, run_command, takes_blocks
 from .files import read_text, write_text
 from .machine import add_target_options, aim, target_given, targets_text
 
 if TYPE_CHECKING:
     from ..ir.builtin import ModuleOp
+    from ..ir.diagnostics import DiagnosticError
     from ..ir.source import Source
     from ..passes.manager import Pass
     from .report import Report
@@ -121,6 +122,10 @@ def _make_parser(passes: dict[str, type]) -> argparse.ArgumentParser:
     options.add_argument(
         "--dump-pass-pipeline", action="store_true", help="print the passes on standard error, for --pass-pipeline"
     )
+    options.add_argument(
+        "--oom-map", type=_map_file, metavar="FILE", help="where tiles find no room, draw the SRAM at that moment: "
+        ".html, .svg or .txt; - prints it on standard error",
+    )  # fmt: skip
     about = parser.add_argument_group("about")
     about.add_argument("--list-passes", action="store_true", help="list the passes with their options")
     about.add_argument("--version", action="store_true", help="print the version")
@@ -174,6 +179,12 @@ def _report_form(text: str) -> str:
         return read_choice("text", "json")(text)
     except ValueError as error:
         raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def _map_file(text: str) -> str:
+    if text != "-" and not text.endswith((".html", ".svg", ".txt")):
+        raise argparse.ArgumentTypeError(f"must end in .html, .svg or .txt, or be -, got '{text}'")
+    return text
 
 
 def _option_usage(key: str, metavar: str) -> str:
@@ -235,6 +246,7 @@ def _compile(text: str, args: argparse.Namespace, model: ModuleOp | None) -> int
         except DiagnosticError as error:
             failed = True
             print(error, file=sys.stderr)
+            _draw_shortage(error, args)
     if failed:
         return 1
     write_text(args.output, f"{SPLIT_MARK}\n".join(out))
@@ -242,6 +254,25 @@ def _compile(text: str, args: argparse.Namespace, model: ModuleOp | None) -> int
         sys.stdout.flush()
         print(report.json() if args.report == "json" else report.text(), file=sys.stderr)
     return 0
+
+
+def _draw_shortage(error: DiagnosticError, args: argparse.Namespace) -> None:
+    """Draws the SRAM as it was when a tile found no room, or offers to."""
+    from ..passes.scheduling import ScheduleError
+
+    found = next((d.cause for d in error.diagnostics if isinstance(d.cause, ScheduleError)), None)
+    if found is None:
+        return
+    if args.oom_map is None:
+        print("opt: --oom-map FILE draws the SRAM at that moment (.html, .svg, .txt; -: here)", file=sys.stderr)
+        return
+    from ..viz.shortage import draw
+
+    text = draw(found, args.oom_map, takes_blocks(sys.stderr))
+    if args.oom_map == "-":
+        print(text, end="", file=sys.stderr)
+    else:
+        write_text(args.oom_map, text)
 
 
 def _split(name: str, text: str, split: bool) -> list[Source]:

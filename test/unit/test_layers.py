@@ -1,4 +1,4 @@
-"""Guards the direction of imports, ir <- dialects <- passes <- runtime <- tools, and the size of files."""
+"""Guards the direction of imports, ir <- dialects <- passes <- runtime, viz <- tools, and the size of files."""
 
 import ast
 import re
@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-LAYERS = ("ir", "dialects", "passes", "runtime", "tools")
+LAYERS = ("ir", "dialects", "passes", "runtime", "viz", "tools")
 MAX_LINES = 450
 SKIPPED = {"build", "dist", "venv", "node_modules", "__pycache__"}
 
@@ -96,6 +96,16 @@ def test_passes_do_not_import_each_other() -> None:
         for file in passes.values()
         for line, name in imports(file)
         if name[:2] == ("tilewright", "passes") and len(name) > 2 and name[2] in passes
+    ]
+    assert not found, "\n".join(found)
+
+
+def test_pictures_run_nothing() -> None:
+    found = [
+        f"{file.relative_to(ROOT)}:{line}: viz/ imports runtime/"
+        for file in layer_files("viz")
+        for line, name in imports(file)
+        if name[:2] == ("tilewright", "runtime")
     ]
     assert not found, "\n".join(found)
 

@@ -12,7 +12,7 @@ import lark
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-PACKAGES = ("ir", "dialects", "passes", "runtime", "tools")
+PACKAGES = ("ir", "dialects", "passes", "runtime", "viz", "tools")
 NOT_PACKAGED = shutil.ignore_patterns(".*", "build", "dist", "venv", "*.egg-info", "__pycache__", "node_modules")
 
 
@@ -60,7 +60,7 @@ def test_wheel_holds_the_grammars_and_one_top_level_name(wheel: Path) -> None:
     sources = {
         f"tilewright/{path.relative_to(ROOT).as_posix()}"
         for package in PACKAGES
-        for pattern in ("*.py", "*.lark")
+        for pattern in ("*.py", "*.lark", "*.html", "*.css", "*.js")
         for path in (ROOT / package).glob(pattern)
     }
     packed = {name for name in names if name.startswith("tilewright/")}
