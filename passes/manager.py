@@ -127,7 +127,8 @@ def read_choice(*choices: str) -> Callable[[str], str]:
 
     def read(text: str) -> str:
         if text not in choices:
-            raise ValueError(f"must be {' or '.join(choices)}, got '{text}'{did_you_mean(text, choices)}")
+            words = f"{', '.join(choices[:-1])} or {choices[-1]}" if len(choices) > 1 else choices[0]
+            raise ValueError(f"must be {words}, got '{text}'{did_you_mean(text, choices)}")
         return text
 
     return read
