@@ -14,7 +14,10 @@ from typing import TYPE_CHECKING, Any
 
 from .attr_actions import MEMO_SIZE
 from .attributes import UNIT
-from .shapes import BLANKS, Compiler, Memos, NotCompilable, Read, Shape
+from .memos import Memos
+from .shape_tables import NotCompilable, Read
+from .shape_writer import BLANKS
+from .shapes import Compiler, Shape
 
 if TYPE_CHECKING:
     from lark import Lark

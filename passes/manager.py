@@ -127,7 +127,7 @@ def read_choice(*choices: str) -> Callable[[str], str]:
 
     def read(text: str) -> str:
         if text not in choices:
-            words = f"{', '.join(choices[:-1])} or {choices[-1]}" if len(choices) > 1 else choices[0]
+            words = " or ".join([", ".join(choices[:-1])] * (len(choices) > 1) + list(choices[-1:]))
             raise ValueError(f"must be {words}, got '{text}'{did_you_mean(text, choices)}")
         return text
 

@@ -90,7 +90,7 @@ def make_pipeline(name: str, options: str = "", overrides: Iterable[Pass] = ()) 
     given = split_options(options, shown)
     overrides = list(overrides)
     _check_known(shown, given, passes, overrides)
-    passes = [_with_options(p, given) for p in passes]
+    passes = [_with_options(p, given, shown) for p in passes]
     for override in overrides:
         passes = [_overridden(p, override) if p.name == override.name else inherit(p, override) for p in passes]
     return passes
@@ -114,11 +114,16 @@ def _keys(instance: Pass) -> dict[str, str]:
     return {renamed.get(option, option): option for option in options_of(type(instance))}
 
 
-def _with_options(instance: Pass, given: dict[str, str]) -> Pass:
-    """The pass with those of the options that it has."""
+def _with_options(instance: Pass, given: dict[str, str], shown: str) -> Pass:
+    """The pass with those of the options that it has. Raises `UsageError`, which names the pipeline."""
     keys = _keys(instance)
     text = " ".join(f"{keys[key]}={value}" if value else keys[key] for key, value in given.items() if key in keys)
-    return _overridden(instance, make_pass(instance.name, text)) if text else instance
+    if not text:
+        return instance
+    try:
+        return _overridden(instance, make_pass(instance.name, text))
+    except UsageError as error:
+        raise UsageError(str(error).replace(f"of pass '{instance.name}'", f"of {shown}", 1)) from None
 
 
 def _overridden(instance: Pass, override: Pass) -> Pass:

@@ -30,9 +30,9 @@ class TimeReport:
         sim = self.sim
         shares = ", ".join(f"{name} {_share(busy, sim)}" for name, busy in self._busy())
         waits = ", ".join(f"{name} {_waits(stalls)}" for name, stalls in self._stalls() if stalls)
-        whole = f"{sim.makespan:,} cycles; one at a time {sim.one_at_a_time:,}"
         bound = f"max(DMA, compute) {sim.bound:,}" + (f", ratio {sim.makespan / sim.bound:.2f}" if sim.bound else "")
-        rows = [("makespan", f"{whole}; {bound}"), ("engines busy", shares), ("waits", waits or "none")]
+        rows = [("makespan", f"{sim.makespan:,} cycles; {bound}"), ("one at a time", f"{sim.one_at_a_time:,} cycles")]
+        rows += [("engines busy", shares), ("waits", waits or "none")]
         return [f"  {label + ':':<15} {value}" for label, value in rows]
 
     def figures(self) -> dict[str, Any]:
@@ -178,4 +178,10 @@ def _share(busy: int, sim: Simulation) -> str:
 
 
 def _waits(stalls: Any) -> str:
-    return f"{stalls.total():,} ({', '.join(sorted(stalls))})"
+    return f"{stalls.total():,} ({', '.join(map(_initials, sorted(stalls)))})"
+
+
+def _initials(cause: str) -> str:
+    """`read after write` as RAW, with what stands before it kept."""
+    place, _, hazard = cause.rpartition("off-chip ")
+    return ("off-chip " if place or cause != hazard else "") + "".join(word[0].upper() for word in hazard.split())

@@ -135,7 +135,7 @@ def test_options_reach_every_pass_that_has_them(options: str, beside: list[str],
         (
             "goal=tim",
             [],
-            r"option 'goal' of pass 'plan-stub' must be traffic or time, got 'tim' \(did you mean time\?\)",
+            r"option 'goal' of -O9 must be traffic or time, got 'tim' \(did you mean time\?\)",
         ),
         ("sram=1KiB sram=1KiB", [], "option 'sram' of -O9 is given twice"),
         ("", ["lower"], "-O9 runs no pass 'lower'; it runs tile, plan-stub, schedule"),

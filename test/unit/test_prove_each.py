@@ -37,10 +37,13 @@ def parse(text: str) -> ModuleOp:
 )
 def test_every_pass_proves_on_an_example(name: str, machine: str, how: str) -> None:
     module = parse((ROOT / "examples" / f"{name}.mir").read_text(encoding="utf-8"))
-    passes = parse_pipeline(f"fuse,tile,plan{{{machine}}},lower,forward,schedule{{{machine} {how}}}")
+    planned = f"fuse,tile,plan{{{machine}}},lower,forward,reorder{{{machine}}},schedule{{{machine} {how}}}"
+    passes = parse_pipeline(f"{planned},prefetch,pingpong,sync")
     assert {p.name for p in passes} == set(load_passes()), "prove the new pass here, too"
-    if name == "transformer_ffn":  # to plan it takes 20 seconds
-        passes = [p for p in passes if p.name != "plan"]
+    if machine == "sram=64KiB":  # whose halves are too small for what is computed
+        passes = [p for p in passes if p.name != "pingpong"]
+    if name == "transformer_ffn":  # these take 20 seconds or more
+        passes = [p for p in passes if p.name not in ("plan", "reorder", "prefetch", "pingpong")]
     made = run_passes_on(module, passes, prove_each=True)
     prove_module(module, made)
 

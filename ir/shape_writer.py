@@ -1,0 +1,228 @@
+"""Writes one statement shape: the pattern and the Python source of its constructor, token by token."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from .shape_tables import Node, NotCompilable, Read, lex_dict
+
+if TYPE_CHECKING:
+    from .shapes import Compiler
+
+BLANKS = r"[ \t\r\n]*+(?:(?://[^\n]*+[ \t\r\n]*+)++)?+"
+PURE = frozenset({"attr", "plain_type", "type", "function_type", "attr_dict", "flat_body", "entry"})
+"""Rules whose meaning is in their text alone (where no alias is in use): read once per text."""
+
+UNREADABLE = frozenset({"RAW", "FUNC", "MODULE", "HASH_ID", "BANG_ID", "BLOCK_ID", "OPAQUE_WORD", "BUILTIN_TYPE"})
+"""Terminals of statements that are left to Lark: regions, aliases, verbatim text."""
+
+INTEGERS = r"\[[ \t\r\n]*+(?:(?>-?(?:0x[0-9a-fA-F]+|[0-9]+))[ \t\r\n]*+(?:,[ \t\r\n]*+(?=[-0-9])|(?=\])))++\]"
+
+
+@dataclass(slots=True)
+class Source:
+    """The pieces of a shape while it is made."""
+
+    pattern: list[str] = field(default_factory=list)
+    groups: int = 0
+    captured: dict[int, int] = field(default_factory=dict)
+
+
+class Writer:
+    """Writes the pattern and the constructor of one statement, token by token."""
+
+    def __init__(self, compiler: Compiler, tokens: Sequence[Read], source: Source):
+        self.compiler = compiler
+        self.tokens = tokens
+        self.source = source
+        self.at = 0
+        self.literals: set[int] = set()
+        self.inner = False
+
+    # Which tokens belong to which node
+
+    def measure(self, node: Node) -> None:
+        """Finds the first and the last token of each node, punctuation included, by going through them in order."""
+        inside = [p for p in node.parts if isinstance(p, Node)]
+        for part in inside:
+            self.measure(part)
+        numbers = [p for p in node.parts if type(p) is int]
+        node.first = min([*numbers, *(p.first for p in inside)], default=-1)
+        node.last = max([*numbers, *(p.last for p in inside)], default=-1)
+
+    def literal(self, node: Node) -> None:
+        """Tokens whose text is part of the shape: names of attributes and of generic operations."""
+        if node.name in ("entry", "generic_name") and type(node.parts[0]) is int:
+            self.literals.add(node.parts[0])
+        for part in node.parts:
+            if isinstance(part, Node):
+                self.literal(part)
+
+    def prefix(self) -> str:
+        """Text that every statement of the shape begins with."""
+        first = self.tokens[0]
+        if 0 in self.literals or _is_keyword(self.compiler.tables.patterns[first.type]):
+            return first.text
+        return ""
+
+    # The pattern
+
+    def upto(self, number: int) -> None:
+        """Writes the tokens before one that need no group."""
+        while self.at < number:
+            self.write(self.tokens[self.at], group=False)
+
+    def write(self, token: Read, group: bool) -> int:
+        """Writes the next token; the number of its group, if it has one."""
+        source = self.source
+        blanks = "[ \\t\\r\\n]*+" if self.inner else BLANKS
+        if self.at or self.inner:
+            source.pattern.append(blanks)
+        text = self.compiler.tables.patterns[token.type]
+        guard = self.compiler.guard(token) if self.at or self.inner else ""
+        if self.at in self.literals:
+            text = re.escape(token.text) + ("" if token.text.endswith('"') else r"(?![A-Za-z0-9_$.])")
+        self.at += 1
+        if not group:
+            source.pattern.append(f"{guard}(?>{text})")
+            return 0
+        source.groups += 1
+        source.pattern.append(f"{guard}((?>{text}))")
+        return source.groups
+
+    def token(self, number: int) -> str:
+        """A token's text as source."""
+        self.upto(number)
+        token = self.tokens[number]
+        if number in self.literals or _is_keyword(self.compiler.tables.patterns[token.type]):
+            self.write(token, group=False)
+            return repr(token.text)
+        return f"g{self.write(token, group=True)}"
+
+    def placed(self, number: int) -> str:
+        """A token with its place as source."""
+        if number == 0:
+            return f"tok({self.token(number)}, at)"
+        self.upto(number)
+        group = self.write(self.tokens[number], group=True)
+        return f"tok(g{group}, m.start({group}))"
+
+    # The constructor
+
+    def statement(self, node: Node) -> str:
+        parts = [self.part(p) for p in node.parts]
+        self.upto(len(self.tokens))
+        return f"A.statement([{', '.join(parts)}])"
+
+    def part(self, part: Any, placed: bool = False) -> str:
+        if type(part) is int:
+            return self.placed(part) if placed or part == 0 else self.token(part)
+        if not isinstance(part, Node):
+            raise NotCompilable
+        if self.compiler.tables.origins.get(part.name) in PURE:
+            return self.pure(part)
+        if not hasattr(self.compiler.actions, part.name):
+            raise NotCompilable
+        if part.name == "value_list":
+            return f"[{', '.join([self.part(p) for p in part.parts])}]"
+        # An action that asks another token than its first for its place does so to report an error.
+        parts = [self.part(p, place == 0) for place, p in enumerate(part.parts)]
+        return f"A.{part.name}([{', '.join(parts)}])"
+
+    def pure(self, node: Node) -> str:
+        """A type or an attribute: a reading of its text."""
+        memos = self.compiler.memos
+        if node.name == "flat_dict":
+            return self.flat_dict(node)
+        if node.name == "function_type":
+            return self.whole(node, "function_type")
+        if node.name == "array_attr":
+            return self.array(node)
+        if node.name == "attr_dict":
+            raise NotCompilable
+        if len(node.parts) == 1 and type(node.parts[0]) is int:
+            return f"{memos.table(node.name)}[{self.token(node.parts[0])}]"
+        raise NotCompilable
+
+    def whole(self, node: Node, kind: str) -> str:
+        """The signature of a generic operation as one group: it is all that follows the last colon."""
+        start = max((i for i, t in enumerate(self.tokens) if t.type == "COLON"), default=-1) + 1
+        if start == 0 or (node.first >= 0 and node.first < start):
+            raise NotCompilable
+        self.upto(start)
+        source = self.source
+        source.pattern.append(BLANKS + "(")
+        source.groups += 1
+        group, first = source.groups, self.at
+        while self.at < len(self.tokens):
+            blanks = BLANKS if self.at > first else ""
+            token = self.tokens[self.at]
+            text = self.compiler.tables.patterns[token.type]
+            source.pattern.append(f"{blanks}{self.compiler.guard(token)}(?>{text})")
+            self.at += 1
+        source.pattern.append(")")
+        return f"{self.compiler.memos.table(kind)}[g{group}]"
+
+    def array(self, node: Node) -> str:
+        if node.parts and all(isinstance(p, Node) and p.name == "int_attr" and len(p.parts) == 1 for p in node.parts):
+            return self.integers(node)
+        if not node.parts:
+            raise NotCompilable
+        parts = [self.part(p) for p in node.parts]
+        return f"({', '.join(parts)},)"
+
+    def integers(self, node: Node) -> str:
+        """A list of integers as one group."""
+        self.upto(node.first - 1)
+        source = self.source
+        source.groups += 1
+        source.pattern.append(f"[ \\t\\r\\n]*+((?>{INTEGERS}))")
+        self.at = node.last + 2
+        return f"{self.compiler.memos.table('integers')}[g{source.groups}]"
+
+    def flat_dict(self, node: Node) -> str:
+        """A dictionary that is one token: its own tokens, in the grammar of dictionaries."""
+        (number,) = node.parts
+        self.upto(number)
+        text = self.tokens[number].text
+        if "/" in text:
+            raise NotCompilable
+        inner = lex_dict(self.compiler.lark, text)
+        if any(t.type in UNREADABLE for t in inner):
+            raise NotCompilable
+        root, _, _ = self.compiler.tables.tree(inner, "flat_body", "$END")
+        if not isinstance(root, Node) or root.name != "flat_body" or not root.parts:
+            raise NotCompilable
+        self.source.pattern.append(BLANKS + self.compiler.guard(self.tokens[number]))
+        writer = Writer(self.compiler, inner, self.source)
+        writer.inner = True
+        writer.measure(root)
+        writer.literal(root)
+        code = writer.entries(root)
+        self.at = number + 1
+        return code
+
+    def entries(self, root: Node) -> str:
+        shown: list[str] = []
+        keys: set[str] = set()
+        for entry in root.parts:
+            key, *value = entry.parts
+            name = self.tokens[key].text
+            if self.tokens[key].type != "BARE_ID" or name in keys:
+                raise NotCompilable
+            keys.add(name)
+            self.token(key)
+            shown.append(f"{name!r}: {self.part(value[0]) if value else self.compiler.memos.unit}")
+        self.upto(len(self.tokens))
+        return f"{{{', '.join(shown)}}}"
+
+
+KEYWORD = re.compile(r"(?:[A-Za-z0-9_\"]|\\\.)+(?:\(\?![^()]*\))?\Z")
+
+
+def _is_keyword(pattern: str) -> bool:
+    """Whether a terminal has only one text."""
+    return KEYWORD.match(pattern) is not None
