@@ -6,11 +6,12 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from ..ir.attributes import Attr
+from ..ir.attributes import Attr, FloatAttr
 from ..ir.builtin import FuncOp, ModuleOp
 from ..ir.core import Value
 from ..ir.diagnostics import Diagnostic
 from ..ir.opdef import Dialect, Field, OpError, integer, integers, one_of, register_dialect, unit
+from ..ir.source import UNKNOWN_LOC
 from .levels import MixedLevelsError, level_of
 from .target import check_target, reserved_ranges
 from .tile_ops import ACTIVATION, COORDS, EXEC_FIELDS, RETAIN, ExecBase, Names, StoreBase, TileOp
@@ -100,10 +101,6 @@ class PlacedOp(TileOp):
     signal: Attr
     wait: tuple[tuple[int, int], ...] | None
 
-    @classmethod
-    def places(cls, tiles: list[tuple[str, Coord, int]]) -> dict[str, Any]:
-        return {"addrs": tuple([tile[2] for tile in tiles])}
-
     def shown_tiles(self, names: Names) -> list[str]:
         tiles = zip(self.operands, self.coords, self.addrs, strict=True)
         return [f"{names[v]}{coord_text(c)} @0x{a:04x}" for v, c, a in tiles]
@@ -126,10 +123,15 @@ class LoadOp(PlacedOp):
 
     def __init__(
         self, operands: Iterable[Value], results: Iterable[Value] = (), *,
-        addrs: tuple[int, ...], bytes: int, buffer: int | None = None, half: int | None = None,
-        queue: int | None = None, signal: Attr = None, wait: Waits = None, **rest: Any,
+        addrs: tuple[int, ...], bytes: int, coords: tuple[Coord, ...], buffer: int | None = None,
+        half: int | None = None, queue: int | None = None, signal: Attr = None, wait: Waits = None,
+        extra: dict[str, Attr] | None = None, loc: int = UNKNOWN_LOC,
     ):  # fmt: skip
-        super().__init__(operands, results, **rest)
+        self.operands = tuple(operands)
+        self.results = tuple(results)
+        self.coords = coords
+        self.extra = extra
+        self.loc = loc
         self.addrs = addrs
         self.bytes = bytes
         self.buffer = buffer
@@ -149,10 +151,21 @@ class ExecOp(PlacedOp, ExecBase):
 
     def __init__(
         self, operands: Iterable[Value], results: Iterable[Value] = (), *,
-        addrs: tuple[int, ...], buffer: int | None = None, half: int | None = None, queue: int | None = None,
-        signal: Attr = None, wait: Waits = None, **rest: Any,
+        accumulate: bool, addrs: tuple[int, ...], coords: tuple[Coord, ...], kernel: str,
+        activation: str | None = None, buffer: int | None = None, half: int | None = None, queue: int | None = None,
+        scale: FloatAttr | None = None, signal: Attr = None, wait: Waits = None, zero_point: int | None = None,
+        extra: dict[str, Attr] | None = None, loc: int = UNKNOWN_LOC,
     ):  # fmt: skip
-        super().__init__(operands, results, **rest)
+        self.operands = tuple(operands)
+        self.results = tuple(results)
+        self.coords = coords
+        self.extra = extra
+        self.loc = loc
+        self.kernel = kernel
+        self.accumulate = accumulate
+        self.activation = activation
+        self.scale = scale
+        self.zero_point = zero_point
         self.addrs = addrs
         self.buffer = buffer
         self.half = half
@@ -174,10 +187,17 @@ class StoreOp(PlacedOp, StoreBase):
 
     def __init__(
         self, operands: Iterable[Value], results: Iterable[Value] = (), *,
-        addrs: tuple[int, ...], bytes: int, buffer: int | None = None, spill: Attr = None, queue: int | None = None,
-        signal: Attr = None, wait: Waits = None, **rest: Any,
+        addrs: tuple[int, ...], bytes: int, coords: tuple[Coord, ...], activation: str | None = None,
+        buffer: int | None = None, queue: int | None = None, retain: Attr = None, signal: Attr = None,
+        spill: Attr = None, wait: Waits = None, extra: dict[str, Attr] | None = None, loc: int = UNKNOWN_LOC,
     ):  # fmt: skip
-        super().__init__(operands, results, **rest)
+        self.operands = tuple(operands)
+        self.results = tuple(results)
+        self.coords = coords
+        self.extra = extra
+        self.loc = loc
+        self.activation = activation
+        self.retain = retain
         self.addrs = addrs
         self.bytes = bytes
         self.buffer = buffer

@@ -11,7 +11,6 @@ from ..ir.opdef import Field, OpError, boolean, coordinates, float32, integer, r
 from ..ir.source import UNKNOWN_LOC
 from .tiles import (
     KERNELS,
-    TILES,
     Coord,
     Kernel,
     TiledType,
@@ -19,6 +18,7 @@ from .tiles import (
     check_tile,
     coord_text,
     kernel_name,
+    read_tile_token,
     tile_text,
 )
 
@@ -65,16 +65,17 @@ class TileOp(Operation):
     @classmethod
     def build(cls, context: Any, keyword: Any, tokens: list[Any], attributes: dict[str, Attr], **fields: Any) -> TileOp:
         """The operation on the tiles that the tokens name."""
-        tiles = [TILES.read(token) for token in tokens]
-        operands = [context.value(token, tile[0]) for token, tile in zip(tokens, tiles, strict=True)]
+        tiles = [read_tile_token(token) for token in tokens]
         if attributes or cls.needs_braces:
             fields |= read_fields(cls, attributes, IN_SYNTAX)
-        return cls(operands, coords=tuple([t[1] for t in tiles]), loc=keyword.start_pos, **fields, **cls.places(tiles))
-
-    @classmethod
-    def places(cls, tiles: list[tuple[str, Coord, int]]) -> dict[str, Any]:
-        """What else the tile references say; at sched level the addresses."""
-        return {}
+        if tiles[0][2] >= 0:
+            fields["addrs"] = tuple([tile[2] for tile in tiles])
+        values = context.values
+        try:
+            operands = [values[tile[0]] for tile in tiles]
+        except KeyError:
+            operands = [context.value(token, tile[0]) for token, tile in zip(tokens, tiles, strict=True)]
+        return cls(operands, coords=tuple([tile[1] for tile in tiles]), loc=keyword.start_pos, **fields)
 
     def shown_tiles(self, names: Names) -> list[str]:
         """The tile references as the pretty form writes them."""
@@ -123,9 +124,14 @@ class StoreBase(TileOp):
 
     def __init__(
         self, operands: Iterable[Value], results: Iterable[Value] = (), *,
-        activation: str | None = None, retain: Attr = None, **rest: Any,
+        coords: tuple[Coord, ...], activation: str | None = None, retain: Attr = None,
+        extra: dict[str, Attr] | None = None, loc: int = UNKNOWN_LOC,
     ):  # fmt: skip
-        super().__init__(operands, results, **rest)
+        self.operands = tuple(operands)
+        self.results = tuple(results)
+        self.coords = coords
+        self.extra = extra
+        self.loc = loc
         self.activation = activation
         self.retain = retain
 
@@ -150,14 +156,20 @@ class ExecBase(TileOp):
         operands: Iterable[Value],
         results: Iterable[Value] = (),
         *,
+        coords: tuple[Coord, ...],
         kernel: str,
         accumulate: bool,
         activation: str | None = None,
         scale: FloatAttr | None = None,
         zero_point: int | None = None,
-        **rest: Any,
+        extra: dict[str, Attr] | None = None,
+        loc: int = UNKNOWN_LOC,
     ):
-        super().__init__(operands, results, **rest)
+        self.operands = tuple(operands)
+        self.results = tuple(results)
+        self.coords = coords
+        self.extra = extra
+        self.loc = loc
         self.kernel = kernel
         self.accumulate = accumulate
         self.activation = activation

@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from math import prod
-from typing import Any
 
 from ..ir.attr_actions import read_tensor
 from ..ir.attributes import UNIT, Attr
@@ -73,23 +72,38 @@ def read_tiled(text: str) -> Type:
     return TiledType(tensor, tuple(map(int, sizes)))
 
 
-class TileTokens:
-    """Reads tile-reference tokens, each distinct text once."""
+class TileTexts(dict[str, tuple[str, Coord]]):
+    """The tiles of texts such as `%x[0, 0]`: name without `%` and coordinates, each distinct text read once."""
 
-    def __init__(self) -> None:
-        self.memo: dict[str, tuple[str, Coord, int]] = {}
-
-    def read(self, token: Any) -> tuple[str, Coord, int]:
-        """Name without `%`, coordinates, address (-1 if none). Raises `OpError` for malformed coordinates."""
-        found = self.memo.get(token)
-        if found is None:
-            if len(self.memo) >= MEMO_SIZE:
-                self.memo.clear()
-            try:
-                found = self.memo[str(token)] = read_tile(str(token))
-            except OpError as error:
-                raise OpError(str(error), str(token)) from None
+    def __missing__(self, text: str) -> tuple[str, Coord]:
+        if len(self) >= MEMO_SIZE:
+            self.clear()
+        name, coord, _ = read_tile(text)
+        found = self[text] = (name, coord)
         return found
+
+
+class AddressTexts(dict[str, int]):
+    """The addresses of texts such as `0x1000`, each distinct text read once."""
+
+    def __missing__(self, text: str) -> int:
+        if len(self) >= MEMO_SIZE:
+            self.clear()
+        if len(text) > 20:
+            raise OpError("address does not fit in 64 bits")
+        found = self[text] = _address(text)
+        return found
+
+
+def read_tile_token(token: str) -> tuple[str, Coord, int]:
+    """Name without `%`, coordinates, address (-1 if none) of a tile-reference token. Raises `OpError`."""
+    text, at, address = token.partition(" @")
+    try:
+        if not at:
+            return (*TILES[text], -1) if "@" not in token else read_tile(token)
+        return (*TILES[text], ADDRESSES[address]) if "@" not in address else read_tile(token)
+    except OpError as error:
+        raise OpError(str(error), token) from None
 
 
 @lru_cache(maxsize=100_000)
@@ -117,7 +131,7 @@ def _address(text: str) -> int:
     return int(text, 16) if text.startswith("0x") else int(text)
 
 
-TILES = TileTokens()
+TILES, ADDRESSES = TileTexts(), AddressTexts()
 
 
 @lru_cache(maxsize=100_000)

@@ -6,7 +6,7 @@ as `action(context, parts)` and are put beside these.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from .attr_actions import MAX_DEPTH, AttributeActions
@@ -15,7 +15,7 @@ from .builtin import FuncOp, ModuleOp, ReturnOp
 from .core import Block, Operation, UnregisteredOp, Value
 from .diagnostics import Diagnostic, did_you_mean
 from .generic import generic_func, generic_module
-from .opdef import DIALECTS, OpError, all_ops, find_op, from_generic, is_discardable
+from .opdef import DIALECTS, OPERATIONS, OpError, all_ops, find_op, from_generic, is_discardable
 from .types import EMPTY_DIMENSION, FunctionType, ScalarType, Type, has_empty_dimension
 
 POISON = ScalarType("none")
@@ -132,12 +132,18 @@ class Actions(AttributeActions):
         if isinstance(parts[0], _Names):
             names, op = parts[0], parts[1]
             self._bind(names, op)
+            if op is not None:
+                self.block.ops.append(op)
         else:
-            op = parts[0]
-            if op is not None and op.results:
-                self.error(f"{op.name} has a result, which needs a name: %name = {op.name} ...", op.loc)
-        if op is not None:
-            self.block.ops.append(op)
+            self.leaf(parts[0])
+
+    def leaf(self, op: Operation | None) -> None:
+        """A statement that names no results."""
+        if op is None:
+            return
+        if op.results:
+            self.error(f"{op.name} has a result, which needs a name: %name = {op.name} ...", op.loc)
+        self.block.ops.append(op)
 
     def _bind(self, names: _Names, op: Operation | None) -> None:
         flat = [(f"{name}#{i}" if count > 1 else name, at) for name, count, at in names for i in range(count)]
@@ -175,10 +181,25 @@ class Actions(AttributeActions):
     # Generic operations
 
     def generic_name(self, parts: list[Any]) -> tuple[str, int]:
-        name = unquote(parts[0])
+        name = self.name_of(parts[0])
         self.pending = [] if name in ("func.func", "builtin.module") else None
         self.loc = parts[0].start_pos
         return name, parts[0].start_pos
+
+    def name_of(self, literal: str) -> str:
+        """The operation's name that a string literal spells."""
+        return unquote(literal)
+
+    def leaf_op(
+        self, name: str, at: int, tokens: Sequence[Any], attrs: dict[str, Attr], signature: FunctionType
+    ) -> Operation | None:
+        """A generic operation without regions and properties."""
+        operands = self._typed_operands(tokens, signature, name, at)
+        results = [Value(t) for t in signature.results] if signature.results else ()
+        cls = OPERATIONS.get(name)
+        if cls is not None:
+            return from_generic(cls, operands, results, attrs, (), at)
+        return self._build(name, operands, list(results), {}, attrs, [], signature, at)
 
     def properties(self, parts: list[Any]) -> _Properties:
         return _Properties(parts[0])
@@ -199,16 +220,22 @@ class Actions(AttributeActions):
                 regions = part
             else:
                 tokens = part
-        operands = self._typed_operands(tokens, signature, name, at)
-        results = [Value(t) for t in signature.results]
         try:
+            if not props and not regions:
+                return self.leaf_op(name, at, tokens, attrs, signature)
+            operands = self._typed_operands(tokens, signature, name, at)
+            results = [Value(t) for t in signature.results]
             return self._build(name, operands, results, props, attrs, regions, signature, at)
         except OpError as error:
             self.errors.append(error.diagnostic(at))
             return None
 
-    def _typed_operands(self, tokens: list[Any], signature: FunctionType, name: str, at: int) -> list[Value]:
-        operands = [self.value(t) for t in tokens]
+    def _typed_operands(self, tokens: Sequence[Any], signature: FunctionType, name: str, at: int) -> list[Value]:
+        values = self.values
+        try:
+            operands = [values[t[1:]] for t in tokens]
+        except KeyError:
+            operands = [self.value(t) for t in tokens]
         if len(operands) != len(signature.inputs):
             self.error(f"{name} has {len(operands)} operands but {len(signature.inputs)} operand types", at)
             return operands

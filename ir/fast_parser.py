@@ -67,16 +67,17 @@ class FastParser:
         counter = thread.state.line_ctr
         table = state.parse_conf.states
         tokens = thread.lex(state)
-        recorder = _Recorder(self)
+        recorder = _Recorder(self, text)
         actions = self.actions
         while True:
             if self.shapes and "FAST" in table[state.state_stack[-1]]:
                 at = SKIP.match(text, counter.char_pos).end()  # type: ignore[union-attr]
                 first = self._shape_at(text, at)
                 if first is not None and self._same_end(table[state.state_stack[-1]], first):
+                    actions.statements_ended = 0
                     state.feed_token(self.token_type("FAST", "", at))
+                    recorder.ended(actions.statements_ended)
                     counter.char_pos = self._run(text, at)
-                    recorder.forget()
             try:
                 token = next(tokens)
             except StopIteration:
@@ -119,7 +120,7 @@ class FastParser:
     def learn(self, tokens: list[Read]) -> None:
         """Takes note of a statement that Lark has read; makes a shape of it when it has come up often enough."""
         key = (tokens[0].text if tokens[0].type == "STRING" else "",
-               *[t.type if t.type != "FLAT_DICT" else DIGITS.sub("0", t.text) for t in tokens])  # fmt: skip
+               *[t.gap + (t.type if t.type != "FLAT_DICT" else DIGITS.sub("0", t.text)) for t in tokens])  # fmt: skip
         self.seen[key] += 1
         if self.seen[key] != SIGHTINGS or len(self.known) >= MOST_SHAPES:
             return
@@ -138,19 +139,23 @@ class FastParser:
 class _Recorder:
     """Collects the tokens of each statement that Lark reads."""
 
-    def __init__(self, parser: FastParser):
+    def __init__(self, parser: FastParser, text: str):
         self.parser = parser
+        self.text = text
         self.tokens: list[Read] | None = None
+        self.end = 0
 
-    def forget(self) -> None:
-        """The next statement begins with the next token."""
+    def ended(self, count: int) -> None:
+        """So many statements and region heads have ended; the next one begins with the next token."""
+        if self.tokens and count == 1:
+            self.parser.learn(self.tokens)
         self.tokens = []
 
     def took(self, token: Any, ended: int) -> None:
         """Lark has taken a token; `ended` statements and region heads ended before it."""
         if ended:
-            if self.tokens and ended == 1:
-                self.parser.learn(self.tokens)
-            self.tokens = []
+            self.ended(ended)
         if self.tokens is not None:
-            self.tokens.append(Read(token.type, str(token)))
+            gap = self.text[self.end : token.start_pos] if self.tokens else ""
+            self.tokens.append(Read(token.type, str(token), gap))
+            self.end = token.end_pos

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
@@ -120,6 +120,10 @@ def is_discardable(key: str) -> bool:
     return "." in key
 
 
+OPERATIONS: dict[str, type[Operation]] = {}
+"""The operations of all dialects by name."""
+
+
 @dataclass(slots=True)
 class Dialect:
     """What a dialect brings: operations, its grammar fragment, readings of tokens, checks of whole functions."""
@@ -136,7 +140,7 @@ class Dialect:
 
     def op(self, cls: type[OpT]) -> type[OpT]:
         """Class decorator: declares an operation; its `parse` answers the grammar rule `dialect_op`."""
-        self.ops[cls.name] = cls
+        self.ops[cls.name] = OPERATIONS[cls.name] = cls
         parse = getattr(cls, "parse", None)
         if parse is not None:
             self.actions[cls.name.replace(".", "_")] = parse
@@ -223,8 +227,8 @@ def _read_unusual(cls: type[Operation], attributes: dict[str, Attr], given: froz
 
 
 def from_generic(
-    cls: type[Operation], operands: list[Value], results: list[Value], attributes: dict[str, Attr],
-    regions: list[Block], loc: int,
+    cls: type[Operation], operands: Sequence[Value], results: Sequence[Value], attributes: dict[str, Attr],
+    regions: Sequence[Block], loc: int,
 ) -> Operation:  # fmt: skip
     """Builds a declared operation from the parts of its generic form. Raises `OpError`."""
     if regions:

@@ -26,10 +26,11 @@ class Node:
 
 @dataclass(slots=True)
 class Read:
-    """A token as Lark has read it: type, text, and the state of the parser when it was read."""
+    """A token as Lark has read it: type, text, the blanks before it, and the state of the parser when it was read."""
 
     type: str
     text: str
+    gap: str = ""
     state: int = -1
 
 
@@ -101,8 +102,10 @@ def lex_dict(lark: Lark, text: str) -> list[Read]:
     """The tokens of a dictionary's text."""
     interactive = lark.parse_interactive(text, start="flat_body")
     found = []
+    end = 0
     for token in interactive.lexer_thread.lex(interactive.parser_state):
-        found.append(Read(token.type, str(token)))
+        found.append(Read(token.type, str(token), text[end : token.start_pos]))
+        end = token.end_pos
         row = interactive.parser_state
         _shift_only(row, token)
     return found

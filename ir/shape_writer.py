@@ -78,9 +78,8 @@ class Writer:
     def write(self, token: Read, group: bool) -> int:
         """Writes the next token; the number of its group, if it has one."""
         source = self.source
-        blanks = "[ \\t\\r\\n]*+" if self.inner else BLANKS
-        if self.at or self.inner:
-            source.pattern.append(blanks)
+        if self.at:
+            source.pattern.append(self.blanks(token))
         text = self.compiler.tables.patterns[token.type]
         guard = self.compiler.guard(token) if self.at or self.inner else ""
         if self.at in self.literals:
@@ -92,6 +91,12 @@ class Writer:
         source.groups += 1
         source.pattern.append(f"{guard}((?>{text}))")
         return source.groups
+
+    def blanks(self, token: Read) -> str:
+        """What may stand before a token: the one blank or none that was there, or else anything."""
+        if token.gap in ("", " "):
+            return token.gap
+        return "[ \\t\\r\\n]*+" if self.inner else BLANKS
 
     def token(self, number: int) -> str:
         """A token's text as source."""
@@ -115,7 +120,7 @@ class Writer:
     def statement(self, node: Node) -> str:
         parts = [self.part(p) for p in node.parts]
         self.upto(len(self.tokens))
-        return f"A.statement([{', '.join(parts)}])"
+        return f"A.leaf({parts[0]})" if len(parts) == 1 else f"A.statement([{', '.join(parts)}])"
 
     def part(self, part: Any, placed: bool = False) -> str:
         if type(part) is int:
@@ -126,11 +131,33 @@ class Writer:
             return self.pure(part)
         if not hasattr(self.compiler.actions, part.name):
             raise NotCompilable
+        if part.name == "generic_op":
+            return self.generic(part)
         if part.name == "value_list":
             return f"[{', '.join([self.part(p) for p in part.parts])}]"
         # An action that asks another token than its first for its place does so to report an error.
         parts = [self.part(p, place == 0) for place, p in enumerate(part.parts)]
         return f"A.{part.name}([{', '.join(parts)}])"
+
+    def generic(self, node: Node) -> str:
+        """A generic operation without regions and properties: its parts, put where they belong."""
+        name, *middle, signature = node.parts
+        if name.name != "generic_name" or any(p.name in ("properties", "region_list") for p in middle):
+            raise NotCompilable
+        number = name.parts[0]
+        if self.tokens[number].text in ('"func.func"', '"builtin.module"'):
+            raise NotCompilable
+        at = "at" if number == 0 else self.placed(number) + ".start_pos"
+        if number == 0:
+            self.token(number)
+        found = {"value_list": "()", "flat_dict": "{}"}
+        for part in middle:
+            if part.name not in found:
+                raise NotCompilable
+            found[part.name] = self.part(part)
+        name_text = repr(self.compiler.actions.name_of(self.tokens[number].text))
+        rest = f"{found['value_list']}, {found['flat_dict']}, {self.part(signature)}"
+        return f"A.leaf_op({name_text}, {at}, {rest})"
 
     def pure(self, node: Node) -> str:
         """A type or an attribute: a reading of its text."""
@@ -154,12 +181,12 @@ class Writer:
             raise NotCompilable
         self.upto(start)
         source = self.source
-        source.pattern.append(BLANKS + "(")
+        source.pattern.append(self.blanks(self.tokens[self.at]) + "(")
         source.groups += 1
         group, first = source.groups, self.at
         while self.at < len(self.tokens):
-            blanks = BLANKS if self.at > first else ""
             token = self.tokens[self.at]
+            blanks = self.blanks(token) if self.at > first else ""
             text = self.compiler.tables.patterns[token.type]
             source.pattern.append(f"{blanks}{self.compiler.guard(token)}(?>{text})")
             self.at += 1
@@ -179,7 +206,7 @@ class Writer:
         self.upto(node.first - 1)
         source = self.source
         source.groups += 1
-        source.pattern.append(f"[ \\t\\r\\n]*+((?>{INTEGERS}))")
+        source.pattern.append(f"{self.blanks(self.tokens[node.first - 1])}((?>{INTEGERS}))")
         self.at = node.last + 2
         return f"{self.compiler.memos.table('integers')}[g{source.groups}]"
 
@@ -196,7 +223,7 @@ class Writer:
         root, _, _ = self.compiler.tables.tree(inner, "flat_body", "$END")
         if not isinstance(root, Node) or root.name != "flat_body" or not root.parts:
             raise NotCompilable
-        self.source.pattern.append(BLANKS + self.compiler.guard(self.tokens[number]))
+        self.source.pattern.append(self.blanks(self.tokens[number]) + self.compiler.guard(self.tokens[number]))
         writer = Writer(self.compiler, inner, self.source)
         writer.inner = True
         writer.measure(root)
