@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from .attr_actions import MEMO_SIZE
 from .attributes import UNIT
-from .memos import Memos
+from .memos import Memos, NotRead
 from .shape_tables import NotCompilable, Read
 from .shape_writer import BLANKS
 from .shapes import Compiler, Shape
@@ -56,7 +56,7 @@ class FastParser:
         self.token_type = Token
         try:
             self._parse(text)
-        except (UnexpectedInput, DiagnosticError, OpError, AttributeError):
+        except (UnexpectedInput, DiagnosticError, OpError, NotRead, AttributeError):
             return False
         return not self.actions.errors
 
@@ -88,7 +88,7 @@ class FastParser:
             if actions.errors or actions.aliases:
                 break
         if actions.aliases or actions.errors:
-            raise AttributeError("left to Lark")
+            raise NotRead("left to Lark")
         interactive.feed_eof()
 
     def _shape_at(self, text: str, at: int) -> Shape | None:
@@ -115,7 +115,7 @@ class FastParser:
             else:
                 return at
             if errors:
-                raise AttributeError("left to Lark")
+                raise NotRead("left to Lark")
 
     def learn(self, tokens: list[Read]) -> None:
         """Takes note of a statement that Lark has read; makes a shape of it when it has come up often enough."""

@@ -22,6 +22,10 @@ def tok(text: str, at: int) -> Tok:
     return token
 
 
+class NotRead(Exception):
+    """A text, or a statement, that Lark alone must read."""
+
+
 class Memo(dict[str, Any]):
     """Readings by text; what is not there is read, once."""
 
@@ -50,8 +54,15 @@ class Memos:
         self._add("integers", self.integers)
 
     def _add(self, kind: str, read: Callable[[str], Any]) -> str:
-        self.tables[f"M_{kind}"] = Memo(read, self.size)
+        self.tables[f"M_{kind}"] = Memo(lambda text: self._whole(read, text), self.size)
         return f"M_{kind}"
+
+    def _whole(self, read: Callable[[str], Any], text: str) -> Any:
+        """A reading that is without fault. Raises `NotRead` for any other: its error belongs to each place anew."""
+        value = read(text)
+        if self.actions.errors:
+            raise NotRead(text)
+        return value
 
     def table(self, kind: str) -> str:
         """The memo of an action that reads a single token."""

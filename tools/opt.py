@@ -106,6 +106,10 @@ def _make_parser(passes: dict[str, type]) -> argparse.ArgumentParser:
         "--allow-unregistered-dialect", action="store_true", help="keep operations that no dialect declares"
     )
     options.add_argument(
+        "--parser", choices=("shapes", "lark"), default="shapes",
+        help="lark: read every statement by the grammar, none by shapes made from it; slower, the same result",
+    )  # fmt: skip
+    options.add_argument(
         "--split-input-file", action="store_true", help=f"process the parts between lines '{SPLIT_MARK}' separately"
     )
     add_target_options(options)
@@ -301,7 +305,7 @@ def _parse(source: Source, args: argparse.Namespace) -> ModuleOp:
     from ..ir.verifier import verify
 
     dialects.load_all()
-    module = parse_source(source, args.allow_unregistered_dialect)
+    module = parse_source(source, args.allow_unregistered_dialect, args.parser == "lark")
     verify(module)
     return module
 

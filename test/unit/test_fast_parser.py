@@ -1,0 +1,89 @@
+"""Statement shapes read what Lark alone reads: corpus, random programs, mutations; and they are used at all."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+
+import tilewright
+from tilewright import DiagnosticError
+from tilewright.ir import fast_parser, parser
+
+from .parser_mutants import ROOT, corpus, mutants, same
+from .strategies import graph_texts
+
+EXAMPLES = sorted((ROOT / "examples").glob("*.mir"))
+
+
+@pytest.fixture(autouse=True)
+def eager(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Shapes are made at the first sighting."""
+    monkeypatch.setattr(fast_parser, "SIGHTINGS", 1)
+
+
+@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.name)
+def test_examples_at_every_level_and_in_both_forms(path: Path) -> None:
+    text = path.read_text(encoding="utf-8")
+    assert same(text)
+    if "transformer" in path.name:
+        return
+    for pipeline in ("", "O1{sram=128KiB}"):
+        for generic in (False, True):
+            try:
+                made = tilewright.run_passes(text, pipeline, generic=generic)
+            except DiagnosticError:
+                continue
+            assert same(made)
+
+
+def test_the_lit_corpus() -> None:
+    for text in corpus():
+        assert same(text), text
+
+
+def test_mutated_texts() -> None:
+    """More by `python test/unit/parser_mutants.py --count 100000`."""
+    for text in mutants(1, 3_000):
+        assert same(text), text
+
+
+@settings(max_examples=60)
+@given(graph_texts())
+def test_random_programs(text: str) -> None:
+    for generic in (False, True):
+        assert same(tilewright.run_passes(text, "fuse,tile{sizes=4x4x4},lower", generic=generic))
+
+
+def test_shapes_are_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a schedule in both forms, nearly all statements are read without Lark; the second time all but a few."""
+    read: list[int] = []
+    run = fast_parser.FastParser._run
+
+    def counted(self: fast_parser.FastParser, text: str, at: int) -> int:
+        end = run(self, text, at)
+        read.append(text.count("\n", at, end))
+        return end
+
+    monkeypatch.setattr(fast_parser.FastParser, "_run", counted)
+    source = (ROOT / "examples" / "mlp.mir").read_text(encoding="utf-8")
+    for generic in (False, True):
+        text = tilewright.run_passes(source, "schedule", generic=generic)
+        for _ in range(2):
+            read.clear()
+            tilewright.parse(text)
+        assert sum(read) > 95
+    assert parser._frontend is not None
+    assert parser._frontend.fast.shapes
+
+
+def test_a_wrong_shape_would_be_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The comparison is no empty one: an integer read as another is seen."""
+    tilewright.parse("func.func @f() {\n  return\n}\n")
+    assert parser._frontend is not None
+    memos = parser._frontend.fast.memos
+    text = tilewright.run_passes((ROOT / "examples" / "mlp.mir").read_text(encoding="utf-8"), "schedule", generic=True)
+    assert same(text)
+    monkeypatch.setitem(memos.tables["M_integers"], "[0, 0]", (0, 1))
+    assert not same(text)
