@@ -121,6 +121,9 @@ def key_text(key: str) -> str:
     return key if BARE_ID.match(key) else quote(key)
 
 
+INTS = {int}
+
+
 def attr_text(value: Attr) -> str:
     """An attribute's canonical MLIR text. Raises TypeError for a value that is no attribute."""
     kind = type(value)
@@ -131,7 +134,9 @@ def attr_text(value: Attr) -> str:
     if kind is bool:
         return "true" if value else "false"
     if kind is tuple or kind is list:
-        return "[" + ", ".join(map(attr_text, value)) + "]"
+        if set(map(type, value)) == INTS:
+            return str(list(value))
+        return "[" + ", ".join([attr_text(v) for v in value]) + "]"
     if kind is dict:
         return dict_text(value)
     return _rare_text(value)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from functools import cache
 
-from .attributes import Attr, dict_text, symbol_text
+from .attributes import UNIT, Attr, attr_text, dict_text, key_text, symbol_text
 from .builtin import FuncOp, ModuleOp, ReturnOp
 from .core import Block, Operation, Value
+from .opdef import Field
 from .types import result_list
 
 Names = dict[Value, str]
@@ -137,10 +139,28 @@ def generic_head(op: Operation, names: Names) -> str:
 
 
 def generic_tail(op: Operation) -> str:
-    attributes = op.attributes
     types = ", ".join([v.type.text for v in op.operands])
-    results = result_list(tuple(v.type for v in op.results))
-    return (f" {dict_text(attributes)}" if attributes else "") + f" : ({types}) -> {results}"
+    results = result_list(tuple([v.type for v in op.results])) if op.results else "()"
+    return f"{_attribute_text(op)} : ({types}) -> {results}"
+
+
+@cache
+def _declared(cls: type[Operation]) -> list[tuple[str, Field]]:
+    """The declared attributes of a class in the order in which they print, each with its key's text."""
+    return sorted((key_text(field.name), field) for field in cls.fields)
+
+
+def _attribute_text(op: Operation) -> str:
+    """The attribute dictionary with a blank before it, or nothing."""
+    if op.extra or not op.fields:
+        attributes = op.attributes
+        return f" {dict_text(attributes)}" if attributes else ""
+    shown: list[str] = []
+    for key, field in _declared(type(op)):
+        value = getattr(op, field.slot)
+        if field.required or value is not field.default:
+            shown.append(key if value is UNIT else f"{key} = {attr_text(value)}")
+    return f" {{{', '.join(shown)}}}" if shown else ""
 
 
 def _generic_op(op: Operation, indent: str, names: Names, used: set[str], out: list[str], generic: bool = True) -> None:
