@@ -266,6 +266,10 @@ def main(arguments: Iterable[str] | None = None) -> int:
     for name in wanted:
         if name not in (*LISTS, "planning"):
             parser.error(f"no list '{name}'; there are {', '.join(LISTS)}, planning")
+    if args.rows and not any(args.rows in shape.name for name in wanted if name in LISTS for shape in LISTS[name]):
+        parser.error(f"no row's name contains '{args.rows}'")
+    if args.rows and not args.lists:
+        wanted.remove("planning")
     lists = {}
     for name in [name for name in LISTS if name in wanted]:
         shapes = [shape for shape in LISTS[name] if args.rows in shape.name]

@@ -116,9 +116,9 @@ class GraphOp(Operation):
         return f"{self.name} {operands}{' ' + dict_text(attributes) if attributes else ''} : {self.shown_type()}"
 
     def verify(self) -> None:
+        self.check_group()
         try:
             self.check()
-            self.check_group()
         except OpError as error:
             error.values = error.values or self.operands
             raise

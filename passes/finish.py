@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from ..dialects.dram import dram_errors, off_chip_lives
+from ..dialects.levels import level_of
 from ..dialects.limits import off_chip_bytes
 from ..dialects.sched_replay import schedule_stats
 from ..dialects.target import Target
@@ -13,8 +14,18 @@ from ..dialects.uop import AllocOp
 from ..ir.attributes import Attr
 from ..ir.builtin import FuncOp, ModuleOp
 from ..ir.core import Value
-from ..ir.diagnostics import DiagnosticError
+from ..ir.diagnostics import Diagnostic, DiagnosticError
 from .placement import Life, place_lives
+
+
+def is_scheduled(func: FuncOp, who: str) -> bool:
+    """Whether a function is a schedule; False for one without operations on tensors. Raises `DiagnosticError` for one
+    at another level."""
+    level = level_of(func)
+    if level != "sched" and any(op.name.startswith(("graph.", "uop.")) for op in func.ops):
+        message = f"{who} works on schedules, and @{func.sym_name} is at {level} level; run --schedule (or -O1) first"
+        raise DiagnosticError([Diagnostic(message, func.loc)])
+    return level == "sched"
 
 
 def settle_off_chip(func: FuncOp, target: Target, renew: bool) -> None:

@@ -21,6 +21,7 @@ from typing import ClassVar
 
 from ..dialects.graph import CHOICES, CastOp, GraphOp, MatmulOp
 from ..dialects.levels import level_of
+from ..dialects.limits import wish_errors
 from ..dialects.target import target_of
 from ..dialects.tiles import KERNELS, Coord, TiledType
 from ..dialects.uop import AllocOp, ExecOp, LoadOp, StoreOp
@@ -56,6 +57,9 @@ class LowerPass:
 
     def lower(self, func: FuncOp, module: ModuleOp) -> FuncOp:
         made = lower_function(func, module)
+        outside = list(wish_errors(made, level_of(made)))
+        if outside:
+            raise DiagnosticError(outside)
         given = module.attrs.get("sched.target", {}) | func.attrs.get("sched.target", {})
         planned = any(getattr(op, name, None) is not None for op in func.ops for name in CHOICES)
         if planned and (self.sram is not None or "sram_bytes" in given):

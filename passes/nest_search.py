@@ -45,7 +45,8 @@ class Search:
         self.choose_groups()
         self.choose_blocks()
         self.change_at_random()
-        if self.trials.scheduled_cost(self.nests) > self.trials.scheduled_cost(given):
+        found = self.trials.scheduled_cost(self.nests)
+        if found == INFEASIBLE or found > self.trials.scheduled_cost(given):
             return given
         return self.nests
 

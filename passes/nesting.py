@@ -84,7 +84,7 @@ def _group_errors(ops: Sequence[GraphOp], nests: list[Nest], made: Mapping[Value
         yield Diagnostic(message, ops[i].loc).note(f"{one} is computed here", ops[first].loc)
     for i in unread_streams(nests, [made.get(op.operands[0], -1) for op in ops]):
         message = f"%{ops[i].result.name} is streamed, but no product of its group reads it right after it"
-        yield Diagnostic(message, ops[i].loc, focus="stream")
+        yield Diagnostic(f"{message} that is not streamed itself", ops[i].loc, focus="stream")
 
 
 def tasks(ops: Sequence[GraphOp], nests: Sequence[Nest], tiled: Tiled) -> Iterator[TileTask]:

@@ -105,7 +105,8 @@ def _check_known(shown: str, given: dict[str, str], passes: Sequence[Pass], over
     names = [p.name for p in passes]
     for override in overrides:
         if override.name not in names:
-            raise UsageError(f"{shown} runs no pass '{override.name}'; it runs {', '.join(names)}")
+            after = f"--pass-pipeline='{shown.removeprefix('-')},{override.name}' runs it afterwards"
+            raise UsageError(f"{shown} runs no pass '{override.name}'; it runs {', '.join(names)}; {after}")
 
 
 def _keys(instance: Pass) -> dict[str, str]:
@@ -123,7 +124,10 @@ def _with_options(instance: Pass, given: dict[str, str], shown: str) -> Pass:
     try:
         return _overridden(instance, make_pass(instance.name, text))
     except UsageError as error:
-        raise UsageError(str(error).replace(f"of pass '{instance.name}'", f"of {shown}", 1)) from None
+        text = str(error).replace(f"of pass '{instance.name}'", f"of {shown}", 1)
+        for key, option in keys.items():
+            text = text.replace(f"option '{option}'", f"option '{key}'", 1)
+        raise UsageError(text) from None
 
 
 def _overridden(instance: Pass, override: Pass) -> Pass:

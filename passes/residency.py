@@ -17,6 +17,9 @@ from .liveness import EXEC, LOAD, NEVER, Program, finishing_execs, next_uses
 RUN, FILL, SPILL = 0, 1, 2
 """Kinds of event: the step itself; a load; a store that only makes room."""
 
+SET_ASIDE = "(set aside)"
+"""What stands in messages for SRAM that is reserved, or kept for tiles at fixed addresses."""
+
 SMALL = 8
 """With eviction by cost, tiles this many times smaller than the largest are placed from the high end, so that they
 don't break up the room for the others."""
@@ -193,7 +196,7 @@ class Planner:
     def full(self, i: int, error: OutOfMemoryError) -> Full:
         """The error with the tiles' names in place of their numbers."""
         names = self.program.names
-        live = tuple(a._replace(tag="(set aside)" if a.tag == -1 else names[a.tag]) for a in error.live)  # type: ignore[call-overload]
+        live = tuple(a._replace(tag=SET_ASIDE if a.tag == -1 else names[a.tag]) for a in error.live)  # type: ignore[call-overload]
         request = names[error.request_tag]  # type: ignore[call-overload]
         return Full(i, OutOfMemoryError(
             error.request_bytes, request, error.capacity, error.live_bytes, error.largest_free_block, live,

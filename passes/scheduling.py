@@ -12,7 +12,7 @@ from ..ir.core import Operation, Value
 from .arena import SRAMConfig, count_of
 from .liveness import EXEC, LOAD, STORE, Program, Step
 from .planner import PlanError, plan
-from .residency import FILL, SPILL, Event
+from .residency import FILL, SET_ASIDE, SPILL, Event
 
 TileRef = tuple[Value, Coord]
 
@@ -148,9 +148,17 @@ class ScheduleError(Exception):
         self.op = op
         self.plan_error = plan_error
 
+    @property
+    def why(self) -> str:
+        """The cause in words."""
+        if not self.plan_error.shortage:
+            return "fragmentation"
+        aside = any(str(a.tag) == SET_ASIDE for a in self.plan_error.cause.live)
+        return "the tiles needed at once exceed " + ("what is not set aside of the SRAM" if aside else "the SRAM")
+
     def __str__(self) -> str:
         error = self.plan_error
-        cause = "the tiles needed at once exceed the SRAM" if error.shortage else "fragmentation"
+        cause = self.why
         detail = error.cause
         if detail.request_address is not None:
             others = " and ".join(str(other.tag) for other in detail.live)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from ..dialects.target import SPEEDS
 from ..dialects.tiles import tile_text
 from ..ir.builtin import FuncOp, ModuleOp
 from ..ir.core import Operation
@@ -47,7 +48,9 @@ class TimeReport:
             }
             for (name, busy), (_, stalls) in zip(self._busy(), self._stalls(), strict=True)
         ]
+        target = sim.target
         return {
+            "machine": {key: getattr(target, key) for key in SPEEDS} | {"kernel_cycles": dict(target.kernel_cycles)},
             "makespan_cycles": sim.makespan,
             "bound_cycles": sim.bound,
             "bound_ratio": round(sim.makespan / sim.bound, 4) if sim.bound else None,

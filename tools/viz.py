@@ -72,6 +72,8 @@ def _make_parser() -> argparse.ArgumentParser:
 
 def _format(args: argparse.Namespace) -> str:
     """What to make, from the output's name."""
+    if args.ascii and args.output != "-" and not args.output.endswith(".txt"):
+        raise UsageError("--ascii makes text: -o takes a name that ends in .txt")
     if args.ascii:
         return ".txt"
     if args.output == "-":

@@ -62,7 +62,7 @@ def shortage_of(error: ScheduleError) -> Shortage:
     tagged = [
         Block(a.address, a.address + a.bytes, str(a.tag) if a.tag is not None else "(reserved)") for a in cause.live
     ]
-    why = "the tiles needed at once exceed the SRAM" if plan.shortage else "fragmentation"
+    why = error.why
     return Shortage(
         str(cause.request_tag), cause.request_bytes, cause.capacity, cause.live_bytes, cause.largest_free_block,
         plan.needs, why, tuple(_with_free(tagged, cause.capacity)),
