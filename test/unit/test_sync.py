@@ -89,7 +89,8 @@ def test_queues_are_the_engines_that_are_shown() -> None:
 
 def test_more_channels_than_queues_stand_idle_and_execs_may_have_several_queues() -> None:
     exec_ = "  sched.exec relu %y[0, 0] @0x0040 = %x[0, 0] @0x0000 {queue = 2, signal, wait = [[9, 1]]}\n"
-    second = exec_.replace("= 2", "= 3").replace("9, 1", "2, 1")
+    second = exec_.replace("queue = 2", "queue = 3").replace("9, 1", "2, 1")
+    second = second.replace("relu", "add").replace(" = %x", " = %y[0, 0] @0x0040, %x")
     text = BY_HAND.replace("= 4, wait = [[2, 1]]", "= 9, wait = [[3, 1]]").replace(exec_, exec_ + second)
     text = text.replace(" {\n", " attributes {sched.target = {dma_channels = 3}} {\n", 1)
     module = tilewright.parse(text)
