@@ -232,9 +232,10 @@ def one_at_a_time(ops: Sequence[TimedOp]) -> int:
     return sum(op.cycles for op in ops)
 
 
-def makespan_bound(ops: Sequence[TimedOp], queues: int) -> int:
-    """The longest queue's cycles: no order of these operations takes less on these engines. The last queue computes,
-    the others share the transfers."""
-    compute = sum(op.cycles for op in ops if op.queue == queues - 1)
-    moves = sum(op.cycles for op in ops if op.queue != queues - 1)
-    return max(compute, -(-moves // max(queues - 1, 1)))
+def makespan_bound(ops: Sequence[TimedOp], queues: int, computing: int = 1) -> int:
+    """No order of these operations takes less on these engines: the last queues share the execs, the others the
+    transfers."""
+    moving = queues - computing
+    compute = sum(op.cycles for op in ops if op.queue >= moving)
+    moves = sum(op.cycles for op in ops if op.queue < moving)
+    return max(-(-compute // computing), -(-moves // max(moving, 1)))

@@ -11,7 +11,10 @@ from ..ir.builtin import FuncOp, ModuleOp
 from ..ir.core import Operation
 from ..ir.source import Source
 from ..passes.arena import count_of
+from ..passes.queue_timing import CAUSE as SIGNAL
 from ..passes.simulation import Simulation, Stall, simulation_of
+
+FROM_QUEUES = "from its queues, waits and signals"
 
 MOST_TEXT = 100
 """The longest piece of an operation's text that is shown."""
@@ -33,6 +36,7 @@ class TimeReport:
         waits = ", ".join(f"{name} {_waits(stalls)}" for name, stalls in self._stalls() if stalls)
         bound = f"max(DMA, compute) {sim.bound:,}" + (f", ratio {sim.makespan / sim.bound:.2f}" if sim.bound else "")
         rows = [("makespan", f"{sim.makespan:,} cycles; {bound}"), ("one at a time", f"{sim.one_at_a_time:,} cycles")]
+        rows += [("timed", FROM_QUEUES)] if sim.from_queues else []
         rows += [("engines busy", shares), ("waits", waits or "none")]
         return [f"  {label + ':':<15} {value}" for label, value in rows]
 
@@ -83,6 +87,7 @@ class TimeReport:
         )
         return [
             f"  machine:            {speed}",
+            *([f"  timed:              {FROM_QUEUES}"] if sim.from_queues else []),
             f"  makespan:           {sim.makespan:>12,} cycles",
             f"  max(DMA, compute):  {sim.bound:>12,} cycles{ratio}",
             f"  one at a time:      {sim.one_at_a_time:>12,} cycles{gain}",
@@ -185,6 +190,8 @@ def _waits(stalls: Any) -> str:
 
 
 def _initials(cause: str) -> str:
-    """`read after write` as RAW, with what stands before it kept."""
+    """`read after write` as RAW, with what stands before it kept; waits for signals as such."""
+    if cause == SIGNAL:
+        return "signals"
     place, _, hazard = cause.rpartition("off-chip ")
     return ("off-chip " if place or cause != hazard else "") + "".join(word[0].upper() for word in hazard.split())

@@ -16,7 +16,8 @@ USAGE = "mir-sim [options] [FILE]"
 
 DESCRIPTION = """\
 Simulates the schedules of a module: in-order engines, the DMA channels and the compute engine, that wait for each other
-where bytes of the SRAM or a tile off chip are written or read. Prints cycles, how busy each engine is, and the waits.
+where bytes of the SRAM or a tile off chip are written or read; where a schedule has queues, as its waits and signals
+say. Prints cycles, how busy each engine is, and the waits.
 """
 
 EXAMPLES = """\

@@ -17,6 +17,7 @@ from tilewright.dialects.target import schedule_target
 from tilewright.ir.builtin import FuncOp, ModuleOp
 from tilewright.passes.manager import parse_pipeline, run_passes_on
 from tilewright.passes.queue_timing import queued_ops, simulate_queues
+from tilewright.passes.simulation import Simulation, simulation_of
 from tilewright.passes.timed import TimedOps
 from tilewright.passes.timing import simulate
 from tilewright.runtime.compare import first_difference
@@ -92,10 +93,27 @@ def check_synchronised(graph: ModuleOp, module: ModuleOp, number: int) -> None:
 def check_cycles(func: FuncOp, module: ModuleOp) -> None:
     target = schedule_target(func, module)
     timed = TimedOps(target)
-    by_hazard = simulate(timed.all(func), timed.queues)
+    ops = timed.all(func)
+    by_hazard = simulate(ops, timed.queues)
     by_queue = simulate_queues(queued_ops(func, target))
     assert (by_queue.start, by_queue.end) == (by_hazard.start, by_hazard.end)
     assert by_queue.makespan == by_hazard.makespan
+    check_simulation(simulation_of(func, module), Simulation(target, placed_ops(func), ops, by_hazard))
+
+
+def check_simulation(shown: Simulation, by_hazard: Simulation) -> None:
+    """What is shown of a synchronised schedule is told by its queues, and no figure differs, but for the causes."""
+    assert shown.from_queues == has_queues_of(shown)
+    assert shown.engines() == by_hazard.engines()
+    for one in ("start", "end", "busy"):
+        assert getattr(shown.line, one) == getattr(by_hazard.line, one)
+    assert [s.total() for s in shown.line.stalls] == [s.total() for s in by_hazard.line.stalls]
+    assert (shown.bound, shown.one_at_a_time) == (by_hazard.bound, by_hazard.one_at_a_time)
+    assert [(s.op, s.cycles) for s in shown.stalls()] == [(s.op, s.cycles) for s in by_hazard.stalls()]
+
+
+def has_queues_of(shown: Simulation) -> bool:
+    return any(op.queue is not None for op in shown.ops)
 
 
 def check_minimal(func: FuncOp, rng: random.Random, count: int) -> None:

@@ -14,7 +14,8 @@ import tilewright
 from tilewright import DiagnosticError
 from tilewright.dialects.queues import History, placed_ops, queue_errors
 from tilewright.dialects.target import Target
-from tilewright.passes.queue_timing import QueuedOp, has_queues, queued_ops, simulate_queues
+from tilewright.passes.queue_timing import CAUSE, QueuedOp, has_queues, queued_ops, simulate_queues
+from tilewright.passes.simulation import simulation_of
 from tilewright.runtime.execute import execute_function
 from tilewright.runtime.queues import Engines
 
@@ -75,6 +76,29 @@ def test_queues_are_numbered_anew_with_the_engine_that_computes_last() -> None:
     ops = queued_ops(func, Target(dma_latency=3))
     assert ops == [QueuedOp(1, 7), QueuedOp(2, 1, (0,)), QueuedOp(0, 7, (1,))]
     assert simulate_queues(ops).makespan == 15
+
+
+def test_queues_are_the_engines_that_are_shown() -> None:
+    module = tilewright.parse(BY_HAND)
+    (func,) = module.functions()
+    sim = simulation_of(func, module)
+    assert (sim.from_queues, sim.engines(), sim.line.busy) == (True, ["dma0", "dma1", "compute"], [4, 4, 1])
+    assert (sim.makespan, sim.bound, sim.one_at_a_time) == (9, 4, 9)
+    assert [(s.op, s.cycles, s.cause, s.by) for s in sim.stalls()] == [(2, 5, CAUSE, 1), (1, 4, CAUSE, 0)]
+
+
+def test_more_channels_than_queues_stand_idle_and_execs_may_have_several_queues() -> None:
+    exec_ = "  sched.exec relu %y[0, 0] @0x0040 = %x[0, 0] @0x0000 {queue = 2, signal, wait = [[9, 1]]}\n"
+    second = exec_.replace("queue = 2", "queue = 3").replace("9, 1", "2, 1")
+    second = second.replace("relu", "add").replace(" = %x", " = %y[0, 0] @0x0040, %x")
+    text = BY_HAND.replace("= 4, wait = [[2, 1]]", "= 9, wait = [[3, 1]]").replace(exec_, exec_ + second)
+    text = text.replace(" {\n", " attributes {sched.target = {dma_channels = 3}} {\n", 1)
+    module = tilewright.parse(text)
+    (func,) = module.functions()
+    sim = simulation_of(func, module)
+    assert sim.engines() == ["dma0", "dma1", "dma2", "compute0", "compute1"]
+    assert (sim.line.busy, [op.queue for op in sim.timed]) == ([8, 0, 0, 1, 1], [0, 3, 4, 0])
+    assert (sim.makespan, sim.bound) == (10, 3)
 
 
 def test_reads_of_parts_do_not_count_for_the_rest() -> None:
