@@ -18,14 +18,14 @@ from ..ir.diagnostics import Diagnostic, DiagnosticError
 from .placement import Life, place_lives
 
 
-def is_scheduled(func: FuncOp, who: str) -> bool:
-    """Whether a function is a schedule; False for one without operations on tensors. Raises `DiagnosticError` for one
-    at another level."""
-    level = level_of(func)
-    if level != "sched" and any(op.name.startswith(("graph.", "uop.")) for op in func.ops):
-        message = f"{who} works on schedules, and @{func.sym_name} is at {level} level; run --schedule (or -O1) first"
-        raise DiagnosticError([Diagnostic(message, func.loc)])
-    return level == "sched"
+def expect_schedules(module: ModuleOp, who: str) -> None:
+    """Raises `DiagnosticError` for a module in which a pass on schedules finds functions, but no scheduled one."""
+    levels = [(func, level_of(func)) for func in module.functions() if any(op.operands for op in func.ops[:-1])]
+    if not levels or any(level == "sched" for _, level in levels):
+        return
+    func, level = levels[0]
+    message = f"{who} works on schedules, and @{func.sym_name} is at {level} level; run --schedule (or -O1) first"
+    raise DiagnosticError([Diagnostic(message, func.loc)], module.source)
 
 
 def settle_off_chip(func: FuncOp, target: Target, renew: bool) -> None:

@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from ..dialects import sched, uop
+from ..dialects.levels import level_of
 from ..dialects.limits import wishes_of
 from ..dialects.target import Target, schedule_target
 from ..dialects.tiles import Coord
@@ -26,7 +27,7 @@ from ..ir.core import Operation, Value
 from ..ir.diagnostics import Diagnostic, DiagnosticError
 from .allocs import tidy_allocs
 from .arena import SRAMConfig
-from .finish import is_scheduled, settle_off_chip, with_stats
+from .finish import expect_schedules, settle_off_chip, with_stats
 from .liveness import Limits, Program
 from .manager import map_functions, register_pass
 from .phases import Homes, Life, Phase, Problem, cut, halves_above, place_homes
@@ -55,12 +56,13 @@ class PingpongPass:
     needs: ClassVar[tuple[str, ...]] = ()
 
     def apply(self, module: ModuleOp) -> ModuleOp:
+        expect_schedules(module, "pingpong")
         return map_functions(module, pingpong_function)
 
 
 def pingpong_function(func: FuncOp, module: ModuleOp) -> FuncOp:
     """A scheduled function with ping/pong buffers, the quickest of a few ways. Raises `DiagnosticError`."""
-    if not is_scheduled(func, "pingpong") or not any(isinstance(op, sched.ExecOp) for op in func.ops):
+    if level_of(func) != "sched" or not any(isinstance(op, sched.ExecOp) for op in func.ops):
         return func
     for wish in wishes_of(func).values():
         message = "pingpong: with sched.pin or sched.at, tiles can't be put into halves and loaded for each phase"

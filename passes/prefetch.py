@@ -18,6 +18,7 @@ from functools import partial
 from typing import ClassVar
 
 from ..dialects import sched, uop
+from ..dialects.levels import level_of
 from ..dialects.limits import wishes_of
 from ..dialects.target import Target, schedule_target
 from ..ir.attributes import UNIT
@@ -25,7 +26,7 @@ from ..ir.builtin import FuncOp, ModuleOp
 from ..ir.core import Operation
 from .allocs import tidy_allocs
 from .arena import SRAMConfig
-from .finish import is_scheduled, settle_off_chip, with_stats
+from .finish import expect_schedules, settle_off_chip, with_stats
 from .in_time import Speeds, Timed, best_in_time, put_in_time, reserves
 from .manager import map_functions, option, read_bytes, read_count, register_pass
 from .residency import FILL, RUN, SPILL, Event
@@ -48,10 +49,11 @@ class PrefetchPass:
     )
 
     def apply(self, module: ModuleOp) -> ModuleOp:
+        expect_schedules(module, "prefetch")
         return map_functions(module, self.prefetch_function)
 
     def prefetch_function(self, func: FuncOp, module: ModuleOp) -> FuncOp:
-        if not is_scheduled(func, "prefetch") or not placed_ops(func):
+        if level_of(func) != "sched" or not placed_ops(func):
             return func
         target = schedule_target(func, module)
         given = GivenSchedule(func, target)

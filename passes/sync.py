@@ -14,13 +14,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
+from ..dialects.levels import level_of
 from ..dialects.queues import Placed, needed_waits, placed_ops
 from ..dialects.sched import ExecOp
 from ..dialects.target import target_of
 from ..ir.attributes import UNIT
 from ..ir.builtin import FuncOp, ModuleOp
 from ..ir.core import Operation
-from .finish import is_scheduled
+from .finish import expect_schedules
 from .manager import map_functions, register_pass
 from .rewriting import ValueMap, clone, clone_with, copy_value, with_body
 
@@ -34,12 +35,13 @@ class SyncPass:
     needs: ClassVar[tuple[str, ...]] = ()
 
     def apply(self, module: ModuleOp) -> ModuleOp:
+        expect_schedules(module, "sync")
         return map_functions(module, sync_function)
 
 
 def sync_function(func: FuncOp, module: ModuleOp) -> FuncOp:
     """A scheduled function with queues, waits and signals, those it has replaced; any other as it is."""
-    if not is_scheduled(func, "sync"):
+    if level_of(func) != "sched":
         return func
     ops = placed_ops(func)
     queues = queues_of(ops, target_of(func, module).dma_channels)
