@@ -158,7 +158,7 @@ class Search:
     def choose_groups(self) -> None:
         """Neighbours with equally many rows of tiles are tried as groups and streamed pairs, shortest first."""
         for first, end in self.runs():
-            for length in range(2, min(end - first, 5) + 1):
+            for length in range(2, min(end - first, 4) + 1):
                 for start in range(first, end - length + 1):
                     members = [i for i in range(start, start + length) if self.trials.works[i].k]
                     if len(members) > 1 and members[0] == start:
@@ -200,11 +200,9 @@ class Search:
 
     def reversals(self, grouped: dict[int, Nest]) -> list[dict[int, Nest]]:
         """The group with some of its first sums backwards."""
-        members = list(grouped)[:4]
-        return [
-            {i: replace(grouped[i], reverse=True) for at, i in enumerate(members) if bits >> at & 1}
-            for bits in range(1, 1 << len(members))
-        ]
+        members = list(grouped)
+        chosen = [[i] for i in members[:4]] + [members[1::2]] * (len(members) > 3)
+        return [{i: replace(grouped[i], reverse=True) for i in some} for some in chosen]
 
     def group_block(self, i: int, rows: int) -> tuple[int, int]:
         found = self.candidates(i, rows, self.nests[i].n)

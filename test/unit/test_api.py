@@ -198,6 +198,8 @@ def test_a_pass_does_not_change_its_input(name: str) -> None:
     for level, text in levels().items():
         if name == "schedule" and level.endswith("sched"):
             continue
+        if name in ("pingpong", "prefetch", "sync") and not level.endswith("sched"):
+            continue  # an error
         if name in ("lower", "schedule") and level == "mixed-graph":
             continue  # the default tile would do, but lower wants one
         module, before = tilewright.parse(text), tilewright.parse(text)
