@@ -11,11 +11,13 @@ from typing import TYPE_CHECKING
 from ..ir.collector import collector_off
 from ..passes.manager import UsageError
 from .cli import Parser, run_command, takes_blocks
-from .files import InputError, read_text, write_bytes
+from .files import InputError, write_bytes
+from .machine import add_target_options, target_given, targets_text
 
 if TYPE_CHECKING:
     from ..ir.builtin import FuncOp, ModuleOp
     from ..viz.model import Picture
+    from .machine import Machine
 
 USAGE = "mir-viz [options] SCHED [SCHED]"
 
@@ -46,13 +48,17 @@ def main(argv: Sequence[str] | None = None) -> int:
 def run(argv: list[str]) -> int:
     """The whole command. Raises `UsageError`, `InputError` and `DiagnosticError`."""
     args = _make_parser().parse_args(argv)
+    if args.list_targets:
+        print(targets_text())
+        return 0
     if not 1 <= len(args.files) <= 2:
         raise UsageError("one schedule is needed, or two to compare")
     if args.files.count("-") > 1:
         raise UsageError("standard input can be read once")
     form = _format(args)
+    machine = target_given(args)
     with collector_off():
-        pictures = [_picture(path, args.function) for path in args.files]
+        pictures = [_picture(path, args.function, machine) for path in args.files]
         made = _made(form, pictures, args)
     write_bytes(args.output, made)
     return 0
@@ -67,6 +73,7 @@ def _make_parser() -> argparse.ArgumentParser:
     parser.add_argument("--ascii", action="store_true", help="a picture for the terminal, 80 columns wide")
     parser.add_argument("--axis", choices=("op", "cycle"), default="op", help="what runs from left to right at first")
     parser.add_argument("--function", metavar="NAME", help="which function, if there are several")
+    add_target_options(parser)
     return parser
 
 
@@ -85,16 +92,11 @@ def _format(args: argparse.Namespace) -> str:
     return ending
 
 
-def _picture(path: str, name: str | None) -> Picture:
-    from .. import dialects
-    from ..ir.parser import parse_source
-    from ..ir.source import Source
-    from ..ir.verifier import verify
+def _picture(path: str, name: str | None, machine: Machine | None) -> Picture:
     from ..viz.model import picture_of
+    from .inputs import read_module
 
-    dialects.load_all()
-    module = parse_source(Source("<stdin>" if path == "-" else path, read_text(path)))
-    verify(module)
+    module = read_module(path, machine)
     return picture_of(_choose(module, name, path), module)
 
 
