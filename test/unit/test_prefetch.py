@@ -190,9 +190,9 @@ module attributes {{sched.target = {{reserved = [[28672, 32768]], sram_bytes = 3
     prove_module(before, after)
 
 
-def test_other_levels_and_empty_schedules_stay() -> None:
-    graph = tw.parse(SMALL)
-    assert run(graph, "prefetch") == graph
+def test_other_levels_are_refused_and_empty_schedules_stay() -> None:
+    with pytest.raises(tw.DiagnosticError, match=r"@chain is at graph level; run --schedule \(or -O1\) first"):
+        run(tw.parse(SMALL), "prefetch")
     type_ = "!uop.tiled<tensor<4x4xf32>, [4, 4]>"
     sram = "sched.sram = {alignment = 64, total_bytes = 512}"
     empty = f"func.func @f(%x: {type_}) -> {type_} attributes {{{sram}}} {{\n  return %x : {type_}\n}}\n"
