@@ -30,12 +30,12 @@ SEED = 2024
 class Search:
     """A search over the nests of a function's operations; `run` gives the best ones found."""
 
-    def __init__(self, trials: Trials, nests: Sequence[Nest], objective_steps: int = 0):
+    def __init__(self, trials: Trials, nests: Sequence[Nest]):
         self.trials = trials
         self.nests = list(nests)
         self.random = random.Random(SEED)
         execs = sum(n.m * n.n * max(n.k, 1) for n in nests)
-        self.limit = objective_steps or max(LEAST_STEPS, EFFORT * execs)
+        self.limit = max(LEAST_STEPS, EFFORT * execs)
 
     def run(self) -> list[Nest]:
         """Never worse than the nests given, as they are scheduled."""

@@ -5,20 +5,14 @@ from __future__ import annotations
 from math import prod
 
 from ..dialects.limits import off_chip_bytes
-from ..dialects.sched import ExecOp, LoadOp, StoreOp
+from ..dialects.queues import Placed, placed_ops
+from ..dialects.sched import ExecOp, LoadOp
 from ..dialects.target import Target
 from ..dialects.tiles import Coord, TiledType
 from ..dialects.uop import AllocOp
 from ..ir.builtin import FuncOp
-from ..ir.core import Operation, Value
+from ..ir.core import Value
 from .timing import NOBODY, TimedOp
-
-Placed = LoadOp | ExecOp | StoreOp
-
-
-def placed_ops(func: FuncOp) -> list[Placed]:
-    """The operations that take time, in order."""
-    return [op for op in func.ops if isinstance(op, (LoadOp, ExecOp, StoreOp))]
 
 
 def exec_cycles(kernel: str, shapes: tuple[tuple[int, ...], ...], target: Target) -> int:
@@ -88,7 +82,3 @@ def size_of(value: Value) -> int:
     """Bytes of a buffer's tile."""
     assert isinstance(value.type, TiledType)
     return value.type.tile_bytes
-
-
-def is_transfer(op: Operation) -> bool:
-    return isinstance(op, (LoadOp, StoreOp))

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ..dialects.queues import Placed
 from ..dialects.sched import ExecOp, LoadOp, StoreOp
 from ..dialects.tiles import Coord, TiledType, tile_text
 from ..dialects.uop import AllocOp
@@ -22,8 +23,6 @@ from ..ir.diagnostics import fail
 from .buffers import POISON, Buffer, execute, is_padded, valid_part
 from .numerics import FLOAT32, Array, activate, numpy_dtype, product
 from .uop import read_off_chip
-
-Placed = LoadOp | ExecOp | StoreOp
 
 CHUNK = 1024
 """Operations between two reports of progress."""
