@@ -48,12 +48,14 @@ def against(measured: Measured, name: str, size: int, above: str, below: str, bo
 
 
 def rate(measured: Measured, name: str, form: str, line: str, bound: Bound) -> Row:
-    """How often a stage's rate is that of a stage of mlir-opt, which reports the clock's time alone."""
+    """How often a stage's rate is that of a stage of mlir-opt."""
     shown = f"{name.split()[0]} {form}, rate / `mlir-opt`'s {line}, {HUNDRED:,} operations"
     ours, theirs = measured.of(HUNDRED, f"stages, {form}"), measured.of(HUNDRED, "mlir-opt, timed")
     if not ours or not theirs:
         return Row(shown, None, "x", bound, note=measured.why(f"stages, {form}", "mlir-opt, timed"))
-    return Row(shown, ratio([mlir_stage(s, line) for s in theirs], [stage(s, name) for s in ours]), "x", bound)
+    wall = ratio([mlir_stage(s, line) for s in theirs], [stage(s, name) for s in ours])
+    cpu = ratio([mlir_stage(s, line, cpu=True) for s in theirs], [stage(s, name, cpu=True) for s in ours])
+    return Row(shown, wall, "x", bound, cpu)
 
 
 def start_up(measured: Measured) -> Row:
@@ -124,12 +126,12 @@ def large_sizes(measured: Measured) -> list[int]:
 
 
 def stage_lines(measured: Measured) -> list[list[str]]:
-    """Microseconds of processor time an operation; of mlir-opt, which doesn't report that, by the clock."""
+    """Microseconds of processor time an operation."""
     sizes = large_sizes(measured)
     lines = [["µs an operation, in a module of", *(f"{size:,}" for size in sizes)]]
     rows: list[tuple[str, str, Callable[[Sample], float]]] = [
         *((name, command, partial(stage, name=which, cpu=True)) for name, command, which in STAGES),
-        *((name, "mlir-opt, timed", partial(mlir_stage, name=which)) for name, which in MLIR_STAGES),
+        *((name, "mlir-opt, timed", partial(mlir_stage, name=which, cpu=True)) for name, which in MLIR_STAGES),
     ]
     for name, command, seconds in rows:
         cells = [per_op(measured, size, command, seconds) for size in sizes]
@@ -200,17 +202,17 @@ Curves = dict[str, dict[str, list[tuple[int, float]]]]
 
 
 def curves(measured: Measured) -> Curves:
-    """What the plot draws: operations a second of stages, and seconds of whole processes, by operations."""
+    """What the plot draws, by operations: operations a second of processor time of stages, seconds of whole processes."""
     rates: dict[str, list[tuple[int, float]]] = {}
     costs: dict[str, list[tuple[int, float]]] = {}
     for size in large_sizes(measured):
         ops = measured.ops[size]
         for name, command, which in STAGES:
             if (samples := measured.of(size, command)) and not command.endswith("schedule"):
-                rates.setdefault(name, []).append((ops, ops / median(stage(s, which) for s in samples)))
+                rates.setdefault(name, []).append((ops, ops / median(stage(s, which, cpu=True) for s in samples)))
         for name, which in MLIR_STAGES:
             if samples := measured.of(size, "mlir-opt, timed"):
-                taken = median(mlir_stage(s, which) for s in samples)
+                taken = median(mlir_stage(s, which, cpu=True) for s in samples)
                 rates.setdefault(name.replace("`", ""), []).append((ops, ops / taken))
         for name in COMMANDS:
             if samples := measured.of(size, name):

@@ -200,9 +200,10 @@ def stage(sample: Sample, name: str, cpu: bool = False) -> float:
     return json.loads(sample.output)["stages"][name][cpu]
 
 
-def mlir_stage(sample: Sample, name: str) -> float:
-    """Seconds of a line of mlir-opt's report: `Parser` or `Output`, by the clock."""
+def mlir_stage(sample: Sample, name: str, cpu: bool = False) -> float:
+    """Seconds of a line of mlir-opt's report: `Parser` or `Output`. It reports the clock's; of these, the processor's
+    part of the whole process."""
     found = re.search(rf"([\d.]+) +\( *[\d.]+%\) +{name}$", sample.output, re.MULTILINE)
     if found is None:
         raise ProcessError(f"mlir-opt --mlir-timing prints no line '{name}'")
-    return float(found[1])
+    return float(found[1]) * (sample.cpu / sample.wall if cpu else 1)

@@ -51,7 +51,12 @@ class Row:
 
     @property
     def verdict(self) -> str:
-        return self.note or (self.bound.verdict(self.value) if self.bound and self.value is not None else "")
+        """By the clock; where processor time says something else, that as well: the machine was busy."""
+        if self.note or self.bound is None or self.value is None:
+            return self.note
+        told = self.bound.verdict(self.value)
+        by_cpu = told if self.cpu is None else self.bound.verdict(self.cpu)
+        return told if told == by_cpu else f"{told}; by CPU time {by_cpu}"
 
 
 HEADS = ["", "figure", "CPU time", "must", "goal", ""]

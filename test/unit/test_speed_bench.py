@@ -50,7 +50,7 @@ def test_figures_and_reasons(figures: ModuleType, measured: Any) -> None:
         figures.start_up(measured),
     ]
     assert [(row.value and round(row.value, 3), row.verdict) for row in rows] == [
-        (2.0, "goal met"),
+        (2.0, "goal met; by CPU time met"),
         (None, "not measured"),
         (1.2, "NOT MET"),
         (None, "xdsl-opt is not installed"),
