@@ -202,7 +202,7 @@ Curves = dict[str, dict[str, list[tuple[int, float]]]]
 
 
 def curves(measured: Measured) -> Curves:
-    """What the plot draws, by operations: operations a second of processor time of stages, seconds of whole processes."""
+    """What the plot draws, by operations, of processor time: operations a second of stages, seconds of processes."""
     rates: dict[str, list[tuple[int, float]]] = {}
     costs: dict[str, list[tuple[int, float]]] = {}
     for size in large_sizes(measured):
@@ -216,5 +216,5 @@ def curves(measured: Measured) -> Curves:
                 rates.setdefault(name.replace("`", ""), []).append((ops, ops / taken))
         for name in COMMANDS:
             if samples := measured.of(size, name):
-                costs.setdefault(name, []).append((ops, median(s.wall for s in samples)))
+                costs.setdefault(name, []).append((ops, median(s.cpu for s in samples)))
     return {"rates": rates, "costs": costs}

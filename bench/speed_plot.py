@@ -15,6 +15,7 @@ from drawing import frame, panels, save
 from matplotlib.ticker import FuncFormatter, NullLocator
 
 ROOT = Path(__file__).resolve().parents[1]
+Curves = dict[str, list[list[float]]]
 OURS, OTHERS = "solid", (0, (4, 1.5))
 
 # Okabe and Ito's colours; the lines of other tools are dashed.
@@ -44,8 +45,17 @@ GAP = 0.055
 def draw_file(figures: Path, output: Path) -> None:
     curves = json.loads(figures.read_text(encoding="utf-8"))["curves"]
     figure, axes = panels(2, 5.2)
-    panel(axes[0], curves["rates"], RATES, "operations a second of CPU time, by stage", lambda rate, _: count(rate))
-    panel(axes[1], curves["costs"], COSTS, "seconds, whole processes", lambda seconds, _: f"{seconds:g} s")
+    panel(
+        axes[0], curves["rates"], RATES, "operations a second of CPU time, by stage", lambda rate, _: count(rate), False
+    )
+    panel(
+        axes[1],
+        curves["costs"],
+        COSTS,
+        "seconds of CPU time, whole processes",
+        lambda seconds, _: f"{seconds:g} s",
+        True,
+    )
     save(figure, output)
 
 
@@ -53,7 +63,7 @@ def count(number: float) -> str:
     return f"{number / 1e6:g}M" if number >= 1e6 else f"{number / 1e3:g}k"
 
 
-def panel(axes: Any, curves: dict[str, list[list[float]]], styles: dict[str, Any], title: str, ticks: Any) -> None:
+def panel(axes: Any, curves: Curves, styles: dict[str, Any], title: str, ticks: Any, steep: bool) -> None:
     """Logarithmic both ways; each line's label stands at its end, moved from its neighbours'."""
     found = {name: style for name, style in styles.items() if curves.get(name)}
     for name, (_, colour, dashes, marker) in found.items():
@@ -68,31 +78,44 @@ def panel(axes: Any, curves: dict[str, list[list[float]]], styles: dict[str, Any
     axes.set_ylim(least * 0.75, most * 1.35)
     axes.set_xticks([10**power for power in range(3, round(math.log10(last)) + 1)])
     axes.xaxis.set_major_formatter(FuncFormatter(lambda size, _: count(size)))
-    axes.yaxis.set_major_formatter(FuncFormatter(ticks))
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: ticks(value)))
     for axis in (axes.xaxis, axes.yaxis):
         axis.set_minor_locator(NullLocator())
     axes.set_xlabel("operations")
     axes.set_title(title, loc="left", fontsize=12)
     frame(axes)
-    labels(axes, curves, found, math.log(most * 1.35 / (least * 0.75)))
+    labels(axes, curves, found, math.log(most * 1.35 / (least * 0.75)), steep)
 
 
-def labels(axes: Any, curves: dict[str, list[list[float]]], styles: dict[str, Any], height: float) -> None:
-    """From the lowest up, each at its line's end or as little above as keeps it apart; a thin line leads to it. A line
-    that rises and ends early has its label on the left, where no other line goes on."""
+def labels(axes: Any, curves: Curves, styles: dict[str, Any], height: float, steep: bool) -> None:
+    """Each stands beside its line's end, moved up or down as far as keeps it apart from others, with a thin line to it;
+    where lines are steep, those that end early have theirs on the left, where no other line goes on."""
     last = max(curves[name][-1][0] for name in styles)
-    below = -math.inf
-    for name in sorted(styles, key=lambda name: curves[name][-1][1]):
-        label, colour, _, _ = styles[name]
-        (_, before), (x, y) = curves[name][-2:]
-        backing = {"facecolor": "white", "edgecolor": "none", "alpha": 0.85, "pad": 0.5}
-        text = {"color": colour, "fontweight": "bold", "fontsize": 10, "va": "center", "bbox": backing}
-        if x < last and y > before:
-            axes.annotate(label, (x, y), xytext=(-8, 0), textcoords="offset points", ha="right", **text)
-            continue
-        below = max(math.log(y), below + GAP * height)
-        leader = {"arrowstyle": "-", "color": colour, "linewidth": 0.6, "shrinkA": 1, "shrinkB": 4}
-        axes.annotate(label, (x, y), xytext=(x * 1.35, math.exp(below)), arrowprops=leader, **text)
+    for left in (False, True):
+        names = [name for name in styles if (steep and curves[name][-1][0] < last) == left]
+        names.sort(key=lambda name: curves[name][-1][1])
+        places = apart([math.log(curves[name][-1][1]) for name in names], GAP * height)
+        for name, place in zip(names, places, strict=True):
+            label, colour, _, _ = styles[name]
+            x, y = curves[name][-1]
+            axes.annotate(
+                label, (x, y), xytext=(x / 1.35 if left else x * 1.35, math.exp(place)), color=colour, fontsize=10,
+                fontweight="bold", va="center", ha="right" if left else "left",
+                bbox={"facecolor": "white", "edgecolor": "none", "alpha": 0.85, "pad": 0.5},
+                arrowprops={"arrowstyle": "-", "color": colour, "linewidth": 0.6, "shrinkA": 1, "shrinkB": 4},
+            )  # fmt: skip
+
+
+def apart(places: list[float], gap: float) -> list[float]:
+    """Ascending numbers, neighbours that are closer than `gap` moved away from each other."""
+    moved = list(places)
+    for _ in range(100):
+        for i in range(len(moved) - 1):
+            lack = gap - (moved[i + 1] - moved[i])
+            if lack > 0:
+                moved[i] -= lack / 2
+                moved[i + 1] += lack / 2
+    return moved
 
 
 def main() -> None:
