@@ -15,7 +15,7 @@ from ..ir.source import UNKNOWN_LOC
 from .levels import MixedLevelsError, level_of
 from .target import check_target, reserved_ranges
 from .tile_ops import ACTIVATION, COORDS, EXEC_FIELDS, RETAIN, ExecBase, Names, StoreBase, TileOp
-from .tiles import Coord, at_attribute, coord_text, natural, pin_attribute
+from .tiles import Coord, at_attribute, coord_text, natural, pin_attribute, read_tile_token
 from .uop import UOP
 
 Waits = tuple[tuple[int, int], ...] | None
@@ -25,6 +25,7 @@ SCHED = register_dialect(
         "sched",
         Path(__file__).with_name("sched.lark").read_text(encoding="utf-8"),
         terminals={"PLACED": "a tile with its address such as %x[0, 0] @0x0000"},
+        references={"PLACED": read_tile_token},
     )
 )
 
@@ -95,6 +96,7 @@ class PlacedOp(TileOp):
     """
 
     __slots__ = ()
+    references = ("coords", "addrs")
     addrs: tuple[int, ...]
     buffer: int | None
     queue: int | None

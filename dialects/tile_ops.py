@@ -33,6 +33,7 @@ class TileOp(Operation):
     """An operation on tiles: `coords[i]` is the tile of `operands[i]` that it names; it has no results."""
 
     __slots__ = ("coords",)
+    references = ("coords",)
     coords: tuple[Coord, ...]
     braces: ClassVar[tuple[Field, ...]] = ()
     needs_braces: ClassVar[bool] = False

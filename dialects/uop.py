@@ -11,7 +11,7 @@ from ..ir.core import Operation, Value
 from ..ir.opdef import Dialect, Field, OpError, read_fields, register_dialect, unit
 from ..ir.source import UNKNOWN_LOC
 from .tile_ops import ACTIVATION, COORDS, EXEC_FIELDS, RETAIN, ExecBase, Names, StoreBase, TileOp
-from .tiles import TiledType, at_attribute, natural, pin_attribute, read_tiled
+from .tiles import TiledType, at_attribute, natural, pin_attribute, read_tile_token, read_tiled
 
 UOP = register_dialect(
     Dialect(
@@ -23,6 +23,7 @@ UOP = register_dialect(
             "KERNEL": "a kernel such as matmul",
             "ASSIGN": "'=' or '+='",
         },
+        references={"TILE": lambda text: read_tile_token(text)[:2]},
     )
 )
 

@@ -65,6 +65,8 @@ class Operation:
 
     name: str = ""
     fields: ClassVar[tuple] = ()
+    references: ClassVar[tuple[str, ...]] = ()
+    """Slots that hold one thing for each operand, which the pretty form writes behind the operand, in this order."""
 
     def __init__(
         self,

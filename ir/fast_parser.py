@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 from .attr_actions import MEMO_SIZE
 from .attributes import UNIT
+from .lines import SKIP, Lines
 from .memos import Memos, NotRead
 from .shape_tables import NotCompilable, Read
-from .shape_writer import BLANKS
 from .shapes import Compiler, Shape
 
 if TYPE_CHECKING:
@@ -26,7 +26,6 @@ SIGHTINGS = 8
 """How often a statement must have come up before a shape is made of it."""
 
 MOST_SHAPES = 400
-SKIP = re.compile(BLANKS)
 DIGITS = re.compile(r"-?[0-9]+")
 KEY = 8
 """Characters of a statement that choose the shapes to try."""
@@ -44,6 +43,7 @@ class FastParser:
         self.seen: Counter[tuple[str, ...]] = Counter()
         self.known: set[str] = set()
         self.token_type: Any = None
+        self.lines = Lines()
 
     def parse(self, text: str) -> bool:
         """Reads a text into the actions; False where Lark alone must read it, from the beginning."""
@@ -58,6 +58,8 @@ class FastParser:
             self._parse(text)
         except (UnexpectedInput, DiagnosticError, OpError, NotRead, AttributeError):
             return False
+        finally:
+            self.lines.begin()
         return not self.actions.errors
 
     def _parse(self, text: str) -> None:
@@ -103,19 +105,24 @@ class FastParser:
         return shape.first in row and row[shape.first][0] is row["FAST"][0]
 
     def _run(self, text: str, at: int) -> int:
-        """Reads statements as long as a shape matches; where the first one begins that none does."""
-        get, errors = self.shapes.get, self.actions.errors
-        while True:
-            for shape in get(text[at : at + KEY]) or get(text[at : at + 1], ()):
-                match = shape.pattern.match(text, at)
-                if match is not None:
-                    shape.run(match, at)
-                    at = match.end()
-                    break
-            else:
-                return at
-            if errors:
-                raise NotRead("left to Lark")
+        """Reads statements as long as a line is known or a shape matches; where the first one begins that none does."""
+        actions = self.actions
+        self.lines.enter(actions.values)
+        return self.lines.run(text, at, self._by_shape, actions.block.ops.append)
+
+    def _by_shape(self, text: str, at: int) -> int:
+        """Reads one statement; the offset of the next one, or -1."""
+        for shape in self.shapes.get(text[at : at + KEY]) or self.shapes.get(text[at : at + 1], ()):
+            match = shape.pattern.match(text, at)
+            if match is not None:
+                shape.run(match, at)
+                actions = self.actions
+                if actions.errors:
+                    raise NotRead("left to Lark")
+                behind = match.end()
+                self.lines.learn(shape, text, at, behind, actions.block.ops[-1])
+                return behind
+        return -1
 
     def learn(self, tokens: list[Read]) -> None:
         """Takes note of a statement that Lark has read; makes a shape of it when it has come up often enough."""

@@ -133,6 +133,9 @@ class Dialect:
     ops: dict[str, type[Operation]] = field(default_factory=dict)
     actions: dict[str, Callable] = field(default_factory=dict)
     terminals: dict[str, str] = field(default_factory=dict)
+    references: dict[str, Callable[[str], tuple]] = field(default_factory=dict)
+    """By terminal, the reading of a value with what stands behind it: its name, and what goes into the slots of
+    `Operation.references`."""
     function_attributes: dict[str, Callable[[Attr], str]] = field(default_factory=dict)
     module_attributes: dict[str, Callable[[Attr], str]] = field(default_factory=dict)
     argument_attributes: dict[str, Callable[[Attr], str]] = field(default_factory=dict)

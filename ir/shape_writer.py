@@ -7,12 +7,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from .lines import BLANKS
 from .shape_tables import Node, NotCompilable, Read, lex_dict
 
 if TYPE_CHECKING:
     from .shapes import Compiler
 
-BLANKS = r"[ \t\r\n]*+(?:(?://[^\n]*+[ \t\r\n]*+)++)?+"
 PURE = frozenset({"attr", "plain_type", "type", "function_type", "attr_dict", "flat_body", "entry"})
 """Rules whose meaning is in their text alone (where no alias is in use): read once per text."""
 

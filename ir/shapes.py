@@ -14,9 +14,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from .first_chars import may_collide, starts_of
+from .lines import BLANKS
 from .memos import Memos, tok
+from .opdef import DIALECTS
 from .shape_tables import Node, NotCompilable, Read, Tables
-from .shape_writer import BLANKS, UNREADABLE, Source, Writer
+from .shape_writer import UNREADABLE, Source, Writer
 
 if TYPE_CHECKING:
     from lark import Lark
@@ -30,6 +32,11 @@ class Shape:
     first: str
     pattern: re.Pattern[str]
     run: Callable[[re.Match[str], int], None]
+    going_on: str
+    generic: bool
+    reference: str
+    token: re.Pattern[str] | None
+    reading: Callable[[str], tuple] | None
 
 
 class Compiler:
@@ -53,14 +60,28 @@ class Compiler:
         writer.measure(node)
         writer.literal(node)
         code = writer.statement(node)
-        text = "".join(source.pattern) + BLANKS + self.follow(states, values)
-        pattern = re.compile(text)
+        going_on = self.going_on(states, values)
+        guard = f"(?![{re.escape(going_on)}])" if going_on else ""
+        pattern = re.compile("".join(source.pattern) + BLANKS + guard)
         if pattern.groups != source.groups:
             raise NotCompilable
-        return Shape(writer.prefix(), tokens[0].type, pattern, self.build(code, source.groups))
+        (*_, last) = node.parts
+        values = {t.type for t in tokens if t.text.startswith("%")}
+        reference = values.pop() if len(values) == 1 else ""
+        return Shape(
+            writer.prefix(), tokens[0].type, pattern, self.build(code, source.groups), going_on,
+            isinstance(last, Node) and last.name == "generic_op", *self.reading(reference),
+        )  # fmt: skip
 
-    def follow(self, states: list[int], values: list[Any]) -> str:
-        """What must not come next: anything that would go on with the statement."""
+    def reading(self, terminal: str) -> tuple[str, re.Pattern[str] | None, Callable[[str], tuple] | None]:
+        """A terminal that is a dialect's reference, with its pattern and its reading."""
+        for dialect in DIALECTS.values():
+            if terminal in dialect.references:
+                return terminal, re.compile(self.tables.patterns[terminal]), dialect.references[terminal]
+        return "", None, None
+
+    def going_on(self, states: list[int], values: list[Any]) -> str:
+        """What must not come next: the characters that anything begins with that would go on with the statement."""
         going_on: set[str] = set()
         for terminal in self.tables.lexers[states[-1]].terminals:
             if terminal.name in self.tables.lexers[states[-1]].ignore_types:
@@ -70,7 +91,7 @@ class Compiler:
                     going_on |= starts_of(self.tables.patterns[terminal.name])
             except NotCompilable:
                 continue
-        return f"(?![{re.escape(''.join(sorted(going_on)))}])" if going_on else ""
+        return "".join(sorted(going_on))
 
     def build(self, code: str, groups: int) -> Callable[[re.Match[str], int], None]:
         names = "".join(f"g{i}, " for i in range(1, groups + 1))
