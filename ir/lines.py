@@ -38,14 +38,14 @@ Join = Callable[[list[str], "Pieces", dict[tuple, Operation], int], Operation | 
 
 
 class Pieces(dict[str, tuple]):
-    """References by text, from behind the `%` to the next one: `(rest, value, ...)`, where `rest` is the text behind the
+    """References by text, from behind one `%` to the next: `(rest, value, ...)`, where `rest` is the text behind the
     token and `...` what the token says of the value."""
 
-    def __init__(self, shape: Shape, values: dict[str, Value], width: int):
+    def __init__(self, token: re.Pattern[str], read: Callable[[str], tuple], scope: dict[str, Value], width: int):
         super().__init__()
-        self.match = shape.token.match
-        self.reading = shape.reading
-        self.values = values
+        self.match = token.match
+        self.read = read
+        self.scope = scope
         self.unknown = (None,) * width
 
     def __missing__(self, piece: str) -> tuple:
@@ -53,10 +53,10 @@ class Pieces(dict[str, tuple]):
         if token is None:
             return self.unknown
         try:
-            name, *said = self.reading(token.group())
+            name, *said = self.read(token.group())
         except OpError:
             return self.unknown
-        value = self.values.get(name)
+        value = self.scope.get(name)
         if value is None:
             return self.unknown
         if len(self) >= MOST_TEXTS:
@@ -182,9 +182,7 @@ class Lines:
         join = joiner(type(op), len(op.operands))
         if join is None or len(pieces) != len(op.operands) + 1:
             return
-        memo = self.pieces.get(shape.reference)
-        if memo is None:
-            memo = self.pieces[shape.reference] = Pieces(shape, self.values, 2 + len(op.references))
+        memo = self._pieces_of(shape, 2 + len(op.references))
         rests, *columns = zip(*[memo[piece] for piece in pieces[1:]], strict=True)
         if columns != [op.operands, *[getattr(op, slot) for slot in op.references]]:
             return
@@ -196,6 +194,13 @@ class Lines:
             made.clear()
         made[rests] = op
         self._note_end(shape)
+
+    def _pieces_of(self, shape: Shape, width: int) -> Pieces:
+        memo = self.pieces.get(shape.reference)
+        if memo is None:
+            assert shape.token is not None and shape.reading is not None
+            memo = self.pieces[shape.reference] = Pieces(shape.token, shape.reading, self.values, width)
+        return memo
 
     def _note_end(self, shape: Shape) -> None:
         self.going_on += "".join(c for c in shape.going_on if c not in self.going_on)
