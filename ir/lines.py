@@ -19,7 +19,7 @@ from .memos import NotRead
 from .opdef import OPERATIONS, OpError
 
 if TYPE_CHECKING:
-    from .shapes import Shape
+    from .shape import Shape
 
 BLANKS = r"[ \t\r\n]*+(?:(?://[^\n]*+[ \t\r\n]*+)++)?+"
 SKIP = re.compile(BLANKS)
@@ -198,8 +198,8 @@ class Lines:
     def _pieces_of(self, shape: Shape, width: int) -> Pieces:
         memo = self.pieces.get(shape.reference)
         if memo is None:
-            assert shape.token is not None and shape.reading is not None
-            memo = self.pieces[shape.reference] = Pieces(shape.token, shape.reading, self.values, width)
+            assert shape.reading is not None
+            memo = self.pieces[shape.reference] = Pieces(re.compile(shape.token), shape.reading, self.values, width)
         return memo
 
     def _note_end(self, shape: Shape) -> None:
