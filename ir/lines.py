@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 BLANKS = r"[ \t\r\n]*+(?:(?://[^\n]*+[ \t\r\n]*+)++)?+"
 SKIP = re.compile(BLANKS)
 
+PLAIN_LIST = re.compile(r"(?:0|-?[1-9][0-9]{0,17})(?:, (?:0|-?[1-9][0-9]{0,17}))*")
+
 MOST_TEXTS = 100_000
 """Most texts that one table keeps."""
 
@@ -65,6 +67,79 @@ class Pieces(dict[str, tuple]):
         return found
 
 
+class Lists(dict[str, tuple[str, tuple[int, ...] | None]]):
+    """Texts behind a `[`: what stands behind the integers there, with how many these are, and the integers; all of the
+    text and None where it doesn't begin with a plain list of them."""
+
+    def __missing__(self, piece: str) -> tuple[str, tuple[int, ...] | None]:
+        if len(self) >= MOST_TEXTS:
+            self.clear()
+        text, _, rest = piece.partition("]")
+        if PLAIN_LIST.fullmatch(text):
+            numbers = tuple(map(int, text.split(", ")))
+            found = self[piece] = f"{len(numbers)}]{rest}", numbers
+        else:
+            found = self[piece] = f"?{piece}", None
+        return found
+
+
+class Tails(dict[str, tuple[Operation | None, tuple]]):
+    """What follows the operands of one operation, by text: an operation with these attributes, and its operands' types.
+
+    Texts that differ in the integers of `Operation.references` alone (`coords = [[0, 1]]`) are one form, known once.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.lists = Lists()
+        self.forms: dict[tuple[str, ...], tuple[Operation, tuple, list[tuple[str, int]], Copy]] = {}
+
+    def __missing__(self, tail: str) -> tuple[Operation | None, tuple]:
+        form, numbers = self._form(tail)
+        known = self.forms.get(form)
+        if known is None:
+            return UNKNOWN
+        op, types, slots, copy = known
+        new = copy(op, op.loc, op.operands)
+        at = 0
+        for slot, count in slots:
+            setattr(new, slot, tuple(numbers[at : at + count]) if count else numbers[at])
+            at += count or 1
+        if len(self) >= MOST_TEXTS:
+            self.clear()
+        found = self[tail] = new, types
+        return found
+
+    def _form(self, tail: str) -> tuple[tuple[str, ...], list[tuple[int, ...]]]:
+        attributes, _, signature = tail.partition("} : (")
+        first, *pieces = attributes.split("[")
+        parts = [self.lists[piece] for piece in pieces]
+        return (first, *[rest for rest, _ in parts], signature), [found for _, found in parts if found is not None]
+
+    def learn(self, tail: str, op: Operation, copy: Copy) -> None:
+        """Takes note of an operation that was read with this text behind its operands."""
+        if len(self) >= MOST_TEXTS:
+            self.clear()
+        types = tuple([v.type for v in op.operands])
+        self[tail] = op, types
+        places = sorted((tail.find(f"{slot} = ["), slot) for slot in op.references)
+        if any(tail.count(f"{slot} = [") != 1 for _, slot in places):
+            return
+        form, numbers = self._form(tail)
+        expected: list[Any] = []
+        slots: list[tuple[str, int]] = []
+        for _, slot in places:
+            value = getattr(op, slot)
+            nested = type(value[0]) is tuple
+            expected += value if nested else [value]
+            slots.append((slot, len(value) if nested else 0))
+        if numbers == expected and len(self.forms) < MOST_TEXTS:
+            self.forms[form] = op, types, slots, copy
+
+
+UNKNOWN: tuple[None, tuple] = (None, ())
+
+
 class Lines:
     """What is known of the lines of one text; of its values, only those of the region being read."""
 
@@ -74,7 +149,7 @@ class Lines:
     def begin(self) -> None:
         """Makes ready for a new text."""
         self.values: dict[str, Value] = {}
-        self.tails: dict[str, dict[str, tuple[Operation, tuple]]] = {}
+        self.tails: dict[str, Tails] = {}
         self.going_on = ""
         self.heads: dict[str, tuple] = {}
         self.places: dict[tuple[str, int], tuple[Join, Pieces, dict[tuple, Operation], int]] = {}
@@ -119,9 +194,9 @@ class Lines:
                 known = heads.get(line.partition(")")[0]) if heads else None
                 if known is not None:
                     tails, operands, types, copy, indent, length = known
-                    found = tails.get(line[length:])
-                    if found is not None and found[1] == types:
-                        append(copy(found[0], start + indent, operands))
+                    op, stated = tails[line[length:]]
+                    if op is not None and stated == types:
+                        append(copy(op, start + indent, operands))
                         start = after
                         continue
                 else:
@@ -168,13 +243,12 @@ class Lines:
         if copy is None or not op.operands or ")" in shape.prefix or not line.startswith(shape.prefix + "(", indent):
             return
         head = line.partition(")")[0]
-        tails = self.tails.setdefault(shape.prefix, {})
-        for table in (self.heads, tails):
-            if len(table) >= MOST_TEXTS:
-                table.clear()
+        tails = self.tails.setdefault(shape.prefix, Tails())
+        tails.learn(line[len(head) :], op, copy)
+        if len(self.heads) >= MOST_TEXTS:
+            self.heads.clear()
         types = tuple([v.type for v in op.operands])
         self.heads[head] = (tails, op.operands, types, copy, indent, len(head))
-        tails[line[len(head) :]] = (op, types)
         self._note_end(shape)
 
     def _learn_pieces(self, shape: Shape, line: str, indent: int, op: Operation) -> None:
