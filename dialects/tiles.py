@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from functools import lru_cache
 from math import prod
+from typing import NamedTuple
 
 from ..ir.attr_actions import read_tensor
 from ..ir.attributes import UNIT, Attr
@@ -144,8 +144,7 @@ def tile_text(value: Value, coord: Coord) -> str:
     return f"%{value.name}{coord_text(coord)}"
 
 
-@dataclass(frozen=True, slots=True)
-class Kernel:
+class Kernel(NamedTuple):
     """A tile computation: how many sources it takes, whether it may accumulate, and a check of the types."""
 
     name: str
