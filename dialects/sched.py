@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from pathlib import Path
 from typing import Any
 
 from ..ir.attributes import Attr, FloatAttr
@@ -12,6 +11,7 @@ from ..ir.core import Value
 from ..ir.diagnostics import Diagnostic
 from ..ir.opdef import Dialect, Field, OpError, integer, integers, one_of, register_dialect, unit
 from ..ir.source import UNKNOWN_LOC
+from . import grammar_of
 from .levels import MixedLevelsError, level_of
 from .target import check_target, reserved_ranges
 from .tile_ops import ACTIVATION, COORDS, EXEC_FIELDS, RETAIN, ExecBase, Names, StoreBase, TileOp
@@ -23,7 +23,7 @@ Waits = tuple[tuple[int, int], ...] | None
 SCHED = register_dialect(
     Dialect(
         "sched",
-        Path(__file__).with_name("sched.lark").read_text(encoding="utf-8"),
+        grammar_of("sched"),
         terminals={"PLACED": "a tile with its address such as %x[0, 0] @0x0000"},
         references={"PLACED": read_tile_token},
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
-from functools import lru_cache
+from functools import cache, lru_cache
 from math import prod
 from typing import NamedTuple
 
@@ -21,8 +21,7 @@ Names = dict[Value, str]
 
 MEMO_SIZE = 200_000
 BLANK = r"(?:\s|//[^\n]*\n)"
-TILE_TEXT = re.compile(rf"(%[^\s\[/]+){BLANK}*\[([^\]]*)\]{BLANK}*(?:@(.+))?", re.DOTALL)
-TILED_TEXT = re.compile(r"!uop\.tiled<\s*(tensor<[^<>]*>)\s*,\s*\[([^\]]*)\]\s*>")
+TILED_TEXT = r"!uop\.tiled<\s*(tensor<[^<>]*>)\s*,\s*\[([^\]]*)\]\s*>"
 
 
 class TiledType(Type):
@@ -62,7 +61,7 @@ class TiledType(Type):
 
 def read_tiled(text: str) -> Type:
     """A tiled buffer's type from its text. Raises ValueError."""
-    match = TILED_TEXT.fullmatch(text)
+    match = re.fullmatch(TILED_TEXT, text)
     tensor = read_tensor(match.group(1)) if match else None
     sizes = match.group(2).replace(",", " ").split() if match else []
     if tensor is not None and has_empty_dimension(tensor):
@@ -117,8 +116,13 @@ def shared_coord(text: str) -> Coord:
     return tuple(map(int, parts))
 
 
+@cache
+def _tile_pattern() -> re.Pattern[str]:
+    return re.compile(rf"(%[^\s\[/]+){BLANK}*\[([^\]]*)\]{BLANK}*(?:@(.+))?", re.DOTALL)
+
+
 def read_tile(text: str) -> tuple[str, Coord, int]:
-    match = TILE_TEXT.fullmatch(text)
+    match = _tile_pattern().fullmatch(text)
     if match is None:
         raise OpError(f"malformed tile reference {text}")
     name, coord, address = match.groups()
