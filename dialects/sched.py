@@ -213,29 +213,32 @@ class StoreOp(PlacedOp, StoreBase):
 def check_uop_function(func: FuncOp, module: ModuleOp) -> list[Diagnostic]:
     """Refuses a function that mixes levels; replays a uop function tile by tile."""
     from .limits import wish_errors
-    from .replay import replay_uop
 
     try:
         level = level_of(func)
     except MixedLevelsError as error:
         return [error.error]
     errors = list(wish_errors(func, level))
-    return errors or (replay_uop(func) if level == "uop" else [])
+    if errors or level != "uop":
+        return errors
+    from .replay import replay_uop
+
+    return replay_uop(func)
 
 
 @SCHED.check
 def check_sched_function(func: FuncOp, module: ModuleOp) -> list[Diagnostic]:
     """Replays a schedule byte range by byte range and holds its statistics against its text."""
-    from .dram import dram_errors
-    from .halves import half_errors
-    from .queues import queue_errors
-    from .sched_replay import replay_schedule
-
     try:
         level = level_of(func)
     except MixedLevelsError:
         return []
     if level != "sched":
         return []
+    from .dram import dram_errors
+    from .halves import half_errors
+    from .queues import queue_errors
+    from .sched_replay import replay_schedule
+
     errors = replay_schedule(func, module) + dram_errors(func)
     return errors or half_errors(func) + queue_errors(func)
