@@ -238,8 +238,9 @@ def at_attribute(value: Attr) -> str:
 
 
 def activation_name(value: Attr) -> str:
-    near = did_you_mean(value, ACTIVATIONS) if isinstance(value, str) else ""
-    return "" if value in ACTIVATIONS else '"relu"' + near
+    if value in ACTIVATIONS:
+        return ""
+    return '"relu"' + (did_you_mean(value, ACTIVATIONS) if isinstance(value, str) else "")
 
 
 def check_tile(op: Operation, value: Value, coord: Coord) -> TiledType:
