@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import importlib
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from tilewright.passes import manager
+from tilewright import passes
 from tilewright.passes.manager import UsageError, find_pass, load_passes, make_pass
 
 from .models import REFERENCE, ROOT
@@ -59,16 +58,16 @@ def test_a_text_alone_imports_no_pass(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("words", "passes"),
+    ("words", "wanted"),
     [
         (["--fuse"], {"fuse"}),
         (["--pass-pipeline=fuse,tile{sizes=16x16x16}"], {"fuse", "tile"}),
         (["-O0"], {"fuse", "tile", "lower", "schedule"}),
     ],
 )
-def test_only_what_is_asked_for_is_imported(words: list[str], passes: set[str], tmp_path: Path) -> None:
+def test_only_what_is_asked_for_is_imported(words: list[str], wanted: set[str], tmp_path: Path) -> None:
     found = imported_by_opt(tmp_path, *words)
-    assert passes_in(found) == passes
+    assert passes_in(found) == wanted
     assert "numpy" not in found
 
 
@@ -87,7 +86,6 @@ def test_other_words_find_no_pass(name: str) -> None:
 
 def test_what_a_pass_fails_to_import_is_not_hidden(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "half_made.py").write_text("import no_such_module\n", encoding="utf-8")
-    package = importlib.import_module(manager.__package__)
-    monkeypatch.setattr(package, "__path__", [*package.__path__, str(tmp_path)])
+    monkeypatch.setattr(passes, "__path__", [*passes.__path__, str(tmp_path)])
     with pytest.raises(ModuleNotFoundError, match="no_such_module"):
         find_pass("half-made")
