@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from bisect import bisect_left, insort
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from ..ir.builtin import FuncOp
 from ..ir.diagnostics import Diagnostic
@@ -25,14 +25,13 @@ Clock = tuple[int, ...]
 MAX_ERRORS = 20
 
 
-@dataclass(slots=True)
-class Accesses:
+class Accesses(NamedTuple):
     """What an operation touches: bytes of the SRAM and bytes off chip."""
 
-    reads: list[Bytes] = field(default_factory=list)
-    writes: list[Bytes] = field(default_factory=list)
-    off_reads: list[Bytes] = field(default_factory=list)
-    off_writes: list[Bytes] = field(default_factory=list)
+    reads: Sequence[Bytes]
+    writes: Sequence[Bytes]
+    off_reads: Sequence[Bytes] = ()
+    off_writes: Sequence[Bytes] = ()
 
 
 def placed_ops(func: FuncOp) -> list[Placed]:
@@ -46,19 +45,21 @@ def accesses_of(op: Placed, off_chip: OffChip) -> Accesses:
         return Accesses(ranges if op.accumulate else ranges[1:], ranges[:1])
     outside = [off_chip.range(op.operands[0], op.coords[0])]
     if isinstance(op, LoadOp):
-        return Accesses([], ranges, outside, [])
-    return Accesses(ranges, [], [], outside)
+        return Accesses((), ranges, outside)
+    return Accesses(ranges, (), (), outside)
 
 
-@dataclass(slots=True)
 class _Stretch:
     """Bytes with one history: the operation that wrote them last (or -1), and per queue the last that has read them
     since."""
 
-    start: int
-    end: int
-    writer: int = -1
-    readers: dict[int, int] = field(default_factory=dict)
+    __slots__ = ("end", "readers", "start", "writer")
+
+    def __init__(self, start: int, end: int, writer: int = -1, readers: dict[int, int] | None = None):
+        self.start = start
+        self.end = end
+        self.writer = writer
+        self.readers = readers or {}
 
 
 class History:

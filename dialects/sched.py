@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from pathlib import Path
 from typing import Any
 
 from ..ir.attributes import Attr, FloatAttr
@@ -12,6 +11,7 @@ from ..ir.core import Value
 from ..ir.diagnostics import Diagnostic
 from ..ir.opdef import Dialect, Field, OpError, integer, integers, one_of, register_dialect, unit
 from ..ir.source import UNKNOWN_LOC
+from . import grammar_of
 from .levels import MixedLevelsError, level_of
 from .target import check_target, reserved_ranges
 from .tile_ops import ACTIVATION, COORDS, EXEC_FIELDS, RETAIN, ExecBase, Names, StoreBase, TileOp
@@ -23,7 +23,7 @@ Waits = tuple[tuple[int, int], ...] | None
 SCHED = register_dialect(
     Dialect(
         "sched",
-        Path(__file__).with_name("sched.lark").read_text(encoding="utf-8"),
+        grammar_of("sched"),
         terminals={"PLACED": "a tile with its address such as %x[0, 0] @0x0000"},
         references={"PLACED": read_tile_token},
     )
@@ -213,29 +213,32 @@ class StoreOp(PlacedOp, StoreBase):
 def check_uop_function(func: FuncOp, module: ModuleOp) -> list[Diagnostic]:
     """Refuses a function that mixes levels; replays a uop function tile by tile."""
     from .limits import wish_errors
-    from .replay import replay_uop
 
     try:
         level = level_of(func)
     except MixedLevelsError as error:
         return [error.error]
     errors = list(wish_errors(func, level))
-    return errors or (replay_uop(func) if level == "uop" else [])
+    if errors or level != "uop":
+        return errors
+    from .replay import replay_uop
+
+    return replay_uop(func)
 
 
 @SCHED.check
 def check_sched_function(func: FuncOp, module: ModuleOp) -> list[Diagnostic]:
     """Replays a schedule byte range by byte range and holds its statistics against its text."""
-    from .dram import dram_errors
-    from .halves import half_errors
-    from .queues import queue_errors
-    from .sched_replay import replay_schedule
-
     try:
         level = level_of(func)
     except MixedLevelsError:
         return []
     if level != "sched":
         return []
+    from .dram import dram_errors
+    from .halves import half_errors
+    from .queues import queue_errors
+    from .sched_replay import replay_schedule
+
     errors = replay_schedule(func, module) + dram_errors(func)
     return errors or half_errors(func) + queue_errors(func)

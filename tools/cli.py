@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, NoReturn
 
 from ..ir.diagnostics import DiagnosticError
@@ -16,8 +17,13 @@ class Parser(argparse.ArgumentParser):
     """Keeps the layout of the help's texts, takes no abbreviated options, raises `UsageError` instead of leaving."""
 
     def __init__(self, prog: str, usage: str, description: str, epilog: str):
-        layout = argparse.RawDescriptionHelpFormatter
+        # Without a width, argparse would import `shutil` to ask for the terminal's at every option that it is given.
+        layout = partial(argparse.RawDescriptionHelpFormatter, width=80)
         super().__init__(prog, usage, description, epilog, formatter_class=layout, allow_abbrev=False)
+
+    def format_help(self) -> str:
+        self.formatter_class = argparse.RawDescriptionHelpFormatter
+        return super().format_help()
 
     def error(self, message: str) -> NoReturn:
         raise UsageError(message)
