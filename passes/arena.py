@@ -278,11 +278,17 @@ class VirtualSRAMArena:
 
         Raises ValueError for nbytes <= 0, OutOfMemoryError when no free block is large enough.
         """
+        address = self.place(nbytes, tag)
+        if address is None:
+            raise self.out_of_memory(nbytes, tag)
+        return address
+
+    def place(self, nbytes: int, tag: object = None) -> int | None:
+        """Like `allocate`, but None when no free block is large enough."""
         size = self.rounded(nbytes)
         address = self._free.take(size)
-        if address is None:
-            raise self._out_of_memory(nbytes, tag)
-        self._record(address, size, nbytes, tag)
+        if address is not None:
+            self._record(address, size, nbytes, tag)
         return address
 
     def allocate_at(self, address: int, nbytes: int, tag: object = None) -> int:
@@ -297,20 +303,16 @@ class VirtualSRAMArena:
         if address < 0 or address + size > self.capacity:
             raise ValueError(f"{size:,} bytes at address {address:#x} are not within {self.capacity:,} bytes of SRAM")
         if not self._free.take_at(address, size):
-            raise self._out_of_memory(nbytes, tag, address)
+            raise self.out_of_memory(nbytes, tag, address)
         self._record(address, size, nbytes, tag)
         return address
 
-    def allocate_high(self, nbytes: int, tag: object = None) -> int:
-        """Allocate at the high end of the highest free block that holds `nbytes`, and return the address.
-
-        Raises ValueError for nbytes <= 0, OutOfMemoryError when no free block is large enough.
-        """
+    def place_high(self, nbytes: int, tag: object = None) -> int | None:
+        """Allocate at the high end of the highest free block that holds `nbytes`, and return the address, or None when
+        none does. Raises ValueError for nbytes <= 0."""
         size = self.rounded(nbytes)
         ends = [start + room for start, room in self._free.blocks() if room >= size]
-        if not ends:
-            raise self._out_of_memory(nbytes, tag)
-        return self.allocate_at(ends[-1] - size, nbytes, tag)
+        return self.allocate_at(ends[-1] - size, nbytes, tag) if ends else None
 
     def live_blocks(self) -> list[tuple[int, int, object]]:
         """The live allocations in address order, as (address, bytes rounded up to the alignment, tag)."""
@@ -395,7 +397,7 @@ class VirtualSRAMArena:
         if address + size > self._high_water:
             self._high_water = address + size
 
-    def _out_of_memory(self, nbytes: int, tag: object, address: int | None = None) -> OutOfMemoryError:
+    def out_of_memory(self, nbytes: int, tag: object, address: int | None = None) -> OutOfMemoryError:
         size, largest = self.rounded(nbytes), self.largest_free_block
         fragmented = largest < size <= self.free_bytes
         live = self.live()
