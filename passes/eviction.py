@@ -82,14 +82,16 @@ class FarthestNextUse:
         self._heap: list[tuple[int, int, int]] = []
 
     def use(self, tile: int, next_use: int, address: int, transfers: int = 1) -> None:
-        self._next[tile] = next_use
-        heappush(self._heap, (-next_use, address, tile))
-        if len(self._heap) > 64 + 4 * len(self._next):
+        upcoming, heap = self._next, self._heap
+        upcoming[tile] = next_use
+        heappush(heap, (-next_use, address, tile))
+        if len(heap) > 64 + 4 * len(upcoming):
             self._compact()
 
     def _compact(self) -> None:
         """Throws out entries that a later use has overtaken."""
-        self._heap = list({entry[2]: entry for entry in self._heap if self._next.get(entry[2]) == -entry[0]}.values())
+        upcoming = self._next
+        self._heap = list({entry[2]: entry for entry in self._heap if upcoming.get(entry[2]) == -entry[0]}.values())
         heapify(self._heap)
 
     def drop(self, tile: int) -> None:
@@ -97,17 +99,19 @@ class FarthestNextUse:
 
     def best(self, protected: Collection[int]) -> tuple[int, int] | None:
         """The tile to evict and its next use; it stays evictable."""
+        upcoming, heap = self._next, self._heap
         kept: list[tuple[int, int, int]] = []
         found = None
-        while self._heap and found is None:
-            entry = heappop(self._heap)
-            if self._next.get(entry[2]) != -entry[0]:
-                continue
-            kept.append(entry)
-            if entry[2] not in protected:
-                found = entry[2], -entry[0]
+        while heap and found is None:
+            after, _, tile = heap[0]
+            if upcoming.get(tile) != -after:
+                heappop(heap)
+            elif tile in protected:
+                kept.append(heappop(heap))
+            else:
+                found = tile, -after
         for entry in kept:
-            heappush(self._heap, entry)
+            heappush(heap, entry)
         return found
 
     def victims(self, request: Request) -> list[int]:

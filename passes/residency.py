@@ -116,8 +116,10 @@ class Planner:
     def coming_exec(self, i: int) -> int:
         """The first exec from step `i` on, which must not be before the last one asked for; `NEVER` for none."""
         if self.coming < i:
-            steps = self.steps
-            self.coming = next((at for at in range(i, len(steps)) if steps[at].kind == EXEC), NEVER)
+            steps, end = self.steps, len(self.steps)
+            while i < end and steps[i][0] != EXEC:
+                i += 1
+            self.coming = i if i < end else NEVER
         return self.coming
 
     # Room
@@ -252,23 +254,23 @@ class Planner:
         if not pinned[dst]:
             self.start(i, dst, sources)
         dirty[dst] = False
-        self.events.append(_make(Event, (RUN, i, dst, (address[dst], *[address[s] for s in sources]))))
-        uses = self.uses[i]
-        at = 0
-        for s in sources:
-            at += 1
+        left, right = sources[0], sources[-1]
+        lies = (address[dst], address[left]) if left == right else (address[dst], address[left], address[right])
+        self.events.append(_make(Event, (RUN, i, dst, lies)))
+        next_use, *source_uses = self.uses[i]
+        for s, source_use in zip(sources, source_uses):  # noqa: B905
             if s == dst:
                 continue
-            if uses[at] == NEVER:
+            if source_use == NEVER:
                 self.finish(s)
             elif not pinned[s] and s not in self.stay:
-                self.use(s, uses[at], address[s], 2 if dirty[s] else 1)
-        if uses[0] == NEVER:
+                self.use(s, source_use, address[s], 2 if dirty[s] else 1)
+        if next_use == NEVER:
             self.finish(dst)
         elif self.finishing[i]:
             pinned[dst] = False
             dirty[dst] = True
-            self.keep(dst, uses[0])
+            self.keep(dst, next_use)
 
     def start(self, i: int, dst: int, sources: tuple[int, ...]) -> None:
         """Makes the destination's place, unless it has one; from now on it is an accumulator, which stays."""
