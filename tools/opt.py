@@ -8,6 +8,7 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from ..ir.collector import collector_off
 from ..passes.manager import UsageError, load_passes, make_pass, options_of, parse_pipeline, pass_text, read_choice
 from ..passes.pipelines import PIPELINES, make_pipeline, pipeline_text, reasons, unknown_pipeline
 from .cli import Parser, file_name, run_command, takes_blocks
@@ -51,7 +52,8 @@ USAGE = "opt [passes] [options] [FILE]"
 
 def main(argv: Sequence[str] | None = None) -> int:
     """The console script. Returns the exit status."""
-    return run_command("opt", USAGE, run, argv)
+    with collector_off():
+        return run_command("opt", USAGE, run, argv)
 
 
 def run(argv: list[str]) -> int:
