@@ -6,17 +6,15 @@ from ..dialects.tile_ops import ExecBase, TileOp
 from ..dialects.uop import AllocOp
 from ..ir.attributes import UNIT
 from ..ir.builtin import FuncOp, ReturnOp
-from ..ir.core import Operation, Value
+from ..ir.core import Operation
 from ..ir.diagnostics import Diagnostic, DiagnosticError
 
 
 def tidy_allocs(ops: list[Operation]) -> list[Operation]:
     """Without the allocs that nothing names; `on_chip` marks just those that are neither loaded nor stored."""
-    named: set[Value] = set()
-    moved: set[Value] = set()
-    for op in ops:
-        (named if isinstance(op, ExecBase) else moved).update(op.operands)
-    named |= moved
+    moved = {v for op in ops if not isinstance(op, ExecBase) for v in op.operands}
+    computed = {op.operands for op in ops if isinstance(op, ExecBase)}  # as tuples: there are few different ones
+    named = moved.union(*computed)
     kept = [op for op in ops if not isinstance(op, AllocOp) or op.result in named]
     for op in kept:
         if isinstance(op, AllocOp):

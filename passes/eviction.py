@@ -143,7 +143,8 @@ class LeastCost:
         if self.looks_around:
             self._costs[tile] = (next_use, transfers)
             return
-        self.drop(tile)
+        self._clean.drop(tile)
+        self._dirty.drop(tile)
         (self._clean if transfers == 1 else self._dirty).use(tile, next_use, address)
 
     def drop(self, tile: int) -> None:

@@ -83,15 +83,7 @@ def count_stats(func: FuncOp, alignment: int) -> dict[str, int]:
 
     The verifier's replay finds them out by itself, at the price of all its checks, and compares.
     """
-    count = _Counting(alignment, len(func.ops))
-    steps = {ExecOp: count.exec, LoadOp: count.load, StoreOp: count.store}
-    at = 0
-    for op in func.ops:
-        step: Any = steps.get(type(op))  # type: ignore[arg-type]
-        if step is not None:
-            step(op, at)
-            at += 1
-    return count.stats(at)
+    return _Counting(alignment, len(func.ops)).run(func.ops)
 
 
 class _Counting:
@@ -106,22 +98,29 @@ class _Counting:
         self.changes = [0] * (count + 1)
         self.loads = self.spills = self.reads = self.unread = 0
 
-    def load(self, op: LoadOp, at: int) -> None:
-        self.loads += 1
-        self.put(op, at)
-
-    def exec(self, op: ExecOp, at: int) -> None:
-        address, *sources = op.addrs
-        last = self.last
-        for source in sources:
-            last[source] = at
-        values, coords = op.operands, op.coords
-        self.reads += len(sources) if len(sources) < 2 or values[1] is not values[2] or coords[1] != coords[2] else 1
-        if op.accumulate or (address in sources and self.holds(op, address)):
-            last[address] = at
-        else:
-            self.put(op, at)
-        self.written[address] = at
+    def run(self, ops: list[Operation]) -> dict[str, int]:
+        last, written = self.last, self.written
+        at = 0
+        for op in ops:
+            if type(op) is ExecOp:
+                address, *sources = op.addrs
+                for source in sources:
+                    last[source] = at
+                self.reads += len(sources) if len(sources) < 2 or not _reads_one(op) else 1
+                if op.accumulate or (address in sources and self.holds(op, address)):
+                    last[address] = at
+                else:
+                    self.put(op, address, at)
+                written[address] = at
+            elif type(op) is LoadOp:
+                self.loads += 1
+                self.put(op, op.addrs[0], at)
+            elif type(op) is StoreOp:
+                self.store(op, at)
+            else:
+                continue
+            at += 1
+        return self.stats(at)
 
     def store(self, op: StoreOp, at: int) -> None:
         (address,) = op.addrs
@@ -136,9 +135,8 @@ class _Counting:
         there: Any = self.there[address]
         return there.operands[0] is op.operands[0] and there.coords[0] == op.coords[0]
 
-    def put(self, op: LoadOp | ExecOp, at: int) -> None:
+    def put(self, op: LoadOp | ExecOp, address: int, at: int) -> None:
         """A tile takes the place of what lies at its address."""
-        address = op.addrs[0]
         if address in self.there:
             self.end(address)
         self.there[address] = op
@@ -167,3 +165,8 @@ class _Counting:
             "sched_ops": count,
         }
         return stats | {"spills": self.spills} if self.spills else stats
+
+
+def _reads_one(op: ExecOp) -> bool:
+    """Whether the two sources of an exec are one tile."""
+    return op.operands[1] is op.operands[2] and op.coords[1] == op.coords[2]

@@ -104,7 +104,9 @@ class Planner:
 
     def run(self) -> Plan:
         address = self.address
-        for i, (kind, tile, sources, _, _, _) in enumerate(self.steps):
+        i = -1
+        for kind, tile, sources, _, _, _ in self.steps:
+            i += 1
             if kind == EXEC:
                 self.exec(i, tile, sources)
             elif kind == STORE:

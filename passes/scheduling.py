@@ -102,11 +102,15 @@ class TileProgram:
 
     def _add(self, ops: Iterable[Operation], asks: bool) -> None:
         numbers, steps, kept = self.numbers, self.program.steps, self.ops
+        loads: dict[int, Step] = {}
         make = tuple.__new__  # half the time of `Step(...)`
         for op in ops:
             kind = type(op)
             if kind is uop.LoadOp:
-                step = make(Step, (LOAD, numbers[op.operands[0]][op.coords[0]], (), False, False, False))
+                tile = numbers[op.operands[0]][op.coords[0]]
+                step = loads.get(tile)
+                if step is None:
+                    step = loads[tile] = Step(LOAD, tile)
             elif kind is uop.ExecOp:
                 dst, first, *second = op.operands
                 coords = op.coords
