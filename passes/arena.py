@@ -137,7 +137,7 @@ class FreeList:
         if bucket < 0:
             return None
         starts, sizes = self._starts[bucket], self._sizes[bucket]
-        index = _first_at_least(sizes, size)
+        index = 0 if sizes[0] >= size else _first_at_least(sizes, size)
         start, rest = starts[index], sizes[index] - size
         if not rest:
             self._drop(bucket, index)
@@ -167,7 +167,7 @@ class FreeList:
 
     def release(self, start: int, size: int) -> None:
         """Give back [start, start + size), which must be wholly taken; coalesces with both neighbours."""
-        bucket = self._bucket_of(start)
+        bucket = 0 if len(self._starts) == 1 else self._bucket_of(start)
         starts, sizes = self._starts[bucket], self._sizes[bucket]
         index = bisect_left(starts, start)
         if index == len(starts) and self._opens(bucket + 1, start + size):
@@ -320,9 +320,10 @@ class VirtualSRAMArena:
 
     def free(self, address: int) -> None:
         """Free the allocation at `address`. Raises KeyError when none is live there."""
-        if address not in self._live:
+        live = self._live.pop(address, None)
+        if live is None:
             raise _not_live(address)
-        size = self.rounded(self._live.pop(address)[0])
+        size = (live[0] + self._alignment - 1) & -self._alignment
         self._live_bytes -= size
         self._free.release(address, size)
 

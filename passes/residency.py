@@ -91,13 +91,14 @@ class Planner:
         self.dirty = [False] * len(program.sizes)
         sizes = {-(-size // config.alignment) for size in program.sizes}
         self.evictable = make_eviction(evict, len(sizes) <= 1)
-        self.use = self.evictable.use
         self.small = max(program.sizes, default=0) // SMALL if evict == "cost" else 0
         self.events: list[Event] = []
         self.coming = -1
         self.budget = limit
         self.at = program.limits.at
         self.stay = self.at.keys() | program.limits.pinned
+        self.use = self.evictable.use
+        self.hot = self.address, self.pinned, self.dirty, self.stay, self.use  # what each exec looks at
         self.fixed: set[int] = set()
         for start, end in program.set_aside(config):
             self.arena.allocate_at(start, end - start, -1)
@@ -248,7 +249,7 @@ class Planner:
         return self.arena.find(sizes[tile]) is not None and self.arena.free_bytes >= lacking + sizes[tile]
 
     def exec(self, i: int, dst: int, sources: tuple[int, ...]) -> None:
-        address, pinned, dirty = self.address, self.pinned, self.dirty
+        address, pinned, dirty, stay, use = self.hot
         for s in sources:
             if address[s] < 0:
                 self.load(i, s, sources)
@@ -259,14 +260,17 @@ class Planner:
         left, right = sources[0], sources[-1]
         lies = (address[dst], address[left]) if left == right else (address[dst], address[left], address[right])
         self.events.append(_make(Event, (RUN, i, dst, lies)))
-        next_use, *source_uses = self.uses[i]
-        for s, source_use in zip(sources, source_uses):  # noqa: B905
+        uses = self.uses[i]
+        at = 0
+        for s in sources:
+            at += 1
             if s == dst:
                 continue
-            if source_use == NEVER:
+            if uses[at] == NEVER:
                 self.finish(s)
-            elif not pinned[s] and s not in self.stay:
-                self.use(s, source_use, address[s], 2 if dirty[s] else 1)
+            elif not pinned[s] and s not in stay:
+                use(s, uses[at], address[s], 2 if dirty[s] else 1)
+        next_use = uses[0]
         if next_use == NEVER:
             self.finish(dst)
         elif self.finishing[i]:
