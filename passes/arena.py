@@ -316,7 +316,8 @@ class VirtualSRAMArena:
 
     def live_blocks(self) -> list[tuple[int, int, object]]:
         """The live allocations in address order, as (address, bytes rounded up to the alignment, tag)."""
-        return [(a, self.rounded(nbytes), tag) for a, (nbytes, tag) in sorted(self._live.items())]
+        live, more, mask = self._live, self._alignment - 1, -self._alignment
+        return [(a, (live[a][0] + more) & mask, live[a][1]) for a in sorted(live)]
 
     def free(self, address: int) -> None:
         """Free the allocation at `address`. Raises KeyError when none is live there."""

@@ -8,6 +8,9 @@ from heapq import heapify, heappop, heappush
 from typing import NamedTuple, Protocol
 
 
+NO_TILE = -1
+
+
 class Request(NamedTuple):
     """Room is wanted: `size` bytes at step `now`, without touching `protected`. `live` are all blocks in the SRAM, in
     address order, as (address, size, tile), and `capacity` is its size in bytes."""
@@ -166,29 +169,26 @@ class LeastCost:
 
     def _stretch(self, request: Request) -> list[int]:
         """The tiles of the cheapest stretch of at least the size wanted, whatever free room it holds included."""
-        best: tuple[float, list[int]] | None = None
-        live = request.live
+        wanted, now, protected, live, capacity = request
+        known = self._costs
+        costs: list[float] = []
+        best: tuple[float, int, int] | None = None
         first, cost, start = 0, 0.0, 0  # a stretch from byte `start` holds the blocks live[first:i]
-        for i in range(len(live) + 1):
-            end = live[i][0] if i < len(live) else request.capacity
-            while end - start >= request.size and first < i:
+        for i, (address, size, tile) in enumerate([*live, (capacity, 0, NO_TILE)]):
+            while address - start >= wanted and first < i:
                 if best is None or cost < best[0]:
-                    best = cost, [block[2] for block in live[first:i]]
-                address, size, tile = live[first]
-                cost -= self._cost(tile, size, request.now)
-                first, start = first + 1, address + size
-            if i == len(live):
-                break
-            address, size, tile = live[i]
-            if tile in self._costs and tile not in request.protected:
-                cost += self._cost(tile, size, request.now)
+                    best = cost, first, i
+                cost -= costs[first]
+                start = live[first][0] + live[first][1]
+                first += 1
+            if tile in known and tile not in protected:
+                next_use, transfers = known[tile]
+                costs.append(transfers * size / (next_use - now + 1))
+                cost += costs[i]
             else:
+                costs.append(0.0)
                 first, cost, start = i + 1, 0.0, address + size
-        return best[1] if best else []
-
-    def _cost(self, tile: int, size: int, now: int) -> float:
-        next_use, transfers = self._costs[tile]
-        return transfers * size / (next_use - now + 1)
+        return [block[2] for block in live[best[1] : best[2]]] if best else []
 
     def tiles(self) -> list[int]:
         return list(self._costs) if self.looks_around else self._clean.tiles() + self._dirty.tiles()
