@@ -7,7 +7,6 @@ from collections.abc import Collection
 from heapq import heapify, heappop, heappush
 from typing import NamedTuple, Protocol
 
-
 NO_TILE = -1
 
 

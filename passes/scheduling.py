@@ -105,13 +105,12 @@ class TileProgram:
         loads: dict[int, Step] = {}
         make = tuple.__new__  # half the time of `Step(...)`
         for op in ops:
-            kind = type(op)
-            if kind is uop.LoadOp:
+            if isinstance(op, uop.LoadOp):
                 tile = numbers[op.operands[0]][op.coords[0]]
                 step = loads.get(tile)
                 if step is None:
                     step = loads[tile] = Step(LOAD, tile)
-            elif kind is uop.ExecOp:
+            elif isinstance(op, uop.ExecOp):
                 dst, first, *second = op.operands
                 coords = op.coords
                 tile, left = numbers[dst][coords[0]], numbers[first][coords[1]]
@@ -120,7 +119,7 @@ class TileProgram:
                 if not asks:
                     self._leave_out_loads(sources)
                 step = make(Step, (EXEC, tile, sources, op.accumulate, False, op.kernel == "matmul"))
-            elif kind is uop.StoreOp:
+            elif isinstance(op, uop.StoreOp):
                 tile = numbers[op.operands[0]][op.coords[0]]
                 step = make(Step, (STORE, tile, (), False, op.retain is UNIT, False))
             else:
