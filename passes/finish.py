@@ -100,18 +100,17 @@ class _Counting:
 
     def run(self, ops: list[Operation]) -> dict[str, int]:
         last, written = self.last, self.written
-        at = 0
+        at = reads = 0
         for op in ops:
             if type(op) is ExecOp:
-                address, *sources = op.addrs
-                for source in sources:
-                    last[source] = at
-                self.reads += len(sources) if len(sources) < 2 or not _reads_one(op) else 1
-                if op.accumulate or (address in sources and self.holds(op, address)):
+                addrs, values = op.addrs, op.operands
+                one = len(values) == 3 and values[1] is values[2] and op.coords[1] == op.coords[2]
+                reads += 1 if one else len(values) - 1
+                if not op.accumulate and not (addrs[0] in addrs[1:] and self.holds(op, addrs[0])):
+                    self.put(op, addrs[0], at)
+                for address in addrs:
                     last[address] = at
-                else:
-                    self.put(op, address, at)
-                written[address] = at
+                written[addrs[0]] = at
             elif type(op) is LoadOp:
                 self.loads += 1
                 self.put(op, op.addrs[0], at)
@@ -120,6 +119,7 @@ class _Counting:
             else:
                 continue
             at += 1
+        self.reads = reads
         return self.stats(at)
 
     def store(self, op: StoreOp, at: int) -> None:
@@ -165,8 +165,3 @@ class _Counting:
             "sched_ops": count,
         }
         return stats | {"spills": self.spills} if self.spills else stats
-
-
-def _reads_one(op: ExecOp) -> bool:
-    """Whether the two sources of an exec are one tile."""
-    return op.operands[1] is op.operands[2] and op.coords[1] == op.coords[2]
