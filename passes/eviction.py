@@ -7,6 +7,8 @@ from collections.abc import Collection
 from heapq import heapify, heappop, heappush
 from typing import NamedTuple, Protocol
 
+NO_TILE = -1
+
 
 class Request(NamedTuple):
     """Room is wanted: `size` bytes at step `now`, without touching `protected`. `live` are all blocks in the SRAM, in
@@ -82,14 +84,16 @@ class FarthestNextUse:
         self._heap: list[tuple[int, int, int]] = []
 
     def use(self, tile: int, next_use: int, address: int, transfers: int = 1) -> None:
-        self._next[tile] = next_use
-        heappush(self._heap, (-next_use, address, tile))
-        if len(self._heap) > 64 + 4 * len(self._next):
+        upcoming, heap = self._next, self._heap
+        upcoming[tile] = next_use
+        heappush(heap, (-next_use, address, tile))
+        if len(heap) > 64 + 4 * len(upcoming):
             self._compact()
 
     def _compact(self) -> None:
         """Throws out entries that a later use has overtaken."""
-        self._heap = list({entry[2]: entry for entry in self._heap if self._next.get(entry[2]) == -entry[0]}.values())
+        upcoming = self._next
+        self._heap = list({entry[2]: entry for entry in self._heap if upcoming.get(entry[2]) == -entry[0]}.values())
         heapify(self._heap)
 
     def drop(self, tile: int) -> None:
@@ -97,17 +101,19 @@ class FarthestNextUse:
 
     def best(self, protected: Collection[int]) -> tuple[int, int] | None:
         """The tile to evict and its next use; it stays evictable."""
+        upcoming, heap = self._next, self._heap
         kept: list[tuple[int, int, int]] = []
         found = None
-        while self._heap and found is None:
-            entry = heappop(self._heap)
-            if self._next.get(entry[2]) != -entry[0]:
-                continue
-            kept.append(entry)
-            if entry[2] not in protected:
-                found = entry[2], -entry[0]
+        while heap and found is None:
+            after, _, tile = heap[0]
+            if upcoming.get(tile) != -after:
+                heappop(heap)
+            elif tile in protected:
+                kept.append(heappop(heap))
+            else:
+                found = tile, -after
         for entry in kept:
-            heappush(self._heap, entry)
+            heappush(heap, entry)
         return found
 
     def victims(self, request: Request) -> list[int]:
@@ -139,7 +145,8 @@ class LeastCost:
         if self.looks_around:
             self._costs[tile] = (next_use, transfers)
             return
-        self.drop(tile)
+        self._clean.drop(tile)
+        self._dirty.drop(tile)
         (self._clean if transfers == 1 else self._dirty).use(tile, next_use, address)
 
     def drop(self, tile: int) -> None:
@@ -161,29 +168,26 @@ class LeastCost:
 
     def _stretch(self, request: Request) -> list[int]:
         """The tiles of the cheapest stretch of at least the size wanted, whatever free room it holds included."""
-        best: tuple[float, list[int]] | None = None
-        live = request.live
+        wanted, now, protected, live, capacity = request
+        known = self._costs
+        costs: list[float] = []
+        best: tuple[float, int, int] | None = None
         first, cost, start = 0, 0.0, 0  # a stretch from byte `start` holds the blocks live[first:i]
-        for i in range(len(live) + 1):
-            end = live[i][0] if i < len(live) else request.capacity
-            while end - start >= request.size and first < i:
+        for i, (address, size, tile) in enumerate([*live, (capacity, 0, NO_TILE)]):
+            while address - start >= wanted and first < i:
                 if best is None or cost < best[0]:
-                    best = cost, [block[2] for block in live[first:i]]
-                address, size, tile = live[first]
-                cost -= self._cost(tile, size, request.now)
-                first, start = first + 1, address + size
-            if i == len(live):
-                break
-            address, size, tile = live[i]
-            if tile in self._costs and tile not in request.protected:
-                cost += self._cost(tile, size, request.now)
+                    best = cost, first, i
+                cost -= costs[first]
+                start = live[first][0] + live[first][1]
+                first += 1
+            if tile in known and tile not in protected:
+                next_use, transfers = known[tile]
+                costs.append(transfers * size / (next_use - now + 1))
+                cost += costs[i]
             else:
+                costs.append(0.0)
                 first, cost, start = i + 1, 0.0, address + size
-        return best[1] if best else []
-
-    def _cost(self, tile: int, size: int, now: int) -> float:
-        next_use, transfers = self._costs[tile]
-        return transfers * size / (next_use - now + 1)
+        return [block[2] for block in live[best[1] : best[2]]] if best else []
 
     def tiles(self) -> list[int]:
         return list(self._costs) if self.looks_around else self._clean.tiles() + self._dirty.tiles()

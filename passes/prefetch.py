@@ -31,7 +31,7 @@ from .in_time import Speeds, Timed, best_in_time, put_in_time, reserves
 from .manager import map_functions, option, read_bytes, read_count, register_pass
 from .residency import FILL, RUN, SPILL, Event
 from .rewriting import ValueMap, with_tile_ops
-from .scheduling import TileProgram, buffer_ids, event_op
+from .scheduling import TileProgram, buffer_ids, event_ops
 from .timed import Placed, TimedOps, exec_cycles, move_cycles, placed_ops
 from .timing import simulate
 
@@ -105,7 +105,7 @@ class GivenSchedule:
         events = [timed.events[p.item]._replace(addresses=p.addresses) for p in timed.placed]
         program = self.tiles.program
         buffers = buffer_ids(program, events) if self.labelled else [None] * len(events)
-        return [event_op(self.tiles, e, b, values) for e, b in zip(events, buffers, strict=True)]
+        return event_ops(self.tiles, events, buffers, values)
 
 
 def _is_move(op: Placed) -> bool:

@@ -87,6 +87,9 @@ class Needs(NamedTuple):
     readers: int = 0
 
 
+NO_NEEDS = Needs()
+
+
 class _Clock:
     """The state at a moment."""
 
@@ -104,6 +107,7 @@ class _Clock:
         self.ends: dict[int, list[int]] = {LOAD: [], EXEC: [], STORE: []}
         self._make_copies()
         self.given = 0
+        self.full = False  # nothing has been freed since there was no room for the next request
         self.now = 0
         self.channels = [0] * problem.channels
         self.compute = 0
@@ -114,29 +118,30 @@ class _Clock:
     def _make_copies(self) -> None:
         """Which stays of tiles each item makes or uses, and in which order room is asked for."""
         current: dict[int, Copy] = {}
-        last: dict[tuple[int, int], int] = {}
+        last: dict[int, dict[int, int]] = {LOAD: {}, EXEC: {}, STORE: {}}
         readers: dict[int, int] = {}
         for number, item in enumerate(self.items):
             kind, tile = item.kind, item.tile
-            sources = tuple(current[s] for s in item.sources)
+            sources = [current[s] for s in item.sources]
             if kind == LOAD or (kind == EXEC and not item.accumulate and tile not in item.sources):
                 current[tile] = Copy(tile)
                 self.requests.append((current[tile], len(self.queues[EXEC])))
             own = current[tile]
             self.copies.append((own, *sources))
-            for copy in {id(c): c for c in (own, *sources)}.values():
-                copy.users += 1
-            self.needs.append(
-                Needs(
-                    last.get((LOAD, tile), 0) if kind == STORE else 0,
-                    last.get((EXEC, tile), 0) if kind == STORE else 0,
-                    last.get((STORE, tile), 0) if kind != STORE else 0,
-                    readers.get(tile, 0) if kind == STORE and not item.retain else 0,
-                )
-            )
+            own.users += 1
+            for copy in sources:
+                if copy is not own:
+                    copy.users += 1
+            if kind == STORE:
+                read = 0 if item.retain else readers.get(tile, 0)
+                self.needs.append(Needs(last[LOAD].get(tile, 0), last[EXEC].get(tile, 0), 0, read))
+            else:
+                stored = last[STORE].get(tile, 0)
+                self.needs.append(Needs(0, 0, stored, 0) if stored else NO_NEEDS)
             self.queues[kind].append(number)
-            readers |= dict.fromkeys(item.sources, len(self.queues[EXEC]))
-            last[kind, tile] = len(self.queues[kind])
+            for source in item.sources:
+                readers[source] = len(self.queues[EXEC])
+            last[kind][tile] = len(self.queues[kind])
 
     def run(self) -> list[Placed] | None:
         while len(self.out) < len(self.items):
@@ -155,6 +160,7 @@ class _Clock:
         """Frees the room of copies that nobody uses any more."""
         while self.frees and self.frees[0][0] <= self.now:
             _, _, copy = heappop(self.frees)
+            self.full = False
             if self.fixed.get(copy.tile) is copy:
                 del self.fixed[copy.tile]
             else:
@@ -163,19 +169,23 @@ class _Clock:
     def give_room(self) -> None:
         """Places what is asked for, in order, as far as there is room."""
         ahead = len(self.ends[EXEC]) + self.problem.distance
-        while self.given < len(self.requests):
+        while self.given < len(self.requests) and not self.full:
             copy, execs = self.requests[self.given]
-            if execs > ahead or not self.place(copy):
+            if execs > ahead:
                 return
-            self.given += 1
+            if self.place(copy):
+                self.given += 1
+            else:
+                self.full = True
 
     def place(self, copy: Copy) -> bool:
         size = self.problem.sizes[copy.tile]
         wanted = self.problem.limits.at.get(copy.tile)
         if wanted is None:
-            if self.arena.find(size) is None:
+            address = self.arena.place(size)
+            if address is None:
                 return False
-            copy.address = self.arena.allocate(size)
+            copy.address = address
             return True
         for tile, other in self.fixed.items():
             if other.address < wanted + size and wanted < other.address + self.problem.sizes[tile]:
@@ -199,13 +209,14 @@ class _Clock:
         if at == len(self.queues[kind]):
             return False
         number = self.queues[kind][at]
-        own, *sources = self.copies[number]
-        if own.address == NONE or not self.met(self.needs[number]):
+        copies, needs = self.copies[number], self.needs[number]
+        if copies[0].address == NONE or (needs is not NO_NEEDS and not self.met(needs)):
             return False
-        item = self.items[number]
-        used = sources if kind == EXEC and not item.accumulate else (own, *sources) if kind != LOAD else ()
-        if any(copy.ready == NONE or copy.ready > self.now for copy in used):
-            return False
+        if kind != LOAD:
+            starts = kind == EXEC and not self.items[number].accumulate
+            for copy in copies[1:] if starts else copies:
+                if copy.ready == NONE or copy.ready > self.now:
+                    return False
         self.start(kind, number)
         return True
 
@@ -229,7 +240,9 @@ class _Clock:
         self.out.append(Placed(number, self.now, tuple([copy.address for copy in copies])))
         if kind != STORE:
             copies[0].ready = end
-        for copy in {id(c): c for c in copies}.values():
+        for i, copy in enumerate(copies):
+            if i and copy is copies[0]:
+                continue
             copy.users -= 1
             copy.idle = max(copy.idle, end)
             if not copy.users:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import gc
 import sys
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -52,9 +53,19 @@ def some_name(text: str) -> str:
 
 def run_command(name: str, usage: str, run: Callable[[list[str]], int], argv: Sequence[str] | None) -> int:
     """Runs a command on its words; returns its exit status: 2 for wrong usage, 1 for errors in the input, 130 after
-    Ctrl-C, 141 when nobody reads the output any more."""
+    Ctrl-C, 141 when nobody reads the output any more.
+
+    Without `argv` the words are the process's own, which ends with the command.
+    """
+    status = _status(name, usage, run, list(sys.argv[1:] if argv is None else argv))
+    if argv is None:
+        gc.freeze()  # or Python would look through a million operations once more, and take them apart, before it ends
+    return status
+
+
+def _status(name: str, usage: str, run: Callable[[list[str]], int], words: list[str]) -> int:
     try:
-        status = run(list(sys.argv[1:] if argv is None else argv))
+        status = run(words)
         write_text("-", "")  # what was printed is still in the buffer
         return status
     except UsageError as error:

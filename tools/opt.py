@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
+from ..ir.collector import collector_off
 from ..passes.manager import (
     UsageError,
     find_pass,
@@ -61,7 +62,8 @@ USAGE = "opt [passes] [options] [FILE]"
 
 def main(argv: Sequence[str] | None = None) -> int:
     """The console script. Returns the exit status."""
-    return run_command("opt", USAGE, run, argv)
+    with collector_off():
+        return run_command("opt", USAGE, run, argv)
 
 
 def run(argv: list[str]) -> int:
