@@ -33,8 +33,9 @@ format: .venv/installed-dev ## rewrite the Python files in the house style
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: .venv/installed-dev ## run the benchmarks
-	$(BIN)/python bench/run.py
+bench: .venv/installed-bench ## speed against bounds, mlir-opt and xdsl-opt: README.md, docs/performance.md and a plot
+	$(BIN)/python bench/run.py --markdown README.md docs/performance.md
+	$(BIN)/python bench/runtime.py
 	$(BIN)/python bench/sim.py
 	$(BIN)/python bench/viz.py
 
@@ -42,7 +43,7 @@ quality: .venv/installed-dev ## bytes moved against baselines, best known result
 	@mkdir -p build
 	$(BIN)/python bench/quality.py --json build/quality.json --markdown docs/quality.md README.md
 
-plots: .venv/installed-dev ## draw docs/images/traffic.svg
+plots: .venv/installed-dev ## draw docs/images/traffic.svg (make bench draws speed.svg)
 	$(BIN)/python bench/plots.py
 
 fuzz: .venv/installed-dev ## random programs at every level for a while: make fuzz SECONDS=600
@@ -74,3 +75,7 @@ clean: ## remove the environment and everything that was built
 .venv/installed-dev: pyproject.toml | .venv/created
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]'
 	@touch .venv/installed $@
+
+.venv/installed-bench: .venv/installed-dev
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev,bench]'
+	@touch $@

@@ -9,10 +9,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-import matplotlib
-
-matplotlib.use("Agg")
-import matplotlib.pyplot as plt
+from drawing import frame, panels, save
 from matplotlib.ticker import FuncFormatter, NullLocator
 from notation import KIB, Shape
 from quality import Row, measure, progress
@@ -53,15 +50,11 @@ def main() -> None:
 
 
 def draw(measured: dict[str, list[Row]], output: Path) -> None:
-    plt.rcParams.update({"svg.hashsalt": "tilewright", "font.size": 11, "font.family": "DejaVu Sans"})
-    figure, axes = plt.subplots(1, len(measured), figsize=(12, 4.6), layout="constrained", facecolor="white")
+    figure, axes = panels(len(measured), 4.6)
     for place, (title, rows) in zip(axes, measured.items(), strict=True):
         panel(place, title, rows)
     axes[0].set_ylabel("bytes moved")
-    # No date or version, so that the file changes only with the figures.
-    metadata: dict[str, Any] = {"Date": None, "Creator": None} if output.suffix == ".svg" else {"Software": None}
-    figure.savefig(output, metadata=metadata, dpi=150)
-    plt.close(figure)
+    save(figure, output)
 
 
 def panel(axes: Any, title: str, rows: list[Row]) -> None:
@@ -101,10 +94,7 @@ def scales(axes: Any, sram: list[float], bounds: list[float], rows: list[Row]) -
     for axis in (axes.xaxis, axes.yaxis):
         axis.set_minor_locator(NullLocator())
     axes.set_xlabel("SRAM")
-    axes.grid(True, color="#DDDDDD", linewidth=0.7)
-    axes.set_axisbelow(True)
-    for side in ("top", "right"):
-        axes.spines[side].set_visible(False)
+    frame(axes)
 
 
 if __name__ == "__main__":

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import re
 import sys
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -23,6 +22,7 @@ from pathlib import Path
 
 from notation import KIB, Shape
 from shapes import GROWTH, TABLE, TIMED, UNSEEN
+from tables import aligned, markdown, refresh
 
 import tilewright
 from tilewright.ir.builtin import ModuleOp
@@ -153,24 +153,9 @@ def heads(known: bool) -> list[str]:
     return ["workload", "SRAM", "LRU", "MIN", "-O1", "bound", "-O1 / bound"]
 
 
-def aligned(lines: Sequence[Sequence[str]]) -> str:
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    return "\n".join(
-        "  ".join(c.rjust(w) if i else c.ljust(w) for i, (c, w) in enumerate(zip(line, widths, strict=True))).rstrip()
-        for line in lines
-    )
-
-
 def table(rows: Sequence[Row], known: bool) -> str:
     """For a terminal; KiB."""
     return aligned([[*heads(known), "seconds"], *([*cells(row, known), f"{row.seconds:.1f}"] for row in rows)])
-
-
-def markdown(rows: Sequence[Row], known: bool) -> str:
-    """The same without the times."""
-    head = heads(known)
-    lines = [head, ["---", *["---:"] * (len(head) - 1)], *(cells(row, known) for row in rows)]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
 def summary(name: str, rows: Sequence[Row]) -> list[str]:
@@ -237,20 +222,16 @@ def regressions(now: dict, then: dict) -> list[str]:
     return sorted(found)
 
 
-def refresh(path: Path, lists: dict[str, list[Row]]) -> None:
-    """Puts the tables between a file's marks: `<!-- quality: table -->`, or with names of rows,
-    `<!-- quality: table; NAME; NAME -->`, and `<!-- end -->`. Nothing else of the file changes."""
-
-    def made(match: re.Match[str]) -> str:
-        name, *wanted = match["what"].split("; ")
-        if name not in lists:
-            return match[0]
-        rows = [row for row in lists[name] if not wanted or row.shape.name in wanted]
-        notes = "" if wanted else "\n\n" + "\n".join(f"- {line}" for line in summary(name, rows))
-        return f"{match['mark']}\n\n{markdown(rows, name == 'table')}{notes}\n\n<!-- end -->"
-
-    pattern = re.compile(r"(?P<mark><!-- quality: (?P<what>.*?) -->).*?<!-- end -->", re.DOTALL)
-    path.write_text(pattern.sub(made, path.read_text(encoding="utf-8")), encoding="utf-8")
+def marked(lists: dict[str, list[Row]], what: str) -> str | None:
+    """What stands between the marks `<!-- quality: table -->` or, with names of rows,
+    `<!-- quality: table; NAME; NAME -->`: the table without the times."""
+    name, *wanted = what.split("; ")
+    if name not in lists:
+        return None
+    rows = [row for row in lists[name] if not wanted or row.shape.name in wanted]
+    known = name == "table"
+    notes = "" if wanted else "\n\n" + "\n".join(f"- {line}" for line in summary(name, rows))
+    return markdown([heads(known), *(cells(row, known) for row in rows)]) + notes
 
 
 def main(arguments: Iterable[str] | None = None) -> int:
@@ -282,7 +263,7 @@ def main(arguments: Iterable[str] | None = None) -> int:
     if args.json:
         args.json.write_text(json.dumps(record(lists), indent=2) + "\n", encoding="utf-8")
     for path in args.markdown:
-        refresh(path, lists)
+        refresh(path, "quality", lambda what: marked(lists, what))
     worse = regressions(record(lists), json.loads(args.against.read_text(encoding="utf-8"))) if args.against else []
     print("\n".join(worse), file=sys.stderr, end="\n" if worse else "")
     return 1 if worse else 0

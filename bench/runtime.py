@@ -17,16 +17,14 @@ for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ[_name] = "1"
 
 import argparse
-import gc
-import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
 import generate
 import numpy as np
-from run import machine
+from tables import Bound, Row, aligned, row_lines
+from timing import Work, in_turns, machine, machine_text, ratio
 
 import tilewright
 from tilewright.ir.builtin import ModuleOp
@@ -35,44 +33,6 @@ from tilewright.runtime.execute import execute_function, random_inputs
 from tilewright.runtime.numerics import Array
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
-
-Times = dict[str, list[float]]
-Work = dict[str, Callable[[], object]]
-
-
-@dataclass
-class Row:
-    """One line of the table: a figure, and the bound that it is held against, if any."""
-
-    name: str
-    figure: float
-    unit: str
-    bound: float | None = None
-
-    def cells(self) -> list[str]:
-        if self.bound is None:
-            return [self.name, f"{self.figure:,.2f}", self.unit, "", ""]
-        verdict = "met" if self.figure <= self.bound else "not met"
-        return [self.name, f"{self.figure:,.2f}", self.unit, f"<= {self.bound:g}", verdict]
-
-
-def in_turns(work: Work, runs: int) -> Times:
-    """Seconds of each piece of work, one run of each after the other, after one unmeasured turn."""
-    times: Times = {name: [] for name in work}
-    for turn in range(runs + 1):
-        for name, run in work.items():
-            gc.collect()
-            start = time.perf_counter()
-            result = run()
-            taken = time.perf_counter() - start
-            del result
-            if turn:
-                times[name].append(taken)
-    return times
-
-
-def ratio(times: Times, above: str, below: str) -> float:
-    return median(a / b for a, b in zip(times[above], times[below], strict=True))
 
 
 def scheduled(name: str, sram: str) -> ModuleOp:
@@ -107,8 +67,8 @@ def interpreter_rows(sram: str, runs: int) -> list[Row]:
         Row(f"{label}: NumPy", median(times["numpy"]) * 1000, "ms"),
         Row(f"{label}: interpreter, poison on", median(times["poison"]) * 1000, "ms"),
         Row(f"{label}: interpreter, poison off", median(times["none"]) * 1000, "ms"),
-        Row(f"{label}: poison on / NumPy", ratio(times, "poison", "numpy"), "x", 25),
-        Row(f"{label}: poison off / NumPy", ratio(times, "none", "numpy"), "x", 10),
+        Row(f"{label}: poison on / NumPy", ratio(times["poison"], times["numpy"]), "x", Bound(25, most=True)),
+        Row(f"{label}: poison off / NumPy", ratio(times["none"], times["numpy"]), "x", Bound(10, most=True)),
     ]
 
 
@@ -117,7 +77,12 @@ def reference_row(runs: int) -> Row:
     module = scheduled("mlp.mir", "256KiB")
     (func,) = module.functions()
     times = in_turns({"run": interpret(module, random_inputs(func, 0), True)}, runs)
-    return Row(f"mlp, 256KiB, {len(func.ops):,} ops: interpreter, poison on", median(times["run"]) * 1000, "ms", 50)
+    return Row(
+        f"mlp, 256KiB, {len(func.ops):,} ops: interpreter, poison on",
+        median(times["run"]) * 1000,
+        "ms",
+        Bound(50, most=True),
+    )
 
 
 def proof_rows(uops: int, runs: int) -> list[Row]:
@@ -138,25 +103,8 @@ def proof_rows(uops: int, runs: int) -> list[Row]:
         Row(f"{label}: schedule, pass alone", median(times["pass"]) * 1000, "ms"),
         Row(f"{label}: schedule, verified", median(times["run"]) * 1000, "ms"),
         Row(f"{label}: added by --prove-each", median(added) * 1000, "ms"),
-        Row(
-            f"{label}: --prove-each / pass alone",
-            median(a / p for a, p in zip(added, times["pass"], strict=True)),
-            "x",
-            1,
-        ),
+        Row(f"{label}: --prove-each / pass alone", ratio(added, times["pass"]), "x", Bound(1, most=True)),
     ]
-
-
-def table(rows: list[Row]) -> str:
-    lines = [["", "median", "unit", "bound", ""], *(row.cells() for row in rows)]
-    widths = [max(len(line[i]) for line in lines) for i in range(5)]
-    left = {0, 2, 4}
-    return "\n".join(
-        "  ".join(
-            c.ljust(w) if i in left else c.rjust(w) for i, (c, w) in enumerate(zip(line, widths, strict=True))
-        ).rstrip()
-        for line in lines
-    )
 
 
 def main() -> None:
@@ -164,8 +112,7 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="a tenth of the uops, fewer runs")
     quick = parser.parse_args().quick
     uops, runs = (10_000, 3) if quick else (100_000, 7)
-    about = machine()
-    print(f"{about['cpu']}, {about['cores']} cores, {about['python']}, {about['system']}, load {about['load_1min']}")
+    print(machine_text(machine()))
     print(f"NumPy {np.__version__} on one thread; {runs} turns\n")
     rows = [
         *interpreter_rows("1MiB", runs),
@@ -173,7 +120,7 @@ def main() -> None:
         reference_row(4 * runs),
         *proof_rows(uops, runs),
     ]
-    print(table(rows))
+    print(aligned(row_lines(rows)))
 
 
 if __name__ == "__main__":

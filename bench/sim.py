@@ -9,10 +9,10 @@ Nothing is asserted; the aim is 100,000 operations simulated in 2 s.
 from __future__ import annotations
 
 import argparse
-import time
-from collections.abc import Callable
+from statistics import median
 
 import generate
+from timing import Work, in_turns
 
 import tilewright as tw
 from tilewright.passes.lives import live_ranges
@@ -24,29 +24,19 @@ SHARE = 1.9
 """Tile operations for each one that the schedule keeps: half of the loads fall away."""
 
 
-def seconds(work: Callable[[], object]) -> float:
-    """The best of three runs."""
-    times = []
-    for _ in range(3):
-        start = time.perf_counter()
-        work()
-        times.append(time.perf_counter() - start)
-    return min(times)
-
-
 def measure(size: int) -> None:
     module = tw.parse(tw.run_passes(generate.uop_text(round(size * SHARE)), "schedule"), verify=False)
     func = next(module.functions())
     functions = [(func, module)]
-    work: dict[str, Callable[[], object]] = {
+    work: Work = {
         "simulate": lambda: simulation_of(func, module),
         "live ranges": lambda: live_ranges(func, module),
         "Perfetto trace": lambda: trace_text(functions, module.source),
         "CSV": lambda: ops_csv(functions, module.source),
     }
     count = len(simulation_of(func, module).ops)
-    for name, run in work.items():
-        took = seconds(run)
+    for name, times in in_turns(work, 3).items():
+        took = median(times)
         print(f"{count:>9,} operations  {name:<16} {took:>7.2f} s  {count / took:>11,.0f} ops/s")
 
 

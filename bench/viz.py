@@ -10,9 +10,9 @@ import shutil
 import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
-from typing import Any
+
+from timing import timed
 
 import tilewright
 from tilewright.viz.model import picture_of
@@ -44,12 +44,6 @@ def main() -> None:
         print(f"  of it the page    {pack:>12.2f} s")
         print(f"size                {made.stat().st_size / (1 << 20):>12.2f} MiB")
         browse(made)
-
-
-def timed(run: Any) -> tuple[float, Any]:
-    start = time.perf_counter()
-    result = run()
-    return time.perf_counter() - start, result
 
 
 def browse(made: Path) -> None:

@@ -25,16 +25,17 @@ import difflib
 import os
 import re
 import shlex
-import subprocess
 import sys
+import tempfile
+import traceback
 from collections.abc import Iterable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
+from tilewright.tools import opt
+
 TEST = Path(__file__).resolve().parent
 ROOT = TEST.parent
-OPT = Path(sys.executable).parent / "mir-opt"  # not `opt`: beside the system's Python that is LLVM's
 
 AUTOCHECK = "// AUTOCHECK"
 MARK = "// ----- checks (made by make update-checks) -----"
@@ -89,18 +90,42 @@ def _run_opt(command: str, file: Path, stdin: str) -> str:
         raise UpdateError(f"only `opt` pipelines can be updated, not `{command}`")
     places = {"%s": file.name, "%inputs": str(TEST / "Inputs"), "%examples": str(ROOT / "examples")}
     args = [re.sub(r"%(s|inputs|examples)\b", lambda m: places[m[0]], word) for word in words[1:]]
-    done = subprocess.run(
-        [str(OPT), *args],
-        cwd=file.parent,
-        input=stdin,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT if merged else subprocess.PIPE,
-        encoding="utf-8",
-        env={name: value for name, value in os.environ.items() if name != "PYTHONHASHSEED"},
-    )
-    if (done.returncode != 0) != fails:
-        raise UpdateError(f"`{command}` ended with exit code {done.returncode}:\n{done.stdout}{done.stderr or ''}")
-    return done.stdout
+    status, out, err = _forked(args, file.parent, stdin, merged)
+    if (status != 0) != fails:
+        raise UpdateError(f"`{command}` ended with exit code {status}:\n{out}{err}")
+    return out
+
+
+def _forked(args: list[str], folder: Path, stdin: str, merged: bool) -> tuple[int, str, str]:
+    """Runs `opt` in a fork of this process, which has loaded everything: most of a short run is start-up.
+
+    Returns the exit status and what was printed on standard output (with `merged`, on both) and on standard error."""
+    with tempfile.TemporaryFile() as given, tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
+        given.write(stdin.encode())
+        given.seek(0)
+        sys.stdout.flush()
+        child = os.fork()
+        if child == 0:
+            status = 70
+            try:
+                for stream, number in ((given, 0), (out, 1), (out if merged else err, 2)):
+                    os.dup2(stream.fileno(), number)
+                os.chdir(folder)
+                status = opt.main(args)
+            except SystemExit as error:
+                status = error.code if isinstance(error.code, int) else 1
+            except BaseException:
+                traceback.print_exc()
+            finally:
+                sys.stdout.flush()
+                sys.stderr.flush()
+                os._exit(status)
+        _, ended = os.waitpid(child, 0)
+        printed = []
+        for stream in (out, err):
+            stream.seek(0)
+            printed.append(stream.read().decode())
+        return os.waitstatus_to_exitcode(ended), printed[0], printed[1]
 
 
 def checks(output: str, prefix: str) -> list[str]:
@@ -166,8 +191,6 @@ def main() -> int:
     parser.add_argument("files", nargs="*", help="tests or folders (default: all below test/)")
     options = parser.parse_args()
     files = golden_files(options.files)
-    if not OPT.exists():
-        parser.error(f"there is no `mir-opt` beside {sys.executable}; run `make update-checks`")
 
     def outcome(file: Path) -> tuple[str, str]:
         try:
@@ -175,8 +198,9 @@ def main() -> int:
         except UpdateError as error:
             return "", f"{os.path.relpath(file, ROOT)}: error: {error}"
 
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        outcomes = list(pool.map(outcome, files))
+    # What a run loads stays loaded for the forks.
+    opt.main(["-O1", "--prove-each", "-o", os.devnull, str(ROOT / "examples" / "two_layers.mir")])
+    outcomes = [outcome(file) for file in files]
     errors = [error for _, error in outcomes if error]
     changed = [os.path.relpath(file, ROOT) for file, (diff, _) in zip(files, outcomes, strict=True) if diff]
     print("".join(diff for diff, _ in outcomes), end="")
