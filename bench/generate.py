@@ -7,8 +7,8 @@ python bench/generate.py --bert-base > bert.mir
 python bench/generate.py --transformer --layers 2 --width 64 --ffn 256 --tokens 32 > small.mir
 
 A transformer is its products, biases, relu and residual sums. Attention itself (Q K^T, softmax, times V) and layer
-normalisation are not in the language: %c = Q + K + V stands for the former, so that all three are computed and read,
-and nothing for the latter; GELU is a relu. All tensors are f32, as in the published weights.
+normalisation are not in the language: Q + K + V stands for the former, so that all three are computed and read, and
+nothing for the latter; relu stands for GELU. All tensors are f32.
 """
 
 from __future__ import annotations
@@ -93,15 +93,10 @@ def main() -> None:
     shown = " ".join(f"--{name} {count}" for name, count in BERT_BASE.items())
     size.add_argument("--bert-base", action="store_true", help=f"--transformer {shown}")
     parser.add_argument("--transformer", action="store_true", help="with --layers: those of a transformer's encoder")
-    for name, what in (
-        ("width", "columns of a layer"),
-        ("ffn", "columns between its FFN products"),
-        ("tokens", "rows"),
-    ):
-        default = BERT_BASE[name]
-        parser.add_argument(
-            f"--{name}", type=int, metavar="N", default=default, help=f"with --transformer: {what}, {default}"
-        )
+    meanings = {"width": "columns of a layer", "ffn": "columns between the FFN's products", "tokens": "rows"}
+    for name, meaning in meanings.items():
+        described = f"with --transformer: {meaning}, {BERT_BASE[name]}"
+        parser.add_argument(f"--{name}", type=int, metavar="N", default=BERT_BASE[name], help=described)
     parser.add_argument("--generic", action="store_true", help="in MLIR's generic form")
     args = parser.parse_args()
     print(text_for(args), end="")
