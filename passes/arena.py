@@ -312,9 +312,10 @@ class VirtualSRAMArena:
             raise self._out_of_memory(nbytes, tag)
         return self.allocate_at(ends[-1] - size, nbytes, tag)
 
-    def live_blocks(self) -> list[tuple[int, int, object]]:
-        """The live allocations in address order, as (address, bytes rounded up to the alignment, tag)."""
-        return [(a, self.rounded(nbytes), tag) for a, (nbytes, tag) in sorted(self._live.items())]
+    def tag_at(self, address: int) -> object:
+        """The tag of the live allocation that starts at `address`, None when there is none."""
+        found = self._live.get(address)
+        return None if found is None else found[1]
 
     def free(self, address: int) -> None:
         """Free the allocation at `address`. Raises KeyError when none is live there."""
