@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from .arena import SRAMConfig
-from .liveness import EXEC, LOAD, STORE, Program
+from .liveness import EXEC, LOAD, NEVER, STORE, Program
 from .nests import Nest
 from .residency import FILL, SPILL, Event, Full, Plan, Planner, Timeline, TooMuch, timeline_of
 from .retime import Item, Placed, Problem, makespan, retime
@@ -52,15 +52,17 @@ def items_of(program: Program, events: Sequence[Event], speeds: Speeds) -> list[
 
 
 def put_in_time(
-    program: Program, events: list[Event], speeds: Speeds, config: SRAMConfig, distance: int | None = None
-) -> Timed | None:
-    """A plan's events with their transfers as early as there is room; None if that is not found."""
+    program: Program, events: list[Event], speeds: Speeds, config: SRAMConfig, distance: int | None = None,
+    limit: int = NEVER,
+) -> Timed | None:  # fmt: skip
+    """A plan's events with their transfers as early as there is room; None if that is not found, or takes `limit`
+    cycles or more."""
     aside = program.set_aside(config)
     problem = Problem(
         items_of(program, events, speeds), program.sizes, config, speeds.channels,
         1 << 60 if distance is None else distance, program.limits, aside,
     )  # fmt: skip
-    placed = retime(problem)
+    placed = retime(problem, limit)
     return None if placed is None else Timed(events, placed, makespan(problem, placed))
 
 
@@ -79,16 +81,17 @@ def best_in_time(
     reserved: Sequence[int],
     evict: str = "cost",
     distance: int | None = None,
+    limit: int = NEVER,
 ) -> Timed | None:
-    """The quickest of the plans that leave those bytes free; None if none works."""
+    """The quickest of the plans that leave those bytes free; None if none works in less than `limit` cycles."""
     timeline = timeline_of(program)
     best: Timed | None = None
     for reserve in reserved:
         left = leaving(program, config, reserve)
         plan = _plan(left[0], timeline, left[1], evict) if left is not None else None
-        timed = put_in_time(program, plan.events, speeds, config, distance) if plan is not None else None
-        if timed is not None and (best is None or timed.makespan < best.makespan):
-            best = timed
+        timed = put_in_time(program, plan.events, speeds, config, distance, limit) if plan is not None else None
+        if timed is not None and timed.makespan < limit:
+            best, limit = timed, timed.makespan
     return best
 
 
@@ -136,7 +139,7 @@ class TimeTrials(Trials):
         speeds = Speeds(self._cycles(program, nests, first, end), self.move_cycles, self.channels)
         tried = self.reserves(program)
         self.steps += len(program.steps) * len(tried) * 4
-        timed = best_in_time(program, speeds, self.config, tried, self.evict)
+        timed = best_in_time(program, speeds, self.config, tried, self.evict, limit=limit)
         return INFEASIBLE if timed is None else timed.makespan
 
     def _cycles(self, program: Program, nests: Sequence[Nest], first: int, end: int) -> list[int]:
