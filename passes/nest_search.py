@@ -45,10 +45,17 @@ class Search:
         self.choose_groups()
         self.choose_blocks()
         self.change_at_random()
+        return given if self.is_worse(given) else self.nests
+
+    def is_worse(self, given: list[Nest]) -> bool:
+        """Whether the nests found are worse than those given, all operations together, or can't be scheduled."""
+        if self.nests == given:
+            return False
+        before = self.trials.scheduled_cost(given)
+        if self.trials.cost(self.nests, limit=min(before + 1, INFEASIBLE)) < INFEASIBLE:
+            return False
         found = self.trials.scheduled_cost(self.nests)
-        if found == INFEASIBLE or found > self.trials.scheduled_cost(given):
-            return given
-        return self.nests
+        return found == INFEASIBLE or found > before
 
     @property
     def spent(self) -> bool:
@@ -119,7 +126,7 @@ class Search:
             if not hosts:
                 continue
             trial = [*out[:i], replace(out[i], after=max(hosts)), *out[i + 1 :]]
-            if self.trials.program(trial, 0, i + 1) is not None:
+            if self.trials.program(trial, first_with(trial, i), i + 1) is not None:
                 out = trial
         return out
 
@@ -271,6 +278,21 @@ class Search:
             number: replace(before, group=number, rows=rows),
             i: replace(nest, group=number, rows=rows),
         }
+
+
+def first_with(nests: Sequence[Nest], i: int) -> int:
+    """The first operation from which on all are computed among themselves up to an epilogue: no host, and none of its
+    group, comes before."""
+    first = nests[i].after
+    at = i
+    while at >= first:
+        nest = nests[at]
+        if nest.after >= 0:
+            first = min(first, nest.after)
+        elif nest.group is not None:
+            first = min(first, next(j for j in range(at + 1) if nests[j].group == nest.group))
+        at -= 1
+    return first
 
 
 def _balanced(count: int) -> list[int]:
