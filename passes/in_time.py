@@ -16,6 +16,13 @@ from .residency import FILL, SPILL, Event, Full, Plan, Planner, Timeline, TooMuc
 from .retime import Item, Placed, Problem, makespan, retime
 from .trial import INFEASIBLE, Trials, program_tensors
 
+NEAR = 20
+"""In a long function, operations that exceed the cycles that they take at least by one part in so many are left alone:
+the first loads and the last stores, which nothing hides, are as much."""
+
+LONG = 20_000
+"""Tile operations beyond which a function is long."""
+
 
 @dataclass(frozen=True, slots=True)
 class Speeds:
@@ -66,12 +73,14 @@ def put_in_time(
     return None if placed is None else Timed(events, placed, makespan(problem, placed))
 
 
-def reserves(program: Program, config: SRAMConfig) -> list[int]:
-    """How many bytes to leave free while planning: none, and a few tiles' worth of the largest size."""
+def reserves(program: Program, config: SRAMConfig, few: bool = False) -> list[int]:
+    """How many bytes to leave free while planning: none, and a few tiles' worth of the largest size; at most four of
+    them if there shall be `few`."""
     largest = max(program.sizes, default=0)
     tiles = config.total_bytes // largest if largest else 0
     counts = [0, 1, 2, 3, 4, 6, 8, 10, 12, 16]
-    return [largest * count for count in counts if count <= tiles // 3 or count <= 2]
+    found = [largest * count for count in counts if count <= tiles // 3 or count <= 2]
+    return [found[1], found[2], found[len(found) // 2], found[-1]] if few and len(found) > 4 else found
 
 
 def best_in_time(
@@ -83,15 +92,21 @@ def best_in_time(
     distance: int | None = None,
     limit: int = NEVER,
 ) -> Timed | None:
-    """The quickest of the plans that leave those bytes free; None if none works in less than `limit` cycles."""
+    """The quickest of the plans that leave those bytes free, the first of equal ones; None if none works in less than
+    `limit` cycles.
+
+    They are tried from the last on, since what leaves most free is often the quickest, and the others are given up as
+    soon as they are slower.
+    """
     timeline = timeline_of(program)
     best: Timed | None = None
-    for reserve in reserved:
+    for reserve in reversed(reserved):
         left = leaving(program, config, reserve)
         plan = _plan(left[0], timeline, left[1], evict) if left is not None else None
-        timed = put_in_time(program, plan.events, speeds, config, distance, limit) if plan is not None else None
-        if timed is not None and timed.makespan < limit:
-            best, limit = timed, timed.makespan
+        least = limit if best is None else best.makespan + 1
+        timed = put_in_time(program, plan.events, speeds, config, distance, least) if plan is not None else None
+        if timed is not None and timed.makespan < least:
+            best = timed
     return best
 
 
@@ -126,18 +141,19 @@ def _plan(program: Program, timeline: Timeline, config: SRAMConfig, evict: str) 
 @dataclass(slots=True)
 class TimeTrials(Trials):
     """Trials whose cost is the makespan in cycles. `exec_cycles` are those of each operation's tile operation and, for
-    a product, of its bias."""
+    a product, of its bias. In a `long` function nothing is gained where little is left to gain."""
 
     exec_cycles: Sequence[tuple[int, int]] = ()
     move_cycles: Callable[[int], int] = int
     channels: int = 1
+    long: bool = False
 
     def _plan(self, nests: Sequence[Nest], first: int, end: int, limit: int) -> int:
         program = self.program(nests, first, end)
         if program is None:
             return INFEASIBLE
         speeds = Speeds(self._cycles(program, nests, first, end), self.move_cycles, self.channels)
-        tried = self.reserves(program)
+        tried = reserves(program, self.config, few=True)
         self.steps += len(program.steps) * len(tried) * 4
         timed = best_in_time(program, speeds, self.config, tried, self.evict, limit=limit)
         return INFEASIBLE if timed is None else timed.makespan
@@ -154,10 +170,9 @@ class TimeTrials(Trials):
             for step in program.steps
         ]
 
-    def reserves(self, program: Program) -> list[int]:
-        """A few of the bytes that could be left free while planning."""
-        found = reserves(program, self.config)
-        return found if len(found) <= 4 else [found[1], found[2], found[len(found) // 2], found[-1]]
+    def enough(self, first: int, end: int) -> int:
+        least = self.compulsory(first, end)
+        return least + least // NEAR if self.long else least
 
     def compulsory(self, first: int, end: int) -> int:
         """Cycles that some operations take at least: their execs one after the other, or their compulsory transfers."""

@@ -34,8 +34,7 @@ class Search:
         self.trials = trials
         self.nests = list(nests)
         self.random = random.Random(SEED)
-        execs = sum(n.m * n.n * max(n.k, 1) for n in nests)
-        self.limit = max(LEAST_STEPS, EFFORT * execs)
+        self.limit = max(LEAST_STEPS, EFFORT * execs_of(nests))
 
     def run(self) -> list[Nest]:
         """Never worse than the nests given, as they are scheduled."""
@@ -86,7 +85,7 @@ class Search:
         is not much worse, and the best of all is taken."""
         first, end = self.stretch(min(changed), max(changed) + 1)
         now = self.trials.cost(self.nests, first, end)
-        if now <= self.trials.compulsory(first, end):
+        if now <= self.trials.enough(first, end):
             return False
         trial = self.changed(self.nests, changed)
         cost = self.trials.cost(trial, first, end, now + now // 8 if also else now)
@@ -278,6 +277,11 @@ class Search:
             number: replace(before, group=number, rows=rows),
             i: replace(nest, group=number, rows=rows),
         }
+
+
+def execs_of(nests: Sequence[Nest]) -> int:
+    """How many tile operations some nests come to, biases not counted."""
+    return sum(nest.m * nest.n * max(nest.k, 1) for nest in nests)
 
 
 def first_with(nests: Sequence[Nest], i: int) -> int:

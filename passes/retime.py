@@ -67,8 +67,8 @@ def makespan(problem: Problem, placed: Sequence[Placed]) -> int:
 
 
 class Needs(NamedTuple):
-    """What a store waits for besides its tile: so many loads and execs, as positions in their queues, that have ended;
-    and so many execs that have started, since a store that ends a tile's life on chip comes after those that read it."""
+    """What a store waits for besides its tile: the end of so many loads and execs, as positions in their queues, and
+    the start of so many execs, since a store that ends a tile's life on chip comes after those that read it."""
 
     loads: int
     execs: int

@@ -110,6 +110,10 @@ class Trials:
         except (Full, TooMuch):
             return INFEASIBLE
 
+    def enough(self, first: int, end: int) -> int:
+        """The cost at which nothing more is tried for some operations."""
+        return self.compulsory(first, end)
+
     def compulsory(self, first: int, end: int) -> int:
         """Bytes that some operations move at least."""
         return sum(self.bytes_of(t) for t in self.moved(first, end))
