@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import ClassVar
 
 from .arena import SRAMConfig
 from .liveness import EXEC, LOAD, NEVER, STORE, Program
@@ -91,9 +92,10 @@ def best_in_time(
     evict: str = "cost",
     distance: int | None = None,
     limit: int = NEVER,
+    settle: bool = False,
 ) -> Timed | None:
-    """The quickest of the plans that leave those bytes free, the first of equal ones; None if none works in less than
-    `limit` cycles.
+    """The quickest of the plans that leave those bytes free, the first of equal ones, or the last that works, to
+    `settle` for it; None if none works in less than `limit` cycles.
 
     They are tried from the last on, since what leaves most free is often the quickest, and the others are given up as
     soon as they are slower.
@@ -107,6 +109,8 @@ def best_in_time(
         timed = put_in_time(program, plan.events, speeds, config, distance, least) if plan is not None else None
         if timed is not None and timed.makespan < least:
             best = timed
+        if settle and best is not None:
+            break
     return best
 
 
@@ -143,6 +147,7 @@ class TimeTrials(Trials):
     """Trials whose cost is the makespan in cycles. `exec_cycles` are those of each operation's tile operation and, for
     a product, of its bias. In a `long` function nothing is gained where little is left to gain."""
 
+    measure: ClassVar[str] = "makespan"
     exec_cycles: Sequence[tuple[int, int]] = ()
     move_cycles: Callable[[int], int] = int
     channels: int = 1
@@ -155,7 +160,8 @@ class TimeTrials(Trials):
         speeds = Speeds(self._cycles(program, nests, first, end), self.move_cycles, self.channels)
         tried = reserves(program, self.config, few=True)
         self.steps += len(program.steps) * len(tried) * 4
-        timed = best_in_time(program, speeds, self.config, tried, self.evict, limit=limit)
+        settle = len(program.steps) > LONG
+        timed = best_in_time(program, speeds, self.config, tried, self.evict, limit=limit, settle=settle)
         return INFEASIBLE if timed is None else timed.makespan
 
     def _cycles(self, program: Program, nests: Sequence[Nest], first: int, end: int) -> list[int]:

@@ -13,6 +13,7 @@ from dataclasses import replace
 from math import ceil
 
 from .nests import ORDERS, Nest
+from .progress import tell
 from .trial import INFEASIBLE, Trials
 
 EFFORT = 100
@@ -39,6 +40,7 @@ class Search:
     def run(self) -> list[Nest]:
         """Never worse than the nests given, as they are scheduled."""
         given = list(self.nests)
+        self.tell("epilogues")
         self.nests = self.with_epilogues(given)
         self.choose_blocks()
         self.choose_groups()
@@ -50,11 +52,15 @@ class Search:
         """Whether the nests found are worse than those given, all operations together, or can't be scheduled."""
         if self.nests == given:
             return False
+        self.tell("all operations together")
         before = self.trials.scheduled_cost(given)
         if self.trials.cost(self.nests, limit=min(before + 1, INFEASIBLE)) < INFEASIBLE:
             return False
         found = self.trials.scheduled_cost(self.nests)
         return found == INFEASIBLE or found > before
+
+    def tell(self, what: str) -> None:
+        tell(f"plan for {self.trials.measure}: {what}")
 
     @property
     def spent(self) -> bool:
@@ -133,7 +139,9 @@ class Search:
         return [i for i, work in enumerate(self.trials.works) if work.k]
 
     def choose_blocks(self) -> None:
-        for i in self.products():
+        products = self.products()
+        for number, i in enumerate(products, 1):
+            self.tell(f"blocks of product {number} of {len(products)}")
             nest = self.nests[i]
             m = nest.rows if nest.group is not None else nest.m
             for block, order in self.candidates(i, m, nest.n):
@@ -164,6 +172,7 @@ class Search:
     def choose_groups(self) -> None:
         """Neighbours with equally many rows of tiles are tried as groups and streamed pairs, shortest first."""
         for first, end in self.runs():
+            self.tell(f"groups, from operation {first + 1} of {len(self.nests)} on")
             for length in range(2, min(end - first, 4) + 1):
                 for start in range(first, end - length + 1):
                     members = [i for i in range(start, start + length) if self.trials.works[i].k]
@@ -227,6 +236,7 @@ class Search:
         if not products:
             return
         failures = 0
+        self.tell("small changes")
         while not self.spent and failures < 600:
             changed = self.mutation(self.random.choice(products))
             before = self.trials.steps
