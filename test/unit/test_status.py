@@ -16,7 +16,6 @@ class Terminal(io.StringIO):
         return True
 
 
-
 def test_a_line_appears_late_changes_seldom_and_goes() -> None:
     stream, times = Terminal(), iter([0.0, 1.9, 2.0, 2.05, 2.2])
     line = StatusLine(stream, lambda: next(times))
