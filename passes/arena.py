@@ -314,10 +314,10 @@ class VirtualSRAMArena:
         ends = [start + room for start, room in self._free.blocks() if room >= size]
         return self.allocate_at(ends[-1] - size, nbytes, tag) if ends else None
 
-    def live_blocks(self) -> list[tuple[int, int, object]]:
-        """The live allocations in address order, as (address, bytes rounded up to the alignment, tag)."""
-        live, more, mask = self._live, self._alignment - 1, -self._alignment
-        return [(a, (live[a][0] + more) & mask, live[a][1]) for a in sorted(live)]
+    def tag_at(self, address: int) -> object:
+        """The tag of the live allocation that starts at `address`, None when there is none."""
+        found = self._live.get(address)
+        return None if found is None else found[1]
 
     def free(self, address: int) -> None:
         """Free the allocation at `address`. Raises KeyError when none is live there."""

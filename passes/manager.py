@@ -12,6 +12,7 @@ from ..ir.collector import collector_off
 from ..ir.core import Operation
 from ..ir.diagnostics import Diagnostic, DiagnosticError, did_you_mean
 from ..ir.verifier import verify
+from .progress import tell
 
 
 class UsageError(Exception):
@@ -256,6 +257,7 @@ def run_passes_on(
         observe("", module)
     for wanted in passes:
         for instance in (*needed_passes(wanted, module), wanted):
+            tell(instance.name)
             before, module = module, _run_one(instance, module, verify_each)
             if prove_each:
                 _prove_result(instance, before, module)

@@ -89,8 +89,7 @@ class Planner:
         self.address = [-1] * len(program.sizes)
         self.pinned = [False] * len(program.sizes)
         self.dirty = [False] * len(program.sizes)
-        sizes = {-(-size // config.alignment) for size in program.sizes}
-        self.evictable = make_eviction(evict, len(sizes) <= 1)
+        self.evictable = make_eviction(evict, [self.arena.rounded(size) for size in program.sizes])
         self.small = max(program.sizes, default=0) // SMALL if evict == "cost" else 0
         self.events: list[Event] = []
         self.coming = -1
@@ -163,11 +162,7 @@ class Planner:
         return start
 
     def victims(self, i: int, size: int, protected: Collection[int]) -> list[int]:
-        live: list[tuple[int, int, int]] = []
-        if self.evictable.looks_around:
-            live = self.arena.live_blocks()  # type: ignore[assignment]
-        size = self.arena.rounded(size)
-        return self.evictable.victims(_make(Request, (size, i, protected, live, self.arena.capacity)))
+        return self.evictable.victims(Request(self.arena.rounded(size), i, protected, self.arena))
 
     def evict(self, i: int, tile: int) -> None:
         """Takes a tile off chip; it has been dropped from the evictable ones."""

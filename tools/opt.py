@@ -351,18 +351,20 @@ def _parse(source: Source, args: argparse.Namespace) -> ModuleOp:
 def _process(source: Source, args: argparse.Namespace, report: Report | None, model: ModuleOp | None) -> str:
     from ..ir.printer import print_module
     from ..passes.manager import run_passes_on
+    from .status import status_line
 
     module = _parse(source, args)
     if args.machine is not None:
         aim(module, args.machine)
-    module = run_passes_on(
-        module,
-        args.pipeline,
-        verify_each=args.verify_each == "true",
-        prove_each=args.prove_each,
-        verify_input=args.machine is not None,
-        observe=report.begin() if report else None,
-    )
+    with status_line():
+        module = run_passes_on(
+            module,
+            args.pipeline,
+            verify_each=args.verify_each == "true",
+            prove_each=args.prove_each,
+            verify_input=args.machine is not None,
+            observe=report.begin() if report else None,
+        )
     if model is not None:
         from ..passes.proof import prove_module
 
