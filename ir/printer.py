@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable
 from functools import cache
+from typing import Any
 
 from .attributes import Attr, dict_text, key_text, symbol_text
 from .builtin import FuncOp, ModuleOp, ReturnOp
@@ -26,9 +27,10 @@ def print_module(module: ModuleOp, generic: bool = False) -> str:
     """
     printer = _Printer(generic)
     if generic or module.sym_name or module.attrs or _looks_wrapped(module):
-        return printer.region_op(module, "", set()) + "\n"
-    text = printer.block(module.body, "", set())
-    return text + "\n" if text else ""
+        printer.region_op(module, "", set())
+    else:
+        printer.block(module.body, "", set())
+    return "".join(printer.out)
 
 
 def _looks_wrapped(module: ModuleOp) -> bool:
@@ -92,82 +94,94 @@ def _name_args(block: Block, names: Names, used: set[str]) -> None:
 # Operations
 
 
+CHUNK = 1000
+"""How many lines are joined at a time: few enough to be still in the processor's cache."""
+
+
 class _Printer:
-    """Prints one module. Texts of operations begin without indentation and end without a line end."""
+    """Prints one module, in pieces of whole lines. Texts of single operations have no indentation and no line end."""
 
     def __init__(self, generic: bool):
         self.generic = generic
         self.names: Names = {}
+        self.out: list[str] = []
 
-    def block(self, block: Block, indent: str, used: set[str]) -> str:
-        """The lines of a block's operations, indented."""
-        if not block.ops:
-            return ""
-        lines = (self._generic_lines if self.generic else self._pretty_lines)(block, indent, used)
-        return indent + f"\n{indent}".join(lines)
+    def block(self, block: Block, indent: str, used: set[str]) -> None:
+        write_ops = self._generic_ops if self.generic else self._pretty_ops
+        for at in range(0, len(block.ops), CHUNK):
+            lines: list[str] = []
+            write_ops(block.ops[at : at + CHUNK], indent, used, lines)
+            self._flush(lines, indent)
 
-    def _pretty_lines(self, block: Block, indent: str, used: set[str]) -> list[str]:
-        names, lines = self.names, []
-        for op in block.ops:
-            way = _WAYS[type(op)]
+    def _flush(self, lines: list[str], indent: str) -> None:
+        if lines:
+            self.out.append(indent + f"\n{indent}".join(lines) + "\n")
+            lines.clear()
+
+    def _pretty_ops(self, ops: list[Operation], indent: str, used: set[str], lines: list[str]) -> None:
+        names, ways, add = self.names, _WAYS, lines.append
+        for op in ops:
+            way = ways[type(op)]
             if way is None or op.results:
-                lines.append(self._unusual(op, indent, used))
+                self._unusual(op, indent, used, lines)
             else:
-                lines.append(way(op, names))
-        return lines
+                add(way(op, names))
 
-    def _generic_lines(self, block: Block, indent: str, used: set[str]) -> list[str]:
-        operands, lines = _OperandTexts(self.names), []
-        for op in block.ops:
-            form = _FORMS[type(op)]
+    def _generic_ops(self, ops: list[Operation], indent: str, used: set[str], lines: list[str]) -> None:
+        operands, forms, add = _OperandTexts(self.names), _FORMS, lines.append
+        for op in ops:
+            form = forms[type(op)]
             if form is None or op.results or op.extra:
                 operands.clear()  # a value that is named anew may be an operand that is known
-                lines.append(self._unusual(op, indent, used))
+                self._unusual(op, indent, used, lines)
                 continue
             try:
-                lines.append(form(op, *operands[op.operands]))
+                names, types = operands[op.operands]
+                add(form(op, names, types))
             except TypeError:  # an attribute that is no key
-                lines.append(self._unusual(op, indent, used))
-        return lines
+                self._unusual(op, indent, used, lines)
 
-    def _unusual(self, op: Operation, indent: str, used: set[str]) -> str:
+    def _unusual(self, op: Operation, indent: str, used: set[str], lines: list[str]) -> None:
         if op.results:
             _name_results(op, self.names, used)
         if op.regions:
-            return self.region_op(op, indent, used)
+            self._flush(lines, indent)
+            self.region_op(op, indent, used)
+            return
         way = _generic if self.generic else _WAYS[type(op)] or _generic
-        return _results(op, self.names) + way(op, self.names)
+        lines.append(_results(op, self.names) + way(op, self.names))
 
-    def region_op(self, op: Operation, indent: str, used: set[str]) -> str:
+    def region_op(self, op: Operation, indent: str, used: set[str]) -> None:
         """An operation with regions; those of functions and modules see no names from outside."""
         if self.generic or not isinstance(op, (FuncOp, ModuleOp)):
-            return self._generic_region_op(op, indent, used)
-        return self._func(op, indent) if isinstance(op, FuncOp) else self._module(op, indent)
+            self._generic_region_op(op, indent, used)
+        elif isinstance(op, FuncOp):
+            self._func(op, indent)
+        else:
+            head = "module" + (f" {symbol_text(op.sym_name)}" if op.sym_name else "") + _attributes(op.attrs)
+            self._braced(head, op.body, indent, set())
 
-    def _generic_region_op(self, op: Operation, indent: str, used: set[str]) -> str:
+    def _generic_region_op(self, op: Operation, indent: str, used: set[str]) -> None:
+        start = f"{indent}{_results(op, self.names)}{_head(op, self.names)} ("
         isolated = isinstance(op, (FuncOp, ModuleOp))
-        regions = []
-        for block in op.regions:
+        for i, block in enumerate(op.regions):
+            self.out.append((start if i == 0 else f"{indent}}}, ") + "{\n")
+            if isinstance(op, FuncOp) and op.is_declaration:
+                continue
             inner = set() if isolated else set(used)
-            lines = ["{"]
-            if not (isinstance(op, FuncOp) and op.is_declaration):
-                _name_args(block, self.names, inner)
-                if block.args:
-                    args = ", ".join([f"{self.names[a]}: {a.type}" for a in block.args])
-                    lines.append(f"{indent}^bb0({args}):")
-                lines += filter(None, [self.block(block, indent + "  ", inner)])
-            regions.append("\n".join([*lines, indent + "}"]))
-        return f"{_results(op, self.names)}{_head(op, self.names)} ({', '.join(regions)}){_tail(op)}"
+            _name_args(block, self.names, inner)
+            if block.args:
+                args = ", ".join([f"{self.names[a]}: {a.type}" for a in block.args])
+                self.out.append(f"{indent}^bb0({args}):\n")
+            self.block(block, indent + "  ", inner)
+        self.out.append(f"{indent}}}){_tail(op)}\n")
 
-    def _module(self, op: ModuleOp, indent: str) -> str:
-        head = "module" + (f" {symbol_text(op.sym_name)}" if op.sym_name else "") + _attributes(op.attrs)
-        return self._braced(head, op.body, indent, set())
+    def _braced(self, head: str, block: Block, indent: str, used: set[str]) -> None:
+        self.out.append(f"{indent}{head} {{\n")
+        self.block(block, indent + "  ", used)
+        self.out.append(indent + "}\n")
 
-    def _braced(self, head: str, block: Block, indent: str, used: set[str]) -> str:
-        lines = self.block(block, indent + "  ", used)
-        return "\n".join([head + " {", *filter(None, [lines]), indent + "}"])
-
-    def _func(self, op: FuncOp, indent: str) -> str:
+    def _func(self, op: FuncOp, indent: str) -> None:
         used: set[str] = set()
         if op.is_declaration:
             args = _typed([a.type.text for a in op.args], op.arg_attrs)
@@ -180,7 +194,10 @@ class _Printer:
         elif op.result_types:
             head += f" -> {result_list(op.result_types)}"
         head += _attributes(op.attrs)
-        return head if op.is_declaration else self._braced(head, op.body, indent, used)
+        if op.is_declaration:
+            self.out.append(f"{indent}{head}\n")
+        else:
+            self._braced(head, op.body, indent, used)
 
 
 def _results(op: Operation, names: Names) -> str:
@@ -218,16 +235,17 @@ def _return(op: Operation, names: Names) -> str:
     return f"return{extra} {values} : {', '.join([v.type.text for v in op.operands])}"
 
 
-def _may_have_regions(cls: type[Operation]) -> bool:
-    return cls.regions is not Operation.regions
+def _is_flat(cls: type[Operation]) -> bool:
+    """Whether no operation of a class has regions or properties."""
+    return cls.regions is Operation.regions and cls.properties is Operation.properties
 
 
 class _Ways(dict[type[Operation], "Way | None"]):
-    """How a class's operations print in the pretty form, results aside; None for classes with regions."""
+    """How a class's operations print in the pretty form, results aside; None for classes that may have regions."""
 
     def __missing__(self, cls: type[Operation]) -> Way | None:
         usual = _return if issubclass(cls, ReturnOp) else _generic
-        way = self[cls] = None if _may_have_regions(cls) else getattr(cls, "pretty", usual)
+        way = self[cls] = getattr(cls, "pretty", usual) if _is_flat(cls) else None
         return way
 
 
@@ -287,10 +305,10 @@ Form = Callable[[Operation, str, str], str]
 
 
 class _Forms(dict[type[Operation], "Form | None"]):
-    """How a class's operations print in the generic form if they have no results; None for classes with regions."""
+    """How a class's operations print in the generic form if they have no results; None for classes that may have regions."""
 
     def __missing__(self, cls: type[Operation]) -> Form | None:
-        form = self[cls] = None if _may_have_regions(cls) else _form(cls)
+        form = self[cls] = _form(cls) if _is_flat(cls) else None
         return form
 
 
@@ -298,27 +316,35 @@ _FORMS = _Forms()
 
 
 def _form(cls: type[Operation]) -> Form:
-    """The template that goes with the short attributes, filled in with the operands and the lists of numbers.
+    """Puts operands and lists of numbers between the pieces of text that go with the other attributes.
 
-    It is made from source, as reading slots by name is what takes the time.
+    It is made from source: slots read by name in a loop would take most of the time.
     """
     lists = [f for f in _declared(cls) if f.required and f.kind in LISTS]
     short = [f for f in _declared(cls) if f not in lists]
-
-    def template(values: tuple[Attr, ...]) -> Made:
-        keep, shown = True, []
-        given = dict(zip(short, values, strict=True))
-        for field in _declared(cls):
-            if field in lists:
-                shown.append(f"{key_text(field.name)} = %s")
-                continue
-            texts, plain = entries([field], [given[field]])
-            shown += [text.replace("%", "%%") for text in texts]
-            keep = keep and plain
-        attributes = f" {{{', '.join(shown)}}}" if shown else ""
-        return f'"{cls.name}"(%s){attributes} : (%s) -> ()', keep
-
-    scope = {"templates": Texts(template)} | {f"{f.slot}_texts": LISTS[f.kind] for f in lists}
+    scope: dict[str, Any] = {"PIECES": Texts(lambda values: _pieces(cls, lists, dict(zip(short, values, strict=True))))}
+    scope |= {f"TEXTS_{f.slot}": LISTS[f.kind] for f in lists}
     key = "".join([f"op.{f.slot}, " for f in short])
-    fillings = "".join([f"{f.slot}_texts[op.{f.slot}], " for f in lists])
-    return eval(f"lambda op, names, types: templates[{key and f'({key})' or '()'}] % (names, {fillings}types)", scope)
+    names = "".join([f"p{i}, " for i in range(len(lists) + 2)])
+    shown = "".join([f"{{TEXTS_{f.slot}[op.{f.slot}]}}{{p{i}}}" for i, f in enumerate(lists, 2)])
+    source = f"def form(op, operands, types):\n {names}= PIECES[({key})]\n"
+    exec(source + f" return f'{{p0}}{{operands}}{{p1}}{shown}{{types}}) -> ()'", scope)
+    return scope["form"]
+
+
+def _pieces(cls: type[Operation], lists: list[Field], given: dict[Field, Attr]) -> Made:
+    """The text around the operands, each list, and the operands' types."""
+    pieces, before, keep = [f'"{cls.name}"(', ")"], " {", True
+    for field in _declared(cls):
+        if field in lists:
+            pieces[-1] += f"{before}{key_text(field.name)} = "
+            pieces.append("")
+            before = ", "
+            continue
+        texts, plain = entries([field], [given[field]])
+        keep = keep and plain
+        for text in texts:
+            pieces[-1] += before + text
+            before = ", "
+    pieces[-1] += "} : (" if before == ", " else " : ("
+    return pieces, keep
