@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Any, ClassVar
 
-from ..ir.attributes import UNIT, Attr, FloatAttr, attr_text, dict_text
+from ..ir.attributes import Attr, FloatAttr, dict_text
 from ..ir.core import Operation, Value
 from ..ir.opdef import Field, OpError, boolean, coordinates, float32, integer, read_fields, unit
 from ..ir.source import UNKNOWN_LOC
+from ..ir.texts import COORD, Made, by_values, declared, entries
 from .tiles import (
     KERNELS,
     Coord,
@@ -16,7 +18,6 @@ from .tiles import (
     TiledType,
     activation_name,
     check_tile,
-    coord_text,
     kernel_name,
     read_tile_token,
     tile_text,
@@ -36,10 +37,13 @@ class TileOp(Operation):
     coords: tuple[Coord, ...]
     braces: ClassVar[tuple[Field, ...]] = ()
     needs_braces: ClassVar[bool] = False
+    tail: ClassVar[Callable[[Any], str]]
+    """The braces with a blank before them, or nothing; discardable attributes aside."""
 
     def __init_subclass__(cls) -> None:
         cls.braces = tuple(f for f in cls.fields if f.name not in IN_SYNTAX)
         cls.needs_braces = any(f.required for f in cls.braces)
+        cls.tail = by_values(cls.braces, partial(_tail, cls))
 
     def __init__(
         self,
@@ -77,23 +81,24 @@ class TileOp(Operation):
             operands = [context.value(token, tile[0]) for token, tile in zip(tokens, tiles, strict=True)]
         return cls(operands, coords=tuple([tile[1] for tile in tiles]), loc=keyword.start_pos, **fields)
 
+    def pretty(self, names: Names) -> str:
+        if self.extra:
+            return self.any_pretty(names)
+        return f"{self.name} {names[self.operands[0]]}{COORD[self.coords[0]]}{self.tail()}"
+
+    def any_pretty(self, names: Names) -> str:
+        """The pretty form, also with discardable attributes and a number of tiles that is not right."""
+        text = self.head(self.shown_tiles(names))
+        return f"{text} {dict_text(self.braced() | self.extra)}" if self.extra else text + self.tail()
+
     def shown_tiles(self, names: Names) -> list[str]:
         """The tile references as the pretty form writes them."""
-        return [names[v] + coord_text(c) for v, c in zip(self.operands, self.coords, strict=True)]
-
-    def pretty(self, names: Names) -> str:
-        text = self.head(self.shown_tiles(names))
-        if self.extra:
-            return f"{text} {dict_text(self.braced() | self.extra)}"
-        braced = self.braced()
-        if not braced:
-            return text
-        shown = [k if v is UNIT else f"{k} = {attr_text(v)}" for k, v in braced.items()]
-        return f"{text} {{{', '.join(shown)}}}"
+        return [names[v] + COORD[c] for v, c in zip(self.operands, self.coords, strict=True)]
 
     def braced(self) -> dict[str, Attr]:
-        """The attributes that the pretty form prints in braces, sorted as the fields are."""
-        return {f.name: value for f in self.braces if (value := getattr(self, f.slot)) is not None}
+        """The attributes that the pretty form prints in braces."""
+        present = {f: value for f in self.braces if (value := getattr(self, f.slot)) is not None}
+        return {f.name: declared(f.kind, value)[0] for f, value in present.items()}
 
     def head(self, tiles: list[str]) -> str:
         """The pretty form up to the braces."""
@@ -111,6 +116,11 @@ class TileOp(Operation):
     def verify(self) -> None:
         self.check_shape(1, 1)
         check_tile(self, self.operands[0], self.coords[0])
+
+
+def _tail(cls: type[TileOp], values: tuple[Attr, ...]) -> Made:
+    shown, keep = entries(cls.braces, values)
+    return f" {{{', '.join(shown)}}}" if shown else "", keep
 
 
 ACTIVATION = Field("activation", activation_name)
@@ -136,11 +146,13 @@ class StoreBase(TileOp):
         self.retain = retain
 
 
+ACCUMULATE = Field("accumulate", boolean, required=True)
+KERNEL = Field("kernel", kernel_name, required=True)
 EXEC_FIELDS = (
-    Field("accumulate", boolean, required=True),
+    ACCUMULATE,
     ACTIVATION,
     COORDS,
-    Field("kernel", kernel_name, required=True),
+    KERNEL,
     Field("scale", float32),
     Field("zero_point", integer),
 )
@@ -150,6 +162,12 @@ class ExecBase(TileOp):
     """`KERNEL dst = srcs` or `dst += srcs`; `coords[0]` is the destination's tile."""
 
     __slots__ = ("accumulate", "activation", "kernel", "scale", "zero_point")
+    words: ClassVar[Callable[[Any], tuple[str, str, str]]]
+    """What stands before the destination, before the sources, and behind them; discardable attributes aside."""
+
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        cls.words = by_values((ACCUMULATE, KERNEL, *cls.braces), partial(_words, cls))
 
     def __init__(
         self,
@@ -187,6 +205,15 @@ class ExecBase(TileOp):
         fields = {"kernel": str(kernel), "accumulate": assign == "+="}
         return cls.build(context, keyword, [dst, *sources], attributes, **fields)
 
+    def pretty(self, names: Names) -> str:
+        operands, coords = self.operands, self.coords
+        count = len(operands)
+        if self.extra or not 2 <= count <= 3:
+            return self.any_pretty(names)
+        head, assign, tail = self.words()
+        tiles = f"{head}{names[operands[0]]}{COORD[coords[0]]}{assign}{names[operands[1]]}{COORD[coords[1]]}"
+        return tiles + tail if count == 2 else f"{tiles}, {names[operands[2]]}{COORD[coords[2]]}{tail}"
+
     def head(self, tiles: list[str]) -> str:
         return f"{self.name} {self.kernel} {tiles[0]} {'+=' if self.accumulate else '='} {', '.join(tiles[1:])}"
 
@@ -219,6 +246,12 @@ class ExecBase(TileOp):
         dst = (self.operands[0], self.coords[0])
         if dst in zip(self.operands[1:], self.coords[1:], strict=True):
             raise OpError(f"kernel {kernel.name} cannot work in place: {tile_text(*dst)} is its source and destination")
+
+
+def _words(cls: type[ExecBase], values: tuple[Attr, ...]) -> Made:
+    accumulate, kernel, *braces = values
+    tail, keep = _tail(cls, tuple(braces))
+    return (f"{cls.name} {kernel} ", " += " if accumulate else " = ", tail), keep and isinstance(kernel, str)
 
 
 _CHECKED: set[tuple] = set()

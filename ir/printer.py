@@ -11,7 +11,7 @@ from .attributes import Attr, dict_text, key_text, symbol_text
 from .builtin import FuncOp, ModuleOp, ReturnOp
 from .core import Block, Operation, Value
 from .opdef import Field
-from .texts import LISTS, Made, Texts, entries
+from .texts import LISTS, Made, Texts, entries, key_source
 from .types import result_list
 
 Names = dict[Value, str]
@@ -305,7 +305,7 @@ Form = Callable[[Operation, str, str], str]
 
 
 class _Forms(dict[type[Operation], "Form | None"]):
-    """How a class's operations print in the generic form if they have no results; None for classes that may have regions."""
+    """How a class's operations print in the generic form, without results; None for classes that may have regions."""
 
     def __missing__(self, cls: type[Operation]) -> Form | None:
         form = self[cls] = _form(cls) if _is_flat(cls) else None
@@ -324,10 +324,9 @@ def _form(cls: type[Operation]) -> Form:
     short = [f for f in _declared(cls) if f not in lists]
     scope: dict[str, Any] = {"PIECES": Texts(lambda values: _pieces(cls, lists, dict(zip(short, values, strict=True))))}
     scope |= {f"TEXTS_{f.slot}": LISTS[f.kind] for f in lists}
-    key = "".join([f"op.{f.slot}, " for f in short])
     names = "".join([f"p{i}, " for i in range(len(lists) + 2)])
     shown = "".join([f"{{TEXTS_{f.slot}[op.{f.slot}]}}{{p{i}}}" for i, f in enumerate(lists, 2)])
-    source = f"def form(op, operands, types):\n {names}= PIECES[({key})]\n"
+    source = f"def form(op, operands, types):\n {names}= PIECES[{key_source(short)}]\n"
     exec(source + f" return f'{{p0}}{{operands}}{{p1}}{shown}{{types}}) -> ()'", scope)
     return scope["form"]
 

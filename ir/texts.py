@@ -69,10 +69,26 @@ def entries(fields: Sequence[Field], values: Sequence[Attr]) -> tuple[list[str],
     return shown, keep
 
 
-def _list_text(kind: Kind) -> Texts:
+def key_source(fields: Sequence[Field]) -> str:
+    """The tuple of an operation's values as Python source: reading slots by name takes several times as long."""
+    return "(" + "".join([f"op.{f.slot}, " for f in fields]) + ")"
+
+
+def by_values(fields: Sequence[Field], make: Callable[[tuple[Attr, ...]], Made]) -> Callable[[Any], Any]:
+    """A function of operations: what `make` makes of the values of some fields."""
+    scope: dict[str, Any] = {"TEXTS": Texts(make), "MAKE": make}
+    key = key_source(fields)
+    source = f" try:\n  return TEXTS[{key}]\n except TypeError:  # a list or dictionary\n  return MAKE({key})[0]"
+    exec(f"def found(op):\n{source}", scope)
+    return scope["found"]
+
+
+def of_kind(kind: Kind, text: Callable[[Attr], str] = attr_text) -> Texts:
+    """Texts of the values of one kind."""
+
     def make(value: Attr) -> Made:
         found, keep = declared(kind, value)
-        return attr_text(found), keep
+        return text(found), keep
 
     return Texts(make)
 
@@ -83,7 +99,7 @@ def _coords_text(value: Attr) -> Made:
     return f"[{', '.join([COORD[c] for c in value])}]", all(map(COORD.__contains__, value))
 
 
-COORD = _list_text(integers)
+COORD = of_kind(integers)
 """The texts of tile coordinates: `[0, 1]` for (0, 1)."""
-LISTS = {coordinates: Texts(_coords_text), integers: _list_text(integers)}
-"""The texts of the kinds that lists of numbers are of: the values of such a field differ from operation to operation."""
+LISTS: dict[Callable, Texts] = {coordinates: Texts(_coords_text), integers: of_kind(integers)}
+"""The texts of the kinds of fields that differ from one operation to the next: lists of numbers."""
