@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -121,6 +121,17 @@ class PlacedOp(TileOp):
             raise OpError(f"{self.name}: 'addrs' must hold {len(self.operands)}, one for each operand", "addrs")
         if min(self.addrs) < 0:
             raise OpError(f"{self.name}: an address must not be negative")
+
+    @classmethod
+    def verifier(cls) -> Callable[[Any], None]:
+        check_tiles = super().verifier()
+
+        def check(op: PlacedOp) -> None:
+            check_tiles(op)
+            if len(op.addrs) != len(op.operands) or min(op.addrs) < 0:
+                op.verify()
+
+        return check
 
 
 @SCHED.op

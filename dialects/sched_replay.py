@@ -208,7 +208,7 @@ class Replay(TileRules):
 
     def load(self, op: LoadOp) -> None:
         self.loads += 1
-        tile = self.tile(op.operands[0], op.coords[0])
+        tile = self.tiles[op.operands[0], op.coords[0]]
         size = self.check_bytes(op, tile)
         if self.in_bounds(op, tile, op.addrs[0], size) and self.loadable(op, tile):
             if self.wishes:
@@ -219,10 +219,10 @@ class Replay(TileRules):
             self.refused.add(tile)
 
     def exec(self, op: ExecOp) -> None:
-        dst = self.tile(op.operands[0], op.coords[0])
+        dst = self.tiles[op.operands[0], op.coords[0]]
         address = op.addrs[0]
         size = op.operands[0].type.tile_bytes  # type: ignore[attr-defined]
-        sources = [self.tile(v, c) for v, c in zip(op.operands[1:], op.coords[1:], strict=True)]
+        sources = [self.tiles[key] for key in zip(op.operands[1:], op.coords[1:], strict=True)]
         self.source_tiles += len(set(sources)) if len(sources) > 1 else 1
         good = True
         for source, where in zip(sources, op.addrs[1:], strict=True):
@@ -260,7 +260,7 @@ class Replay(TileRules):
             self.place(op, dst, address, size)
 
     def store_op(self, op: StoreOp) -> None:
-        tile = self.tile(op.operands[0], op.coords[0])
+        tile = self.tiles[op.operands[0], op.coords[0]]
         self.check_bytes(op, tile)
         if not self.storable(op, tile):
             return

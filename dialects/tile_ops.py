@@ -18,6 +18,7 @@ from .tiles import (
     TiledType,
     activation_name,
     check_tile,
+    in_grids,
     kernel_name,
     read_tile_token,
     tile_text,
@@ -116,6 +117,22 @@ class TileOp(Operation):
     def verify(self) -> None:
         self.check_shape(1, 1)
         check_tile(self, self.operands[0], self.coords[0])
+
+    @classmethod
+    def verifier(cls) -> Callable[[Any], None]:
+        """`verify` for the operations of one function, without a second look at what is plainly right."""
+
+        def check(op: Any) -> None:
+            try:
+                (value,), ((i, j),) = op.operands, op.coords
+                m, n = value.type.grid
+                if 0 <= i < m and 0 <= j < n and not op.results:
+                    return
+            except (AttributeError, ValueError):
+                pass
+            op.verify()
+
+        return check
 
 
 def _tail(cls: type[TileOp], values: tuple[Attr, ...]) -> Made:
@@ -230,6 +247,26 @@ class ExecBase(TileOp):
             _CHECKED.add(key)
         if not kernel.in_place and len(set(zip(self.operands, self.coords, strict=True))) < len(self.operands):
             self._verify_in_place(kernel)
+
+    @classmethod
+    def verifier(cls) -> Callable[[Any], None]:
+        known: dict[tuple, tuple[Coord, ...]] = {}
+        """The grids of operands that go with a kernel."""
+
+        def check(op: Any) -> None:
+            operands = op.operands
+            key = (op.kernel, op.accumulate, operands)
+            grids = known.get(key)
+            if grids is not None and op.scale is None and op.zero_point is None and not op.results:
+                if in_grids(op.coords, grids):
+                    return
+            op.verify()
+            if op.scale is not None or op.zero_point is not None:
+                return
+            if operands[0] not in operands[1:] or KERNELS[op.kernel].in_place:
+                known[key] = tuple([v.type.grid for v in operands])
+
+        return check
 
     def _verify_kernel(self, kernel: Kernel, types: list[TiledType]) -> None:
         if self.accumulate and not kernel.accumulates:
