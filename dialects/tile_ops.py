@@ -18,7 +18,6 @@ from .tiles import (
     TiledType,
     activation_name,
     check_tile,
-    in_grids,
     kernel_name,
     read_tile_token,
     tile_text,
@@ -29,6 +28,18 @@ Names = dict[Value, str]
 COORDS = Field("coords", coordinates, required=True)
 IN_SYNTAX = frozenset({"coords", "addrs", "kernel", "accumulate"})
 """The fields that the pretty form has in its own syntax; the others stand in braces."""
+
+
+class RightCoords(dict[Value, set[Coord]]):
+    """Coordinates that have been found within the grids of buffers; buffers of one type share them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.by_type: dict[tuple[type, str], set[Coord]] = {}
+
+    def __missing__(self, value: Value) -> set[Coord]:
+        found = self[value] = self.by_type.setdefault((type(value.type), value.type.text), set())
+        return found
 
 
 class TileOp(Operation):
@@ -122,15 +133,14 @@ class TileOp(Operation):
     def verifier(cls) -> Callable[[Any], None]:
         """`verify` for the operations of one function, without a second look at what is plainly right."""
 
+        right = RightCoords()
+
         def check(op: Any) -> None:
-            try:
-                (value,), ((i, j),) = op.operands, op.coords
-                m, n = value.type.grid
-                if 0 <= i < m and 0 <= j < n and not op.results:
+            if len(op.operands) == 1 == len(op.coords) and not op.results:
+                if op.coords[0] in right[op.operands[0]]:
                     return
-            except (AttributeError, ValueError):
-                pass
             op.verify()
+            right[op.operands[0]].add(op.coords[0])
 
         return check
 
@@ -250,21 +260,24 @@ class ExecBase(TileOp):
 
     @classmethod
     def verifier(cls) -> Callable[[Any], None]:
-        known: dict[tuple, tuple[Coord, ...]] = {}
-        """The grids of operands that go with a kernel."""
+        right = RightCoords()
+        known: dict[tuple, list[set[Coord]]] = {}
+        """The right coordinates of buffers that go with a kernel."""
 
         def check(op: Any) -> None:
-            operands = op.operands
-            key = (op.kernel, op.accumulate, operands)
-            grids = known.get(key)
-            if grids is not None and op.scale is None and op.zero_point is None and not op.results:
-                if in_grids(op.coords, grids):
+            operands, coords = op.operands, op.coords
+            found = known.get((op.kernel, op.accumulate, operands))
+            if found is not None and len(coords) == len(found) and op.scale is None and op.zero_point is None and not op.results:
+                for coord, inside in zip(coords, found):  # noqa: B905
+                    if coord not in inside:
+                        break
+                else:
                     return
             op.verify()
-            if op.scale is not None or op.zero_point is not None:
-                return
+            for value, coord in zip(operands, coords, strict=True):
+                right[value].add(coord)
             if operands[0] not in operands[1:] or KERNELS[op.kernel].in_place:
-                known[key] = tuple([v.type.grid for v in operands])
+                known[op.kernel, op.accumulate, operands] = [right[value] for value in operands]
 
         return check
 

@@ -251,19 +251,6 @@ def check_tile(op: Operation, value: Value, coord: Coord) -> TiledType:
     raise OpError(f"{op.name}: {_tile_fault(value, coord)}", f"%{value.name}", [value])
 
 
-def in_grids(coords: tuple[Coord, ...], grids: tuple[Coord, ...]) -> bool:
-    """Whether tiles lie in the grids of their buffers, one for each."""
-    try:
-        (i, j), (k, l), (p, q) = coords
-        (a, b), (c, d), (e, f) = grids
-        return 0 <= i < a and 0 <= j < b and 0 <= k < c and 0 <= l < d and 0 <= p < e and 0 <= q < f
-    except ValueError:  # not three tiles of rank 2
-        if list(map(len, coords)) != list(map(len, grids)):
-            return False
-        pairs = zip(coords, grids, strict=True)
-        return all(0 <= index < count for coord, grid in pairs for index, count in zip(coord, grid, strict=True))
-
-
 def _tile_fault(value: Value, coord: Coord) -> str:
     name, type = tile_text(value, coord), value.type
     if not isinstance(type, TiledType):
