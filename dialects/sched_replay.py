@@ -208,7 +208,7 @@ class Replay(TileRules):
 
     def load(self, op: LoadOp) -> None:
         self.loads += 1
-        tile = self.tiles[op.operands[0], op.coords[0]]
+        tile = self.tiles[op.operands[0]][op.coords[0]]
         size = self.check_bytes(op, tile)
         if self.in_bounds(op, tile, op.addrs[0], size) and self.loadable(op, tile):
             if self.wishes:
@@ -219,10 +219,10 @@ class Replay(TileRules):
             self.refused.add(tile)
 
     def exec(self, op: ExecOp) -> None:
-        dst = self.tiles[op.operands[0], op.coords[0]]
+        dst = self.tiles[op.operands[0]][op.coords[0]]
         address = op.addrs[0]
         size = op.operands[0].type.tile_bytes  # type: ignore[attr-defined]
-        sources = [self.tiles[key] for key in zip(op.operands[1:], op.coords[1:], strict=True)]
+        sources = [self.tiles[v][c] for v, c in zip(op.operands[1:], op.coords[1:], strict=True)]
         self.source_tiles += len(set(sources)) if len(sources) > 1 else 1
         good = True
         for source, where in zip(sources, op.addrs[1:], strict=True):
@@ -260,7 +260,7 @@ class Replay(TileRules):
             self.place(op, dst, address, size)
 
     def store_op(self, op: StoreOp) -> None:
-        tile = self.tiles[op.operands[0], op.coords[0]]
+        tile = self.tiles[op.operands[0]][op.coords[0]]
         self.check_bytes(op, tile)
         if not self.storable(op, tile):
             return
@@ -299,7 +299,8 @@ class Replay(TileRules):
         for change in self.changes:
             live += change
             peak = max(peak, live)
-        unread = [t.value.type.tile_bytes for t in self.tiles.values() if t.unread]  # type: ignore[attr-defined]
+        tiles = [tile for buffer in self.tiles.values() for tile in buffer.values()]
+        unread = [t.value.type.tile_bytes for t in tiles if t.unread]  # type: ignore[attr-defined]
         stats = {
             "final_live_bytes": sum(unread),
             "loads_eliminated": self.source_tiles - self.loads,

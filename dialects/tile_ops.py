@@ -136,9 +136,12 @@ class TileOp(Operation):
         right = RightCoords()
 
         def check(op: Any) -> None:
-            if len(op.operands) == 1 == len(op.coords) and not op.results:
-                if op.coords[0] in right[op.operands[0]]:
+            try:
+                (value,), (coord,) = op.operands, op.coords
+                if coord in right[value]:
                     return
+            except ValueError:  # not one tile
+                pass
             op.verify()
             right[op.operands[0]].add(op.coords[0])
 
@@ -267,7 +270,7 @@ class ExecBase(TileOp):
         def check(op: Any) -> None:
             operands, coords = op.operands, op.coords
             found = known.get((op.kernel, op.accumulate, operands))
-            if found is not None and len(coords) == len(found) and op.scale is None and op.zero_point is None and not op.results:
+            if found is not None and len(coords) == len(found) and op.scale is None and op.zero_point is None:
                 for coord, inside in zip(coords, found):  # noqa: B905
                     if coord not in inside:
                         break
