@@ -23,6 +23,7 @@ Clock = tuple[int, ...]
 """For each queue, how many of its operations have ended."""
 
 MAX_ERRORS = 20
+PLACED = frozenset({LoadOp, ExecOp, StoreOp})
 
 
 @dataclass(slots=True)
@@ -37,7 +38,7 @@ class Accesses:
 
 def placed_ops(func: FuncOp) -> list[Placed]:
     """The operations that engines carry out, in order."""
-    return [op for op in func.ops if isinstance(op, (LoadOp, ExecOp, StoreOp))]
+    return [op for op in func.ops if type(op) in PLACED]  # type: ignore[misc]
 
 
 def accesses_of(op: Placed, off_chip: OffChip) -> Accesses:
@@ -162,8 +163,8 @@ def queue_errors(func: FuncOp) -> list[Diagnostic]:
     ops = placed_ops(func)
     with_queue = [op for op in ops if op.queue is not None]
     if not with_queue:
-        stray = next((op for op in ops if op.wait is not None or op.signal is not None), None)
-        return [] if stray is None else [Diagnostic("'wait' and 'signal' need a 'queue'", stray.loc)]
+        stray = [op for op in ops if op.wait is not None or op.signal is not None][:1]
+        return [Diagnostic("'wait' and 'signal' need a 'queue'", op.loc) for op in stray]
     if len(with_queue) < len(ops):
         without = next(op for op in ops if op.queue is None)
         error = Diagnostic(f"{without.name} has no 'queue', while others have one", without.loc)
