@@ -273,21 +273,20 @@ class _UopRules(TileRules):
 
     def exec(self, op: ExecOp) -> None:
         tiles = self.tiles
-        pairs = zip(op.operands, op.coords, strict=True)
-        value, coord = next(pairs)
-        dst = tiles[value][coord]
+        operands, coords = op.operands, op.coords
+        dst = tiles[operands[0]][coords[0]]
         good = True
-        for value, coord in pairs:
-            source = tiles[value][coord]
+        for i in range(1, len(operands)):
+            source = tiles[operands[i]][coords[i]]
             if source.chip != source.version:
                 good &= self.on_chip(op, source, "read")
             source.unread = False
             if source.open:
                 self.finish(op, source)
-        if op.accumulate:
-            good &= (dst.open and dst.activation is None) or self.accumulable(op, dst)
-        else:
+        if not op.accumulate:
             good &= self.startable(op, dst)
+        elif not dst.open or dst.activation is not None:
+            good &= self.accumulable(op, dst)
         if good or is_alloc(dst.value):
             self.write(op, dst)
             dst.chip = dst.version

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,18 @@ from ..ir.source import UNKNOWN_LOC
 from ..ir.texts import COORD, of_kind
 from .levels import MixedLevelsError, level_of
 from .target import check_target, reserved_ranges
-from .tile_ops import ACTIVATION, COORDS, EXEC_FIELDS, RETAIN, ExecBase, Names, StoreBase, TileOp
+from .tile_ops import (
+    ACTIVATION,
+    COORDS,
+    EXEC_FIELDS,
+    RETAIN,
+    ExecBase,
+    Names,
+    RightExecs,
+    RightTiles,
+    StoreBase,
+    TileOp,
+)
 from .tiles import Coord, at_attribute, natural, pin_attribute
 from .uop import UOP
 
@@ -91,6 +102,16 @@ SPILL = Field("spill", unit)
 WAIT = Field("wait", wait_pairs)
 
 
+class RightPlacedTiles(RightTiles):
+    def knows(self, op: Any) -> bool:
+        return RightTiles.knows(self, op) and len(op.addrs) == 1 and op.addrs[0] >= 0
+
+
+class RightPlacedExecs(RightExecs):
+    def knows(self, op: Any) -> bool:
+        return RightExecs.knows(self, op) and len(op.addrs) == len(op.operands) and min(op.addrs) >= 0
+
+
 class PlacedOp(TileOp):
     """An operation on placed tiles: `addrs[i]` is the SRAM address of the tile `coords[i]` of `operands[i]`.
 
@@ -99,6 +120,7 @@ class PlacedOp(TileOp):
     """
 
     __slots__ = ()
+    memory = RightPlacedTiles
     addrs: tuple[int, ...]
     buffer: int | None
     queue: int | None
@@ -121,17 +143,6 @@ class PlacedOp(TileOp):
             raise OpError(f"{self.name}: 'addrs' must hold {len(self.operands)}, one for each operand", "addrs")
         if min(self.addrs) < 0:
             raise OpError(f"{self.name}: an address must not be negative")
-
-    @classmethod
-    def verifier(cls) -> Callable[[Any], None]:
-        check_tiles = super().verifier()
-
-        def check(op: PlacedOp) -> None:
-            check_tiles(op)
-            if len(op.addrs) != len(op.operands) or min(op.addrs) < 0:
-                op.verify()
-
-        return check
 
 
 @SCHED.op
@@ -167,6 +178,7 @@ class ExecOp(PlacedOp, ExecBase):
     """`sched.exec KERNEL %d[..] @.. = %a[..] @.., %b[..] @..`."""
 
     __slots__ = ("addrs", "buffer", "half", "queue", "signal", "wait")
+    memory = RightPlacedExecs
     name = "sched.exec"
     fields = tuple(sorted((*EXEC_FIELDS, ADDRS, BUFFER, HALF, QUEUE, SIGNAL, WAIT), key=lambda field: field.name))
 

@@ -227,7 +227,7 @@ class Replay(TileRules):
         dst, address = tiles[operands[0]][coords[0]], addrs[0]
         size = operands[0].type.tile_bytes  # type: ignore[attr-defined]
         end = address + size
-        in_place, last = False, None
+        at, in_place, last = self.at, False, None
         for i in range(1, len(operands)):
             source = tiles[operands[i]][coords[i]]
             copy = copies.get(addrs[i])
@@ -235,7 +235,7 @@ class Replay(TileRules):
                 copy = None
                 self.explain(op, source, addrs[i], "is read")
             else:
-                copy.last = self.at
+                copy.last = at
             source.unread = False
             if source.open:
                 self.finish(op, source)
@@ -243,8 +243,9 @@ class Replay(TileRules):
                 self.may_overlap(op, dst, copy)
             if source is not last:  # there are two sources at most
                 self.source_tiles += 1
-            in_place |= source is dst
-            last = source
+                last = source
+            if source is dst:
+                in_place = True
         if op.accumulate:
             if (dst.open and dst.activation is None) or self.accumulable(op, dst):
                 copy = self.held(op, dst, address, "is accumulated on")

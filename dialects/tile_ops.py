@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from functools import partial
+from operator import contains
 from typing import Any, ClassVar
 
 from ..ir.attributes import Attr, FloatAttr, dict_text
@@ -31,21 +32,65 @@ IN_SYNTAX = frozenset({"coords", "addrs", "kernel", "accumulate"})
 
 
 class RightCoords(dict[Value, set[Coord]]):
-    """Coordinates that have been found within the grids of buffers; buffers of one type share them."""
+    """Coordinates within the grids of buffers that are known; buffers of one type share them."""
 
     def __init__(self) -> None:
         super().__init__()
         self.by_type: dict[tuple[type, str], set[Coord]] = {}
 
     def __missing__(self, value: Value) -> set[Coord]:
-        found = self[value] = self.by_type.setdefault((type(value.type), value.type.text), set())
-        return found
+        return set()
+
+    def learn(self, op: TileOp) -> None:
+        for value, coord in zip(op.operands, op.coords, strict=True):
+            if value not in self:
+                self[value] = self.by_type.setdefault((type(value.type), value.type.text), set())
+            self[value].add(coord)
+
+
+class RightTiles:
+    """What has been found right of operations on one tile."""
+
+    def __init__(self) -> None:
+        self.coords = RightCoords()
+
+    def knows(self, op: TileOp) -> bool:
+        return len(op.operands) == 1 == len(op.coords) and op.coords[0] in self.coords[op.operands[0]]
+
+    def learn(self, op: TileOp) -> None:
+        self.coords.learn(op)
+
+
+class RightExecs:
+    """What has been found right of execs: kernels with buffers that go with them, whatever their tiles."""
+
+    def __init__(self) -> None:
+        self.coords = RightCoords()
+        self.kernels: dict[tuple, list[set[Coord]]] = {}
+
+    def knows(self, op: ExecBase) -> bool:
+        coords = op.coords
+        inside = self.kernels.get((op.kernel, op.accumulate, op.operands))
+        if inside is None or len(inside) != len(coords) or op.scale is not None or op.zero_point is not None:
+            return False
+        if len(coords) != 3:
+            return all(map(contains, inside, coords))
+        (a, b, c), (p, q, r) = inside, coords
+        return p in a and q in b and r in c
+
+    def learn(self, op: ExecBase) -> None:
+        self.coords.learn(op)
+        if op.scale is not None or op.zero_point is not None:
+            return
+        if op.operands[0] not in op.operands[1:] or KERNELS[op.kernel].in_place:
+            self.kernels[op.kernel, op.accumulate, op.operands] = [self.coords[value] for value in op.operands]
 
 
 class TileOp(Operation):
     """An operation on tiles: `coords[i]` is the tile of `operands[i]` that it names; it has no results."""
 
     __slots__ = ("coords",)
+    memory: ClassVar[type] = RightTiles
     coords: tuple[Coord, ...]
     braces: ClassVar[tuple[Field, ...]] = ()
     needs_braces: ClassVar[bool] = False
@@ -129,24 +174,6 @@ class TileOp(Operation):
         self.check_shape(1, 1)
         check_tile(self, self.operands[0], self.coords[0])
 
-    @classmethod
-    def verifier(cls) -> Callable[[Any], None]:
-        """`verify` for the operations of one function, without a second look at what is plainly right."""
-
-        right = RightCoords()
-
-        def check(op: Any) -> None:
-            try:
-                (value,), (coord,) = op.operands, op.coords
-                if coord in right[value]:
-                    return
-            except ValueError:  # not one tile
-                pass
-            op.verify()
-            right[op.operands[0]].add(op.coords[0])
-
-        return check
-
 
 def _tail(cls: type[TileOp], values: tuple[Attr, ...]) -> Made:
     shown, keep = entries(cls.braces, values)
@@ -192,6 +219,7 @@ class ExecBase(TileOp):
     """`KERNEL dst = srcs` or `dst += srcs`; `coords[0]` is the destination's tile."""
 
     __slots__ = ("accumulate", "activation", "kernel", "scale", "zero_point")
+    memory = RightExecs
     words: ClassVar[Callable[[Any], tuple[str, str, str]]]
     """What stands before the destination, before the sources, and behind them; discardable attributes aside."""
 
@@ -260,29 +288,6 @@ class ExecBase(TileOp):
             _CHECKED.add(key)
         if not kernel.in_place and len(set(zip(self.operands, self.coords, strict=True))) < len(self.operands):
             self._verify_in_place(kernel)
-
-    @classmethod
-    def verifier(cls) -> Callable[[Any], None]:
-        right = RightCoords()
-        known: dict[tuple, list[set[Coord]]] = {}
-        """The right coordinates of buffers that go with a kernel."""
-
-        def check(op: Any) -> None:
-            operands, coords = op.operands, op.coords
-            found = known.get((op.kernel, op.accumulate, operands))
-            if found is not None and len(coords) == len(found) and op.scale is None and op.zero_point is None:
-                for coord, inside in zip(coords, found):  # noqa: B905
-                    if coord not in inside:
-                        break
-                else:
-                    return
-            op.verify()
-            for value, coord in zip(operands, coords, strict=True):
-                right[value].add(coord)
-            if operands[0] not in operands[1:] or KERNELS[op.kernel].in_place:
-                known[op.kernel, op.accumulate, operands] = [right[value] for value in operands]
-
-        return check
 
     def _verify_kernel(self, kernel: Kernel, types: list[TiledType]) -> None:
         if self.accumulate and not kernel.accumulates:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, Protocol
 
 from .attributes import Attr, attr_text
 from .builtin import FuncOp, ModuleOp, ReturnOp
@@ -61,7 +61,7 @@ def operation_errors(func: FuncOp) -> list[Diagnostic]:
         if func.visibility in ("", "public"):
             errors.append(Diagnostic(f"@{func.sym_name} has no body: a declaration must be private", func.loc))
         return errors
-    _Ops(errors).block(func.body, set())
+    _check_block(func.body, set(), errors)
     _check_return(func, errors)
     return errors
 
@@ -92,64 +92,59 @@ def _check_return(func: FuncOp, errors: list[Diagnostic]) -> None:
         errors.append(error.note("declared here", func.loc))
 
 
-class _Ops:
-    """Checks the operations of one function. A class may have a `verifier`, which makes a function that stands for
-    `verify`, and may remember what it has found right."""
+class Memory(Protocol):
+    """What has been found right of a class's operations in one block; a class may name one as its `memory`.
 
-    def __init__(self, errors: list[Diagnostic]):
-        self.errors = errors
-        self.checks = _Checks()
+    `knows` says of an operation that has neither results nor discardable attributes whether it must be right, as
+    operations that `learn` was told of are: its operands are operands of those, too.
+    """
 
-    def block(self, block: Block, visible: set[Value]) -> None:
-        visible |= set(block.args)
-        _check_dimensions(block.args, self.errors)
-        checks, last = self.checks, len(block.ops) - 1
-        known: set[tuple[Value, ...]] = set()
-        for i, op in enumerate(block.ops):
-            if op.operands not in known and self.defined(op, visible):
-                known.add(op.operands)
-            check = checks[type(op)]
-            if check is None or op.extra or op.results:
-                self.unusual(op, i == last, visible)
-                continue
-            try:
-                check(op)
-            except OpError as error:
-                self.errors.append(error.diagnostic(op.loc))
+    def knows(self, op: Any, /) -> bool: ...
 
-    def defined(self, op: Operation, visible: set[Value]) -> bool:
-        """Whether all operands are; they are then for every later operation of the block too."""
-        undefined = [value for value in op.operands if value not in visible]
-        for value in undefined:
-            self.errors.append(
-                Diagnostic(f"%{value.name} is used before it is defined", op.loc, focus=f"%{value.name}")
-            )
-        return not undefined
+    def learn(self, op: Any, /) -> None: ...
 
-    def unusual(self, op: Operation, is_last: bool, visible: set[Value]) -> None:
-        _check_op(op, is_last, self.errors)
+
+class _NoMemory:
+    def knows(self, op: Operation) -> bool:
+        return False
+
+    def learn(self, op: Operation) -> None:
+        pass
+
+
+class _Memories(dict[type[Operation], Callable[[Any], bool]]):
+    """The `knows` of each class's memory."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.learn: dict[type[Operation], Callable[[Any], None]] = {}
+
+    def __missing__(self, cls: type[Operation]) -> Callable[[Any], bool]:
+        memory: Memory = getattr(cls, "memory", _NoMemory)()
+        self[cls], self.learn[cls] = memory.knows, memory.learn
+        return memory.knows
+
+
+def _check_block(block: Block, visible: set[Value], errors: list[Diagnostic]) -> None:
+    visible |= set(block.args)
+    _check_dimensions(block.args, errors)
+    last = len(block.ops) - 1
+    memories = _Memories()
+    for i, op in enumerate(block.ops):
+        if memories[type(op)](op) and not op.extra and not op.results:
+            continue
+        before = len(errors)
+        for value in op.operands:
+            if value not in visible:
+                errors.append(Diagnostic(f"%{value.name} is used before it is defined", op.loc, focus=f"%{value.name}"))
+        _check_op(op, i == last, errors)
+        if len(errors) == before:
+            memories.learn[type(op)](op)
         for region in op.regions:
-            self.block(region, set(visible))
+            _check_block(region, set(visible), errors)
         visible.update(op.results)
         if not isinstance(op, UnregisteredOp):
-            _check_dimensions(op.results, self.errors)
-
-
-class _Checks(dict[type[Operation], "Callable[[Any], None] | None"]):
-    """What checks an operation of a class by itself, if it has neither results nor discardable attributes; None for
-    the classes of the structure."""
-
-    def __missing__(self, cls: type[Operation]) -> Callable[[Any], None] | None:
-        if cls.regions is not Operation.regions or issubclass(cls, ReturnOp):
-            check = None
-        else:
-            check = cls.verifier() if hasattr(cls, "verifier") else getattr(cls, "verify", _nothing)  # type: ignore[attr-defined]
-        self[cls] = check
-        return check
-
-
-def _nothing(op: Operation) -> None:
-    """The check of a class that has none."""
+            _check_dimensions(op.results, errors)
 
 
 def _check_dimensions(values: Iterable[Value], errors: list[Diagnostic]) -> None:
