@@ -128,7 +128,7 @@ class PlacedOp(TileOp):
     wait: tuple[tuple[int, int], ...] | None
 
     def pretty(self, names: Names) -> str:
-        if self.extra:
+        if self.extra or not len(self.operands) == len(self.coords) == len(self.addrs) == 1:
             return self.any_pretty(names)
         tile = f"{names[self.operands[0]]}{COORD[self.coords[0]]}{ADDRESS[self.addrs[0]]}"
         return f"{self.name} {tile}{self.tail()}"
@@ -209,7 +209,7 @@ class ExecOp(PlacedOp, ExecBase):
     def pretty(self, names: Names) -> str:
         operands, coords, addrs = self.operands, self.coords, self.addrs
         count = len(operands)
-        if self.extra or not 2 <= count <= 3:
+        if self.extra or not 2 <= count <= 3 or not len(coords) == len(addrs) == count:
             return self.any_pretty(names)
         head, assign, tail = self.words()
         dst = f"{head}{names[operands[0]]}{COORD[coords[0]]}{ADDRESS[addrs[0]]}{assign}"

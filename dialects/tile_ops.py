@@ -139,7 +139,7 @@ class TileOp(Operation):
         return cls(operands, coords=tuple([tile[1] for tile in tiles]), loc=keyword.start_pos, **fields)
 
     def pretty(self, names: Names) -> str:
-        if self.extra:
+        if self.extra or not len(self.operands) == 1 == len(self.coords):
             return self.any_pretty(names)
         return f"{self.name} {names[self.operands[0]]}{COORD[self.coords[0]]}{self.tail()}"
 
@@ -266,7 +266,7 @@ class ExecBase(TileOp):
     def pretty(self, names: Names) -> str:
         operands, coords = self.operands, self.coords
         count = len(operands)
-        if self.extra or not 2 <= count <= 3:
+        if self.extra or not 2 <= count <= 3 or len(coords) != count:
             return self.any_pretty(names)
         head, assign, tail = self.words()
         tiles = f"{head}{names[operands[0]]}{COORD[coords[0]]}{assign}{names[operands[1]]}{COORD[coords[1]]}"
