@@ -120,7 +120,7 @@ class PlacedOp(TileOp):
     """
 
     __slots__ = ()
-    memory = RightPlacedTiles
+    verifier_memory = RightPlacedTiles
     addrs: tuple[int, ...]
     buffer: int | None
     queue: int | None
@@ -178,7 +178,7 @@ class ExecOp(PlacedOp, ExecBase):
     """`sched.exec KERNEL %d[..] @.. = %a[..] @.., %b[..] @..`."""
 
     __slots__ = ("addrs", "buffer", "half", "queue", "signal", "wait")
-    memory = RightPlacedExecs
+    verifier_memory = RightPlacedExecs
     name = "sched.exec"
     fields = tuple(sorted((*EXEC_FIELDS, ADDRS, BUFFER, HALF, QUEUE, SIGNAL, WAIT), key=lambda field: field.name))
 

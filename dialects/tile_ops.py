@@ -90,7 +90,7 @@ class TileOp(Operation):
     """An operation on tiles: `coords[i]` is the tile of `operands[i]` that it names; it has no results."""
 
     __slots__ = ("coords",)
-    memory: ClassVar[type] = RightTiles
+    verifier_memory: ClassVar[type] = RightTiles
     coords: tuple[Coord, ...]
     braces: ClassVar[tuple[Field, ...]] = ()
     needs_braces: ClassVar[bool] = False
@@ -219,7 +219,7 @@ class ExecBase(TileOp):
     """`KERNEL dst = srcs` or `dst += srcs`; `coords[0]` is the destination's tile."""
 
     __slots__ = ("accumulate", "activation", "kernel", "scale", "zero_point")
-    memory = RightExecs
+    verifier_memory = RightExecs
     words: ClassVar[Callable[[Any], tuple[str, str, str]]]
     """What stands before the destination, before the sources, and behind them; discardable attributes aside."""
 

@@ -236,8 +236,8 @@ def _return(op: Operation, names: Names) -> str:
 
 
 def _is_flat(cls: type[Operation]) -> bool:
-    """Whether no operation of a class has regions or properties."""
-    return cls.regions is Operation.regions and cls.properties is Operation.properties
+    """Whether operations of a class have neither regions nor properties, and no attributes but declared ones."""
+    return all(getattr(cls, n) is getattr(Operation, n) for n in ("regions", "properties", "attributes"))
 
 
 class _Ways(dict[type[Operation], "Way | None"]):

@@ -61,10 +61,11 @@ def entries(fields: Sequence[Field], values: Sequence[Attr]) -> tuple[list[str],
     shown: list[str] = []
     keep = True
     for field, given in zip(fields, values, strict=True):
+        keep = keep and (field.required or field.default is None)  # others are absent by identity, not by value
         if not field.required and given is field.default:
             continue
         value, plain = declared(field.kind, given)
-        keep = keep and plain and (field.required or field.default is None)
+        keep = keep and plain
         shown.append(key_text(field.name) if value is UNIT else f"{key_text(field.name)} = {attr_text(value)}")
     return shown, keep
 

@@ -93,7 +93,7 @@ def _check_return(func: FuncOp, errors: list[Diagnostic]) -> None:
 
 
 class Memory(Protocol):
-    """What has been found right of a class's operations in one block; a class may name one as its `memory`.
+    """What has been found right of a class's operations in one block; a class may name one as its `verifier_memory`.
 
     `knows` says of an operation that has neither results nor discardable attributes whether it must be right, as
     operations that `learn` was told of are: its operands are operands of those, too.
@@ -120,9 +120,19 @@ class _Memories(dict[type[Operation], Callable[[Any], bool]]):
         self.learn: dict[type[Operation], Callable[[Any], None]] = {}
 
     def __missing__(self, cls: type[Operation]) -> Callable[[Any], bool]:
-        memory: Memory = getattr(cls, "memory", _NoMemory)()
+        memory = _memory_of(cls)()
         self[cls], self.learn[cls] = memory.knows, memory.learn
         return memory.knows
+
+
+def _memory_of(cls: type[Operation]) -> type[Memory]:
+    """A class's memory; none if a `verify` of its own overrides the one that an inherited memory stands for."""
+    for base in cls.__mro__:
+        if "verifier_memory" in vars(base):
+            return vars(base)["verifier_memory"]
+        if "verify" in vars(base):
+            break
+    return _NoMemory
 
 
 def _check_block(block: Block, visible: set[Value], errors: list[Diagnostic]) -> None:

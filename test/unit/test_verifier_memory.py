@@ -12,7 +12,8 @@ from tilewright.dialects import uop
 from tilewright.dialects.tiles import TiledType
 from tilewright.ir import verifier
 from tilewright.ir.builtin import FuncOp, ModuleOp, ReturnOp
-from tilewright.ir.core import Block, Value
+from tilewright.ir.core import Block, UnregisteredOp, Value
+from tilewright.ir.opdef import OpError
 from tilewright.ir.types import TensorType
 from tilewright.ir.verifier import verification_errors
 
@@ -75,7 +76,7 @@ def test_values_of_enclosing_and_of_inner_regions() -> None:
     alloc = uop.AllocOp((), [inner])
     x = Value(BUFFER, "x")
     load_x, load_h = (uop.LoadOp([value], coords=((0, 0),)) for value in (x, inner))
-    region = tilewright.ir.core.UnregisteredOp("test.region", (), regions=[Block([], [load_x, alloc, load_h])])
+    region = UnregisteredOp("test.region", (), regions=[Block([], [load_x, alloc, load_h])])
     func = FuncOp("f", Block([x], [load_x, region, load_x, load_h, ReturnOp()]))
     errors = verification_errors(ModuleOp([func]))
     assert [error.message for error in errors] == ["%h is used before it is defined"]
@@ -85,6 +86,21 @@ def test_an_exec_without_tiles() -> None:
     execs = [uop.ExecOp([], coords=(), kernel="relu", accumulate=False)] * 2
     errors = verification_errors(ModuleOp([FuncOp("f", Block([], [*execs, ReturnOp()]))]))
     assert [error.message for error in errors] == ["kernel relu takes 1 source, got 0"] * 2
+
+
+def test_a_subclass_with_checks_of_its_own() -> None:
+    """What its base class remembers says nothing of them."""
+
+    class OddLoadOp(uop.LoadOp):
+        __slots__ = ()
+
+        def verify(self) -> None:
+            raise OpError("odd")
+
+    x = Value(BUFFER, "x")
+    loads = [cls([x], coords=((0, 0),)) for cls in (uop.LoadOp, OddLoadOp, OddLoadOp)]
+    errors = verification_errors(ModuleOp([FuncOp("f", Block([x], [*loads, ReturnOp()]))]))
+    assert [error.message for error in errors] == ["odd"] * 2
 
 
 def test_negative_addresses_of_a_known_operation() -> None:
