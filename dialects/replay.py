@@ -262,7 +262,7 @@ class _UopRules(TileRules):
                 self.load(op, tile)
             elif type(op) in steps:
                 steps[type(op)](op)
-            if len(errors) >= MAX_ERRORS:
+            if errors and len(errors) >= MAX_ERRORS:
                 return
 
     def load(self, op: LoadOp, tile: Tile) -> None:

@@ -62,7 +62,7 @@ class Replay(TileRules):
     def run(self, func: FuncOp) -> None:
         self.changes = [0] * (len(func.ops) + 2)
         steps = {LoadOp: self.load, ExecOp: self.exec, StoreOp: self.store_op}
-        count = 0
+        count, errors = 0, self.errors
         for op in func.ops:
             step: Any = steps.get(type(op))  # type: ignore[arg-type]
             if step is None:
@@ -70,7 +70,7 @@ class Replay(TileRules):
             self.at = count
             count += 1
             step(op)
-            if len(self.errors) >= MAX_ERRORS:
+            if errors and len(errors) >= MAX_ERRORS:
                 return
         self.sched_ops = count
         for copy in self.copies.values():
@@ -248,8 +248,11 @@ class Replay(TileRules):
                 in_place = True
         if op.accumulate:
             if (dst.open and dst.activation is None) or self.accumulable(op, dst):
-                copy = self.held(op, dst, address, "is accumulated on")
-                if copy is not None:
+                copy = copies.get(address)
+                if copy is None or copy.tile is not dst or copy.version != dst.version:
+                    self.explain(op, dst, address, "is accumulated on")
+                else:
+                    copy.last = at
                     self.write(op, dst)
                     copy.version = dst.version
         elif self.in_bounds(op, dst, address, size) and self.startable(op, dst):

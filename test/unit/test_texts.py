@@ -130,6 +130,24 @@ def test_braces_and_percent_signs_in_texts() -> None:
         assert lines(module_of(*ops), generic) == [f'"test.note"() {text} : () -> ()' for text in expected]
 
 
+class CountOp(Operation):
+    __slots__ = ("count",)
+    name = "test.count"
+    fields = (Field("count", integer, default=1000),)
+
+    def __init__(self, count: int):
+        super().__init__()
+        self.count = count
+
+
+@pytest.mark.parametrize("order", [*permutations([CountOp.fields[0].default, int("1000")])])
+def test_a_default_that_is_given(order: tuple[int, ...], monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is equal to a default is printed, unless it is the default itself."""
+    fresh_memos(monkeypatch, CountOp)
+    shown = ["" if n is CountOp.fields[0].default else " {count = 1000}" for n in order]
+    assert lines(module_of(*map(CountOp, order)), True) == [f'"test.count"(){text} : () -> ()' for text in shown]
+
+
 def test_memos_are_bounded() -> None:
     texts = Texts(lambda key: (str(key), True))
     assert all(texts[i] == str(i) for i in range(SIZE + 10))

@@ -8,7 +8,7 @@ import pytest
 
 import tilewright
 from tilewright import DiagnosticError, dialects
-from tilewright.dialects import uop
+from tilewright.dialects import sched, uop
 from tilewright.dialects.tiles import TiledType
 from tilewright.ir import verifier
 from tilewright.ir.builtin import FuncOp, ModuleOp, ReturnOp
@@ -95,10 +95,11 @@ def test_a_subclass_with_checks_of_its_own() -> None:
         __slots__ = ()
 
         def verify(self) -> None:
-            raise OpError("odd")
+            if self.loc == 7:
+                raise OpError("odd")
 
     x = Value(BUFFER, "x")
-    loads = [cls([x], coords=((0, 0),)) for cls in (uop.LoadOp, OddLoadOp, OddLoadOp)]
+    loads = [uop.LoadOp([x], coords=((0, 0),)), *[OddLoadOp([x], coords=((0, 0),), loc=n) for n in (6, 7, 7)]]
     errors = verification_errors(ModuleOp([FuncOp("f", Block([x], [*loads, ReturnOp()]))]))
     assert [error.message for error in errors] == ["odd"] * 2
 
@@ -107,6 +108,14 @@ def test_negative_addresses_of_a_known_operation() -> None:
     load = '"sched.load"(%x) {{addrs = [{}], bytes = 16, coords = [[0, 0]]}} : ({}) -> ()\n'
     text = f"func.func @f(%x: {T}) {{\n{load.format(0, T)}{load.format(-64, T)}return\n}}\n"
     assert messages(text) == ["sched.load: an address must not be negative"]
+    h, x = Value(BUFFER, "h"), Value(BUFFER, "x")
+    execs = [
+        sched.ExecOp([h, x], coords=((0, 0), (0, 0)), addrs=addrs, kernel="relu", accumulate=False)
+        for addrs in ((0, 64), (0, -64), (0,))
+    ]
+    errors = verification_errors(ModuleOp([FuncOp("f", Block([h, x], [*execs, ReturnOp()]))]))
+    wanted = ["sched.exec: an address must not be negative", "sched.exec: 'addrs' must hold 2, one for each operand"]
+    assert [error.message for error in errors] == wanted
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "test" / "dialects").glob("*.mir")), ids=lambda path: path.stem)
