@@ -240,7 +240,7 @@ class Replay(TileRules):
             if source.open:
                 self.finish(op, source)
             if copy is not None and copy.address < end and copy.end > address:
-                self.may_overlap(op, dst, copy)
+                self.check_overlap(op, dst, copy)
             if source is not last:  # there are two sources at most
                 self.source_tiles += 1
                 last = source
@@ -248,11 +248,8 @@ class Replay(TileRules):
                 in_place = True
         if op.accumulate:
             if (dst.open and dst.activation is None) or self.accumulable(op, dst):
-                copy = copies.get(address)
-                if copy is None or copy.tile is not dst or copy.version != dst.version:
-                    self.explain(op, dst, address, "is accumulated on")
-                else:
-                    copy.last = at
+                copy = self.held(op, dst, address, "is accumulated on")
+                if copy is not None:
                     self.write(op, dst)
                     copy.version = dst.version
         elif self.in_bounds(op, dst, address, size) and self.startable(op, dst):
@@ -260,14 +257,13 @@ class Replay(TileRules):
         else:
             self.refused.add(dst)
 
-    def may_overlap(self, op: ExecOp, dst: Tile, copy: Copy) -> bool:
+    def check_overlap(self, op: ExecOp, dst: Tile, copy: Copy) -> None:
         """A destination may share bytes with a source only if it is that source, at the same address."""
         if copy.tile is dst and copy.address == op.addrs[0]:
-            return True
+            return
         where = f"{dst} @0x{op.addrs[0]:04x}"
         message = f"{where} is written over {copy.tile}, which the same exec reads"
         self.error(op, dst, message, where).note(f"{copy.tile} was put there here", copy.op.loc)
-        return False
 
     def start(self, op: ExecOp, dst: Tile, address: int, size: int, in_place: bool) -> None:
         self.write(op, dst)
