@@ -11,11 +11,23 @@ from ..ir.core import Value
 from ..ir.diagnostics import Diagnostic
 from ..ir.opdef import Dialect, Field, OpError, integer, integers, one_of, register_dialect, unit
 from ..ir.source import UNKNOWN_LOC
+from ..ir.texts import COORD, of_kind
 from . import grammar_of
 from .levels import MixedLevelsError, level_of
 from .target import check_target, reserved_ranges
-from .tile_ops import ACTIVATION, COORDS, EXEC_FIELDS, RETAIN, ExecBase, Names, StoreBase, TileOp
-from .tiles import Coord, at_attribute, coord_text, natural, pin_attribute, read_tile_token
+from .tile_ops import (
+    ACTIVATION,
+    COORDS,
+    EXEC_FIELDS,
+    RETAIN,
+    ExecBase,
+    Names,
+    RightExecs,
+    RightTiles,
+    StoreBase,
+    TileOp,
+)
+from .tiles import Coord, at_attribute, natural, pin_attribute, read_tile_token
 from .uop import UOP
 
 Waits = tuple[tuple[int, int], ...] | None
@@ -78,6 +90,9 @@ def wait_pairs(value: Attr) -> str:
     return "" if good and value else "a list of [queue, count] such as [[1, 3]]"
 
 
+ADDRESS = of_kind(integer, " @0x{:04x}".format)
+"""The texts of addresses behind tiles: ` @0x1000` for 4096."""
+
 ADDRS = Field("addrs", integers, required=True)
 BUFFER = Field("buffer", one_of(0, 1))
 BYTES = Field("bytes", integer, required=True)
@@ -86,6 +101,16 @@ QUEUE = Field("queue", natural)
 SIGNAL = Field("signal", unit)
 SPILL = Field("spill", unit)
 WAIT = Field("wait", wait_pairs)
+
+
+class RightPlacedTiles(RightTiles):
+    def knows(self, op: Any) -> bool:
+        return RightTiles.knows(self, op) and len(op.addrs) == 1 and op.addrs[0] >= 0
+
+
+class RightPlacedExecs(RightExecs):
+    def knows(self, op: Any) -> bool:
+        return RightExecs.knows(self, op) and len(op.addrs) == len(op.operands) and min(op.addrs) >= 0
 
 
 class PlacedOp(TileOp):
@@ -97,15 +122,22 @@ class PlacedOp(TileOp):
 
     __slots__ = ()
     references = ("coords", "addrs")
+    verifier_memory = RightPlacedTiles
     addrs: tuple[int, ...]
     buffer: int | None
     queue: int | None
     signal: Attr
     wait: tuple[tuple[int, int], ...] | None
 
+    def pretty(self, names: Names) -> str:
+        if self.extra or not len(self.operands) == len(self.coords) == len(self.addrs) == 1:
+            return self.any_pretty(names)
+        tile = f"{names[self.operands[0]]}{COORD[self.coords[0]]}{ADDRESS[self.addrs[0]]}"
+        return f"{self.name} {tile}{self.tail()}"
+
     def shown_tiles(self, names: Names) -> list[str]:
         tiles = zip(self.operands, self.coords, self.addrs, strict=True)
-        return [f"{names[v]}{coord_text(c)} @0x{a:04x}" for v, c, a in tiles]
+        return [names[v] + COORD[c] + ADDRESS[a] for v, c, a in tiles]
 
     def verify(self) -> None:
         super().verify()
@@ -148,6 +180,7 @@ class ExecOp(PlacedOp, ExecBase):
     """`sched.exec KERNEL %d[..] @.. = %a[..] @.., %b[..] @..`."""
 
     __slots__ = ("addrs", "buffer", "half", "queue", "signal", "wait")
+    verifier_memory = RightPlacedExecs
     name = "sched.exec"
     fields = tuple(sorted((*EXEC_FIELDS, ADDRS, BUFFER, HALF, QUEUE, SIGNAL, WAIT), key=lambda field: field.name))
 
@@ -174,6 +207,18 @@ class ExecOp(PlacedOp, ExecBase):
         self.queue = queue
         self.signal = signal
         self.wait = wait
+
+    def pretty(self, names: Names) -> str:
+        operands, coords, addrs = self.operands, self.coords, self.addrs
+        count = len(operands)
+        if self.extra or not 2 <= count <= 3 or not len(coords) == len(addrs) == count:
+            return self.any_pretty(names)
+        head, assign, tail = self.words()
+        dst = f"{head}{names[operands[0]]}{COORD[coords[0]]}{ADDRESS[addrs[0]]}{assign}"
+        tiles = f"{dst}{names[operands[1]]}{COORD[coords[1]]}{ADDRESS[addrs[1]]}"
+        if count == 2:
+            return tiles + tail
+        return f"{tiles}, {names[operands[2]]}{COORD[coords[2]]}{ADDRESS[addrs[2]]}{tail}"
 
 
 @SCHED.op

@@ -13,6 +13,7 @@ from ..ir.attributes import UNIT, Attr
 from ..ir.core import Operation, Value
 from ..ir.diagnostics import did_you_mean
 from ..ir.opdef import OpError, coordinates, integers
+from ..ir.texts import COORD
 from ..ir.types import DTYPE_BYTES, EMPTY_DIMENSION, TensorType, Type, has_empty_dimension
 from .graph import ACCUMULATOR, ACTIVATIONS, check_cast
 
@@ -138,9 +139,8 @@ def _address(text: str) -> int:
 TILES, ADDRESSES = TileTexts(), AddressTexts()
 
 
-@lru_cache(maxsize=100_000)
 def coord_text(coord: Coord) -> str:
-    return "[" + ", ".join(map(str, coord)) + "]"
+    return COORD[coord]
 
 
 def tile_text(value: Value, coord: Coord) -> str:
