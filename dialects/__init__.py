@@ -3,13 +3,23 @@
 from __future__ import annotations
 
 import importlib
-from pathlib import Path
+import os
+
+FOLDER = os.path.dirname(__file__)
 
 
 def load_all() -> None:
     """Registers every dialect that has a grammar fragment in this folder."""
-    for fragment in sorted(Path(__file__).parent.glob("*.lark")):
-        importlib.import_module(f".{fragment.stem}", __name__)
+    for file in sorted(os.listdir(FOLDER)):
+        name, extension = os.path.splitext(file)
+        if extension == ".lark":
+            importlib.import_module(f".{name}", __name__)
+
+
+def grammar_of(dialect: str) -> str:
+    """The dialect's grammar fragment."""
+    with open(os.path.join(FOLDER, f"{dialect}.lark"), encoding="utf-8") as file:
+        return file.read()
 
 
 load_all()

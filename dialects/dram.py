@@ -6,7 +6,7 @@ from ..ir.builtin import FuncOp
 from ..ir.core import Value
 from ..ir.diagnostics import Diagnostic
 from .limits import off_chip_bytes
-from .sched import ExecOp, LoadOp, StoreOp
+from .sched import LoadOp, StoreOp
 from .tiles import Coord, TiledType
 from .uop import AllocOp, is_alloc
 
@@ -27,12 +27,13 @@ def off_chip_lives(func: FuncOp) -> dict[Value, tuple[int, int]]:
 
 def dram_errors(func: FuncOp) -> list[Diagnostic]:
     """Two allocs that hold bytes at one off-chip address at once; an address of what is never off chip."""
+    allocs = [op for op in func.ops if type(op) is AllocOp and op.dram is not None]
+    if not allocs:
+        return []
     lives = off_chip_lives(func)
     placed = []
     errors = []
-    for op in func.ops:
-        if isinstance(op, (ExecOp, LoadOp, StoreOp)) or getattr(op, "dram", None) is None:
-            continue
+    for op in allocs:
         value = op.results[0]
         if value not in lives:
             errors.append(
@@ -40,7 +41,8 @@ def dram_errors(func: FuncOp) -> list[Diagnostic]:
             )
             continue
         assert isinstance(value.type, TiledType)
-        start: int = op.dram  # type: ignore[attr-defined]
+        assert op.dram is not None
+        start = op.dram
         placed.append((start, start + off_chip_bytes(value.type), lives[value], op))
     placed.sort(key=lambda p: p[2])
     for i, (start, end, (first, last), op) in enumerate(placed):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from pathlib import Path
 from typing import Any
 
 from ..ir.attributes import UNIT, Attr, FloatAttr, dict_text
@@ -23,8 +22,9 @@ from ..ir.opdef import (
 )
 from ..ir.source import UNKNOWN_LOC
 from ..ir.types import DTYPE_BYTES, FunctionType, TensorType, Type
+from . import grammar_of
 
-GRAPH = register_dialect(Dialect("graph", Path(__file__).with_name("graph.lark").read_text(encoding="utf-8")))
+GRAPH = register_dialect(Dialect("graph", grammar_of("graph")))
 
 ACTIVATIONS = ("relu",)
 ACCUMULATOR = {"f32": "f32", "f16": "f32", "bf16": "f32", "i8": "i32"}

@@ -18,12 +18,12 @@ Halves = tuple[tuple[int, int], tuple[int, int]]
 
 def half_errors(func: FuncOp) -> list[Diagnostic]:
     """What is wrong with the halves of a schedule that is valid otherwise."""
-    ops = [op for op in func.ops if isinstance(op, (LoadOp, ExecOp))]
+    ops = [op for op in func.ops if type(op) is ExecOp or type(op) is LoadOp]
     halves = func.attrs.get("sched.sram", {}).get("halves")
     if halves is None:
-        stray = next((op for op in ops if op.half is not None), None)
+        stray = [op for op in ops if op.half is not None][:1]
         message = "'half' needs buffering = \"pingpong\" and halves in sched.sram"
-        return [] if stray is None else [Diagnostic(message, stray.loc, focus="half")]
+        return [Diagnostic(message, op.loc, focus="half") for op in stray]
     check = _Check(halves)
     for op in ops:
         if isinstance(op, LoadOp):

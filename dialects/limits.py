@@ -41,7 +41,7 @@ def wishes_of(func: FuncOp) -> dict[Value, Wish]:
         if "sched.pin" in attrs or "sched.at" in attrs:
             found[arg] = Wish(attrs.get("sched.pin"), attrs.get("sched.at"), arg.loc)
     for op in func.ops:
-        if isinstance(op, AllocOp) and (op.pin is not None or op.at is not None):
+        if type(op) is AllocOp and (op.pin is not None or op.at is not None):
             found[op.result] = Wish(op.pin, op.at, op.loc)
     return found
 

@@ -9,8 +9,8 @@ first in the text is known to have ended when the other starts (vector clocks: F
 from __future__ import annotations
 
 from bisect import bisect_left, insort
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Sequence
+from typing import NamedTuple
 
 from ..ir.builtin import FuncOp
 from ..ir.diagnostics import Diagnostic
@@ -23,42 +23,49 @@ Clock = tuple[int, ...]
 """For each queue, how many of its operations have ended."""
 
 MAX_ERRORS = 20
+PLACED = frozenset({LoadOp, ExecOp, StoreOp})
 
 
-@dataclass(slots=True)
-class Accesses:
+class Accesses(NamedTuple):
     """What an operation touches: bytes of the SRAM and bytes off chip."""
 
-    reads: list[Bytes] = field(default_factory=list)
-    writes: list[Bytes] = field(default_factory=list)
-    off_reads: list[Bytes] = field(default_factory=list)
-    off_writes: list[Bytes] = field(default_factory=list)
+    reads: list[Bytes]
+    writes: list[Bytes]
+    off_reads: list[Bytes]
+    off_writes: list[Bytes]
 
 
 def placed_ops(func: FuncOp) -> list[Placed]:
     """The operations that engines carry out, in order."""
-    return [op for op in func.ops if isinstance(op, (LoadOp, ExecOp, StoreOp))]
+    return [op for op in func.ops if type(op) in PLACED]  # type: ignore[misc]
 
 
 def accesses_of(op: Placed, off_chip: OffChip) -> Accesses:
-    ranges = [(a, a + v.type.tile_bytes) for v, a in zip(op.operands, op.addrs, strict=True)]  # type: ignore[attr-defined]
+    return Accesses(*_touched(op, off_chip))
+
+
+def _touched(op: Placed, off_chip: OffChip) -> tuple[list[Bytes], list[Bytes], list[Bytes], list[Bytes]]:
+    """The four lists of `Accesses`."""
     if isinstance(op, ExecOp):
-        return Accesses(ranges if op.accumulate else ranges[1:], ranges[:1])
-    outside = [off_chip.range(op.operands[0], op.coords[0])]
-    if isinstance(op, LoadOp):
-        return Accesses([], ranges, outside, [])
-    return Accesses(ranges, [], [], outside)
+        ranges = [(a, a + v.type.tile_bytes) for v, a in zip(op.operands, op.addrs, strict=True)]  # type: ignore[attr-defined]
+        return ranges if op.accumulate else ranges[1:], ranges[:1], [], []
+    value, address = op.operands[0], op.addrs[0]
+    inside = [(address, address + value.type.tile_bytes)]  # type: ignore[attr-defined]
+    outside = [off_chip.range(value, op.coords[0])]
+    return ([], inside, outside, []) if isinstance(op, LoadOp) else (inside, [], [], outside)
 
 
-@dataclass(slots=True)
 class _Stretch:
     """Bytes with one history: the operation that wrote them last (or -1), and per queue the last that has read them
     since."""
 
-    start: int
-    end: int
-    writer: int = -1
-    readers: dict[int, int] = field(default_factory=dict)
+    __slots__ = ("end", "readers", "start", "writer")
+
+    def __init__(self, start: int, end: int, writer: int = -1, readers: dict[int, int] | None = None):
+        self.start = start
+        self.end = end
+        self.writer = writer
+        self.readers = readers or {}
 
 
 class History:
@@ -69,9 +76,6 @@ class History:
         self.starts: list[int] = []
 
     def overlapping(self, start: int, end: int) -> list[_Stretch]:
-        exact = self.stretches.get(start)
-        if exact is not None and exact.end == end:
-            return [exact]
         at = bisect_left(self.starts, start)
         if at and self.stretches[self.starts[at - 1]].end > start:
             at -= 1
@@ -81,29 +85,36 @@ class History:
             at += 1
         return found
 
-    def read(self, start: int, end: int, queue: int, number: int) -> Iterator[int]:
+    def read(self, start: int, end: int, queue: int, number: int) -> list[int]:
         """The operations that a read must come after; it is entered, for bytes that nobody has written too."""
+        whole = self.stretches.get(start)
+        if whole is not None and whole.end == end:
+            whole.readers[queue] = number
+            return [whole.writer] if whole.writer >= 0 else []
+        found: list[int] = []
         for stretch in self._exactly(start, end):
             if stretch.writer >= 0:
-                yield stretch.writer
+                found.append(stretch.writer)
             stretch.readers[queue] = number
+        return found
 
-    def write(self, start: int, end: int, number: int) -> Iterator[int]:
+    def write(self, start: int, end: int, number: int) -> list[int]:
         """The operations that a write must come after; it is entered."""
-        covered = self._exactly(start, end)
+        whole = self.stretches.get(start)
+        covered = [whole] if whole is not None and whole.end == end else self._exactly(start, end)
+        found: list[int] = []
         for stretch in covered:
             if stretch.writer >= 0:
-                yield stretch.writer
-            yield from stretch.readers.values()
+                found.append(stretch.writer)
+            found += stretch.readers.values()
         for stretch in covered[1:]:
             self._remove(stretch)
         covered[0].end, covered[0].writer, covered[0].readers = end, number, {}
+        return found
 
     def _exactly(self, start: int, end: int) -> list[_Stretch]:
         """The stretches of just these bytes, in order: those that reach beyond are cut, gaps are filled."""
         covered = self.overlapping(start, end)
-        if len(covered) == 1 and covered[0].start == start and covered[0].end == end:
-            return covered
         found: list[_Stretch] = []
         at = start
         for stretch in covered:
@@ -144,17 +155,19 @@ class Conflicts:
         self.sram, self.dram = History(), History()
 
     def before(self, op: Placed, queue: int, number: int) -> set[int]:
-        touched = accesses_of(op, self.off_chip)
-        found: set[int] = set()
-        for memory, reads, writes in (
-            (self.sram, touched.reads, touched.writes), (self.dram, touched.off_reads, touched.off_writes),
-        ):  # fmt: skip
-            for start, end in reads:
-                found.update(memory.read(start, end, queue, number))
-            for start, end in writes:
-                found.update(memory.write(start, end, number))
-        found.discard(number)
-        return found
+        reads, writes, off_reads, off_writes = _touched(op, self.off_chip)
+        found: list[int] = []
+        for start, end in reads:
+            found += self.sram.read(start, end, queue, number)
+        for start, end in writes:
+            found += self.sram.write(start, end, number)
+        for start, end in off_reads:
+            found += self.dram.read(start, end, queue, number)
+        for start, end in off_writes:
+            found += self.dram.write(start, end, number)
+        others = set(found)
+        others.discard(number)
+        return others
 
 
 def queue_errors(func: FuncOp) -> list[Diagnostic]:
@@ -162,8 +175,8 @@ def queue_errors(func: FuncOp) -> list[Diagnostic]:
     ops = placed_ops(func)
     with_queue = [op for op in ops if op.queue is not None]
     if not with_queue:
-        stray = next((op for op in ops if op.wait is not None or op.signal is not None), None)
-        return [] if stray is None else [Diagnostic("'wait' and 'signal' need a 'queue'", stray.loc)]
+        stray = [op for op in ops if op.wait is not None or op.signal is not None][:1]
+        return [Diagnostic("'wait' and 'signal' need a 'queue'", op.loc) for op in stray]
     if len(with_queue) < len(ops):
         without = next(op for op in ops if op.queue is None)
         error = Diagnostic(f"{without.name} has no 'queue', while others have one", without.loc)
@@ -202,20 +215,21 @@ def _clocks(ops: list[Placed]) -> tuple[list[Clock], list[Diagnostic]]:
     lanes = lanes_of([op.queue for op in ops])  # type: ignore[misc]
     signals = signals_of(ops, lanes)
     slot = {queue: s for s, queue in enumerate(lanes)}
+    slots = [slot[op.queue] for op in ops]  # type: ignore[index]
     place = numbers_in_queues([op.queue for op in ops])  # type: ignore[misc]
     clocks: list[Clock] = [()] * len(ops)
 
     def start(i: int, before: int) -> bool:
         targets = wait_targets(ops[i], signals)
-        if targets is None or any(not clocks[t] for t in targets):
+        if targets is None:
             return False
         clock = list(clocks[before]) if before >= 0 else [0] * len(lanes)
-        own = slot[ops[i].queue]  # type: ignore[index]
-        clock[own] = place[i] - 1
+        clock[slots[i]] = place[i] - 1
         for t in targets:
-            clock = [max(a, b) for a, b in zip(clock, clocks[t], strict=True)]
-            there = slot[ops[t].queue]  # type: ignore[index]
-            clock[there] = max(clock[there], place[t])
+            if not clocks[t]:
+                return False
+            clock = list(map(max, clock, clocks[t]))
+            clock[slots[t]] = max(clock[slots[t]], place[t])
         clocks[i] = tuple(clock)
         return True
 
@@ -275,11 +289,12 @@ def _races(func: FuncOp, ops: list[Placed], clocks: list[Clock]) -> list[Diagnos
     place = numbers_in_queues([op.queue for op in ops])  # type: ignore[misc]
     conflicts = Conflicts(func)
     errors: list[Diagnostic] = []
+    lanes = [slot[op.queue] for op in ops]
     for i, op in enumerate(ops):
-        for other in sorted(conflicts.before(op, op.queue, i)):  # type: ignore[arg-type]
+        own, clock = lanes[i], clocks[i]
+        before = conflicts.before(op, op.queue, i)  # type: ignore[arg-type]
+        for other in sorted([b for b in before if lanes[b] != own and clock[lanes[b]] < place[b]]):
             first = ops[other]
-            if clocks[i][slot[first.queue]] >= place[other] or first.queue == op.queue:
-                continue
             message = f"race: nothing makes this wait for queue {first.queue}'s operation {place[other]}"
             errors.append(Diagnostic(message, op.loc).note("it touches the same bytes here", first.loc))
             if len(errors) >= MAX_ERRORS:

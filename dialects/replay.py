@@ -13,7 +13,7 @@ from ..ir.core import Operation, Value
 from ..ir.diagnostics import Diagnostic
 from .tile_ops import ExecBase, StoreBase
 from .tiles import Coord, TiledType, tile_text
-from .uop import LoadOp, is_alloc, is_on_chip
+from .uop import ExecOp, LoadOp, StoreOp, is_alloc, is_on_chip
 
 MAX_ERRORS = 20
 """Errors after which the replay of one function stops: what follows is mostly their consequence."""
@@ -58,20 +58,36 @@ class Tile:
         return tile_text(self.value, self.coord)
 
 
+class BufferTiles(dict[Coord, Tile]):
+    """The tiles of a buffer; those that nothing has named yet are as they are at the start."""
+
+    __slots__ = ("off", "value")
+
+    def __init__(self, value: Value):
+        super().__init__()
+        self.value = value
+        self.off = -1 if is_alloc(value) else 0
+
+    def __missing__(self, coord: Coord) -> Tile:
+        found = self[coord] = Tile(self.value, coord, self.off)
+        return found
+
+
+class Tiles(dict[Value, BufferTiles]):
+    """The tiles of each buffer: two small look-ups take half the time of one with a pair as its key."""
+
+    def __missing__(self, value: Value) -> BufferTiles:
+        found = self[value] = BufferTiles(value)
+        return found
+
+
 class TileRules:
     """The rules on tiles that both levels share; a check reports at most one error and says whether all was well."""
 
     def __init__(self) -> None:
-        self.tiles: dict[tuple[Value, Coord], Tile] = {}
+        self.tiles = Tiles()
         self.errors: list[Diagnostic] = []
         self.refused: set[Tile] = set()
-
-    def tile(self, value: Value, coord: Coord) -> Tile:
-        key = (value, coord)
-        found = self.tiles.get(key)
-        if found is None:
-            found = self.tiles[key] = Tile(value, coord, -1 if is_alloc(value) else 0)
-        return found
 
     def error(self, op: Operation, tile: Tile, message: str, focus: str = "") -> Diagnostic:
         """Reports an error about a tile; kept quiet if the tile's place was refused before, as a mere consequence."""
@@ -202,19 +218,19 @@ class TileRules:
         for value in dict.fromkeys(func.returned()):
             if not is_alloc(value) or not isinstance(value.type, TiledType):
                 continue
-            stored = sum(t.value is value and t.version > 0 and t.off == t.version for t in self.tiles.values())
+            stored = sum(t.version > 0 and t.off == t.version for t in self.tiles[value].values())
             missing = prod(value.type.grid) - stored
             if missing:
                 first = next(c for c in value.type.each_coord() if not self._is_stored(value, c))
                 self._report_missing(op, value, first, missing)
 
     def _is_stored(self, value: Value, coord: Coord) -> bool:
-        tile = self.tiles.get((value, coord))
+        tile = self.tiles[value].get(coord)
         return tile is not None and tile.version > 0 and tile.off == tile.version
 
     def _report_missing(self, op: Operation, value: Value, first: Coord, missing: int) -> None:
         more = f" (and {missing - 1} more of its tiles)" if missing > 1 else ""
-        tile = self.tile(value, first)
+        tile = self.tiles[value][first]
         if is_on_chip(value):
             message = f"%{value.name} is returned, but it is marked on_chip and has no off-chip bytes"
             self.error(op, tile, message, f"%{value.name}").note("marked here", value.loc)
@@ -228,47 +244,55 @@ class TileRules:
 def replay_uop(func: FuncOp) -> list[Diagnostic]:
     """Runs a uop function tile by tile; returns every violation of the rules in `docs/language.md`."""
     rules = _UopRules()
-    for op in func.ops:
-        if isinstance(op, LoadOp):
-            rules.load(op)
-        elif isinstance(op, ExecBase):
-            rules.exec(op)
-        elif isinstance(op, StoreBase):
-            rules.store_op(op)
-        if len(rules.errors) >= MAX_ERRORS:
-            return rules.errors
+    rules.run(func)
     if not rules.errors:
         rules.check_results(func)
     return rules.errors
 
 
 class _UopRules(TileRules):
-    def load(self, op: LoadOp) -> None:
-        tile = self.tile(op.operands[0], op.coords[0])
-        if tile.chip == tile.version and tile.chip >= 0:
-            return
+    def run(self, func: FuncOp) -> None:
+        tiles, errors = self.tiles, self.errors
+        steps = {ExecOp: self.exec, StoreOp: self.store_op}
+        for op in func.ops:
+            if type(op) is LoadOp:
+                tile = tiles[op.operands[0]][op.coords[0]]
+                if tile.chip == tile.version:
+                    continue
+                self.load(op, tile)
+            elif type(op) in steps:
+                steps[type(op)](op)
+            if errors and len(errors) >= MAX_ERRORS:
+                return
+
+    def load(self, op: LoadOp, tile: Tile) -> None:
         if self.loadable(op, tile):
             tile.chip = tile.version
         else:
             self.refused.add(tile)
 
-    def exec(self, op: ExecBase) -> None:
-        dst = self.tile(op.operands[0], op.coords[0])
+    def exec(self, op: ExecOp) -> None:
+        tiles = self.tiles
+        operands, coords = op.operands, op.coords
+        dst = tiles[operands[0]][coords[0]]
         good = True
-        for value, coord in zip(op.operands[1:], op.coords[1:], strict=True):
-            source = self.tile(value, coord)
-            good &= self.on_chip(op, source, "read")
-            self.finish(op, source)
-        if op.accumulate:
-            good &= self.accumulable(op, dst)
-        else:
+        for i in range(1, len(operands)):
+            source = tiles[operands[i]][coords[i]]
+            if source.chip != source.version:
+                good &= self.on_chip(op, source, "read")
+            source.unread = False
+            if source.open:
+                self.finish(op, source)
+        if not op.accumulate:
             good &= self.startable(op, dst)
+        elif not dst.open or dst.activation is not None:
+            good &= self.accumulable(op, dst)
         if good or is_alloc(dst.value):
             self.write(op, dst)
             dst.chip = dst.version
 
     def on_chip(self, op: Operation, tile: Tile, verb: str) -> bool:
-        if tile.chip == tile.version and tile.chip >= 0 and (tile.version or not is_alloc(tile.value)):
+        if tile.chip == tile.version:
             return True
         if is_alloc(tile.value) and tile.version == 0:
             self.never_written(op, tile, verb)
@@ -279,7 +303,7 @@ class _UopRules(TileRules):
         return False
 
     def store_op(self, op: StoreBase) -> None:
-        tile = self.tile(op.operands[0], op.coords[0])
+        tile = self.tiles[op.operands[0]][op.coords[0]]
         if not self.storable(op, tile) or not self.on_chip(op, tile, "stored") or not self.activatable(op, tile):
             return
         self.store(op, tile)

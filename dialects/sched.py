@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from pathlib import Path
 from typing import Any
 
 from ..ir.attributes import Attr, FloatAttr
@@ -12,10 +11,23 @@ from ..ir.core import Value
 from ..ir.diagnostics import Diagnostic
 from ..ir.opdef import Dialect, Field, OpError, integer, integers, one_of, register_dialect, unit
 from ..ir.source import UNKNOWN_LOC
+from ..ir.texts import COORD, of_kind
+from . import grammar_of
 from .levels import MixedLevelsError, level_of
 from .target import check_target, reserved_ranges
-from .tile_ops import ACTIVATION, COORDS, EXEC_FIELDS, RETAIN, ExecBase, Names, StoreBase, TileOp
-from .tiles import Coord, at_attribute, coord_text, natural, pin_attribute
+from .tile_ops import (
+    ACTIVATION,
+    COORDS,
+    EXEC_FIELDS,
+    RETAIN,
+    ExecBase,
+    Names,
+    RightExecs,
+    RightTiles,
+    StoreBase,
+    TileOp,
+)
+from .tiles import Coord, at_attribute, natural, pin_attribute, read_tile_token
 from .uop import UOP
 
 Waits = tuple[tuple[int, int], ...] | None
@@ -23,8 +35,9 @@ Waits = tuple[tuple[int, int], ...] | None
 SCHED = register_dialect(
     Dialect(
         "sched",
-        Path(__file__).with_name("sched.lark").read_text(encoding="utf-8"),
+        grammar_of("sched"),
         terminals={"PLACED": "a tile with its address such as %x[0, 0] @0x0000"},
+        references={"PLACED": read_tile_token},
     )
 )
 
@@ -77,6 +90,9 @@ def wait_pairs(value: Attr) -> str:
     return "" if good and value else "a list of [queue, count] such as [[1, 3]]"
 
 
+ADDRESS = of_kind(integer, " @0x{:04x}".format)
+"""The texts of addresses behind tiles: ` @0x1000` for 4096."""
+
 ADDRS = Field("addrs", integers, required=True)
 BUFFER = Field("buffer", one_of(0, 1))
 BYTES = Field("bytes", integer, required=True)
@@ -87,6 +103,16 @@ SPILL = Field("spill", unit)
 WAIT = Field("wait", wait_pairs)
 
 
+class RightPlacedTiles(RightTiles):
+    def knows(self, op: Any) -> bool:
+        return RightTiles.knows(self, op) and len(op.addrs) == 1 and op.addrs[0] >= 0
+
+
+class RightPlacedExecs(RightExecs):
+    def knows(self, op: Any) -> bool:
+        return RightExecs.knows(self, op) and len(op.addrs) == len(op.operands) and min(op.addrs) >= 0
+
+
 class PlacedOp(TileOp):
     """An operation on placed tiles: `addrs[i]` is the SRAM address of the tile `coords[i]` of `operands[i]`.
 
@@ -95,15 +121,23 @@ class PlacedOp(TileOp):
     """
 
     __slots__ = ()
+    references = ("coords", "addrs")
+    verifier_memory = RightPlacedTiles
     addrs: tuple[int, ...]
     buffer: int | None
     queue: int | None
     signal: Attr
     wait: tuple[tuple[int, int], ...] | None
 
+    def pretty(self, names: Names) -> str:
+        if self.extra or not len(self.operands) == len(self.coords) == len(self.addrs) == 1:
+            return self.any_pretty(names)
+        tile = f"{names[self.operands[0]]}{COORD[self.coords[0]]}{ADDRESS[self.addrs[0]]}"
+        return f"{self.name} {tile}{self.tail()}"
+
     def shown_tiles(self, names: Names) -> list[str]:
         tiles = zip(self.operands, self.coords, self.addrs, strict=True)
-        return [f"{names[v]}{coord_text(c)} @0x{a:04x}" for v, c, a in tiles]
+        return [names[v] + COORD[c] + ADDRESS[a] for v, c, a in tiles]
 
     def verify(self) -> None:
         super().verify()
@@ -146,6 +180,7 @@ class ExecOp(PlacedOp, ExecBase):
     """`sched.exec KERNEL %d[..] @.. = %a[..] @.., %b[..] @..`."""
 
     __slots__ = ("addrs", "buffer", "half", "queue", "signal", "wait")
+    verifier_memory = RightPlacedExecs
     name = "sched.exec"
     fields = tuple(sorted((*EXEC_FIELDS, ADDRS, BUFFER, HALF, QUEUE, SIGNAL, WAIT), key=lambda field: field.name))
 
@@ -172,6 +207,18 @@ class ExecOp(PlacedOp, ExecBase):
         self.queue = queue
         self.signal = signal
         self.wait = wait
+
+    def pretty(self, names: Names) -> str:
+        operands, coords, addrs = self.operands, self.coords, self.addrs
+        count = len(operands)
+        if self.extra or not 2 <= count <= 3 or not len(coords) == len(addrs) == count:
+            return self.any_pretty(names)
+        head, assign, tail = self.words()
+        dst = f"{head}{names[operands[0]]}{COORD[coords[0]]}{ADDRESS[addrs[0]]}{assign}"
+        tiles = f"{dst}{names[operands[1]]}{COORD[coords[1]]}{ADDRESS[addrs[1]]}"
+        if count == 2:
+            return tiles + tail
+        return f"{tiles}, {names[operands[2]]}{COORD[coords[2]]}{ADDRESS[addrs[2]]}{tail}"
 
 
 @SCHED.op
@@ -211,29 +258,32 @@ class StoreOp(PlacedOp, StoreBase):
 def check_uop_function(func: FuncOp, module: ModuleOp) -> list[Diagnostic]:
     """Refuses a function that mixes levels; replays a uop function tile by tile."""
     from .limits import wish_errors
-    from .replay import replay_uop
 
     try:
         level = level_of(func)
     except MixedLevelsError as error:
         return [error.error]
     errors = list(wish_errors(func, level))
-    return errors or (replay_uop(func) if level == "uop" else [])
+    if errors or level != "uop":
+        return errors
+    from .replay import replay_uop
+
+    return replay_uop(func)
 
 
 @SCHED.check
 def check_sched_function(func: FuncOp, module: ModuleOp) -> list[Diagnostic]:
     """Replays a schedule byte range by byte range and holds its statistics against its text."""
-    from .dram import dram_errors
-    from .halves import half_errors
-    from .queues import queue_errors
-    from .sched_replay import replay_schedule
-
     try:
         level = level_of(func)
     except MixedLevelsError:
         return []
     if level != "sched":
         return []
+    from .dram import dram_errors
+    from .halves import half_errors
+    from .queues import queue_errors
+    from .sched_replay import replay_schedule
+
     errors = replay_schedule(func, module) + dram_errors(func)
     return errors or half_errors(func) + queue_errors(func)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left, insort
+from itertools import accumulate
 from typing import Any
 
 from ..ir.attributes import UNIT
@@ -61,7 +62,7 @@ class Replay(TileRules):
     def run(self, func: FuncOp) -> None:
         self.changes = [0] * (len(func.ops) + 2)
         steps = {LoadOp: self.load, ExecOp: self.exec, StoreOp: self.store_op}
-        count = 0
+        count, errors = 0, self.errors
         for op in func.ops:
             step: Any = steps.get(type(op))  # type: ignore[arg-type]
             if step is None:
@@ -69,7 +70,7 @@ class Replay(TileRules):
             self.at = count
             count += 1
             step(op)
-            if len(self.errors) >= MAX_ERRORS:
+            if errors and len(errors) >= MAX_ERRORS:
                 return
         self.sched_ops = count
         for copy in self.copies.values():
@@ -208,46 +209,61 @@ class Replay(TileRules):
 
     def load(self, op: LoadOp) -> None:
         self.loads += 1
-        tile = self.tile(op.operands[0], op.coords[0])
+        tile = self.tiles[op.operands[0]][op.coords[0]]
         size = self.check_bytes(op, tile)
-        if self.in_bounds(op, tile, op.addrs[0], size) and self.loadable(op, tile):
+        address = op.addrs[0]
+        if self.in_bounds(op, tile, address, size) and (tile.off == tile.version or self.loadable(op, tile)):
             if self.wishes:
                 self.check_pinned(op, tile)
-            self.place(op, tile, op.addrs[0], size)
-            self.spilled.pop((tile, tile.version), None)
+            self.place(op, tile, address, size)
+            if self.spilled:
+                self.spilled.pop((tile, tile.version), None)
         else:
             self.refused.add(tile)
 
     def exec(self, op: ExecOp) -> None:
-        dst = self.tile(op.operands[0], op.coords[0])
-        address = op.addrs[0]
-        size = op.operands[0].type.tile_bytes  # type: ignore[attr-defined]
-        sources = [self.tile(v, c) for v, c in zip(op.operands[1:], op.coords[1:], strict=True)]
-        self.source_tiles += len(set(sources)) if len(sources) > 1 else 1
-        good = True
-        for source, where in zip(sources, op.addrs[1:], strict=True):
-            copy = self.held(op, source, where, "is read")
-            self.finish(op, source)
-            if copy is not None and copy.address < address + size and copy.end > address:
-                good &= self.may_overlap(op, dst, copy)
-            good &= copy is not None
+        tiles, copies = self.tiles, self.copies
+        operands, coords, addrs = op.operands, op.coords, op.addrs
+        dst, address = tiles[operands[0]][coords[0]], addrs[0]
+        size = operands[0].type.tile_bytes  # type: ignore[attr-defined]
+        end = address + size
+        at, in_place, last = self.at, False, None
+        for i in range(1, len(operands)):
+            source = tiles[operands[i]][coords[i]]
+            copy = copies.get(addrs[i])
+            if copy is None or copy.tile is not source or copy.version != source.version:
+                copy = None
+                self.explain(op, source, addrs[i], "is read")
+            else:
+                copy.last = at
+            source.unread = False
+            if source.open:
+                self.finish(op, source)
+            if copy is not None and copy.address < end and copy.end > address:
+                self.check_overlap(op, dst, copy)
+            if source is not last:  # there are two sources at most
+                self.source_tiles += 1
+                last = source
+            if source is dst:
+                in_place = True
         if op.accumulate:
-            if self.accumulable(op, dst) and self.held(op, dst, address, "is accumulated on") is not None:
-                self.write(op, dst)
-                self.copies[address].version = dst.version
+            if (dst.open and dst.activation is None) or self.accumulable(op, dst):
+                copy = self.held(op, dst, address, "is accumulated on")
+                if copy is not None:
+                    self.write(op, dst)
+                    copy.version = dst.version
         elif self.in_bounds(op, dst, address, size) and self.startable(op, dst):
-            self.start(op, dst, address, size, in_place=dst in sources)
+            self.start(op, dst, address, size, in_place)
         else:
             self.refused.add(dst)
 
-    def may_overlap(self, op: ExecOp, dst: Tile, copy: Copy) -> bool:
+    def check_overlap(self, op: ExecOp, dst: Tile, copy: Copy) -> None:
         """A destination may share bytes with a source only if it is that source, at the same address."""
         if copy.tile is dst and copy.address == op.addrs[0]:
-            return True
+            return
         where = f"{dst} @0x{op.addrs[0]:04x}"
         message = f"{where} is written over {copy.tile}, which the same exec reads"
         self.error(op, dst, message, where).note(f"{copy.tile} was put there here", copy.op.loc)
-        return False
 
     def start(self, op: ExecOp, dst: Tile, address: int, size: int, in_place: bool) -> None:
         self.write(op, dst)
@@ -260,7 +276,7 @@ class Replay(TileRules):
             self.place(op, dst, address, size)
 
     def store_op(self, op: StoreOp) -> None:
-        tile = self.tile(op.operands[0], op.coords[0])
+        tile = self.tiles[op.operands[0]][op.coords[0]]
         self.check_bytes(op, tile)
         if not self.storable(op, tile):
             return
@@ -295,16 +311,13 @@ class Replay(TileRules):
 
     def stats(self) -> dict[str, int]:
         """`sched.stats` as the text implies them."""
-        live = peak = 0
-        for change in self.changes:
-            live += change
-            peak = max(peak, live)
-        unread = [t.value.type.tile_bytes for t in self.tiles.values() if t.unread]  # type: ignore[attr-defined]
+        tiles = [tile for buffer in self.tiles.values() for tile in buffer.values()]
+        unread = [t.value.type.tile_bytes for t in tiles if t.unread]  # type: ignore[attr-defined]
         stats = {
             "final_live_bytes": sum(unread),
             "loads_eliminated": self.source_tiles - self.loads,
             "loads_emitted": self.loads,
-            "peak_sram_bytes": peak,
+            "peak_sram_bytes": max(accumulate(self.changes), default=0),
             "sched_ops": self.sched_ops,
         }
         return stats | {"spills": self.spills} if self.spills else stats

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
-from typing import Any
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 from ..ir.attributes import Attr
 from ..ir.builtin import FuncOp, ModuleOp
@@ -14,8 +14,7 @@ from ..ir.opdef import integers
 EVICTIONS = ("min", "lru", "cost")
 
 
-@dataclass(frozen=True, slots=True)
-class Target:
+class Target(NamedTuple):
     """SRAM size and alignment in bytes, the default tile [tm, tn, tk] in elements, the eviction policy, and ranges of
     SRAM bytes [start, end) that are not ours.
 
@@ -34,7 +33,7 @@ class Target:
     dma_latency: int = 0
     macs_per_cycle: int = 256
     elements_per_cycle: int = 32
-    kernel_cycles: Mapping[str, int] = field(default_factory=dict)
+    kernel_cycles: Mapping[str, int] = MappingProxyType({})
 
 
 def reserved_ranges(value: Attr) -> bool:
@@ -96,8 +95,8 @@ def schedule_target(func: FuncOp, module: ModuleOp) -> Target:
     sram = func.attrs.get("sched.sram")
     if sram is None:
         return target
-    return replace(
-        target, sram_bytes=sram["total_bytes"], alignment=sram["alignment"], reserved=sram.get("reserved", ())
+    return target._replace(
+        sram_bytes=sram["total_bytes"], alignment=sram["alignment"], reserved=sram.get("reserved", ())
     )
 
 

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache, lru_cache
 from math import prod
+from typing import NamedTuple
 
 from ..ir.attr_actions import read_tensor
 from ..ir.attributes import UNIT, Attr
 from ..ir.core import Operation, Value
 from ..ir.diagnostics import did_you_mean
 from ..ir.opdef import OpError, coordinates, integers
+from ..ir.texts import COORD
 from ..ir.types import DTYPE_BYTES, EMPTY_DIMENSION, TensorType, Type, has_empty_dimension
 from .graph import ACCUMULATOR, ACTIVATIONS, check_cast
 
@@ -21,8 +22,7 @@ Names = dict[Value, str]
 
 MEMO_SIZE = 200_000
 BLANK = r"(?:\s|//[^\n]*\n)"
-TILE_TEXT = re.compile(rf"(%[^\s\[/]+){BLANK}*\[([^\]]*)\]{BLANK}*(?:@(.+))?", re.DOTALL)
-TILED_TEXT = re.compile(r"!uop\.tiled<\s*(tensor<[^<>]*>)\s*,\s*\[([^\]]*)\]\s*>")
+TILED_TEXT = r"!uop\.tiled<\s*(tensor<[^<>]*>)\s*,\s*\[([^\]]*)\]\s*>"
 
 
 class TiledType(Type):
@@ -62,7 +62,7 @@ class TiledType(Type):
 
 def read_tiled(text: str) -> Type:
     """A tiled buffer's type from its text. Raises ValueError."""
-    match = TILED_TEXT.fullmatch(text)
+    match = re.fullmatch(TILED_TEXT, text)
     tensor = read_tensor(match.group(1)) if match else None
     sizes = match.group(2).replace(",", " ").split() if match else []
     if tensor is not None and has_empty_dimension(tensor):
@@ -117,8 +117,13 @@ def shared_coord(text: str) -> Coord:
     return tuple(map(int, parts))
 
 
+@cache
+def _tile_pattern() -> re.Pattern[str]:
+    return re.compile(rf"(%[^\s\[/]+){BLANK}*\[([^\]]*)\]{BLANK}*(?:@(.+))?", re.DOTALL)
+
+
 def read_tile(text: str) -> tuple[str, Coord, int]:
-    match = TILE_TEXT.fullmatch(text)
+    match = _tile_pattern().fullmatch(text)
     if match is None:
         raise OpError(f"malformed tile reference {text}")
     name, coord, address = match.groups()
@@ -134,9 +139,8 @@ def _address(text: str) -> int:
 TILES, ADDRESSES = TileTexts(), AddressTexts()
 
 
-@lru_cache(maxsize=100_000)
 def coord_text(coord: Coord) -> str:
-    return "[" + ", ".join(map(str, coord)) + "]"
+    return COORD[coord]
 
 
 def tile_text(value: Value, coord: Coord) -> str:
@@ -144,8 +148,7 @@ def tile_text(value: Value, coord: Coord) -> str:
     return f"%{value.name}{coord_text(coord)}"
 
 
-@dataclass(frozen=True, slots=True)
-class Kernel:
+class Kernel(NamedTuple):
     """A tile computation: how many sources it takes, whether it may accumulate, and a check of the types."""
 
     name: str
@@ -235,8 +238,9 @@ def at_attribute(value: Attr) -> str:
 
 
 def activation_name(value: Attr) -> str:
-    near = did_you_mean(value, ACTIVATIONS) if isinstance(value, str) else ""
-    return "" if value in ACTIVATIONS else '"relu"' + near
+    if value in ACTIVATIONS:
+        return ""
+    return '"relu"' + (did_you_mean(value, ACTIVATIONS) if isinstance(value, str) else "")
 
 
 def check_tile(op: Operation, value: Value, coord: Coord) -> TiledType:

@@ -3,26 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from pathlib import Path
 from typing import Any
 
 from ..ir.attributes import UNIT, Attr, dict_text
 from ..ir.core import Operation, Value
 from ..ir.opdef import Dialect, Field, OpError, read_fields, register_dialect, unit
 from ..ir.source import UNKNOWN_LOC
+from . import grammar_of
 from .tile_ops import ACTIVATION, COORDS, EXEC_FIELDS, RETAIN, ExecBase, Names, StoreBase, TileOp
-from .tiles import TiledType, at_attribute, natural, pin_attribute, read_tiled
+from .tiles import TiledType, at_attribute, natural, pin_attribute, read_tile_token, read_tiled
 
 UOP = register_dialect(
     Dialect(
         "uop",
-        Path(__file__).with_name("uop.lark").read_text(encoding="utf-8"),
+        grammar_of("uop"),
         terminals={
             "TILE": "a tile such as %x[0, 0]",
             "TILED": "a type such as !uop.tiled<tensor<128x64xf32>, [32, 32]>",
             "KERNEL": "a kernel such as matmul",
             "ASSIGN": "'=' or '+='",
         },
+        references={"TILE": lambda text: read_tile_token(text)[:2]},
     )
 )
 

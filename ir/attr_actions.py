@@ -32,10 +32,8 @@ MEMO_SIZE = 100_000
 
 SCALAR = r"[su]?i[0-9]+|bf16|tf32|f(?:16|32|64|80|128)|f[0-9]+E[0-9]+M[0-9]+[A-Z0-9]*|index|none"
 TENSOR_TEXT = re.compile(rf"tensor<\s*((?:(?:-?[0-9]+|\?)\s*x\s*)+)({SCALAR})\s*>")
-OTHER_TENSOR = re.compile(
-    rf"tensor<\s*(?:\*\s*x|(?:(?:[0-9]+|\?)\s*x)*)\s*(?:{SCALAR}|!\S[^,]*)\s*(?:,.*)?>", re.DOTALL
-)
-ALIAS = re.compile(r'"(?:[^"\\\n]|\\.)*"|[#!][\w$.\-]+')
+OTHER_TENSOR = rf"(?s)tensor<\s*(?:\*\s*x|(?:(?:[0-9]+|\?)\s*x)*)\s*(?:{SCALAR}|!\S[^,]*)\s*(?:,.*)?>"
+ALIAS = r'"(?:[^"\\\n]|\\.)*"|[#!][\w$.\-]+'
 FLOAT_TYPE = re.compile(r"bf16|tf32|f[0-9].*")
 INTEGER_TYPE = re.compile(r"([su]?)i([0-9]+)")
 
@@ -281,7 +279,7 @@ class AttributeActions:
         """The text with the aliases in it (but for strings) replaced by what they stand for."""
         if not self.aliases:
             return text
-        return ALIAS.sub(lambda m: self.alias_text(m.group()), text)
+        return re.sub(ALIAS, lambda m: self.alias_text(m.group()), text)
 
     def alias_text(self, word: str) -> str:
         return attr_text(self.aliases[word]) if word in self.aliases else word
@@ -307,7 +305,7 @@ def read_tensor(text: str) -> Type:
     """
     match = TENSOR_TEXT.fullmatch(text)
     if match is None or "?" in match.group(1):
-        if not OTHER_TENSOR.fullmatch(text):
+        if not re.fullmatch(OTHER_TENSOR, text):
             raise ValueError("malformed tensor type; it is written tensor<128x64xf32>")
         return OpaqueType(text)
     shape = tuple(int(d) for d in match.group(1).replace("x", " ").split())

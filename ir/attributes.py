@@ -16,7 +16,6 @@ from __future__ import annotations
 import math
 import re
 import struct
-from dataclasses import dataclass
 from typing import Any
 
 from .types import ScalarType, Type
@@ -39,34 +38,61 @@ class _Unit:
 UNIT = _Unit()
 
 
-@dataclass(frozen=True, slots=True)
-class IntAttr:
+class _Parts:
+    """A value made of its slots, equal to one of the same class with equal slots. Every command makes these classes
+    when it starts, and to import `dataclasses` takes longer than to read a short text."""
+
+    __slots__ = ()
+
+    def _parts(self) -> tuple[Any, ...]:
+        return tuple([getattr(self, slot) for slot in self.__slots__])
+
+    def __eq__(self, other: object) -> bool:
+        return self._parts() == other._parts() if type(other) is type(self) else NotImplemented
+
+    def __hash__(self) -> int:
+        return hash(self._parts())
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({', '.join(f'{slot}={getattr(self, slot)!r}' for slot in self.__slots__)})"
+
+
+class IntAttr(_Parts):
     """An integer of a type other than i64, for instance `4 : i32`."""
 
-    value: int
-    type: Type
+    __slots__ = ("type", "value")
+
+    def __init__(self, value: int, type: Type):
+        self.value = value
+        self.type = type
 
 
-@dataclass(frozen=True, slots=True)
-class FloatAttr:
+class FloatAttr(_Parts):
     """A float of a type, `value` already rounded to that type."""
 
-    value: float
-    type: Type = F64
+    __slots__ = ("type", "value")
+
+    def __init__(self, value: float, type: Type = F64):
+        self.value = value
+        self.type = type
 
 
-@dataclass(frozen=True, slots=True)
-class SymbolRef:
+class SymbolRef(_Parts):
     """`@root::@leaf`, as the tuple of its names."""
 
-    path: tuple[str, ...]
+    __slots__ = ("path",)
+
+    def __init__(self, path: tuple[str, ...]):
+        self.path = path
 
 
-@dataclass(frozen=True, slots=True)
-class OpaqueAttr:
+class OpaqueAttr(_Parts):
     """An attribute outside our subset, verbatim, such as `dense<[1, 2]> : tensor<2xi32>`."""
 
-    text: str
+    __slots__ = ("text",)
+
+    def __init__(self, text: str):
+        self.text = text
 
 
 BARE_ID = re.compile(r"[A-Za-z_][\w$.]*\Z", re.ASCII)

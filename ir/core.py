@@ -65,6 +65,9 @@ class Operation:
 
     name: str = ""
     fields: ClassVar[tuple] = ()
+    references: ClassVar[tuple[str, ...]] = ()
+    """Slots that hold one thing for each operand, which the pretty form writes behind the operand, in this order. What
+    integers these are makes no difference to reading."""
 
     def __init__(
         self,

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
-from typing import NoReturn
+from typing import NamedTuple, NoReturn
 
 from .source import UNKNOWN_LOC, Source
 
@@ -15,24 +14,28 @@ MAX_SHOWN = 50
 """Most errors that one run prints in full."""
 
 
-@dataclass(slots=True)
-class Note:
+class Note(NamedTuple):
     """A remark at another place than the error's own."""
 
     message: str
     loc: int = UNKNOWN_LOC
 
 
-@dataclass(slots=True)
 class Diagnostic:
     """One error: a message at an offset of the source, with notes. `focus` is text to put the caret under,
     looked for from `loc` to the end of that line. `cause` is what was raised first, for tools that tell more of it."""
 
-    message: str
-    loc: int = UNKNOWN_LOC
-    notes: list[Note] = field(default_factory=list)
-    focus: str = ""
-    cause: Exception | None = None
+    __slots__ = ("cause", "focus", "loc", "message", "notes")
+
+    def __init__(self, message: str, loc: int = UNKNOWN_LOC, *, focus: str = "", cause: Exception | None = None):
+        self.message = message
+        self.loc = loc
+        self.notes: list[Note] = []
+        self.focus = focus
+        self.cause = cause
+
+    def __repr__(self) -> str:
+        return f"Diagnostic({self.message!r}, {self.loc})"
 
     def note(self, message: str, loc: int = UNKNOWN_LOC) -> Diagnostic:
         """Adds a note, unless there is one at that place already."""

@@ -1,148 +1,218 @@
-"""Reads a text with statement shapes where it can, and with Lark everywhere else; Lark alone decides on errors.
+"""Reads a text by known lines and statement shapes where it can, by the grammar's tables where it can't.
 
-Between two statements, as long as the shapes that were made so far match, their actions run and Lark sees none of it,
-but for one token that stands for them all. Lark reads what comes then: a statement of a new shape (which is made into
-one when it has come up a few times), the head of a function, an end. Whatever goes wrong, the text is read again by
-Lark alone, whose errors are the ones that count.
+Whatever goes wrong, nothing is said of it here: Lark then reads the text again, from the beginning, and its errors are
+the ones that count. What has been read by the tables a few times is made into a shape; shapes are kept in the cache.
 """
 
 from __future__ import annotations
 
+import os
 import re
+import zlib
 from collections import Counter
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import Any
 
+from . import cache
 from .attr_actions import MEMO_SIZE
 from .attributes import UNIT
-from .memos import Memos, NotRead
-from .shape_tables import NotCompilable, Read
-from .shape_writer import BLANKS
-from .shapes import Compiler, Shape
-
-if TYPE_CHECKING:
-    from lark import Lark
+from .lines import SKIP, Lines
+from .memos import Memos, NotRead, Tok
+from .shape import Shape
+from .tables import END, Spread, Tables
 
 SIGHTINGS = 8
 """How often a statement must have come up before a shape is made of it."""
 
 MOST_SHAPES = 400
-SKIP = re.compile(BLANKS)
+MOST_STORED = 200
+"""Shapes that the cache keeps: the newest."""
+
 DIGITS = re.compile(r"-?[0-9]+")
 KEY = 8
 """Characters of a statement that choose the shapes to try."""
 
+MAKERS = ("shapes.py", "shape_writer.py", "shape.py", "tables.py", "memos.py", "first_chars.py", "actions.py")
+"""The files that decide what a shape is."""
+
 
 class FastParser:
-    """One Lark parser, its actions, and the shapes made so far."""
+    """A grammar's tables with the actions that they call, and the shapes made so far."""
 
-    def __init__(self, lark: Lark, actions: Any):
-        self.lark = lark
+    def __init__(self, tables: Tables, actions: Any, stamp: str):
+        self.tables = tables
         self.actions = actions
-        self.memos = Memos(actions, lark, MEMO_SIZE, UNIT)
-        self.compiler: Compiler | None = None
-        self.shapes: dict[str, list[Shape]] = {}
+        self.stamp = stamp + _makers()
+        self.memos = Memos(actions, MEMO_SIZE, UNIT, self.whole)
+        self.shapes = Shapes(self._unpack)
+        self.known: dict[str, tuple[Any, ...]] = {}
         self.seen: Counter[tuple[str, ...]] = Counter()
-        self.known: set[str] = set()
-        self.token_type: Any = None
+        self.lines = Lines()
+        self.compiler: Any = None
+        self.calls: dict[str, Any] = {}
+        for data in cache.load("shapes", self.stamp) or ():
+            self._add(data)
+        self.new = False
 
     def parse(self, text: str) -> bool:
-        """Reads a text into the actions; False where Lark alone must read it, from the beginning."""
-        from lark import Token
-        from lark.exceptions import UnexpectedInput
-
+        """Reads a text into the actions; False where Lark must read it, from the beginning."""
         from .diagnostics import DiagnosticError
         from .opdef import OpError
 
-        self.token_type = Token
         try:
             self._parse(text)
-        except (UnexpectedInput, DiagnosticError, OpError, NotRead, AttributeError):
+        except (DiagnosticError, OpError, NotRead, AttributeError):
             return False
+        finally:
+            self.lines.begin()
+            self._store()
         return not self.actions.errors
 
+    def whole(self, text: str, start: str) -> Any:
+        """What the actions make of a text that is one of the grammar's start symbols. Raises `NotRead`."""
+        return self.tables.parse(text, start, self._reduce)
+
+    def _reduce(self, name: str, parts: list[Any]) -> Any:
+        action = self.calls.get(name)
+        if action is None:
+            action = self.calls[name] = getattr(self.actions, name, Spread)
+        return action(parts)
+
     def _parse(self, text: str) -> None:
-        interactive = self.lark.parse_interactive(text, start="start")
-        state: Any = interactive.parser_state
-        thread: Any = interactive.lexer_thread
-        counter = thread.state.line_ctr
-        table = state.parse_conf.states
-        tokens = thread.lex(state)
+        tables, actions, reduce = self.tables, self.actions, self._reduce
+        states: list[int] = [tables.starts["start"]]
+        values: list[Any] = []
         recorder = _Recorder(self, text)
-        actions = self.actions
+        at = 0
         while True:
-            if self.shapes and "FAST" in table[state.state_stack[-1]]:
-                at = SKIP.match(text, counter.char_pos).end()  # type: ignore[union-attr]
+            if self.shapes and "FAST" in tables.states[states[-1]]:
+                at = SKIP.match(text, at).end()  # type: ignore[union-attr]
                 first = self._shape_at(text, at)
-                if first is not None and self._same_end(table[state.state_stack[-1]], first):
+                if first is not None and self._same_end(states[-1], first):
                     actions.statements_ended = 0
-                    state.feed_token(self.token_type("FAST", "", at))
+                    tables.feed(states, values, "FAST", None, reduce)
                     recorder.ended(actions.statements_ended)
-                    counter.char_pos = self._run(text, at)
-            try:
-                token = next(tokens)
-            except StopIteration:
-                break
+                    at = self._run(text, at)
+            type, token, at = tables.next(text, at, states[-1])
             actions.statements_ended = 0
-            state.feed_token(token)
-            recorder.took(token, actions.statements_ended)
+            tables.feed(states, values, type, Tok.at(token, at, type), reduce)
+            recorder.took(type, token, at, actions.statements_ended)
             if actions.errors or actions.aliases:
-                break
-        if actions.aliases or actions.errors:
-            raise NotRead("left to Lark")
-        interactive.feed_eof()
+                raise NotRead("left to Lark")
+            if type == END:
+                return
+            at += len(token)
 
     def _shape_at(self, text: str, at: int) -> Shape | None:
-        for shape in self.shapes.get(text[at : at + KEY]) or self.shapes.get(text[at : at + 1], ()):
+        for shape in self.shapes[text[at : at + KEY]] or self.shapes[text[at : at + 1]]:
             if shape.pattern.match(text, at):
                 return shape
         return None
 
-    def _same_end(self, row: dict[str, Any], shape: Shape) -> bool:
-        """Whether a statement may begin here, as Lark's tables have it: the token that stands for statements and the
+    def _same_end(self, state: int, shape: Shape) -> bool:
+        """Whether a statement may begin here, as the tables have it: the token that stands for statements and the
         shape's own first one are treated alike."""
-        return shape.first in row and row[shape.first][0] is row["FAST"][0]
+        row = self.tables.states[state]
+        mine, other = row["FAST"], row.get(shape.first)
+        return other is not None and (mine == other if mine < 0 else other >= 0)
 
     def _run(self, text: str, at: int) -> int:
-        """Reads statements as long as a shape matches; where the first one begins that none does."""
-        get, errors = self.shapes.get, self.actions.errors
-        while True:
-            for shape in get(text[at : at + KEY]) or get(text[at : at + 1], ()):
-                match = shape.pattern.match(text, at)
-                if match is not None:
-                    shape.run(match, at)
-                    at = match.end()
-                    break
-            else:
-                return at
-            if errors:
-                raise NotRead("left to Lark")
+        """Reads statements as long as a line is known or a shape matches; where the first one begins that none does."""
+        actions = self.actions
+        self.lines.enter(actions.values)
+        return self.lines.run(text, at, self._by_shape, actions.block.ops.append)
 
-    def learn(self, tokens: list[Read]) -> None:
-        """Takes note of a statement that Lark has read; makes a shape of it when it has come up often enough."""
-        key = (tokens[0].text if tokens[0].type == "STRING" else "",
-               *[t.gap + (t.type if t.type != "FLAT_DICT" else DIGITS.sub("0", t.text)) for t in tokens])  # fmt: skip
+    def _by_shape(self, text: str, at: int) -> int:
+        """Reads one statement; the offset of the next one, or -1."""
+        for shape in self.shapes[text[at : at + KEY]] or self.shapes[text[at : at + 1]]:
+            match = shape.pattern.match(text, at)
+            if match is not None:
+                shape.run(match, at)
+                actions = self.actions
+                if actions.errors:
+                    raise NotRead("left to Lark")
+                behind = match.end()
+                self.lines.learn(shape, text, at, behind, actions.block.ops[-1])
+                return behind
+        return -1
+
+    # Making shapes
+
+    def learn(self, tokens: list[tuple[str, str, str]]) -> None:
+        """Takes note of a statement that was read by the tables (types, texts, the blanks before them); makes a shape
+        of it when it has come up often."""
+        key = [gap + (type if type != "FLAT_DICT" else DIGITS.sub("0", text)) for type, text, gap in tokens]
+        key = (tokens[0][1] if tokens[0][0] == "STRING" else "", *key)
         self.seen[key] += 1
         if self.seen[key] != SIGHTINGS or len(self.known) >= MOST_SHAPES:
             return
+        from .shapes import Compiler, NotCompilable
+
         if self.compiler is None:
-            self.compiler = Compiler(self.lark, self.actions, self.memos)
+            self.compiler = Compiler(self.tables, self.actions, self.memos)
         try:
-            shape = self.compiler.compile(tokens)
+            self._add(self.compiler.compile(tokens))
         except NotCompilable:
             return
-        if shape.pattern.pattern not in self.known:
-            self.known.add(shape.pattern.pattern)
-            start = shape.prefix[:KEY] if len(shape.prefix) >= KEY else tokens[0].text[:1]
-            self.shapes.setdefault(start, []).append(shape)
+        self.new = True
+
+    def _add(self, data: tuple[Any, ...]) -> None:
+        pattern, prefix, start, *_ = data
+        if pattern not in self.known:
+            self.known[pattern] = data
+            self.shapes.add(prefix[:KEY] if len(prefix) >= KEY else start, data)
+
+    def _unpack(self, data: tuple[Any, ...]) -> Shape:
+        return Shape(data, self.actions, self.memos, self.tables.patterns)
+
+    def _store(self) -> None:
+        """Keeps new shapes for later runs, with those that others have kept meanwhile."""
+        if self.new:
+            self.new = False
+            for data in cache.load("shapes", self.stamp) or ():
+                self._add(data)
+            cache.store("shapes", self.stamp, list(self.known.values())[-MOST_STORED:])
+
+
+class Shapes(dict[str, list[Shape]]):
+    """Shapes by what their statements begin with, unpacked when that first comes up."""
+
+    def __init__(self, unpack: Callable[[tuple[Any, ...]], Shape]):
+        super().__init__()
+        self.unpack = unpack
+        self.packed: dict[str, list[tuple[Any, ...]]] = {}
+
+    def add(self, key: str, data: tuple[Any, ...]) -> None:
+        self.packed.setdefault(key, []).append(data)
+        self.pop(key, None)
+
+    def __bool__(self) -> bool:
+        return bool(self.packed)
+
+    def __missing__(self, key: str) -> list[Shape]:
+        if key not in self.packed:
+            return []
+        found = self[key] = [self.unpack(data) for data in self.packed[key]]
+        return found
+
+
+def _makers() -> str:
+    """What tells one make of shapes from another."""
+    folder = os.path.dirname(__file__)
+    sums = []
+    for name in MAKERS:
+        with open(os.path.join(folder, name), "rb") as file:
+            sums.append(zlib.crc32(file.read()))
+    return " ".join(map(str, sums))
 
 
 class _Recorder:
-    """Collects the tokens of each statement that Lark reads."""
+    """Collects the tokens of each statement that the tables read."""
 
     def __init__(self, parser: FastParser, text: str):
         self.parser = parser
         self.text = text
-        self.tokens: list[Read] | None = None
+        self.tokens: list[tuple[str, str, str]] | None = None
         self.end = 0
 
     def ended(self, count: int) -> None:
@@ -151,11 +221,11 @@ class _Recorder:
             self.parser.learn(self.tokens)
         self.tokens = []
 
-    def took(self, token: Any, ended: int) -> None:
-        """Lark has taken a token; `ended` statements and region heads ended before it."""
+    def took(self, type: str, token: str, at: int, ended: int) -> None:
+        """A token was taken; `ended` statements and region heads ended before it."""
         if ended:
             self.ended(ended)
         if self.tokens is not None:
-            gap = self.text[self.end : token.start_pos] if self.tokens else ""
-            self.tokens.append(Read(token.type, str(token), gap))
-            self.end = token.end_pos
+            gap = self.text[self.end : at] if self.tokens else ""
+            self.tokens.append((type, token, gap))
+            self.end = at + len(token)

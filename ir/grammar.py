@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import os
 import re
 import sys
-import tempfile
 from functools import cache
-from pathlib import Path
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
+from .cache import cache_folder
 from .opdef import DIALECTS
 
 if TYPE_CHECKING:
@@ -46,25 +45,32 @@ CORE_TERMINALS = {
 @cache
 def grammar_text() -> str:
     """The structural rules followed by each registered dialect's fragment."""
-    core = Path(__file__).with_name("core.lark").read_text(encoding="utf-8")
+    with open(os.path.join(os.path.dirname(__file__), "core.lark"), encoding="utf-8") as file:
+        core = file.read()
     return "\n".join([core, *(DIALECTS[name].grammar for name in sorted(DIALECTS))])
+
+
+def lark_version() -> str:
+    """Of the Lark that is installed, without importing it."""
+    spec = find_spec("lark")
+    if spec is None or spec.origin is None:
+        return ""
+    with open(spec.origin, encoding="utf-8") as file:
+        found = re.search(r"^__version__.*", file.read(), re.MULTILINE)
+    return found.group() if found else ""
 
 
 def make_parser(transformer: object) -> Lark:
     """The LALR parser with the given actions embedded, from the user's cache folder where it stands there whole."""
+    import hashlib
+
     import lark
 
     key = hashlib.sha256(f"{lark.__version__} {sys.version_info[:3]} {grammar_text()}".encode()).hexdigest()[:24]
-    path = cache_folder() / f"grammar-{key}.lalr"
-    if path.is_file():
-        return _lark(transformer, str(path))
+    path = os.path.join(cache_folder(), f"grammar-{key}.lalr")
+    if os.path.isfile(path):
+        return _lark(transformer, path)
     return _lark_into_cache(transformer, path)
-
-
-def cache_folder() -> Path:
-    """`$XDG_CACHE_HOME/tilewright`, or the same below `~/.cache`."""
-    base = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
-    return Path(base) / "tilewright"
 
 
 class _CachePath(str):
@@ -85,11 +91,13 @@ def _lark(transformer: object, path: str | None) -> Lark:
     return Lark(grammar_text(), start=STARTS, transformer=transformer, cache=cache_file, **options)  # pyright: ignore
 
 
-def _lark_into_cache(transformer: object, path: Path) -> Lark:
+def _lark_into_cache(transformer: object, path: str) -> Lark:
     """Writes the parser beside its final place and renames it, so that a reader never meets half a file."""
+    import tempfile
+
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, beside = tempfile.mkstemp(dir=path.parent, prefix=".grammar-")
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        handle, beside = tempfile.mkstemp(dir=os.path.dirname(path), prefix=".grammar-")
         os.close(handle)
     except OSError:
         return _lark(transformer, None)

@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from lark import Lark
+from typing import Any
 
 
 class Tok(str):
     """A token's text with its place, as the actions see it."""
 
-    __slots__ = ("start_pos",)
+    __slots__ = ("start_pos", "type")
     start_pos: int
+    type: str
 
+    @classmethod
+    def at(cls, text: str, at: int, type: str = "") -> Tok:
+        token = cls(text)
+        token.start_pos = at
+        token.type = type
+        return token
 
-def tok(text: str, at: int) -> Tok:
-    token = Tok(text)
-    token.start_pos = at
-    return token
+    @property
+    def end_pos(self) -> int:
+        return self.start_pos + len(self)
 
 
 class NotRead(Exception):
@@ -46,32 +49,34 @@ class Memos:
 
     unit = "UNIT"
 
-    def __init__(self, actions: Any, lark: Lark, size: int, unit: Any):
+    def __init__(self, actions: Any, size: int, unit: Any, parse: Callable[[str, str], Any]):
+        """`parse` reads a text that is a grammar's start symbol as a whole."""
         self.actions = actions
         self.size = size
+        self.parse = parse
         self.tables: dict[str, Any] = {"UNIT": unit}
-        self._add("function_type", lambda text: lark.parse(text, start="function_type"))
-        self._add("integers", self.integers)
 
-    def _add(self, kind: str, read: Callable[[str], Any]) -> str:
-        self.tables[f"M_{kind}"] = Memo(lambda text: self._whole(read, text), self.size)
-        return f"M_{kind}"
+    def table(self, kind: str) -> str:
+        """The name of a memo: of an action that reads one token, of whole function types, of lists of integers."""
+        name = f"M_{kind}"
+        if name not in self.tables:
+            self.tables[name] = Memo(self._reading(kind), self.size)
+        return name
 
-    def _whole(self, read: Callable[[str], Any], text: str) -> Any:
+    def _reading(self, kind: str) -> Callable[[str], Any]:
+        if kind == "integers":
+            return self._integers
+        if kind == "function_type":
+            return lambda text: self._whole(self.parse(text, kind), text)
+        action = getattr(self.actions, kind)
+        return lambda text: self._whole(action([Tok.at(text, 0)]), text)
+
+    def _whole(self, value: Any, text: str) -> Any:
         """A reading that is without fault. Raises `NotRead` for any other: its error belongs to each place anew."""
-        value = read(text)
         if self.actions.errors:
             raise NotRead(text)
         return value
 
-    def table(self, kind: str) -> str:
-        """The memo of an action that reads a single token."""
-        name = f"M_{kind}"
-        if name not in self.tables:
-            action = getattr(self.actions, kind)
-            self._add(kind, lambda text: action([tok(text, 0)]))
-        return name
-
-    def integers(self, text: str) -> tuple[int, ...]:
+    def _integers(self, text: str) -> tuple[int, ...]:
         table = self.tables[self.table("int_attr")]
         return tuple([table[part.strip()] for part in text[1:-1].split(",")])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
 
@@ -86,18 +85,17 @@ def one_of(*choices: Attr) -> Kind:
     return check
 
 
-@dataclass(frozen=True, slots=True)
 class Field:
     """One declared attribute. `default` is what an absent optional one has; it is then not printed."""
 
-    name: str
-    kind: Kind
-    required: bool = False
-    default: Any = None
-    slot: str = ""
+    __slots__ = ("default", "kind", "name", "required", "slot")
 
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "slot", self.slot or self.name)
+    def __init__(self, name: str, kind: Kind, required: bool = False, default: Any = None, slot: str = ""):
+        self.name = name
+        self.kind = kind
+        self.required = required
+        self.default = default
+        self.slot = slot or name
 
     def printed(self, value: Attr) -> bool:
         return self.required or value is not self.default
@@ -124,19 +122,31 @@ OPERATIONS: dict[str, type[Operation]] = {}
 """The operations of all dialects by name."""
 
 
-@dataclass(slots=True)
 class Dialect:
-    """What a dialect brings: operations, its grammar fragment, readings of tokens, checks of whole functions."""
+    """What a dialect brings: operations, its grammar fragment, readings of tokens, checks of whole functions.
 
-    name: str
-    grammar: str
-    ops: dict[str, type[Operation]] = field(default_factory=dict)
-    actions: dict[str, Callable] = field(default_factory=dict)
-    terminals: dict[str, str] = field(default_factory=dict)
-    function_attributes: dict[str, Callable[[Attr], str]] = field(default_factory=dict)
-    module_attributes: dict[str, Callable[[Attr], str]] = field(default_factory=dict)
-    argument_attributes: dict[str, Callable[[Attr], str]] = field(default_factory=dict)
-    function_checks: list[Callable[[Any, Any], list[Diagnostic]]] = field(default_factory=list)
+    `terminals` says what each of its terminals is, for messages. `references` has by terminal the reading of a value
+    with what stands behind it: its name, and what goes into the slots of `Operation.references`.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        grammar: str,
+        *,
+        terminals: dict[str, str] | None = None,
+        references: dict[str, Callable[[str], tuple]] | None = None,
+    ):
+        self.name = name
+        self.grammar = grammar
+        self.terminals = terminals or {}
+        self.references = references or {}
+        self.ops: dict[str, type[Operation]] = {}
+        self.actions: dict[str, Callable] = {}
+        self.function_attributes: dict[str, Callable[[Attr], str]] = {}
+        self.module_attributes: dict[str, Callable[[Attr], str]] = {}
+        self.argument_attributes: dict[str, Callable[[Attr], str]] = {}
+        self.function_checks: list[Callable[[Any, Any], list[Diagnostic]]] = []
 
     def op(self, cls: type[OpT]) -> type[OpT]:
         """Class decorator: declares an operation; its `parse` answers the grammar rule `dialect_op`."""

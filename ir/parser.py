@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import re
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from . import cache
 from .actions import Actions
 from .builtin import ModuleOp
 from .collector import collector_off
 from .core import Operation
 from .diagnostics import Diagnostic, DiagnosticError, did_you_mean
 from .fast_parser import FastParser
-from .grammar import make_parser, terminal_words
+from .grammar import grammar_text, lark_version, make_parser, terminal_words
 from .opdef import DIALECTS, all_ops
 from .source import Source
+from .tables import Tables
 
 if TYPE_CHECKING:
     from lark import Lark
@@ -28,16 +31,32 @@ WORD = re.compile(r"[A-Za-z_!#%@^][\w$.\-]*|\S")
 
 
 class _Frontend:
-    """One Lark parser with its actions; made once per process."""
+    """One set of actions with what calls them: the tables, and Lark, which makes them and speaks of errors. Made once
+    per process."""
 
     def __init__(self) -> None:
         self.actions = Actions()
-        self.lark: Lark = make_parser(self.actions)
-        self.actions.subparse = self._flat_body
-        self.fast = FastParser(self.lark, self.actions)
+        self.fast: FastParser | None = self._make_fast()
         self.words: dict[str, str] | None = None
 
-    def _flat_body(self, text: str) -> Any:
+    @cached_property
+    def lark(self) -> Lark:
+        return make_parser(self.actions)
+
+    def _make_fast(self) -> FastParser | None:
+        stamp = f"{lark_version()}\n{grammar_text()}"
+        data = cache.load("tables", stamp)
+        if data is not None:
+            return FastParser(Tables(data), self.actions, stamp)
+        from .lark_tables import tables_of
+
+        tables = tables_of(self.lark)
+        if tables is None:
+            return None
+        cache.store("tables", stamp, tables.data)
+        return FastParser(tables, self.actions, stamp)
+
+    def flat_body(self, text: str) -> Any:
         return self.lark.parse(text, start="flat_body")
 
     def word(self, terminal: str) -> str:
@@ -50,7 +69,7 @@ _frontend: _Frontend | None = None
 
 
 def parse_source(source: Source, allow_unregistered: bool = False, only_lark: bool = False) -> ModuleOp:
-    """Reads a module and checks its SSA form; `only_lark` leaves statement shapes out, which changes nothing but time.
+    """Reads a module and checks its SSA form; `only_lark` has Lark read all of it, which changes nothing but time.
 
     Raises `DiagnosticError` with every independent syntax error, undefined or redefined value, unknown operation and
     malformed attribute found.
@@ -58,20 +77,27 @@ def parse_source(source: Source, allow_unregistered: bool = False, only_lark: bo
     global _frontend
     if _frontend is None:
         _frontend = _Frontend()
-    actions = _frontend.actions
-    if not only_lark:
+    actions, fast = _frontend.actions, _frontend.fast
+    if fast is not None and not only_lark:
         actions.begin(source.text, allow_unregistered)
+        actions.subparse = lambda text: fast.whole(text, "flat_body")
         with collector_off():
-            done = _frontend.fast.parse(source.text)
+            done = fast.parse(source.text)
         ops = actions.block.ops
         actions.end()
         if done:
             return _as_module(ops, source)
+    return _by_lark(_frontend, source, allow_unregistered)
+
+
+def _by_lark(frontend: _Frontend, source: Source, allow_unregistered: bool) -> ModuleOp:
+    lark, actions = frontend.lark, frontend.actions
     actions.begin(source.text, allow_unregistered)
-    recovery = _Recovery(_frontend, source.text)
+    actions.subparse = frontend.flat_body
+    recovery = _Recovery(frontend, source.text)
     try:
         with collector_off():
-            _frontend.lark.parse(source.text, start="start", on_error=recovery)
+            lark.parse(source.text, start="start", on_error=recovery)
         ops = actions.block.ops
         errors = actions.errors
     except DiagnosticError as error:

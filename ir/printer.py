@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import cache
+from typing import Any
 
-from .attributes import UNIT, Attr, attr_text, dict_text, key_text, symbol_text
+from .attributes import Attr, dict_text, key_text, symbol_text
 from .builtin import FuncOp, ModuleOp, ReturnOp
 from .core import Block, Operation, Value
 from .opdef import Field
+from .texts import LISTS, Made, Texts, entries, key_source
 from .types import result_list
 
 Names = dict[Value, str]
@@ -23,16 +25,12 @@ def print_module(module: ModuleOp, generic: bool = False) -> str:
 
     In the pretty form a module without name and attributes is its bare list of operations.
     """
-    out: list[str] = []
-    names: Names = {}
-    used: set[str] = set()
-    if generic:
-        _generic_op(module, "", names, used, out)
-    elif module.sym_name or module.attrs or _looks_wrapped(module):
-        _pretty_op(module, "", names, used, out)
+    printer = _Printer(generic)
+    if generic or module.sym_name or module.attrs or _looks_wrapped(module):
+        printer.region_op(module, "", set())
     else:
-        _block_ops(module.body, "", names, used, out, generic=False)
-    return "".join(line + "\n" for line in out)
+        printer.block(module.body, "", set())
+    return "".join(printer.out)
 
 
 def _looks_wrapped(module: ModuleOp) -> bool:
@@ -43,8 +41,7 @@ def _looks_wrapped(module: ModuleOp) -> bool:
 def op_text(op: Operation, names: Names | None = None) -> str:
     """One operation as the pretty form writes it, for messages; regions are left out."""
     shown = names or {v: f"%{v.name or '?'}" for v in (*op.operands, *op.results)}
-    body = _body(op, shown, generic=False)
-    return f"{_results(op, shown)}{body}"
+    return _results(op, shown) + (_WAYS[type(op)] or _generic)(op, shown)
 
 
 # Names
@@ -97,16 +94,110 @@ def _name_args(block: Block, names: Names, used: set[str]) -> None:
 # Operations
 
 
-def _block_ops(block: Block, indent: str, names: Names, used: set[str], out: list[str], generic: bool) -> None:
-    for op in block.ops:
+CHUNK = 1000
+"""How many lines are joined at a time: few enough to be still in the processor's cache."""
+
+
+class _Printer:
+    """Prints one module, in pieces of whole lines. Texts of single operations have no indentation and no line end."""
+
+    def __init__(self, generic: bool):
+        self.generic = generic
+        self.names: Names = {}
+        self.out: list[str] = []
+
+    def block(self, block: Block, indent: str, used: set[str]) -> None:
+        write_ops = self._generic_ops if self.generic else self._pretty_ops
+        for at in range(0, len(block.ops), CHUNK):
+            lines: list[str] = []
+            write_ops(block.ops[at : at + CHUNK], indent, used, lines)
+            self._flush(lines, indent)
+
+    def _flush(self, lines: list[str], indent: str) -> None:
+        if lines:
+            self.out.append(indent + f"\n{indent}".join(lines) + "\n")
+            lines.clear()
+
+    def _pretty_ops(self, ops: list[Operation], indent: str, used: set[str], lines: list[str]) -> None:
+        names, ways, add = self.names, _WAYS, lines.append
+        for op in ops:
+            way = ways[type(op)]
+            if way is None or op.results:
+                self._unusual(op, indent, used, lines)
+            else:
+                add(way(op, names))
+
+    def _generic_ops(self, ops: list[Operation], indent: str, used: set[str], lines: list[str]) -> None:
+        operands, forms, add = _OperandTexts(self.names), _FORMS, lines.append
+        for op in ops:
+            form = forms[type(op)]
+            if form is None or op.results or op.extra:
+                operands.clear()  # a value that is named anew may be an operand that is known
+                self._unusual(op, indent, used, lines)
+                continue
+            try:
+                names, types = operands[op.operands]
+                add(form(op, names, types))
+            except TypeError:  # an attribute that is no key
+                self._unusual(op, indent, used, lines)
+
+    def _unusual(self, op: Operation, indent: str, used: set[str], lines: list[str]) -> None:
         if op.results:
-            _name_results(op, names, used)
+            _name_results(op, self.names, used)
         if op.regions:
-            (_generic_op if generic else _pretty_op)(op, indent, names, used, out)
-        elif op.results:
-            out.append(f"{indent}{_results(op, names)}{_body(op, names, generic)}")
+            self._flush(lines, indent)
+            self.region_op(op, indent, used)
+            return
+        way = _generic if self.generic else _WAYS[type(op)] or _generic
+        lines.append(_results(op, self.names) + way(op, self.names))
+
+    def region_op(self, op: Operation, indent: str, used: set[str]) -> None:
+        """An operation with regions; those of functions and modules see no names from outside."""
+        if self.generic or not isinstance(op, (FuncOp, ModuleOp)):
+            self._generic_region_op(op, indent, used)
+        elif isinstance(op, FuncOp):
+            self._func(op, indent)
         else:
-            out.append(indent + _body(op, names, generic))
+            head = "module" + (f" {symbol_text(op.sym_name)}" if op.sym_name else "") + _attributes(op.attrs)
+            self._braced(head, op.body, indent, set())
+
+    def _generic_region_op(self, op: Operation, indent: str, used: set[str]) -> None:
+        start = f"{indent}{_results(op, self.names)}{_head(op, self.names)} ("
+        isolated = isinstance(op, (FuncOp, ModuleOp))
+        for i, block in enumerate(op.regions):
+            self.out.append((start if i == 0 else f"{indent}}}, ") + "{\n")
+            if isinstance(op, FuncOp) and op.is_declaration:
+                continue
+            inner = set() if isolated else set(used)
+            _name_args(block, self.names, inner)
+            if block.args:
+                args = ", ".join([f"{self.names[a]}: {a.type}" for a in block.args])
+                self.out.append(f"{indent}^bb0({args}):\n")
+            self.block(block, indent + "  ", inner)
+        self.out.append(f"{indent}}}){_tail(op)}\n")
+
+    def _braced(self, head: str, block: Block, indent: str, used: set[str]) -> None:
+        self.out.append(f"{indent}{head} {{\n")
+        self.block(block, indent + "  ", used)
+        self.out.append(indent + "}\n")
+
+    def _func(self, op: FuncOp, indent: str) -> None:
+        used: set[str] = set()
+        if op.is_declaration:
+            args = _typed([a.type.text for a in op.args], op.arg_attrs)
+        else:
+            _name_args(op.body, self.names, used)
+            args = _typed([f"{self.names[a]}: {a.type}" for a in op.args], op.arg_attrs)
+        head = f"func.func {op.visibility + ' ' if op.visibility else ''}{symbol_text(op.sym_name)}({args})"
+        if any(op.result_attrs):
+            head += f" -> ({_typed([t.text for t in op.result_types], op.result_attrs)})"
+        elif op.result_types:
+            head += f" -> {result_list(op.result_types)}"
+        head += _attributes(op.attrs)
+        if op.is_declaration:
+            self.out.append(f"{indent}{head}\n")
+        else:
+            self._braced(head, op.body, indent, used)
 
 
 def _results(op: Operation, names: Names) -> str:
@@ -123,79 +214,6 @@ def _results(op: Operation, names: Names) -> str:
     return ", ".join(shown) + " = "
 
 
-def _body(op: Operation, names: Names, generic: bool) -> str:
-    pretty = None if generic else getattr(op, "pretty", None)
-    if pretty is not None:
-        return pretty(names)
-    if isinstance(op, ReturnOp) and not generic:
-        return _return(op, names)
-    return generic_head(op, names) + generic_tail(op)
-
-
-def generic_head(op: Operation, names: Names) -> str:
-    operands = ", ".join([names[v] for v in op.operands])
-    props = op.properties
-    return f'"{op.name}"({operands})' + (f" <{dict_text(props)}>" if props else "")
-
-
-def generic_tail(op: Operation) -> str:
-    types = ", ".join([v.type.text for v in op.operands])
-    results = result_list(tuple([v.type for v in op.results])) if op.results else "()"
-    return f"{_attribute_text(op)} : ({types}) -> {results}"
-
-
-@cache
-def _declared(cls: type[Operation]) -> list[tuple[str, Field]]:
-    """The declared attributes of a class in the order in which they print, each with its key's text."""
-    return sorted((key_text(field.name), field) for field in cls.fields)
-
-
-def _attribute_text(op: Operation) -> str:
-    """The attribute dictionary with a blank before it, or nothing."""
-    if op.extra or not op.fields:
-        attributes = op.attributes
-        return f" {dict_text(attributes)}" if attributes else ""
-    shown: list[str] = []
-    for key, field in _declared(type(op)):
-        value = getattr(op, field.slot)
-        if field.required or value is not field.default:
-            shown.append(key if value is UNIT else f"{key} = {attr_text(value)}")
-    return f" {{{', '.join(shown)}}}" if shown else ""
-
-
-def _generic_op(op: Operation, indent: str, names: Names, used: set[str], out: list[str], generic: bool = True) -> None:
-    """The generic form of an operation with regions; those of functions and modules see no names from outside."""
-    start = f"{indent}{_results(op, names)}{generic_head(op, names)} ("
-    isolated = isinstance(op, (FuncOp, ModuleOp))
-    for i, block in enumerate(op.regions):
-        out.append((start if i == 0 else f"{indent}}}, ") + "{")
-        if isinstance(op, FuncOp) and op.is_declaration:
-            continue
-        inner = set() if isolated else set(used)
-        _name_args(block, names, inner)
-        if block.args:
-            out.append(f"{indent}^bb0({', '.join(f'{names[a]}: {a.type}' for a in block.args)}):")
-        _block_ops(block, indent + "  ", names, inner, out, generic)
-    out.append(f"{indent}}}){generic_tail(op)}")
-
-
-def _pretty_op(op: Operation, indent: str, names: Names, used: set[str], out: list[str]) -> None:
-    if isinstance(op, ModuleOp):
-        head = "module" + (f" {symbol_text(op.sym_name)}" if op.sym_name else "")
-        _pretty_region(op, head + _attributes(op.attrs) + " {", indent, names, out)
-    elif isinstance(op, FuncOp):
-        _pretty_func(op, indent, names, out)
-    else:
-        _generic_op(op, indent, names, used, out, generic=False)
-
-
-def _pretty_region(op: Operation, head: str, indent: str, names: Names, out: list[str]) -> None:
-    (block,) = op.regions
-    out.append(indent + head)
-    _block_ops(block, indent + "  ", names, set(), out, generic=False)
-    out.append(indent + "}")
-
-
 def _attributes(attributes: dict[str, Attr]) -> str:
     return f" attributes {dict_text(attributes)}" if attributes else ""
 
@@ -204,30 +222,128 @@ def _typed(texts: Iterable[str], attrs: list[dict[str, Attr]]) -> str:
     return ", ".join(t + (f" {dict_text(a)}" if a else "") for t, a in zip(texts, attrs, strict=True))
 
 
-def _pretty_func(op: FuncOp, indent: str, names: Names, out: list[str]) -> None:
-    used: set[str] = set()
-    if op.is_declaration:
-        args = _typed([a.type.text for a in op.args], op.arg_attrs)
-    else:
-        _name_args(op.body, names, used)
-        args = _typed([f"{names[a]}: {a.type}" for a in op.args], op.arg_attrs)
-    head = f"{indent}func.func {op.visibility + ' ' if op.visibility else ''}{symbol_text(op.sym_name)}({args})"
-    if any(op.result_attrs):
-        head += f" -> ({_typed([t.text for t in op.result_types], op.result_attrs)})"
-    elif op.result_types:
-        head += f" -> {result_list(op.result_types)}"
-    head += _attributes(op.attrs)
-    if op.is_declaration:
-        out.append(head)
-        return
-    out.append(head + " {")
-    _block_ops(op.body, indent + "  ", names, used, out, generic=False)
-    out.append(indent + "}")
+# The pretty form of an operation without regions
+
+Way = Callable[[Operation, Names], str]
 
 
-def _return(op: ReturnOp, names: Names) -> str:
+def _return(op: Operation, names: Names) -> str:
     extra = f" {dict_text(op.extra)}" if op.extra else ""
     if not op.operands:
         return "return" + extra
-    values = ", ".join(names[v] for v in op.operands)
-    return f"return{extra} {values} : {', '.join(v.type.text for v in op.operands)}"
+    values = ", ".join([names[v] for v in op.operands])
+    return f"return{extra} {values} : {', '.join([v.type.text for v in op.operands])}"
+
+
+def _is_flat(cls: type[Operation]) -> bool:
+    """Whether operations of a class have neither regions nor properties, and no attributes but declared ones."""
+    return all(getattr(cls, n) is getattr(Operation, n) for n in ("regions", "properties", "attributes"))
+
+
+class _Ways(dict[type[Operation], "Way | None"]):
+    """How a class's operations print in the pretty form, results aside; None for classes that may have regions."""
+
+    def __missing__(self, cls: type[Operation]) -> Way | None:
+        usual = _return if issubclass(cls, ReturnOp) else _generic
+        way = self[cls] = getattr(cls, "pretty", usual) if _is_flat(cls) else None
+        return way
+
+
+_WAYS = _Ways()
+
+
+# The generic form of an operation without regions
+
+
+def _generic(op: Operation, names: Names) -> str:
+    return _head(op, names) + _tail(op)
+
+
+def _head(op: Operation, names: Names) -> str:
+    operands = ", ".join([names[v] for v in op.operands])
+    props = op.properties
+    return f'"{op.name}"({operands})' + (f" <{dict_text(props)}>" if props else "")
+
+
+def _tail(op: Operation) -> str:
+    types = ", ".join([v.type.text for v in op.operands])
+    results = result_list(tuple([v.type for v in op.results])) if op.results else "()"
+    return f"{_attribute_text(op)} : ({types}) -> {results}"
+
+
+@cache
+def _declared(cls: type[Operation]) -> list[Field]:
+    """The declared attributes of a class in the order in which they print."""
+    return sorted(cls.fields, key=lambda field: key_text(field.name))
+
+
+def _attribute_text(op: Operation) -> str:
+    """The attribute dictionary with a blank before it, or nothing."""
+    if op.extra or not op.fields:
+        attributes = op.attributes
+        return f" {dict_text(attributes)}" if attributes else ""
+    fields = _declared(type(op))
+    shown, _ = entries(fields, [getattr(op, f.slot) for f in fields])
+    return f" {{{', '.join(shown)}}}" if shown else ""
+
+
+class _OperandTexts(dict[tuple[Value, ...], tuple[str, str]]):
+    """The names and the types of operands."""
+
+    def __init__(self, names: Names):
+        super().__init__()
+        self.names = names
+
+    def __missing__(self, operands: tuple[Value, ...]) -> tuple[str, str]:
+        names, types = [self.names[v] for v in operands], [v.type.text for v in operands]
+        found = self[operands] = (", ".join(names), ", ".join(types))
+        return found
+
+
+Form = Callable[[Operation, str, str], str]
+"""Writes an operation with the names and types of its operands."""
+
+
+class _Forms(dict[type[Operation], "Form | None"]):
+    """How a class's operations print in the generic form, without results; None for classes that may have regions."""
+
+    def __missing__(self, cls: type[Operation]) -> Form | None:
+        form = self[cls] = _form(cls) if _is_flat(cls) else None
+        return form
+
+
+_FORMS = _Forms()
+
+
+def _form(cls: type[Operation]) -> Form:
+    """Puts operands and lists of numbers between the pieces of text that go with the other attributes.
+
+    It is made from source: slots read by name in a loop would take most of the time.
+    """
+    lists = [f for f in _declared(cls) if f.required and f.kind in LISTS]
+    short = [f for f in _declared(cls) if f not in lists]
+    scope: dict[str, Any] = {"PIECES": Texts(lambda values: _pieces(cls, lists, dict(zip(short, values, strict=True))))}
+    scope |= {f"TEXTS_{f.slot}": LISTS[f.kind] for f in lists}
+    names = "".join([f"p{i}, " for i in range(len(lists) + 2)])
+    shown = "".join([f"{{TEXTS_{f.slot}[op.{f.slot}]}}{{p{i}}}" for i, f in enumerate(lists, 2)])
+    source = f"def form(op, operands, types):\n {names}= PIECES[{key_source(short)}]\n"
+    exec(source + f" return f'{{p0}}{{operands}}{{p1}}{shown}{{types}}) -> ()'", scope)
+    return scope["form"]
+
+
+def _pieces(cls: type[Operation], lists: list[Field], given: dict[Field, Attr]) -> Made:
+    """The text around the operands, each list, and the operands' types."""
+    pieces, before, keep = [f'"{cls.name}"(', ")"], " {", True
+    for field in _declared(cls):
+        if field in lists:
+            pieces[-1] += f"{before}{key_text(field.name)} = "
+            pieces.append("")
+            before = ", "
+            continue
+        texts, plain = entries([field], [given[field]])
+        keep = keep and plain
+        for text in texts:
+            pieces[-1] += before + text
+            before = ", "
+    pieces[-1] += "} : (" if before == ", " else " : ("
+    return pieces, keep

@@ -7,12 +7,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from .shape_tables import Node, NotCompilable, Read, lex_dict
+from .lines import BLANKS
 
 if TYPE_CHECKING:
     from .shapes import Compiler
 
-BLANKS = r"[ \t\r\n]*+(?:(?://[^\n]*+[ \t\r\n]*+)++)?+"
 PURE = frozenset({"attr", "plain_type", "type", "function_type", "attr_dict", "flat_body", "entry"})
 """Rules whose meaning is in their text alone (where no alias is in use): read once per text."""
 
@@ -20,6 +19,30 @@ UNREADABLE = frozenset({"RAW", "FUNC", "MODULE", "HASH_ID", "BANG_ID", "BLOCK_ID
 """Terminals of statements that are left to Lark: regions, aliases, verbatim text."""
 
 INTEGERS = r"\[[ \t\r\n]*+(?:(?>-?(?:0x[0-9a-fA-F]+|[0-9]+))[ \t\r\n]*+(?:,[ \t\r\n]*+(?=[-0-9])|(?=\])))++\]"
+
+
+class NotCompilable(Exception):
+    """A statement that no shape is made for."""
+
+
+@dataclass(slots=True)
+class Node:
+    """A reduction: the action's name, and what its parts gave (nodes, or positions of tokens)."""
+
+    name: str
+    parts: list[Any]
+    first: int = 0
+    last: int = 0
+
+
+@dataclass(slots=True)
+class Read:
+    """A token as it was read: type, text, the blanks before it, and the state of the parser when it was read."""
+
+    type: str
+    text: str
+    gap: str = ""
+    state: int = -1
 
 
 @dataclass(slots=True)
@@ -127,7 +150,7 @@ class Writer:
             return self.placed(part) if placed or part == 0 else self.token(part)
         if not isinstance(part, Node):
             raise NotCompilable
-        if self.compiler.tables.origins.get(part.name) in PURE:
+        if self.compiler.origins.get(part.name) in PURE:
             return self.pure(part)
         if not hasattr(self.compiler.actions, part.name):
             raise NotCompilable
@@ -217,10 +240,10 @@ class Writer:
         text = self.tokens[number].text
         if "/" in text:
             raise NotCompilable
-        inner = lex_dict(self.compiler.lark, text)
+        inner = self.compiler.tokens_of(text, "flat_body")
         if any(t.type in UNREADABLE for t in inner):
             raise NotCompilable
-        root, _, _ = self.compiler.tables.tree(inner, "flat_body", "$END")
+        root, _, _ = self.compiler.tree(inner, "flat_body", "$END")
         if not isinstance(root, Node) or root.name != "flat_body" or not root.parts:
             raise NotCompilable
         self.source.pattern.append(self.blanks(self.tokens[number]) + self.compiler.guard(self.tokens[number]))

@@ -9,43 +9,34 @@ constructor is the tree, as Python source. What a pattern does not match goes to
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from types import CodeType
+from typing import Any
 
 from .first_chars import may_collide, starts_of
-from .memos import Memos, tok
-from .shape_tables import Node, NotCompilable, Read, Tables
-from .shape_writer import BLANKS, UNREADABLE, Source, Writer
-
-if TYPE_CHECKING:
-    from lark import Lark
-
-
-@dataclass(slots=True)
-class Shape:
-    """A compiled statement: its pattern, which ends right before the next one, and what to do with a match."""
-
-    prefix: str
-    first: str
-    pattern: re.Pattern[str]
-    run: Callable[[re.Match[str], int], None]
+from .lines import BLANKS
+from .memos import Memos, NotRead
+from .regexes import pack
+from .shape_writer import UNREADABLE, Node, NotCompilable, Read, Source, Writer
+from .tables import Tables
 
 
 class Compiler:
-    """Makes shapes for one parser and its actions; `memos` are its readings of texts by kind."""
+    """Makes shapes by a parser's tables; `memos` are the readings of texts by kind, `actions` what is called."""
 
-    def __init__(self, lark: Lark, actions: Any, memos: Memos):
-        self.tables = Tables(lark)
+    def __init__(self, tables: Tables, actions: Any, memos: Memos):
+        self.tables = tables
         self.actions = actions
         self.memos = memos
-        self.lark = lark
+        self.origins = {name: origin for name, origin, *_ in tables.rules}
 
-    def compile(self, tokens: Sequence[Read]) -> Shape:
-        """The shape of a statement's tokens. Raises `NotCompilable`."""
+    def compile(self, read: Sequence[tuple[str, str, str]]) -> tuple[Any, ...]:
+        """The shape of a statement's tokens (types, texts, the blanks before them) as plain data, which `Shape` takes.
+        Raises `NotCompilable`."""
+        tokens = [Read(*token) for token in read]
         if any(t.type in UNREADABLE for t in tokens):
             raise NotCompilable
-        node, states, values = self.tables.tree(tokens, "start", "FAST")
+        node, states, values = self.tree(tokens, "start", "FAST")
         if not isinstance(node, Node) or node.name != "statement":
             raise NotCompilable
         source = Source()
@@ -53,44 +44,86 @@ class Compiler:
         writer.measure(node)
         writer.literal(node)
         code = writer.statement(node)
-        text = "".join(source.pattern) + BLANKS + self.follow(states, values)
-        pattern = re.compile(text)
+        going_on = self.going_on(states, values)
+        guard = f"(?![{re.escape(going_on)}])" if going_on else ""
+        pattern = re.compile("".join(source.pattern) + BLANKS + guard)
         if pattern.groups != source.groups:
             raise NotCompilable
-        return Shape(writer.prefix(), tokens[0].type, pattern, self.build(code, source.groups))
+        (*_, last) = node.parts
+        generic = isinstance(last, Node) and last.name == "generic_op"
+        types = {t.type for t in tokens if t.text.startswith("%")}
+        reference = types.pop() if len(types) == 1 else ""
+        return (
+            pattern.pattern,
+            writer.prefix(),
+            tokens[0].text[:1],
+            tokens[0].type,
+            pack(pattern),
+            compiled(code, source.groups),
+            going_on,
+            generic,
+            reference,
+        )
 
-    def follow(self, states: list[int], values: list[Any]) -> str:
-        """What must not come next: anything that would go on with the statement."""
+    def tree(self, tokens: Sequence[Read], start: str, end: str) -> tuple[Any, list[int], list[Any]]:
+        """The node of a token sequence, read from a start symbol up to an end token, with the parser's stacks before
+        that end; enters into each token the state that it was read in. Raises `NotCompilable`."""
+        states: list[int] = [self.tables.starts[start]]
+        values: list[Any] = []
+        for number, token in enumerate(tokens):
+            token.state = states[-1]
+            self.feed(states, values, token.type, number)
+        before = list(states), list(values)
+        self.feed(states, values, end, -1)
+        found = values[0]
+        while isinstance(found, list) and found:
+            found = found[0]  # what stands for a repetition in the grammar
+        return found, *before
+
+    def feed(self, states: list[int], values: list[Any], type: str, value: Any) -> bool:
+        try:
+            return self.tables.feed(states, values, type, value, Node)
+        except NotRead:
+            raise NotCompilable from None
+
+    def tokens_of(self, text: str, start: str) -> list[Read]:
+        """The tokens of a text that is a start symbol as a whole."""
+        found: list[Read] = []
+        end = 0
+        for type, token, at in self.tables.tokens(text, start):
+            found.append(Read(type, token, text[end:at]))
+            end = at + len(token)
+        return found
+
+    def going_on(self, states: list[int], values: list[Any]) -> str:
+        """What must not come next: the characters that anything begins with that would go on with the statement."""
         going_on: set[str] = set()
-        for terminal in self.tables.lexers[states[-1]].terminals:
-            if terminal.name in self.tables.lexers[states[-1]].ignore_types:
+        for terminal in self.tables.terminals[self.tables.lexers[states[-1]]]:
+            if terminal in self.tables.ignored:
                 continue
             try:
-                if not self.tables.feed(list(states), list(values), terminal.name, -1):
-                    going_on |= starts_of(self.tables.patterns[terminal.name])
+                if not self.feed(list(states), list(values), terminal, -1):
+                    going_on |= starts_of(self.tables.patterns[terminal])
             except NotCompilable:
                 continue
-        return f"(?![{re.escape(''.join(sorted(going_on)))}])" if going_on else ""
-
-    def build(self, code: str, groups: int) -> Callable[[re.Match[str], int], None]:
-        names = "".join(f"g{i}, " for i in range(1, groups + 1))
-        unpack = f"    {names}= m.groups()\n" if groups else ""
-        text = f"def run(m, at):\n{unpack}    {code}\n"
-        scope: dict[str, Any] = {"A": self.actions, "tok": tok, **self.memos.tables}
-        exec(compile(text, "<shape>", "exec"), scope)
-        return scope["run"]
+        return "".join(sorted(going_on))
 
     def guard(self, token: Read) -> str:
         """Keeps a token from where Lark's lexer would prefer another terminal."""
-        lexer = self.tables.lexers[token.state]
-        if token.type in lexer.callback or token.type in lexer.ignore_types:
-            raise NotCompilable
         out = ""
         mine = self.tables.patterns[token.type]
-        for terminal in lexer.terminals:
-            if terminal.name == token.type:
+        for terminal in self.tables.terminals[self.tables.lexers[token.state]]:
+            if terminal == token.type:
                 return out
-            other = self.tables.patterns[terminal.name]
+            other = self.tables.patterns[terminal]
             if may_collide(other, mine):
                 out += f"(?!{other})"
         raise NotCompilable
+
+
+def compiled(code: str, groups: int) -> CodeType:
+    """The function `run(m, at)` that takes a match of so many groups to the actions."""
+    names = "".join(f"g{i}, " for i in range(1, groups + 1))
+    unpack = f"    {names}= m.groups()\n" if groups else ""
+    module = compile(f"def run(m, at):\n{unpack}    {code}\n", "<shape>", "exec")
+    return next(constant for constant in module.co_consts if isinstance(constant, CodeType))

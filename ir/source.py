@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from dataclasses import dataclass
 from functools import cached_property
 
 UNKNOWN_LOC = -1
 """The location of whatever was built by a program instead of read from a text."""
 
 
-@dataclass(eq=False)
 class Source:
     """A named text. `first_line` is the number of its first line (a chunk of a larger file starts later)."""
 
-    name: str
-    text: str
-    first_line: int = 1
+    def __init__(self, name: str, text: str, first_line: int = 1):
+        self.name = name
+        self.text = text
+        self.first_line = first_line
 
     @cached_property
     def line_starts(self) -> list[int]:

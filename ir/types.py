@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 EMPTY_DIMENSION = "tensor dimension must be at least 1, got 0"
-EMPTY_TENSOR = re.compile(r"tensor<(?:[0-9\s]+x)*?\s*0+\s*x")
+EMPTY_TENSOR = r"tensor<(?:[0-9\s]+x)*?\s*0+\s*x"
 
 DTYPE_BYTES = {"f32": 4, "f16": 2, "bf16": 2, "i8": 1, "i32": 4}
 """Bytes of one element, by element type, for the element types that tensors here can have."""
@@ -71,7 +71,7 @@ class TensorType(Type):
 
 def has_empty_dimension(type: Type) -> bool:
     """Whether a type is a tensor with a dimension of 0, which MLIR has and no function here can."""
-    return isinstance(type, OpaqueType) and EMPTY_TENSOR.match(type.text) is not None
+    return isinstance(type, OpaqueType) and re.match(EMPTY_TENSOR, type.text) is not None
 
 
 class FunctionType(Type):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from typing import Any, Protocol
 
 from .attributes import Attr, attr_text
 from .builtin import FuncOp, ModuleOp, ReturnOp
@@ -91,22 +92,69 @@ def _check_return(func: FuncOp, errors: list[Diagnostic]) -> None:
         errors.append(error.note("declared here", func.loc))
 
 
+class Memory(Protocol):
+    """What has been found right of a class's operations in one block; a class may name one as its `verifier_memory`.
+
+    `knows` says of an operation that has neither results nor discardable attributes whether it must be right, as
+    operations that `learn` was told of are: its operands are operands of those, too.
+    """
+
+    def knows(self, op: Any, /) -> bool: ...
+
+    def learn(self, op: Any, /) -> None: ...
+
+
+class _NoMemory:
+    def knows(self, op: Operation) -> bool:
+        return False
+
+    def learn(self, op: Operation) -> None:
+        pass
+
+
+class _Memories(dict[type[Operation], Callable[[Any], bool]]):
+    """The `knows` of each class's memory."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.learn: dict[type[Operation], Callable[[Any], None]] = {}
+
+    def __missing__(self, cls: type[Operation]) -> Callable[[Any], bool]:
+        memory = _memory_of(cls)()
+        self[cls], self.learn[cls] = memory.knows, memory.learn
+        return memory.knows
+
+
+def _memory_of(cls: type[Operation]) -> type[Memory]:
+    """A class's memory; none if a `verify` of its own overrides the one that an inherited memory stands for."""
+    for base in cls.__mro__:
+        if "verifier_memory" in vars(base):
+            return vars(base)["verifier_memory"]
+        if "verify" in vars(base):
+            break
+    return _NoMemory
+
+
 def _check_block(block: Block, visible: set[Value], errors: list[Diagnostic]) -> None:
     visible |= set(block.args)
     _check_dimensions(block.args, errors)
     last = len(block.ops) - 1
+    memories = _Memories()
     for i, op in enumerate(block.ops):
+        if memories[type(op)](op) and not op.extra and not op.results:
+            continue
+        before = len(errors)
         for value in op.operands:
             if value not in visible:
                 errors.append(Diagnostic(f"%{value.name} is used before it is defined", op.loc, focus=f"%{value.name}"))
         _check_op(op, i == last, errors)
-        if op.regions:
-            for region in op.regions:
-                _check_block(region, set(visible), errors)
-        if op.results:
-            visible.update(op.results)
-            if not isinstance(op, UnregisteredOp):
-                _check_dimensions(op.results, errors)
+        if len(errors) == before:
+            memories.learn[type(op)](op)
+        for region in op.regions:
+            _check_block(region, set(visible), errors)
+        visible.update(op.results)
+        if not isinstance(op, UnregisteredOp):
+            _check_dimensions(op.results, errors)
 
 
 def _check_dimensions(values: Iterable[Value], errors: list[Diagnostic]) -> None:

@@ -12,8 +12,9 @@ from ..ir.diagnostics import Diagnostic, DiagnosticError
 
 def tidy_allocs(ops: list[Operation]) -> list[Operation]:
     """Without the allocs that nothing names; `on_chip` marks just those that are neither loaded nor stored."""
-    named = {v for op in ops if not isinstance(op, AllocOp) for v in op.operands}
     moved = {v for op in ops if not isinstance(op, ExecBase) for v in op.operands}
+    computed = {op.operands for op in ops if isinstance(op, ExecBase)}  # as tuples: there are few different ones
+    named = moved.union(*computed)
     kept = [op for op in ops if not isinstance(op, AllocOp) or op.result in named]
     for op in kept:
         if isinstance(op, AllocOp):

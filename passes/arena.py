@@ -137,7 +137,7 @@ class FreeList:
         if bucket < 0:
             return None
         starts, sizes = self._starts[bucket], self._sizes[bucket]
-        index = _first_at_least(sizes, size)
+        index = 0 if sizes[0] >= size else _first_at_least(sizes, size)
         start, rest = starts[index], sizes[index] - size
         if not rest:
             self._drop(bucket, index)
@@ -167,7 +167,7 @@ class FreeList:
 
     def release(self, start: int, size: int) -> None:
         """Give back [start, start + size), which must be wholly taken; coalesces with both neighbours."""
-        bucket = self._bucket_of(start)
+        bucket = 0 if len(self._starts) == 1 else self._bucket_of(start)
         starts, sizes = self._starts[bucket], self._sizes[bucket]
         index = bisect_left(starts, start)
         if index == len(starts) and self._opens(bucket + 1, start + size):
@@ -278,11 +278,17 @@ class VirtualSRAMArena:
 
         Raises ValueError for nbytes <= 0, OutOfMemoryError when no free block is large enough.
         """
+        address = self.place(nbytes, tag)
+        if address is None:
+            raise self.out_of_memory(nbytes, tag)
+        return address
+
+    def place(self, nbytes: int, tag: object = None) -> int | None:
+        """Like `allocate`, but None when no free block is large enough."""
         size = self.rounded(nbytes)
         address = self._free.take(size)
-        if address is None:
-            raise self._out_of_memory(nbytes, tag)
-        self._record(address, size, nbytes, tag)
+        if address is not None:
+            self._record(address, size, nbytes, tag)
         return address
 
     def allocate_at(self, address: int, nbytes: int, tag: object = None) -> int:
@@ -297,30 +303,28 @@ class VirtualSRAMArena:
         if address < 0 or address + size > self.capacity:
             raise ValueError(f"{size:,} bytes at address {address:#x} are not within {self.capacity:,} bytes of SRAM")
         if not self._free.take_at(address, size):
-            raise self._out_of_memory(nbytes, tag, address)
+            raise self.out_of_memory(nbytes, tag, address)
         self._record(address, size, nbytes, tag)
         return address
 
-    def allocate_high(self, nbytes: int, tag: object = None) -> int:
-        """Allocate at the high end of the highest free block that holds `nbytes`, and return the address.
-
-        Raises ValueError for nbytes <= 0, OutOfMemoryError when no free block is large enough.
-        """
+    def place_high(self, nbytes: int, tag: object = None) -> int | None:
+        """Allocate at the high end of the highest free block that holds `nbytes`, and return the address, or None when
+        none does. Raises ValueError for nbytes <= 0."""
         size = self.rounded(nbytes)
         ends = [start + room for start, room in self._free.blocks() if room >= size]
-        if not ends:
-            raise self._out_of_memory(nbytes, tag)
-        return self.allocate_at(ends[-1] - size, nbytes, tag)
+        return self.allocate_at(ends[-1] - size, nbytes, tag) if ends else None
 
-    def live_blocks(self) -> list[tuple[int, int, object]]:
-        """The live allocations in address order, as (address, bytes rounded up to the alignment, tag)."""
-        return [(a, self.rounded(nbytes), tag) for a, (nbytes, tag) in sorted(self._live.items())]
+    def tag_at(self, address: int) -> object:
+        """The tag of the live allocation that starts at `address`, None when there is none."""
+        found = self._live.get(address)
+        return None if found is None else found[1]
 
     def free(self, address: int) -> None:
         """Free the allocation at `address`. Raises KeyError when none is live there."""
-        if address not in self._live:
+        live = self._live.pop(address, None)
+        if live is None:
             raise _not_live(address)
-        size = self.rounded(self._live.pop(address)[0])
+        size = (live[0] + self._alignment - 1) & -self._alignment
         self._live_bytes -= size
         self._free.release(address, size)
 
@@ -395,7 +399,7 @@ class VirtualSRAMArena:
         if address + size > self._high_water:
             self._high_water = address + size
 
-    def _out_of_memory(self, nbytes: int, tag: object, address: int | None = None) -> OutOfMemoryError:
+    def out_of_memory(self, nbytes: int, tag: object, address: int | None = None) -> OutOfMemoryError:
         size, largest = self.rounded(nbytes), self.largest_free_block
         fragmented = largest < size <= self.free_bytes
         live = self.live()

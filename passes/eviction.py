@@ -2,28 +2,29 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left, insort
 from collections import OrderedDict
-from collections.abc import Collection
-from heapq import heapify, heappop, heappush
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from heapq import heapify, heappop, heappush, merge
+from math import inf
 from typing import NamedTuple, Protocol
+
+from .arena import VirtualSRAMArena
 
 
 class Request(NamedTuple):
-    """Room is wanted: `size` bytes at step `now`, without touching `protected`. `live` are all blocks in the SRAM, in
-    address order, as (address, size, tile), and `capacity` is its size in bytes."""
+    """Room is wanted: `size` bytes at step `now`, without touching `protected`. `arena` is the SRAM, its tags being
+    tiles."""
 
     size: int
     now: int
     protected: Collection[int]
-    live: list[tuple[int, int, int]]
-    capacity: int
+    arena: VirtualSRAMArena
 
 
 class Eviction(Protocol):
     """The evictable tiles, and the choice among them."""
-
-    looks_around: bool
-    """Whether `victims` wants to know all that is in the SRAM."""
 
     def use(self, tile: int, next_use: int, address: int, transfers: int = 1) -> None:
         """The tile at an address has just been used (or become evictable) and is needed again at step `next_use`.
@@ -49,8 +50,6 @@ class Eviction(Protocol):
 class LeastRecentlyUsed:
     """Evicts the tile whose last use is the longest ago; an exec reads its sources from left to right."""
 
-    looks_around = False
-
     def __init__(self) -> None:
         self._order: OrderedDict[int, None] = OrderedDict()
 
@@ -75,21 +74,21 @@ class LeastRecentlyUsed:
 class FarthestNextUse:
     """Evicts the tile that is needed again last (Belady's MIN, 1966); ties go to the lower address."""
 
-    looks_around = False
-
     def __init__(self) -> None:
         self._next: dict[int, int] = {}
         self._heap: list[tuple[int, int, int]] = []
 
     def use(self, tile: int, next_use: int, address: int, transfers: int = 1) -> None:
-        self._next[tile] = next_use
-        heappush(self._heap, (-next_use, address, tile))
-        if len(self._heap) > 64 + 4 * len(self._next):
+        upcoming, heap = self._next, self._heap
+        upcoming[tile] = next_use
+        heappush(heap, (-next_use, address, tile))
+        if len(heap) > 64 + 4 * len(upcoming):
             self._compact()
 
     def _compact(self) -> None:
         """Throws out entries that a later use has overtaken."""
-        self._heap = list({entry[2]: entry for entry in self._heap if self._next.get(entry[2]) == -entry[0]}.values())
+        upcoming = self._next
+        self._heap = list({entry[2]: entry for entry in self._heap if upcoming.get(entry[2]) == -entry[0]}.values())
         heapify(self._heap)
 
     def drop(self, tile: int) -> None:
@@ -97,17 +96,19 @@ class FarthestNextUse:
 
     def best(self, protected: Collection[int]) -> tuple[int, int] | None:
         """The tile to evict and its next use; it stays evictable."""
+        upcoming, heap = self._next, self._heap
         kept: list[tuple[int, int, int]] = []
         found = None
-        while self._heap and found is None:
-            entry = heappop(self._heap)
-            if self._next.get(entry[2]) != -entry[0]:
-                continue
-            kept.append(entry)
-            if entry[2] not in protected:
-                found = entry[2], -entry[0]
+        while heap and found is None:
+            after, _, tile = heap[0]
+            if upcoming.get(tile) != -after:
+                heappop(heap)
+            elif tile in protected:
+                kept.append(heappop(heap))
+            else:
+                found = tile, -after
         for entry in kept:
-            heappush(self._heap, entry)
+            heappush(heap, entry)
         return found
 
     def victims(self, request: Request) -> list[int]:
@@ -124,73 +125,156 @@ class FarthestNextUse:
 class LeastCost:
     """Evicts what is cheapest for how long its room is of use: transfers to have it back, per step until it is needed.
 
-    With tiles of one size that is MIN with weights: a tile that must be stored first has to be needed twice as far
-    ahead as one that need not. With several sizes the tiles of one stretch of the SRAM go together, the stretch being
-    the cheapest that is long enough, by bytes moved.
+    That is MIN with weights: a tile that must be stored first has to be needed twice as far ahead as one that need not.
     """
 
-    def __init__(self, one_size: bool = True) -> None:
-        self.looks_around = not one_size
+    def __init__(self) -> None:
         self._clean = FarthestNextUse()
         self._dirty = FarthestNextUse()
-        self._costs: dict[int, tuple[int, int]] = {}
 
     def use(self, tile: int, next_use: int, address: int, transfers: int = 1) -> None:
-        if self.looks_around:
-            self._costs[tile] = (next_use, transfers)
-            return
         self.drop(tile)
         (self._clean if transfers == 1 else self._dirty).use(tile, next_use, address)
 
     def drop(self, tile: int) -> None:
-        self._costs.pop(tile, None)
         self._clean.drop(tile)
         self._dirty.drop(tile)
 
     def victims(self, request: Request) -> list[int]:
-        if self.looks_around:
-            found = self._stretch(request)
-        else:
-            clean, dirty = self._clean.best(request.protected), self._dirty.best(request.protected)
-            # A step that is twice as far away is as good for a tile that costs two transfers.
-            wins = dirty and (not clean or dirty[1] - request.now > 2 * (clean[1] - request.now))
-            found = [best[0]] if (best := dirty if wins else clean) else []
+        clean, dirty = self._clean.best(request.protected), self._dirty.best(request.protected)
+        # A step that is twice as far away is as good for a tile that costs two transfers.
+        wins = dirty and (not clean or dirty[1] - request.now > 2 * (clean[1] - request.now))
+        found = [best[0]] if (best := dirty if wins else clean) else []
         for tile in found:
             self.drop(tile)
         return found
 
-    def _stretch(self, request: Request) -> list[int]:
-        """The tiles of the cheapest stretch of at least the size wanted, whatever free room it holds included."""
-        best: tuple[float, list[int]] | None = None
-        live = request.live
-        first, cost, start = 0, 0.0, 0  # a stretch from byte `start` holds the blocks live[first:i]
-        for i in range(len(live) + 1):
-            end = live[i][0] if i < len(live) else request.capacity
-            while end - start >= request.size and first < i:
-                if best is None or cost < best[0]:
-                    best = cost, [block[2] for block in live[first:i]]
-                address, size, tile = live[first]
-                cost -= self._cost(tile, size, request.now)
-                first, start = first + 1, address + size
-            if i == len(live):
-                break
-            address, size, tile = live[i]
-            if tile in self._costs and tile not in request.protected:
-                cost += self._cost(tile, size, request.now)
-            else:
-                first, cost, start = i + 1, 0.0, address + size
-        return best[1] if best else []
+    def tiles(self) -> list[int]:
+        return self._clean.tiles() + self._dirty.tiles()
 
-    def _cost(self, tile: int, size: int, now: int) -> float:
-        next_use, transfers = self._costs[tile]
-        return transfers * size / (next_use - now + 1)
+
+class Stretch(NamedTuple):
+    """Neighbours in the SRAM: what it costs to evict them, the last one's address, and which tiles they are."""
+
+    cost: float
+    address: int
+    tiles: list[int]
+
+
+class CheapestStretch:
+    """`LeastCost` for tiles of several sizes: those of one stretch of the SRAM go together, the stretch being the
+    cheapest that is long enough, by bytes moved.
+
+    A tile that is large enough is a stretch by itself, and the cheapest of each size is found as by MIN. Only around
+    smaller tiles are stretches summed up, from one that can't go to the next.
+    """
+
+    def __init__(self, sizes: Sequence[int]) -> None:
+        """`sizes` are the bytes that each tile takes up, also of those that room is wanted for."""
+        self._sizes = sizes
+        self._largest = max(sizes, default=0)
+        self._uses: dict[int, tuple[int, int, int]] = {}
+        self._kinds: dict[tuple[int, int], FarthestNextUse] = {}
+        self._places: dict[int, list[int]] = {}
+
+    def use(self, tile: int, next_use: int, address: int, transfers: int = 1) -> None:
+        size = self._sizes[tile]
+        before = self._uses.get(tile)
+        if before is not None and before[1] != transfers:
+            self._kinds[size, before[1]].drop(tile)
+        elif before is None and size < self._largest:
+            insort(self._places.setdefault(size, []), address)
+        self._uses[tile] = next_use, transfers, address
+        kind = self._kinds.get((size, transfers))
+        if kind is None:
+            kind = self._kinds[size, transfers] = FarthestNextUse()
+        kind.use(tile, next_use, address)
+
+    def drop(self, tile: int) -> None:
+        gone = self._uses.pop(tile, None)
+        if gone is None:
+            return
+        size = self._sizes[tile]
+        self._kinds[size, gone[1]].drop(tile)
+        if size < self._largest:
+            places = self._places[size]
+            del places[bisect_left(places, gone[2])]
+
+    def victims(self, request: Request) -> list[int]:
+        found, swept = self._around_small(request)
+        taken = {*request.protected, *swept} if swept else request.protected
+        for (size, transfers), kind in self._kinds.items():
+            best = kind.best(taken) if size >= request.size else None
+            if best is not None:
+                tile, next_use = best
+                found.append(Stretch(transfers * size / (next_use - request.now + 1), self._uses[tile][2], [tile]))
+        tiles = min(found).tiles if found else []
+        for tile in tiles:
+            self.drop(tile)
+        return tiles
+
+    def _around_small(self, request: Request) -> tuple[list[Stretch], list[int]]:
+        """The cheapest stretches around tiles that are too small by themselves, and all tiles looked at for them."""
+        small = [places for size, places in self._places.items() if size < request.size and places]
+        if not small:
+            return [], []
+        gaps = request.arena.free_blocks()
+        sweep = _Sweep(request, self._sizes, self._uses, dict(gaps), {start + size: start for start, size in gaps})
+        done = 0
+        for address in merge(*small):
+            if address >= done:
+                done = sweep.run(address)
+        return sweep.found, sweep.tiles
 
     def tiles(self) -> list[int]:
-        return list(self._costs) if self.looks_around else self._clean.tiles() + self._dirty.tiles()
+        return list(self._uses)
 
 
-def make_eviction(name: str, one_size: bool = True) -> Eviction:
-    """The policy of a name; `one_size` says that all tiles have the same size."""
+@dataclass(slots=True)
+class _Sweep:
+    """Sums up stretches of evictable tiles. `uses` has each tile's next use, transfers and address, `gaps` the sizes of
+    free blocks by start, `before` their starts by end."""
+
+    request: Request
+    sizes: Sequence[int]
+    uses: Mapping[int, tuple[int, int, int]]
+    gaps: Mapping[int, int]
+    before: Mapping[int, int]
+    found: list[Stretch] = field(default_factory=list)
+    tiles: list[int] = field(default_factory=list)
+
+    def run(self, at: int) -> int:
+        """Goes up from the tile at an address to what can't go, or to where no sum is left; returns that address. Adds
+        the cheapest stretch on the way, the first of equal ones, to `found`."""
+        wanted, now, protected, arena = self.request
+        blocks: list[tuple[int, float, int]] = []  # ends, costs, tiles; the stretch from `start` is of those from first
+        start, cost, first = self.before.get(at, at), 0.0, 0
+        last, best = at, Stretch(inf, at, [])
+        while True:
+            while first < len(blocks) and at - start >= wanted:
+                if cost < best.cost:
+                    best = Stretch(cost, last, [block[2] for block in blocks[first:]])
+                start, own, _ = blocks[first]
+                cost -= own
+                first += 1
+            tile: int = arena.tag_at(at)  # type: ignore[assignment]
+            use = self.uses.get(tile)
+            over = first == len(blocks) and blocks and not cost and use is not None and self.sizes[tile] >= wanted
+            if use is None or tile in protected or over:
+                break
+            own = use[1] * self.sizes[tile] / (use[0] - now + 1)
+            cost += own
+            last, end = at, at + self.sizes[tile]
+            blocks.append((end, own, tile))
+            at = end + self.gaps.get(end, 0)
+        self.tiles += [block[2] for block in blocks]
+        if best.tiles:
+            self.found.append(best)
+        return at
+
+
+def make_eviction(name: str, sizes: Sequence[int] = ()) -> Eviction:
+    """The policy of a name; `sizes` are the bytes that each tile takes up."""
     if name == "cost":
-        return LeastCost(one_size)
+        return LeastCost() if len(set(sizes)) <= 1 else CheapestStretch(sizes)
     return LeastRecentlyUsed() if name == "lru" else FarthestNextUse()

@@ -64,19 +64,18 @@ class LifetimePlanner(Planner):
         super().__init__(program, timeline, config, evict)
         self.homes = homes
 
-    def hint(self, i: int, coming: int) -> None:
+    def hint(self, i: int, tile: int) -> None:
         """Loads wait for the step that needs them."""
 
-    def exec(self, i: int) -> None:
-        step = self.program.steps[i]
-        if i in self.homes.accumulators and not self.pinned[step.tile]:
-            self.settle(i, step.tile, step.sources)
-        self.bring(i, step.sources)
-        super().exec(i)
+    def exec(self, i: int, dst: int, sources: tuple[int, ...]) -> None:
+        if i in self.homes.accumulators and not self.pinned[dst]:
+            self.settle(i, dst, sources)
+        self.bring(i, sources)
+        super().exec(i, dst, sources)
 
-    def store(self, i: int) -> None:
-        self.bring(i, (self.program.steps[i].tile,))
-        super().store(i)
+    def store(self, i: int, tile: int) -> None:
+        self.bring(i, (tile,))
+        super().store(i, tile)
 
     def bring(self, i: int, tiles: tuple[int, ...]) -> None:
         """Loads what a step needs, pinned tiles first; those with fixed addresses are left to the step itself."""
@@ -87,7 +86,7 @@ class LifetimePlanner(Planner):
         if not self.fit(i, tiles):
             self.go_home(i, tiles)
             return
-        for tile in sorted((t for t in tiles if self.address[t] < 0), key=lambda t: -self.program.sizes[t]):
+        for tile in sorted((t for t in tiles if self.address[t] < 0), key=lambda t: -self.sizes[t]):
             self.load(i, tile, tiles)
             self.keep(tile, i)
 
@@ -113,27 +112,27 @@ class LifetimePlanner(Planner):
         if self.address[tile] >= 0:
             self.evictable.drop(tile)
             self.evict(i, tile)
-        end = home + self.program.sizes[tile]
+        end = home + self.sizes[tile]
         for other in self.evictable.tiles():
-            if self.address[other] < end and self.address[other] + self.program.sizes[other] > home:
+            if self.address[other] < end and self.address[other] + self.sizes[other] > home:
                 self.evictable.drop(other)
                 self.evict(i, other)
-        self.address[tile] = self.arena.allocate_at(home, self.program.sizes[tile], tile)
+        self.address[tile] = self.arena.allocate_at(home, self.sizes[tile], tile)
 
     def fit(self, i: int, tiles: tuple[int, ...]) -> bool:
         """Evicts until the missing tiles fit all at once; False if they don't whatever else is evicted."""
-        missing = sorted((t for t in tiles if self.address[t] < 0), key=lambda t: -self.program.sizes[t])
+        missing = sorted((t for t in tiles if self.address[t] < 0), key=lambda t: -self.sizes[t])
         while True:
             placed: list[int] = []
             for tile in missing:
-                if self.arena.find(self.program.sizes[tile]) is None:
+                if self.arena.find(self.sizes[tile]) is None:
                     break
-                placed.append(self.arena.allocate(self.program.sizes[tile]))
+                placed.append(self.arena.allocate(self.sizes[tile]))
             for address in placed:
                 self.arena.free(address)
             if len(placed) == len(missing):
                 return True
-            victims = self.victims(i, max(self.program.sizes[t] for t in missing), tiles)
+            victims = self.victims(i, max(self.sizes[t] for t in missing), tiles)
             if not victims:
                 return False
             for victim in victims:

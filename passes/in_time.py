@@ -8,13 +8,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import ClassVar
 
 from .arena import SRAMConfig
-from .liveness import EXEC, LOAD, STORE, Program
+from .liveness import EXEC, LOAD, NEVER, STORE, Program
 from .nests import Nest
 from .residency import FILL, SPILL, Event, Full, Plan, Planner, Timeline, TooMuch, timeline_of
 from .retime import Item, Placed, Problem, makespan, retime
 from .trial import INFEASIBLE, Trials, program_tensors
+
+NEAR = 20
+"""In a long function, operations that exceed the cycles that they take at least by one part in so many are left alone:
+the first loads and the last stores, which nothing hides, are as much."""
+
+LONG = 20_000
+"""Tile operations beyond which a function is long."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,24 +60,28 @@ def items_of(program: Program, events: Sequence[Event], speeds: Speeds) -> list[
 
 
 def put_in_time(
-    program: Program, events: list[Event], speeds: Speeds, config: SRAMConfig, distance: int | None = None
-) -> Timed | None:
-    """A plan's events with their transfers as early as there is room; None if that is not found."""
+    program: Program, events: list[Event], speeds: Speeds, config: SRAMConfig, distance: int | None = None,
+    limit: int = NEVER,
+) -> Timed | None:  # fmt: skip
+    """A plan's events with their transfers as early as there is room; None if that is not found, or takes `limit`
+    cycles or more."""
     aside = program.set_aside(config)
     problem = Problem(
         items_of(program, events, speeds), program.sizes, config, speeds.channels,
         1 << 60 if distance is None else distance, program.limits, aside,
     )  # fmt: skip
-    placed = retime(problem)
+    placed = retime(problem, limit)
     return None if placed is None else Timed(events, placed, makespan(problem, placed))
 
 
-def reserves(program: Program, config: SRAMConfig) -> list[int]:
-    """How many bytes to leave free while planning: none, and a few tiles' worth of the largest size."""
+def reserves(program: Program, config: SRAMConfig, few: bool = False) -> list[int]:
+    """How many bytes to leave free while planning: none, and a few tiles' worth of the largest size; at most four of
+    them if there shall be `few`."""
     largest = max(program.sizes, default=0)
     tiles = config.total_bytes // largest if largest else 0
     counts = [0, 1, 2, 3, 4, 6, 8, 10, 12, 16]
-    return [largest * count for count in counts if count <= tiles // 3 or count <= 2]
+    found = [largest * count for count in counts if count <= tiles // 3 or count <= 2]
+    return [found[1], found[2], found[len(found) // 2], found[-1]] if few and len(found) > 4 else found
 
 
 def best_in_time(
@@ -79,16 +91,26 @@ def best_in_time(
     reserved: Sequence[int],
     evict: str = "cost",
     distance: int | None = None,
+    limit: int = NEVER,
+    settle: bool = False,
 ) -> Timed | None:
-    """The quickest of the plans that leave those bytes free; None if none works."""
+    """The quickest of the plans that leave those bytes free, the first of equal ones, or the last that works, to
+    `settle` for it; None if none works in less than `limit` cycles.
+
+    They are tried from the last on, since what leaves most free is often the quickest, and the others are given up as
+    soon as they are slower.
+    """
     timeline = timeline_of(program)
     best: Timed | None = None
-    for reserve in reserved:
+    for reserve in reversed(reserved):
         left = leaving(program, config, reserve)
         plan = _plan(left[0], timeline, left[1], evict) if left is not None else None
-        timed = put_in_time(program, plan.events, speeds, config, distance) if plan is not None else None
-        if timed is not None and (best is None or timed.makespan < best.makespan):
+        least = limit if best is None else best.makespan + 1
+        timed = put_in_time(program, plan.events, speeds, config, distance, least) if plan is not None else None
+        if timed is not None and timed.makespan < least:
             best = timed
+        if settle and best is not None:
+            break
     return best
 
 
@@ -123,20 +145,23 @@ def _plan(program: Program, timeline: Timeline, config: SRAMConfig, evict: str) 
 @dataclass(slots=True)
 class TimeTrials(Trials):
     """Trials whose cost is the makespan in cycles. `exec_cycles` are those of each operation's tile operation and, for
-    a product, of its bias."""
+    a product, of its bias. In a `long` function nothing is gained where little is left to gain."""
 
+    measure: ClassVar[str] = "makespan"
     exec_cycles: Sequence[tuple[int, int]] = ()
     move_cycles: Callable[[int], int] = int
     channels: int = 1
+    long: bool = False
 
     def _plan(self, nests: Sequence[Nest], first: int, end: int, limit: int) -> int:
         program = self.program(nests, first, end)
         if program is None:
             return INFEASIBLE
         speeds = Speeds(self._cycles(program, nests, first, end), self.move_cycles, self.channels)
-        tried = self.reserves(program)
+        tried = reserves(program, self.config, few=True)
         self.steps += len(program.steps) * len(tried) * 4
-        timed = best_in_time(program, speeds, self.config, tried, self.evict)
+        settle = len(program.steps) > LONG
+        timed = best_in_time(program, speeds, self.config, tried, self.evict, limit=limit, settle=settle)
         return INFEASIBLE if timed is None else timed.makespan
 
     def _cycles(self, program: Program, nests: Sequence[Nest], first: int, end: int) -> list[int]:
@@ -151,10 +176,9 @@ class TimeTrials(Trials):
             for step in program.steps
         ]
 
-    def reserves(self, program: Program) -> list[int]:
-        """A few of the bytes that could be left free while planning."""
-        found = reserves(program, self.config)
-        return found if len(found) <= 4 else [found[1], found[2], found[len(found) // 2], found[-1]]
+    def enough(self, first: int, end: int) -> int:
+        least = self.compulsory(first, end)
+        return least + least // NEAR if self.long else least
 
     def compulsory(self, first: int, end: int) -> int:
         """Cycles that some operations take at least: their execs one after the other, or their compulsory transfers."""

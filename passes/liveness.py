@@ -79,21 +79,25 @@ def next_uses(program: Program) -> list[tuple[int, ...]]:
     for what is needed no more before that.
     """
     upcoming = [NEVER] * len(program.sizes)
-    uses: list[tuple[int, ...]] = [()] * len(program.steps)
-    for i in range(len(program.steps) - 1, -1, -1):
-        kind, tile, sources, accumulate, _, _ = program.steps[i]
-        if kind == LOAD:
-            uses[i] = (upcoming[tile],)
-            continue
-        if kind == STORE:
-            uses[i] = (upcoming[tile],)
-            upcoming[tile] = i
-            continue
-        after = upcoming[tile]
-        upcoming[tile] = i if accumulate else NEVER
-        uses[i] = (after, *[after if s == tile else upcoming[s] for s in sources])
-        for s in sources:
-            upcoming[s] = i
+    uses: list[tuple[int, ...]] = []
+    i = len(program.steps)
+    for kind, tile, sources, accumulate, _, _ in reversed(program.steps):
+        i -= 1
+        if kind != EXEC:
+            uses.append((upcoming[tile],))
+            if kind == STORE:
+                upcoming[tile] = i
+        elif len(sources) == 2:
+            first, second = sources
+            uses.append((upcoming[tile], upcoming[first], upcoming[second]))
+            upcoming[tile] = i if accumulate else NEVER
+            upcoming[first] = upcoming[second] = i
+        else:
+            uses.append((upcoming[tile], *[upcoming[s] for s in sources]))
+            upcoming[tile] = i if accumulate else NEVER
+            for s in sources:
+                upcoming[s] = i
+    uses.reverse()
     return uses
 
 
@@ -105,8 +109,9 @@ def finishing_execs(program: Program) -> list[bool]:
     """
     read_next = [False] * len(program.sizes)
     finishing = [False] * len(program.steps)
-    for i in range(len(program.steps) - 1, -1, -1):
-        kind, tile, sources, _, _, _ = program.steps[i]
+    i = len(program.steps)
+    for kind, tile, sources, _, _, _ in reversed(program.steps):
+        i -= 1
         if kind == LOAD:
             continue
         finishing[i] = kind == EXEC and read_next[tile]

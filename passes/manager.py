@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import importlib
-import pkgutil
 import re
 from collections.abc import Callable, Iterable
-from dataclasses import MISSING, dataclass, field, fields, replace
-from typing import Any, ClassVar, Protocol, TypeVar
+from typing import Any, ClassVar, NamedTuple, Protocol, TypeVar
 
 from ..ir.builtin import FuncOp, ModuleOp
 from ..ir.collector import collector_off
 from ..ir.core import Operation
 from ..ir.diagnostics import Diagnostic, DiagnosticError, did_you_mean
 from ..ir.verifier import verify
+from .progress import tell
 
 
 class UsageError(Exception):
@@ -33,8 +32,7 @@ class Pass(Protocol):
 
 
 PASSES: dict[str, type] = {}
-_loaded: list[bool] = []
-"""Not empty once every module has been looked at: one that is imported alone registers only its own pass."""
+"""Those of the modules that have been imported, by name."""
 
 PassT = TypeVar("PassT", bound=type)
 
@@ -46,20 +44,31 @@ def register_pass(cls: PassT) -> PassT:
     return cls
 
 
+def find_pass(name: str) -> type | None:
+    """The pass of a name; no other is imported. `kebab-case` is declared in `kebab_case.py`."""
+    stem = name.replace("-", "_")
+    if name not in PASSES and stem.isidentifier():
+        try:
+            importlib.import_module(f"{__package__}.{stem}")
+        except ModuleNotFoundError as error:
+            if error.name != f"{__package__}.{stem}":
+                raise
+    return PASSES.get(name)
+
+
 def load_passes() -> dict[str, type]:
     """All passes by name: every module of this folder is looked at."""
-    if not _loaded:
-        _loaded.append(True)
-        for entry in pkgutil.iter_modules(importlib.import_module(f"{__package__}").__path__):
-            importlib.import_module(f"{__package__}.{entry.name}")
+    import pkgutil
+
+    for entry in pkgutil.iter_modules(importlib.import_module(f"{__package__}").__path__):
+        importlib.import_module(f"{__package__}.{entry.name}")
     return dict(sorted(PASSES.items()))
 
 
 # Options
 
 
-@dataclass(frozen=True, slots=True)
-class Option:
+class Option(NamedTuple):
     """How one option is read and described."""
 
     read: Callable[[str], Any]
@@ -69,11 +78,15 @@ class Option:
 
 def option(read: Callable[[str], Any], help: str, metavar: str) -> Any:
     """A pass's field that is an option: None unless given; `read` raises ValueError for a malformed value."""
+    from dataclasses import field
+
     return field(default=None, metadata={"option": Option(read, help, metavar)})
 
 
 def flag(help: str) -> Any:
     """A pass's field that is an option without a value."""
+    from dataclasses import field
+
     return field(default=False, metadata={"option": Option(_read_flag, help, "")})
 
 
@@ -85,13 +98,13 @@ def _read_flag(text: str) -> bool:
     raise ValueError("takes no value (or true, false)")
 
 
-SIZE = re.compile(r"([0-9]+)(B|KiB|MiB|GiB|KB|MB|GB)?")
+SIZE = "([0-9]+)(B|KiB|MiB|GiB|KB|MB|GB)?"
 UNITS = {"": 1, "B": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30, "KB": 10**3, "MB": 10**6, "GB": 10**9}
 
 
 def read_bytes(text: str) -> int:
     """`65536`, `64KiB`, `1MiB` as bytes. Raises ValueError."""
-    match = SIZE.fullmatch(text)
+    match = re.fullmatch(SIZE, text)
     if match is None:
         raise ValueError(f"must be a number of bytes such as 65536, 64KiB or 1MiB, got '{text}'")
     if len(match.group(1)) > 15 or int(match.group(1)) == 0:
@@ -136,15 +149,16 @@ def read_choice(*choices: str) -> Callable[[str], str]:
 
 def options_of(cls: type) -> dict[str, Option]:
     """A pass's options by the names that a pipeline uses."""
+    from dataclasses import fields
+
     return {f.name.replace("_", "-"): f.metadata["option"] for f in fields(cls) if "option" in f.metadata}
 
 
 def make_pass(name: str, text: str = "") -> Pass:
     """A pass from its name and its options' text, such as `sram=64KiB double-buffer`. Raises `UsageError`."""
-    known = load_passes()
-    if name not in known:
-        raise UsageError(f"unknown pass '{name}'{did_you_mean(name, known)}; --list-passes lists them")
-    cls = known[name]
+    cls = find_pass(name)
+    if cls is None:
+        raise UsageError(f"unknown pass '{name}'{did_you_mean(name, load_passes())}; --list-passes lists them")
     options = options_of(cls)
     values: dict[str, Any] = {}
     for key, value in split_options(text, f"pass '{name}'").items():
@@ -170,8 +184,8 @@ def split_options(text: str, whose: str) -> dict[str, str]:
     return found
 
 
-PIPELINE_ENTRY = re.compile(r"\s*([\w-]+)\s*(?:\{([^{}]*)\})?\s*(,|\Z)")
-PIPELINE_COMMENT = re.compile(r"//[^\n]*")
+PIPELINE_ENTRY = r"\s*([\w-]+)\s*(?:\{([^{}]*)\})?\s*(,|\Z)"
+PIPELINE_COMMENT = r"//[^\n]*"
 
 
 def split_entry(text: str) -> tuple[str, str]:
@@ -185,11 +199,12 @@ def parse_pipeline(text: str) -> list[Pass]:
     break between passes and end in `// comments`. Raises `UsageError`."""
     from .pipelines import is_pipeline, make_pipeline
 
-    text = PIPELINE_COMMENT.sub("", text)
+    text = re.sub(PIPELINE_COMMENT, "", text)
     passes: list[Pass] = []
     position = 0
+    entry = re.compile(PIPELINE_ENTRY)
     while position < len(text.rstrip()):
-        match = PIPELINE_ENTRY.match(text, position)
+        match = entry.match(text, position)
         if match is None:
             raise UsageError(f"malformed pipeline at '{text[position : position + 40]}'; "
                              "write it as fuse,tile{sizes=32x32x32},lower")  # fmt: skip
@@ -201,6 +216,8 @@ def parse_pipeline(text: str) -> list[Pass]:
 
 def pass_text(instance: Pass) -> str:
     """A pass as a pipeline writes it, options that are not defaults included."""
+    from dataclasses import MISSING, fields
+
     shown = []
     for f in fields(instance):
         value = getattr(instance, f.name)
@@ -240,6 +257,7 @@ def run_passes_on(
         observe("", module)
     for wanted in passes:
         for instance in (*needed_passes(wanted, module), wanted):
+            tell(instance.name)
             before, module = module, _run_one(instance, module, verify_each)
             if prove_each:
                 _prove_result(instance, before, module)
@@ -264,6 +282,8 @@ def needed_passes(wanted: Pass, module: ModuleOp) -> list[Pass]:
 
 def inherit(instance: Pass, other: Pass) -> Pass:
     """The pass with the options of another one that it has too and that nobody has set."""
+    from dataclasses import fields, replace
+
     unset = {f.name for f in fields(instance) if "option" in f.metadata and getattr(instance, f.name) is None}
     changes = {
         f.name: value for f in fields(other) if (value := getattr(other, f.name)) is not None and f.name in unset

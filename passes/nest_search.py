@@ -13,6 +13,7 @@ from dataclasses import replace
 from math import ceil
 
 from .nests import ORDERS, Nest
+from .progress import tell
 from .trial import INFEASIBLE, Trials
 
 EFFORT = 100
@@ -34,21 +35,32 @@ class Search:
         self.trials = trials
         self.nests = list(nests)
         self.random = random.Random(SEED)
-        execs = sum(n.m * n.n * max(n.k, 1) for n in nests)
-        self.limit = max(LEAST_STEPS, EFFORT * execs)
+        self.limit = max(LEAST_STEPS, EFFORT * execs_of(nests))
 
     def run(self) -> list[Nest]:
         """Never worse than the nests given, as they are scheduled."""
         given = list(self.nests)
+        self.tell("epilogues")
         self.nests = self.with_epilogues(given)
         self.choose_blocks()
         self.choose_groups()
         self.choose_blocks()
         self.change_at_random()
+        return given if self.is_worse(given) else self.nests
+
+    def is_worse(self, given: list[Nest]) -> bool:
+        """Whether the nests found are worse than those given, all operations together, or can't be scheduled."""
+        if self.nests == given:
+            return False
+        self.tell("all operations together")
+        before = self.trials.scheduled_cost(given)
+        if self.trials.cost(self.nests, limit=min(before + 1, INFEASIBLE)) < INFEASIBLE:
+            return False
         found = self.trials.scheduled_cost(self.nests)
-        if found == INFEASIBLE or found > self.trials.scheduled_cost(given):
-            return given
-        return self.nests
+        return found == INFEASIBLE or found > before
+
+    def tell(self, what: str) -> None:
+        tell(f"plan for {self.trials.measure}: {what}")
 
     @property
     def spent(self) -> bool:
@@ -79,7 +91,7 @@ class Search:
         is not much worse, and the best of all is taken."""
         first, end = self.stretch(min(changed), max(changed) + 1)
         now = self.trials.cost(self.nests, first, end)
-        if now <= self.trials.compulsory(first, end):
+        if now <= self.trials.enough(first, end):
             return False
         trial = self.changed(self.nests, changed)
         cost = self.trials.cost(trial, first, end, now + now // 8 if also else now)
@@ -119,7 +131,7 @@ class Search:
             if not hosts:
                 continue
             trial = [*out[:i], replace(out[i], after=max(hosts)), *out[i + 1 :]]
-            if self.trials.program(trial, 0, i + 1) is not None:
+            if self.trials.program(trial, first_with(trial, i), i + 1) is not None:
                 out = trial
         return out
 
@@ -127,7 +139,9 @@ class Search:
         return [i for i, work in enumerate(self.trials.works) if work.k]
 
     def choose_blocks(self) -> None:
-        for i in self.products():
+        products = self.products()
+        for number, i in enumerate(products, 1):
+            self.tell(f"blocks of product {number} of {len(products)}")
             nest = self.nests[i]
             m = nest.rows if nest.group is not None else nest.m
             for block, order in self.candidates(i, m, nest.n):
@@ -158,6 +172,7 @@ class Search:
     def choose_groups(self) -> None:
         """Neighbours with equally many rows of tiles are tried as groups and streamed pairs, shortest first."""
         for first, end in self.runs():
+            self.tell(f"groups, from operation {first + 1} of {len(self.nests)} on")
             for length in range(2, min(end - first, 4) + 1):
                 for start in range(first, end - length + 1):
                     members = [i for i in range(start, start + length) if self.trials.works[i].k]
@@ -221,6 +236,7 @@ class Search:
         if not products:
             return
         failures = 0
+        self.tell("small changes")
         while not self.spent and failures < 600:
             changed = self.mutation(self.random.choice(products))
             before = self.trials.steps
@@ -271,6 +287,26 @@ class Search:
             number: replace(before, group=number, rows=rows),
             i: replace(nest, group=number, rows=rows),
         }
+
+
+def execs_of(nests: Sequence[Nest]) -> int:
+    """How many tile operations some nests come to, biases not counted."""
+    return sum(nest.m * nest.n * max(nest.k, 1) for nest in nests)
+
+
+def first_with(nests: Sequence[Nest], i: int) -> int:
+    """The first operation from which on all are computed among themselves up to an epilogue: no host, and none of its
+    group, comes before."""
+    first = nests[i].after
+    at = i
+    while at >= first:
+        nest = nests[at]
+        if nest.after >= 0:
+            first = min(first, nest.after)
+        elif nest.group is not None:
+            first = min(first, next(j for j in range(at + 1) if nests[j].group == nest.group))
+        at -= 1
+    return first
 
 
 def _balanced(count: int) -> list[int]:

@@ -22,9 +22,9 @@ from ..ir.attributes import UNIT
 from ..ir.builtin import FuncOp, ModuleOp
 from ..ir.core import Operation, Value
 from .arena import SRAMConfig
-from .in_time import TimeTrials
+from .in_time import LONG, TimeTrials
 from .manager import map_functions, option, read_alignment, read_bytes, read_choice, register_pass
-from .nest_search import Search
+from .nest_search import Search, execs_of
 from .nesting import described, nests_of, numbered
 from .nests import Nest
 from .rewriting import ValueMap, clone, clone_with, copy_value, with_body
@@ -66,8 +66,9 @@ class PlanPass:
             costs = [op_cycles(op, tiled, target) for op in ops]
             moves = partial(move_cycles, target=target)
             timed = TimeTrials(
-                tensors, works, config, exec_cycles=costs, move_cycles=moves, channels=target.dma_channels
-            )
+                tensors, works, config, exec_cycles=costs, move_cycles=moves, channels=target.dma_channels,
+                long=execs_of(nests) > LONG,
+            )  # fmt: skip
             nests = Search(timed, nests).run()
         return _with_choices(func, dict(zip(ops, nests, strict=True)))
 

@@ -27,11 +27,12 @@ from ..ir.core import Operation
 from .allocs import tidy_allocs
 from .arena import SRAMConfig
 from .finish import expect_schedules, settle_off_chip, with_stats
-from .in_time import Speeds, Timed, best_in_time, put_in_time, reserves
+from .in_time import LONG, Speeds, Timed, best_in_time, put_in_time, reserves
+from .liveness import NEVER
 from .manager import map_functions, option, read_bytes, read_count, register_pass
 from .residency import FILL, RUN, SPILL, Event
 from .rewriting import ValueMap, with_tile_ops
-from .scheduling import TileProgram, buffer_ids, event_op
+from .scheduling import TileProgram, buffer_ids, event_ops
 from .timed import Placed, TimedOps, exec_cycles, move_cycles, placed_ops
 from .timing import simulate
 
@@ -70,10 +71,11 @@ class PrefetchPass:
     def best(self, given: GivenSchedule) -> Timed | None:
         """The quickest of the schedule's own decisions and new ones, each with its transfers as early as can be."""
         program, speeds, config = given.tiles.program, given.speeds, given.config
-        tried = [put_in_time(program, given.events, speeds, config, self.distance)]
-        left_free = reserves(program, config) if self.reserve is None else [self.reserve]
-        tried.append(best_in_time(program, speeds, config, left_free, distance=self.distance))
-        return min((t for t in tried if t is not None), key=lambda t: t.makespan, default=None)
+        kept = put_in_time(program, given.events, speeds, config, self.distance)
+        few = len(program.steps) > LONG
+        left_free = reserves(program, config, few) if self.reserve is None else [self.reserve]
+        limit = NEVER if kept is None else kept.makespan
+        return best_in_time(program, speeds, config, left_free, distance=self.distance, limit=limit) or kept
 
 
 class GivenSchedule:
@@ -105,7 +107,7 @@ class GivenSchedule:
         events = [timed.events[p.item]._replace(addresses=p.addresses) for p in timed.placed]
         program = self.tiles.program
         buffers = buffer_ids(program, events) if self.labelled else [None] * len(events)
-        return [event_op(self.tiles, e, b, values) for e, b in zip(events, buffers, strict=True)]
+        return event_ops(self.tiles, events, buffers, values)
 
 
 def _is_move(op: Placed) -> bool:

@@ -103,8 +103,8 @@ def least_traffic(tiles: TileProgram, func: FuncOp) -> int:
     """Bytes that any order moves at least: each tile that comes from outside once, and each result's once."""
     sizes, refs = tiles.program.sizes, tiles.refs
     execs = [op for op in tiles.ops if isinstance(op, ExecOp)]
-    made = {tiles.ids[op.operands[0], op.coords[0]] for op in execs}
-    used = {tiles.ids[ref] for op in execs for ref in zip(op.operands, op.coords, strict=True)}
+    made = {tiles.id_of(op.operands[0], op.coords[0]) for op in execs}
+    used = {tiles.id_of(*ref) for op in execs for ref in zip(op.operands, op.coords, strict=True)}
     returned = set(func.returned())
     return sum(sizes[t] for t in used - made) + sum(sizes[t] for t in made if refs[t][0] in returned)
 
@@ -156,4 +156,4 @@ class _Rewrite:
         assert isinstance(op, StoreOp)
         self.out.append(clone(op, self.values))
         if op.retain is not UNIT:
-            self.gone.add(self.tiles.ids[op.operands[0], op.coords[0]])
+            self.gone.add(self.tiles.id_of(op.operands[0], op.coords[0]))

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from .arena import Allocation, OutOfMemoryError, SRAMConfig, VirtualSRAMArena
 from .eviction import Request, make_eviction
-from .liveness import EXEC, LOAD, NEVER, Program, finishing_execs, next_uses
+from .liveness import EXEC, NEVER, STORE, Program, finishing_execs, next_uses
 
 RUN, FILL, SPILL = 0, 1, 2
 """Kinds of event: the step itself; a load; a store that only makes room."""
@@ -39,6 +39,9 @@ class Event(NamedTuple):
     @property
     def is_load(self) -> bool:
         return self.kind == FILL
+
+
+_make = tuple.__new__  # `_make(Event, (...))` takes half the time of `Event(...)`, and there is an event for each step
 
 
 class Plan(NamedTuple):
@@ -80,43 +83,46 @@ class Planner:
 
     def __init__(self, program: Program, timeline: Timeline, config: SRAMConfig, evict: str, limit: int = NEVER):
         self.program = program
+        self.steps, self.sizes = program.steps, program.sizes
         self.uses, self.finishing = timeline
         self.arena = VirtualSRAMArena(config)
         self.address = [-1] * len(program.sizes)
         self.pinned = [False] * len(program.sizes)
         self.dirty = [False] * len(program.sizes)
-        sizes = {-(-size // config.alignment) for size in program.sizes}
-        self.evictable = make_eviction(evict, len(sizes) <= 1)
+        self.evictable = make_eviction(evict, [self.arena.rounded(size) for size in program.sizes])
         self.small = max(program.sizes, default=0) // SMALL if evict == "cost" else 0
         self.events: list[Event] = []
+        self.coming = -1
         self.budget = limit
         self.at = program.limits.at
         self.stay = self.at.keys() | program.limits.pinned
+        self.use = self.evictable.use
+        self.hot = self.address, self.pinned, self.dirty, self.stay, self.use  # what each exec looks at
         self.fixed: set[int] = set()
         for start, end in program.set_aside(config):
             self.arena.allocate_at(start, end - start, -1)
 
     def run(self) -> Plan:
-        coming = self.coming_execs()
-        for i, step in enumerate(self.program.steps):
-            if step.kind == EXEC:
-                self.exec(i)
-            elif step.kind == LOAD:
-                self.hint(i, coming[i])
-            else:
-                self.store(i)
+        address = self.address
+        i = -1
+        for kind, tile, sources, _, _, _ in self.steps:
+            i += 1
+            if kind == EXEC:
+                self.exec(i, tile, sources)
+            elif kind == STORE:
+                self.store(i, tile)
+            elif address[tile] < 0:
+                self.hint(i, tile)
         return Plan(self.events, self.arena.peak_bytes, self.arena.high_water)
 
-    def coming_execs(self) -> list[int]:
-        """For each step, the next exec (itself included); `NEVER` after the last."""
-        steps = self.program.steps
-        coming = [NEVER] * len(steps)
-        exec_step = NEVER
-        for i in range(len(steps) - 1, -1, -1):
-            if steps[i].kind == EXEC:
-                exec_step = i
-            coming[i] = exec_step
-        return coming
+    def coming_exec(self, i: int) -> int:
+        """The first exec from step `i` on, which must not be before the last one asked for; `NEVER` for none."""
+        if self.coming < i:
+            steps, end = self.steps, len(self.steps)
+            while i < end and steps[i][0] != EXEC:
+                i += 1
+            self.coming = i if i < end else NEVER
+        return self.coming
 
     # Room
 
@@ -124,20 +130,22 @@ class Planner:
         """Places a tile by first fit, evicting until it fits. Raises `OutOfMemoryError`."""
         if tile in self.at:
             return self.fix(i, tile, protected)
-        size = self.program.sizes[tile]
-        while self.arena.find(size) is None:
+        size = self.sizes[tile]
+        small = size <= self.small
+        place = self.arena.place_high if small else self.arena.place
+        while (address := place(size, tile)) is None:
             victims = self.victims(i, size, protected)
             if not victims:
-                break
+                raise self.arena.out_of_memory(size, tile)
             for victim in victims:
                 self.evict(i, victim)
-        self.address[tile] = self.allocate(size, tile)
-        return self.address[tile]
+        self.address[tile] = address
+        return address
 
     def fix(self, i: int, tile: int, protected: Collection[int]) -> int:
         """Places a tile at its fixed address, in place of whatever tiles with fixed addresses are there. Raises
         `OutOfMemoryError` with the address and those tiles that have to stay."""
-        start, sizes, arena = self.at[tile], self.program.sizes, self.arena
+        start, sizes, arena = self.at[tile], self.sizes, self.arena
         there = [
             other for other in sorted(self.fixed)
             if self.at[other] < start + sizes[tile] and start < self.at[other] + sizes[other]
@@ -153,28 +161,19 @@ class Planner:
         self.address[tile] = start
         return start
 
-    def allocate(self, size: int, tile: int) -> int:
-        if size <= self.small:
-            return self.arena.allocate_high(size, tile)
-        return self.arena.allocate(size, tile)
-
     def victims(self, i: int, size: int, protected: Collection[int]) -> list[int]:
-        live: list[tuple[int, int, int]] = []
-        if self.evictable.looks_around:
-            live = self.arena.live_blocks()  # type: ignore[assignment]
-        size = self.arena.rounded(size)
-        return self.evictable.victims(Request(size, i, protected, live, self.arena.capacity))
+        return self.evictable.victims(Request(self.arena.rounded(size), i, protected, self.arena))
 
     def evict(self, i: int, tile: int) -> None:
         """Takes a tile off chip; it has been dropped from the evictable ones."""
         if self.dirty[tile]:
             self.spend(tile)
-            self.events.append(Event(SPILL, i, tile, (self.address[tile],)))
+            self.events.append(_make(Event, (SPILL, i, tile, (self.address[tile],))))
             self.dirty[tile] = False
         self.release(tile)
 
     def spend(self, tile: int) -> None:
-        self.budget -= self.program.sizes[tile]
+        self.budget -= self.sizes[tile]
         if self.budget < 0:
             raise TooMuch
 
@@ -191,7 +190,7 @@ class Planner:
         except OutOfMemoryError as error:
             raise self.full(i, error) from None
         self.spend(tile)
-        self.events.append(Event(FILL, i, tile, (address,)))
+        self.events.append(_make(Event, (FILL, i, tile, (address,))))
 
     def full(self, i: int, error: OutOfMemoryError) -> Full:
         """The error with the tiles' names in place of their numbers."""
@@ -207,65 +206,72 @@ class Planner:
         """Makes a tile evictable, or tells that it has been used. Pinned tiles and those at fixed addresses stay."""
         if tile in self.stay:
             return
-        self.evictable.use(tile, next_use, self.address[tile], 2 if self.dirty[tile] else 1)
+        self.use(tile, next_use, self.address[tile], 2 if self.dirty[tile] else 1)
 
-    def used(self, tile: int, next_use: int) -> None:
-        """After a use of a clean tile, or of an accumulator: keeps it for its next use, or frees it."""
-        if next_use == NEVER:
-            if not self.pinned[tile]:
-                self.evictable.drop(tile)
-            self.pinned[tile] = self.dirty[tile] = False
-            self.release(tile)
-        elif not self.pinned[tile]:
-            self.keep(tile, next_use)
+    def finish(self, tile: int) -> None:
+        """After the last use of a tile: frees it."""
+        if not self.pinned[tile]:
+            self.evictable.drop(tile)
+        self.pinned[tile] = self.dirty[tile] = False
+        self.release(tile)
 
     # Steps
 
-    def hint(self, i: int, coming: int) -> None:
-        """A load asks for a tile ahead of its use. What can't be made now without harm is made when it is needed: so
-        is a tile that stays once it is there."""
-        tile = self.program.steps[i].tile
+    def hint(self, i: int, tile: int) -> None:
+        """A load asks for a tile that is not on chip, ahead of its use. What can't be made now without harm is made
+        when it is needed: so is a tile that stays once it is there."""
         (next_use,) = self.uses[i]
-        if self.address[tile] >= 0 or next_use == NEVER:
+        if next_use == NEVER:
             return
-        sources = self.program.steps[coming].sources if coming != NEVER else ()
+        coming = self.coming_exec(i)
+        sources = self.steps[coming].sources if coming != NEVER else ()
         if tile not in sources and (tile in self.stay or not self.leaves_room(tile, coming)):
             return
         try:
             address = self.room(i, tile, sources)
         except OutOfMemoryError:
             return
-        self.events.append(Event(FILL, i, tile, (address,)))
+        self.events.append(_make(Event, (FILL, i, tile, (address,))))
         self.keep(tile, next_use)
 
     def leaves_room(self, tile: int, coming: int) -> bool:
         """Whether a tile can be placed without eviction, now and for the tiles that the coming exec still lacks."""
-        sizes = self.program.sizes
+        sizes = self.sizes
         lacking = 0
         if coming != NEVER:
-            step = self.program.steps[coming]
+            step = self.steps[coming]
             lacking = sum(sizes[t] for t in {step.tile, *step.sources} if self.address[t] < 0)
         return self.arena.find(sizes[tile]) is not None and self.arena.free_bytes >= lacking + sizes[tile]
 
-    def exec(self, i: int) -> None:
-        _, dst, sources, _, _, _ = self.program.steps[i]
-        address = self.address
-        uses = self.uses[i]
+    def exec(self, i: int, dst: int, sources: tuple[int, ...]) -> None:
+        address, pinned, dirty, stay, use = self.hot
         for s in sources:
             if address[s] < 0:
                 self.load(i, s, sources)
                 self.keep(s, i)
-        self.start(i, dst, sources)
-        self.events.append(Event(RUN, i, dst, (address[dst], *[address[s] for s in sources])))
-        for s, next_use in zip(sources, uses[1:], strict=True):
-            if s != dst:
-                self.used(s, next_use)
-        if uses[0] == NEVER:
-            self.used(dst, NEVER)
+        if not pinned[dst]:
+            self.start(i, dst, sources)
+        dirty[dst] = False
+        left, right = sources[0], sources[-1]
+        lies = (address[dst], address[left]) if left == right else (address[dst], address[left], address[right])
+        self.events.append(_make(Event, (RUN, i, dst, lies)))
+        uses = self.uses[i]
+        at = 0
+        for s in sources:
+            at += 1
+            if s == dst:
+                continue
+            if uses[at] == NEVER:
+                self.finish(s)
+            elif not pinned[s] and s not in stay:
+                use(s, uses[at], address[s], 2 if dirty[s] else 1)
+        next_use = uses[0]
+        if next_use == NEVER:
+            self.finish(dst)
         elif self.finishing[i]:
-            self.pinned[dst] = False
-            self.dirty[dst] = True
-            self.keep(dst, uses[0])
+            pinned[dst] = False
+            dirty[dst] = True
+            self.keep(dst, next_use)
 
     def start(self, i: int, dst: int, sources: tuple[int, ...]) -> None:
         """Makes the destination's place, unless it has one; from now on it is an accumulator, which stays."""
@@ -274,21 +280,22 @@ class Planner:
                 self.room(i, dst, sources)
             except OutOfMemoryError as error:
                 raise self.full(i, error) from None
-        elif not self.pinned[dst]:
+        else:
             self.evictable.drop(dst)
         self.pinned[dst] = True
-        self.dirty[dst] = False
 
-    def store(self, i: int) -> None:
-        step = self.program.steps[i]
-        tile = step.tile
+    def store(self, i: int, tile: int) -> None:
         if self.address[tile] < 0:
             self.load(i, tile, ())
         elif not self.pinned[tile]:
             self.evictable.drop(tile)
-        self.events.append(Event(RUN, i, tile, (self.address[tile],)))
+        self.events.append(_make(Event, (RUN, i, tile, (self.address[tile],))))
         self.pinned[tile] = self.dirty[tile] = False
-        self.used(tile, self.uses[i][0] if step.retain else NEVER)
+        (next_use,) = self.uses[i]
+        if next_use == NEVER or not self.steps[i].retain:
+            self.finish(tile)
+        else:
+            self.keep(tile, next_use)
 
 
 def timeline_of(program: Program) -> Timeline:

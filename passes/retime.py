@@ -15,7 +15,7 @@ from heapq import heappop, heappush
 from typing import NamedTuple
 
 from .arena import SRAMConfig, VirtualSRAMArena
-from .liveness import EXEC, LOAD, STORE, Limits
+from .liveness import EXEC, LOAD, NEVER, STORE, Limits
 
 NONE = -1
 
@@ -42,17 +42,6 @@ class Placed(NamedTuple):
 
 
 @dataclass(slots=True)
-class Copy:
-    """A tile's stay on chip: when its bytes are there (NONE: not known yet), who still has to use it."""
-
-    tile: int
-    users: int = 0
-    address: int = NONE
-    ready: int = NONE
-    idle: int = 0
-
-
-@dataclass(slots=True)
 class Problem:
     """Items in a working order, tile sizes in bytes, the SRAM, and the machine. `distance` is how many execs ahead of
     the computing one a load may be asked for."""
@@ -66,9 +55,10 @@ class Problem:
     set_aside: Sequence[tuple[int, int]] = ()
 
 
-def retime(problem: Problem) -> list[Placed] | None:
-    """The items in order of their starts; None if the room, in pieces as it is, is not enough."""
-    return _Clock(problem).run()
+def retime(problem: Problem, limit: int = NEVER) -> list[Placed] | None:
+    """The items in order of their starts; None if the room, in pieces as it is, is not enough, or as soon as it is
+    known that they take `limit` cycles or more."""
+    return _Clock(problem, limit).run()
 
 
 def makespan(problem: Problem, placed: Sequence[Placed]) -> int:
@@ -77,111 +67,169 @@ def makespan(problem: Problem, placed: Sequence[Placed]) -> int:
 
 
 class Needs(NamedTuple):
-    """What an item waits for besides its own tiles: so many loads, execs and stores, as positions in their queues, that
-    have ended; and so many execs that have started, since a store that ends a tile's life on chip comes after those
-    that read it."""
+    """What a store waits for besides its tile: the end of so many loads and execs, as positions in their queues, and
+    the start of so many execs, since a store that ends a tile's life on chip comes after those that read it."""
 
-    loads: int = 0
-    execs: int = 0
-    stores: int = 0
-    readers: int = 0
+    loads: int
+    execs: int
+    readers: int
+
+
+@dataclass(slots=True)
+class _Copies:
+    """The stays of tiles on chip, by number: tile, how many items still have to use it, address, when its bytes are
+    there and when its last user ends (NONE: not known yet)."""
+
+    tiles: list[int] = field(default_factory=list)
+    users: list[int] = field(default_factory=list)
+    address: list[int] = field(default_factory=list)
+    ready: list[int] = field(default_factory=list)
+    idle: list[int] = field(default_factory=list)
+
+    def new(self, tile: int) -> int:
+        """A copy of a tile that nobody uses yet."""
+        self.tiles.append(tile)
+        self.users.append(0)
+        self.address.append(NONE)
+        self.ready.append(NONE)
+        self.idle.append(0)
+        return len(self.tiles) - 1
+
+
+class _Queues:
+    """The items by kind, what each uses and waits for, and in which order room is asked for.
+
+    `places` are the copies that an item's addresses belong to, `uses` the distinct ones of them, and `reads` those
+    that have to be there before it starts. `requests` are copies with the number of execs before them. A load or an
+    exec waits for the end of so many `stores`.
+    """
+
+    def __init__(self, items: Sequence[Item], tiles: int):
+        self.copies = _Copies()
+        self.places: list[tuple[int, ...]] = []
+        self.uses: list[tuple[int, ...]] = []
+        self.reads: list[tuple[int, ...]] = []
+        self.needs: list[Needs | None] = []
+        self.stores: list[int] = []
+        self.requests: list[tuple[int, int]] = []
+        self.of: tuple[list[int], ...] = ([], [], [])
+        self.current = [NONE] * tiles
+        self.last = tuple([0] * tiles for _ in self.of)
+        self.readers = [0] * tiles
+        for number, item in enumerate(items):
+            self.add(number, item)
+
+    def add(self, number: int, item: Item) -> None:
+        kind, _, tile, sources, accumulate, _ = item
+        current, last, execs = self.current, self.last, len(self.of[EXEC])
+        read = tuple([current[s] for s in sources])
+        if kind == LOAD or (kind == EXEC and not accumulate and tile not in sources):
+            current[tile] = self.copies.new(tile)
+            self.requests.append((current[tile], execs))
+        own = current[tile]
+        self.places.append((own, *read))
+        self.uses.append(used := read if own in read else (own, *read))
+        self.reads.append(() if kind == LOAD else read if kind == EXEC and not accumulate else used)
+        users = self.copies.users
+        for copy in used:
+            users[copy] += 1
+        store = kind == STORE
+        readers = self.readers[tile] if not item.retain else 0
+        self.needs.append(Needs(last[LOAD][tile], last[EXEC][tile], readers) if store else None)
+        self.stores.append(0 if store else last[STORE][tile])
+        self.of[kind].append(number)
+        for s in sources:
+            self.readers[s] = execs + 1
+        last[kind][tile] = len(self.of[kind])
 
 
 class _Clock:
     """The state at a moment."""
 
-    def __init__(self, problem: Problem):
+    def __init__(self, problem: Problem, limit: int):
         self.problem = problem
-        self.items = problem.items
+        self.limit = limit
         self.arena = VirtualSRAMArena(problem.config)
         for start, end in problem.set_aside:
             self.arena.allocate_at(start, end - start)
-        self.fixed: dict[int, Copy] = {}
-        self.copies: list[tuple[Copy, ...]] = []
-        self.needs: list[Needs] = []
-        self.requests: list[tuple[Copy, int]] = []
-        self.queues: dict[int, list[int]] = {LOAD: [], EXEC: [], STORE: []}
-        self.ends: dict[int, list[int]] = {LOAD: [], EXEC: [], STORE: []}
-        self._make_copies()
+        self.queues = _Queues(problem.items, len(problem.sizes))
+        self.copies = self.queues.copies
+        self.fixed: dict[int, int] = {}
+        self.ends: tuple[list[int], ...] = ([], [], [])
         self.given = 0
+        self.full = False
         self.now = 0
         self.channels = [0] * problem.channels
         self.compute = 0
+        self.left = [sum(problem.items[i].cycles for i in numbers) for numbers in self.queues.of]
         self.events: list[int] = []
-        self.frees: list[tuple[int, int, Copy]] = []
+        self.frees: list[tuple[int, int, int]] = []
         self.out: list[Placed] = []
 
-    def _make_copies(self) -> None:
-        """Which stays of tiles each item makes or uses, and in which order room is asked for."""
-        current: dict[int, Copy] = {}
-        last: dict[tuple[int, int], int] = {}
-        readers: dict[int, int] = {}
-        for number, item in enumerate(self.items):
-            kind, tile = item.kind, item.tile
-            sources = tuple(current[s] for s in item.sources)
-            if kind == LOAD or (kind == EXEC and not item.accumulate and tile not in item.sources):
-                current[tile] = Copy(tile)
-                self.requests.append((current[tile], len(self.queues[EXEC])))
-            own = current[tile]
-            self.copies.append((own, *sources))
-            for copy in {id(c): c for c in (own, *sources)}.values():
-                copy.users += 1
-            self.needs.append(
-                Needs(
-                    last.get((LOAD, tile), 0) if kind == STORE else 0,
-                    last.get((EXEC, tile), 0) if kind == STORE else 0,
-                    last.get((STORE, tile), 0) if kind != STORE else 0,
-                    readers.get(tile, 0) if kind == STORE and not item.retain else 0,
-                )
-            )
-            self.queues[kind].append(number)
-            readers |= dict.fromkeys(item.sources, len(self.queues[EXEC]))
-            last[kind, tile] = len(self.queues[kind])
-
     def run(self) -> list[Placed] | None:
-        while len(self.out) < len(self.items):
-            self.release()
-            self.give_room()
-            if self.step():
-                continue
-            if not self.events:
+        while len(self.out) < len(self.problem.items):
+            if self.frees and self.frees[0][0] <= self.now:
+                self.release()
+            if not self.full:
+                self.give_room()
+            if not self.step() and not self.advance():
                 return None
-            self.now = max(self.now, heappop(self.events))
         return self.out
+
+    def advance(self) -> bool:
+        """Goes on to when something ends; False if nothing goes on, or what is left takes too long."""
+        now, events = self.now, self.events
+        while events and events[0] <= now:
+            heappop(events)
+        if not events:
+            return False
+        self.now = now = events[0]
+        moving = sum([max(free, now) for free in self.channels]) + self.left[LOAD] + self.left[STORE]
+        computing = max(self.compute, now) + self.left[EXEC]
+        return computing < self.limit and moving < self.limit * len(self.channels)
 
     # Room
 
     def release(self) -> None:
         """Frees the room of copies that nobody uses any more."""
+        self.full = False
         while self.frees and self.frees[0][0] <= self.now:
-            _, _, copy = heappop(self.frees)
-            if self.fixed.get(copy.tile) is copy:
-                del self.fixed[copy.tile]
+            _, address, copy = heappop(self.frees)
+            tile = self.copies.tiles[copy]
+            if self.fixed and self.fixed.get(tile) == copy:
+                del self.fixed[tile]
             else:
-                self.arena.free(copy.address)
+                self.arena.free(address)
 
     def give_room(self) -> None:
         """Places what is asked for, in order, as far as there is room."""
         ahead = len(self.ends[EXEC]) + self.problem.distance
-        while self.given < len(self.requests):
-            copy, execs = self.requests[self.given]
-            if execs > ahead or not self.place(copy):
+        requests = self.queues.requests
+        while self.given < len(requests):
+            copy, execs = requests[self.given]
+            if execs > ahead:
+                return
+            if not self.place(copy):
+                self.full = True
                 return
             self.given += 1
 
-    def place(self, copy: Copy) -> bool:
-        size = self.problem.sizes[copy.tile]
-        wanted = self.problem.limits.at.get(copy.tile)
+    def place(self, copy: int) -> bool:
+        tile = self.copies.tiles[copy]
+        size = self.problem.sizes[tile]
+        wanted = self.problem.limits.at.get(tile)
         if wanted is None:
-            if self.arena.find(size) is None:
+            address = self.arena.place(size)
+            if address is None:
                 return False
-            copy.address = self.arena.allocate(size)
+            self.copies.address[copy] = address
             return True
-        for tile, other in self.fixed.items():
-            if other.address < wanted + size and wanted < other.address + self.problem.sizes[tile]:
+        for other, there in self.fixed.items():
+            start = self.copies.address[there]
+            if start < wanted + size and wanted < start + self.problem.sizes[other]:
                 return False
-        copy.address = wanted
-        self.fixed[copy.tile] = copy
+        self.copies.address[copy] = wanted
+        self.fixed[tile] = copy
         return True
 
     # Operations
@@ -195,16 +243,19 @@ class _Clock:
 
     def next(self, kind: int) -> bool:
         """Starts the next operation of a kind, if it can start."""
+        queues, now = self.queues, self.now
         at = len(self.ends[kind])
-        if at == len(self.queues[kind]):
+        if at == len(queues.of[kind]):
             return False
-        number = self.queues[kind][at]
-        own, *sources = self.copies[number]
-        if own.address == NONE or not self.met(self.needs[number]):
+        number = queues.of[kind][at]
+        if self.copies.address[queues.places[number][0]] == NONE:
             return False
-        item = self.items[number]
-        used = sources if kind == EXEC and not item.accumulate else (own, *sources) if kind != LOAD else ()
-        if any(copy.ready == NONE or copy.ready > self.now for copy in used):
+        ready = self.copies.ready
+        for copy in queues.reads[number]:
+            if not NONE < ready[copy] <= now:
+                return False
+        stores, needs = queues.stores[number], queues.needs[number]
+        if (stores and not self.ended(STORE, stores)) or (needs is not None and not self.met(needs)):
             return False
         self.start(kind, number)
         return True
@@ -212,25 +263,31 @@ class _Clock:
     def met(self, needs: Needs) -> bool:
         if len(self.ends[EXEC]) < needs.readers:
             return False
-        for kind, count in ((LOAD, needs.loads), (EXEC, needs.execs), (STORE, needs.stores)):
-            if count and (len(self.ends[kind]) < count or self.ends[kind][count - 1] > self.now):
-                return False
-        return True
+        return self.ended(LOAD, needs.loads) and self.ended(EXEC, needs.execs)
+
+    def ended(self, kind: int, count: int) -> bool:
+        """Whether the first so many operations of a kind have ended."""
+        ends = self.ends[kind]
+        return not count or (len(ends) >= count and ends[count - 1] <= self.now)
 
     def start(self, kind: int, number: int) -> None:
-        end = self.now + self.items[number].cycles
-        copies = self.copies[number]
+        cycles = self.problem.items[number].cycles
+        end = self.now + cycles
         if kind == EXEC:
             self.compute = end
         else:
             self.channels[(len(self.ends[LOAD]) + len(self.ends[STORE])) % len(self.channels)] = end
+        self.left[kind] -= cycles
         self.ends[kind].append(end)
         heappush(self.events, end)
-        self.out.append(Placed(number, self.now, tuple([copy.address for copy in copies])))
+        places, copies = self.queues.places[number], self.copies
+        address, users, idle = copies.address, copies.users, copies.idle
+        self.out.append(Placed(number, self.now, tuple([address[copy] for copy in places])))
         if kind != STORE:
-            copies[0].ready = end
-        for copy in {id(c): c for c in copies}.values():
-            copy.users -= 1
-            copy.idle = max(copy.idle, end)
-            if not copy.users:
-                heappush(self.frees, (copy.idle, copy.address, copy))
+            copies.ready[places[0]] = end
+        for copy in self.queues.uses[number]:
+            users[copy] -= 1
+            if end > idle[copy]:
+                idle[copy] = end
+            if not users[copy]:
+                heappush(self.frees, (idle[copy], address[copy], copy))

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterable, Mapping, Sequence
+from operator import itemgetter
+from typing import Any
 
 from ..dialects import sched, uop
 from ..dialects.limits import Wish
@@ -12,7 +15,7 @@ from ..ir.core import Operation, Value
 from .arena import SRAMConfig, count_of
 from .liveness import EXEC, LOAD, STORE, Program, Step
 from .planner import PlanError, plan
-from .residency import FILL, SET_ASIDE, SPILL, Event
+from .residency import FILL, RUN, SET_ASIDE, SPILL, Event
 
 TileRef = tuple[Value, Coord]
 
@@ -29,8 +32,42 @@ class TileName:
         return tile_text(*self.ref)
 
 
+class _TileNumbers(dict[Value, "_CoordNumbers"]):
+    """The numbers of each buffer's tiles."""
+
+    def __init__(self, program: Program, refs: list[TileRef]):
+        super().__init__()
+        self.program = program
+        self.refs = refs
+
+    def __missing__(self, value: Value) -> _CoordNumbers:
+        found = self[value] = _CoordNumbers(self.program, self.refs, value)
+        return found
+
+
+class _CoordNumbers(dict[Coord, int]):
+    """The numbers of a buffer's tiles; one that comes up for the first time is entered into the program."""
+
+    def __init__(self, program: Program, refs: list[TileRef], value: Value):
+        super().__init__()
+        self.program = program
+        self.refs = refs
+        self.value = value
+
+    def __missing__(self, coord: Coord) -> int:
+        type, ref = self.value.type, (self.value, coord)
+        assert isinstance(type, TiledType)
+        found = self[coord] = len(self.refs)
+        self.refs.append(ref)
+        self.program.sizes.append(type.tile_bytes)
+        self.program.names.append(TileName(ref))
+        return found
+
+
 class TileProgram:
-    """The tile program of a list of uops. `ops` are the operations that became steps, in order.
+    """The tile program of a list of uops. `ops` are the operations that became steps, in order, and `others` those that
+    the planner doesn't know, with the number of steps before them. `numbers` has each tile's number by buffer and
+    coordinates: looking it up needs no tuple of both.
 
     Without `asks`, loads right before the exec that reads their tile are left out: the planner brings what an exec
     needs, and time is then counted in execs and stores, as `trial.py` counts it.
@@ -38,12 +75,11 @@ class TileProgram:
 
     def __init__(self, ops: Iterable[Operation], asks: bool = True):
         self.program = Program()
-        self.asks = asks
-        self.ids: dict[TileRef, int] = {}
         self.refs: list[TileRef] = []
+        self.numbers = _TileNumbers(self.program, self.refs)
         self.ops: list[Operation] = []
-        for op in ops:
-            self.add(op)
+        self.others: list[tuple[int, Operation]] = []
+        self._add(ops, asks)
 
     def limit(self, wishes: Mapping[Value, Wish], reserved: tuple[tuple[int, int], ...], alignment: int) -> None:
         """Enters what is asked of the tiles that the program has."""
@@ -61,38 +97,46 @@ class TileProgram:
                 limits.pinned.add(tile)
 
     def id_of(self, value: Value, coord: Coord) -> int:
-        key = (value, coord)
-        found = self.ids.get(key)
-        if found is None:
-            assert isinstance(value.type, TiledType)
-            found = self.ids[key] = len(self.refs)
-            self.refs.append(key)
-            self.program.sizes.append(value.type.tile_bytes)
-            self.program.names.append(TileName(key))
-        return found
+        """A tile's number."""
+        return self.numbers[value][coord]
 
-    def add(self, op: Operation) -> None:
-        if isinstance(op, uop.ExecOp):
-            operands, coords = op.operands, op.coords
-            ids = [self.id_of(v, c) for v, c in zip(operands, coords, strict=True)]
-            sources = (ids[1],) if len(ids) == 2 or ids[1] == ids[2] else (ids[1], ids[2])
-            if not self.asks:
-                self.leave_out_loads(sources)
-            step = Step(EXEC, ids[0], sources, op.accumulate, False, op.kernel == "matmul")
-        elif isinstance(op, uop.LoadOp):
-            step = Step(LOAD, self.id_of(op.operands[0], op.coords[0]))
-        elif isinstance(op, uop.StoreOp):
-            step = Step(STORE, self.id_of(op.operands[0], op.coords[0]), retain=op.retain is UNIT)
-        else:
-            return
-        self.program.steps.append(step)
-        self.ops.append(op)
+    def _add(self, ops: Iterable[Operation], asks: bool) -> None:
+        numbers, steps, kept = self.numbers, self.program.steps, self.ops
+        loads: dict[int, Step] = {}
+        make = tuple.__new__  # half the time of `Step(...)`
+        for op in ops:
+            if isinstance(op, uop.LoadOp):
+                tile = numbers[op.operands[0]][op.coords[0]]
+                step = loads.get(tile)
+                if step is None:
+                    step = loads[tile] = Step(LOAD, tile)
+            elif isinstance(op, uop.ExecOp):
+                dst, first, *second = op.operands
+                coords = op.coords
+                tile, left = numbers[dst][coords[0]], numbers[first][coords[1]]
+                right = numbers[second[0]][coords[2]] if second else left
+                sources = (left,) if left == right else (left, right)
+                if not asks:
+                    self._leave_out_loads(sources)
+                step = make(Step, (EXEC, tile, sources, op.accumulate, False, op.kernel == "matmul"))
+            elif isinstance(op, uop.StoreOp):
+                tile = numbers[op.operands[0]][op.coords[0]]
+                step = make(Step, (STORE, tile, (), False, op.retain is UNIT, False))
+            else:
+                self.others.append((len(steps), op))
+                continue
+            steps.append(step)
+            kept.append(op)
 
-    def leave_out_loads(self, tiles: tuple[int, ...]) -> None:
+    def _leave_out_loads(self, tiles: Sequence[int]) -> None:
         steps = self.program.steps
         while steps and steps[-1].kind == LOAD and steps[-1].tile in tiles:
             steps.pop()
             self.ops.pop()
+        at = len(self.others) - 1
+        while at >= 0 and self.others[at][0] > len(steps):
+            self.others[at] = len(steps), self.others[at][1]
+            at -= 1
 
 
 def schedule_ops(
@@ -116,28 +160,19 @@ def schedule_ops(
     except PlanError as error:
         raise ScheduleError(tiles.ops[error.step], error) from None
     buffers = buffer_ids(tiles.program, events) if double_buffer else [None] * len(events)
-    mapped = values or {}
-    scheduled = [event_op(tiles, e, b, mapped) for e, b in zip(events, buffers, strict=True)]
-    if len(tiles.ops) == len(ops):
-        return scheduled
-    return _with_others(ops, tiles, events, scheduled)
+    scheduled = event_ops(tiles, events, buffers, values or {})
+    return _with_others(tiles, events, scheduled) if tiles.others else scheduled
 
 
-def _with_others(
-    ops: Sequence[Operation], tiles: TileProgram, events: list[Event], scheduled: list[Operation]
-) -> list[Operation]:
+def _with_others(tiles: TileProgram, events: list[Event], scheduled: list[Operation]) -> list[Operation]:
     """Puts the operations that the planner doesn't know back between those that it does."""
     out: list[Operation] = []
-    step = position = 0
-    for op in ops:
-        if step < len(tiles.ops) and tiles.ops[step] is op:
-            while position < len(events) and events[position].step == step:
-                out.append(scheduled[position])
-                position += 1
-            step += 1
-        elif not isinstance(op, uop.LoadOp):
-            out.append(op)
-    return out
+    position = 0
+    for steps, op in tiles.others:
+        start, position = position, bisect_left(events, steps, position, key=itemgetter(1))
+        out += scheduled[start:position]
+        out.append(op)
+    return out + scheduled[position:]
 
 
 class ScheduleError(Exception):
@@ -180,30 +215,85 @@ class ScheduleError(Exception):
         return "\n".join(lines)
 
 
-def event_op(tiles: TileProgram, event: Event, buffer: int | None, values: Mapping[Value, Value]) -> Operation:
-    """The sched operation of a plan's event."""
-    """The sched operation of a plan's event, with the event's addresses."""
-    op = tiles.ops[event.step]
-    if event.kind == FILL or event.kind == SPILL:
-        value, coord = tiles.refs[event.tile]
-        size = tiles.program.sizes[event.tile]
-        operands = (values.get(value, value),)
-        if event.kind == FILL:
-            return sched.LoadOp(operands, coords=(coord,), addrs=event.addresses, bytes=size, buffer=buffer, loc=op.loc)
-        return sched.StoreOp(operands, coords=(coord,), addrs=event.addresses, bytes=size, spill=UNIT, loc=op.loc)
-    operands = [values.get(v, v) for v in op.operands]
-    if isinstance(op, uop.ExecOp):
-        addrs = event.addresses if len(event.addresses) == len(op.operands) else (*event.addresses, event.addresses[1])
-        return sched.ExecOp(
-            operands, kernel=op.kernel, accumulate=op.accumulate, coords=op.coords, addrs=addrs,
-            activation=op.activation, scale=op.scale, zero_point=op.zero_point, buffer=buffer,
-            extra=op.extra, loc=op.loc,
-        )  # fmt: skip
-    assert isinstance(op, uop.StoreOp)
-    return sched.StoreOp(
-        operands, coords=op.coords, addrs=event.addresses, bytes=tiles.program.sizes[event.tile],
-        activation=op.activation, retain=op.retain, extra=op.extra, loc=op.loc,
-    )  # fmt: skip
+def event_ops(
+    tiles: TileProgram, events: Iterable[Event], buffers: Iterable[int | None], values: Mapping[Value, Value]
+) -> list[Operation]:
+    """The sched operations of a plan's events, with the events' addresses, on the mapped values."""
+    mapped = _Mapped(values)
+    ops, refs, sizes = tiles.ops, tiles.refs, tiles.program.sizes
+    made: list[Operation] = []
+    for (kind, step, tile, addresses), buffer in zip(events, buffers, strict=True):
+        op: Any = ops[step]
+        if kind == RUN:
+            operands = mapped[op.operands]
+            if type(op) is uop.ExecOp:
+                if len(addresses) < len(operands):
+                    addresses = (*addresses, addresses[1])
+                made.append(_exec_op(op, operands, addresses, buffer))
+                continue
+            made.append(sched.StoreOp(
+                operands, coords=op.coords, addrs=addresses, bytes=sizes[tile], activation=op.activation,
+                retain=op.retain, extra=op.extra, loc=op.loc,
+            ))  # fmt: skip
+            continue
+        value, coord = refs[tile]
+        operands = mapped[value,]
+        if kind == FILL:
+            made.append(_load_op(operands, (coord,), addresses, sizes[tile], buffer, op.loc))
+        else:
+            made.append(sched.StoreOp(
+                operands, coords=(coord,), addrs=addresses, bytes=sizes[tile], spill=UNIT, loc=op.loc
+            ))  # fmt: skip
+    return made
+
+
+class _Mapped(dict[tuple[Value, ...], tuple[Value, ...]]):
+    """Operands on the mapped values; equal ones are one tuple."""
+
+    def __init__(self, values: Mapping[Value, Value]):
+        super().__init__()
+        self.values_of = values
+
+    def __missing__(self, operands: tuple[Value, ...]) -> tuple[Value, ...]:
+        found = self[operands] = tuple([self.values_of.get(v, v) for v in operands])
+        return found
+
+
+# There are as many of these as of nothing else: their slots are set one by one, in a quarter of the time that the
+# constructors take with a dozen keywords.
+
+
+def _exec_op(op: uop.ExecOp, operands: tuple[Value, ...], addrs: tuple[int, ...], buffer: int | None) -> sched.ExecOp:
+    made = object.__new__(sched.ExecOp)
+    made.operands = operands
+    made.results = ()
+    made.coords = op.coords
+    made.kernel = op.kernel
+    made.accumulate = op.accumulate
+    made.activation = op.activation
+    made.scale = op.scale
+    made.zero_point = op.zero_point
+    made.addrs = addrs
+    made.buffer = buffer
+    made.half = made.queue = made.signal = made.wait = None
+    made.extra = op.extra
+    made.loc = op.loc
+    return made
+
+
+def _load_op(
+    operands: tuple[Value, ...], coords: tuple[Coord], addrs: tuple[int, ...], size: int, buffer: int | None, loc: int
+) -> sched.LoadOp:
+    made = object.__new__(sched.LoadOp)
+    made.operands = operands
+    made.results = ()
+    made.coords = coords
+    made.addrs = addrs
+    made.bytes = size
+    made.buffer = buffer
+    made.half = made.queue = made.signal = made.wait = made.extra = None
+    made.loc = loc
+    return made
 
 
 def buffer_ids(program: Program, events: list[Event]) -> list[int | None]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from typing import ClassVar
 
 from .arena import SRAMConfig
 from .homes import LifetimePlanner, find_homes
@@ -48,6 +49,7 @@ class Trials:
     """Tries nests for a list of operations on a machine. `steps` counts the steps planned so far; `known` has the cost
     of what was tried (or that it is infeasible) and the limit that it was tried with."""
 
+    measure: ClassVar[str] = "traffic"
     tensors: list[Tensor]
     works: list[Work]
     config: SRAMConfig
@@ -109,6 +111,10 @@ class Trials:
             return planner.run().traffic(program)
         except (Full, TooMuch):
             return INFEASIBLE
+
+    def enough(self, first: int, end: int) -> int:
+        """The cost at which nothing more is tried for some operations."""
+        return self.compulsory(first, end)
 
     def compulsory(self, first: int, end: int) -> int:
         """Bytes that some operations move at least."""

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import gc
 import sys
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, NoReturn
 
 from ..ir.diagnostics import DiagnosticError
@@ -16,8 +18,13 @@ class Parser(argparse.ArgumentParser):
     """Keeps the layout of the help's texts, takes no abbreviated options, raises `UsageError` instead of leaving."""
 
     def __init__(self, prog: str, usage: str, description: str, epilog: str):
-        layout = argparse.RawDescriptionHelpFormatter
+        # Without a width, argparse would import `shutil` to ask for the terminal's at every option that it is given.
+        layout = partial(argparse.RawDescriptionHelpFormatter, width=80)
         super().__init__(prog, usage, description, epilog, formatter_class=layout, allow_abbrev=False)
+
+    def format_help(self) -> str:
+        self.formatter_class = argparse.RawDescriptionHelpFormatter
+        return super().format_help()
 
     def error(self, message: str) -> NoReturn:
         raise UsageError(message)
@@ -46,9 +53,19 @@ def some_name(text: str) -> str:
 
 def run_command(name: str, usage: str, run: Callable[[list[str]], int], argv: Sequence[str] | None) -> int:
     """Runs a command on its words; returns its exit status: 2 for wrong usage, 1 for errors in the input, 130 after
-    Ctrl-C, 141 when nobody reads the output any more."""
+    Ctrl-C, 141 when nobody reads the output any more.
+
+    Without `argv` the words are the process's own, which ends with the command.
+    """
+    status = _status(name, usage, run, list(sys.argv[1:] if argv is None else argv))
+    if argv is None:
+        gc.freeze()  # or Python would look through a million operations once more, and take them apart, before it ends
+    return status
+
+
+def _status(name: str, usage: str, run: Callable[[list[str]], int], words: list[str]) -> int:
     try:
-        status = run(list(sys.argv[1:] if argv is None else argv))
+        status = run(words)
         write_text("-", "")  # what was printed is still in the buffer
         return status
     except UsageError as error:

@@ -6,7 +6,6 @@ import contextlib
 import os
 import stat
 import sys
-import tempfile
 
 
 class InputError(Exception):
@@ -93,6 +92,8 @@ def _write_file(path: str, data: bytes) -> None:
 
 
 def _replace(path: str, data: bytes, mode: int) -> None:
+    import tempfile
+
     handle, beside = tempfile.mkstemp(dir=os.path.dirname(path) or ".", prefix=f".{os.path.basename(path)}.")
     try:
         with os.fdopen(handle, "wb") as file:

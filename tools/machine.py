@@ -6,7 +6,6 @@ import argparse
 import os
 from typing import Any
 
-from ..dialects.target import MACHINES
 from ..ir.attributes import Attr, dict_text
 from ..ir.builtin import FuncOp, ModuleOp
 from ..ir.diagnostics import did_you_mean
@@ -26,6 +25,8 @@ def add_target_options(group: Any) -> None:
 
 def targets_text() -> str:
     """The machines by name, a line each, as `sched.target` has them."""
+    from ..dialects.target import MACHINES
+
     width = max(map(len, MACHINES))
     return "\n".join(f"{name:<{width}}  {dict_text(MACHINES[name])}" for name in MACHINES)
 
@@ -36,6 +37,8 @@ def target_given(args: argparse.Namespace) -> Machine | None:
     word = args.target
     if word is None:
         return None
+    from ..dialects.target import MACHINES
+
     if word in MACHINES:
         return MACHINES[word]
     if word == "-":

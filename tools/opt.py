@@ -5,11 +5,20 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
-from ..passes.manager import UsageError, load_passes, make_pass, options_of, parse_pipeline, pass_text, read_choice
-from ..passes.pipelines import PIPELINES, make_pipeline, pipeline_text, reasons, unknown_pipeline
+from ..ir.collector import collector_off
+from ..passes.manager import (
+    UsageError,
+    find_pass,
+    load_passes,
+    make_pass,
+    options_of,
+    parse_pipeline,
+    pass_text,
+    read_choice,
+)
 from .cli import Parser, file_name, run_command, takes_blocks
 from .files import read_text, write_text
 from .machine import add_target_options, aim, target_given, targets_text
@@ -46,33 +55,34 @@ A pass's options stand behind '=', separated by blanks. Exit status: 0; 1 for er
 SPLIT_MARK = "// -----"
 
 
+HELP = ("-h", "--help")
+
 USAGE = "opt [passes] [options] [FILE]"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """The console script. Returns the exit status."""
-    return run_command("opt", USAGE, run, argv)
+    with collector_off():
+        return run_command("opt", USAGE, run, argv)
 
 
 def run(argv: list[str]) -> int:
     """The whole command. Raises `UsageError` and `InputError`."""
-    passes = load_passes()
-    parser = _make_parser(passes)
     # A bare --pass takes no value from the next word: `opt --schedule input.mir` reads input.mir.
     end = argv.index("--") if "--" in argv else len(argv)
-    bare = {f"--{name}": "" for name in passes} | {f"-{name}": "" for name in PIPELINES}
-    bare |= {"--verify-each": "true", "--report": "text"}
+    steps = _step_options(argv[:end])
+    bare = dict.fromkeys(steps, "") | {"--verify-each": "true", "--report": "text"}
     words = [f"{w}={bare[w]}" if w in bare and i < end else w for i, w in enumerate(argv)]
-    args, unknown = parser.parse_known_args(words)
+    args, unknown = _make_parser(steps, with_help=any(w.startswith(HELP) for w in argv)).parse_known_args(words)
     if unknown:
-        raise UsageError(_unknown(unknown[0], parser, args.input))
+        raise UsageError(_unknown(unknown[0], args.input))
     if args.version:
         from importlib.metadata import version
 
         print(f"tilewright {version('tilewright')}")
         return 0
     if args.list_passes:
-        print(_describe_passes(passes))
+        print(_describe_passes(load_passes()))
         return 0
     if args.list_targets:
         print(targets_text())
@@ -86,16 +96,29 @@ def run(argv: list[str]) -> int:
     return _compile(text, args, model)
 
 
-def _make_parser(passes: dict[str, type]) -> argparse.ArgumentParser:
+def _step_options(words: Iterable[str]) -> list[str]:
+    """The options among the words that run passes: what isn't asked for isn't imported."""
+    found = [w.partition("=")[0] for w in words]
+    steps = [option for option in found if option.startswith("--") and find_pass(option[2:])]
+    if any(option.startswith("-O") for option in found):
+        from ..passes.pipelines import PIPELINES
+
+        steps += [f"-{name}" for name in PIPELINES]
+    return list(dict.fromkeys(steps))
+
+
+def _make_parser(steps: Iterable[str], with_help: bool) -> argparse.ArgumentParser:
     parser = Parser("opt", USAGE, DESCRIPTION, EXAMPLES)
     parser.add_argument(
         "input", nargs="?", default="-", type=file_name, metavar="FILE", help="the module; - or nothing: standard input"
     )
-    group = parser.add_argument_group("passes (run in the order given)", _pass_help(passes))
-    for name in passes:
-        group.add_argument(f"--{name}", action=_AppendPass, dest="pipeline", default=[], help=argparse.SUPPRESS)
-    for name in PIPELINES:
-        group.add_argument(f"-{name}", action=_SetLevel, dest="level", help=argparse.SUPPRESS)
+    parser.set_defaults(level=None, pipeline=[])
+    group = parser.add_argument_group("passes (run in the order given)", _pass_help() if with_help else None)
+    for option in steps:
+        if option.startswith("--"):
+            group.add_argument(option, action=_AppendPass, dest="pipeline", help=argparse.SUPPRESS)
+        else:
+            group.add_argument(option, action=_SetLevel, dest="level", help=argparse.SUPPRESS)
     group.add_argument("--pass-pipeline", action=_AppendPipeline, dest="pipeline", help=argparse.SUPPRESS)
     options = parser.add_argument_group("input and output")
     options.add_argument(
@@ -167,6 +190,8 @@ def _passes_to_run(args: argparse.Namespace) -> list[Pass]:
     if args.level is None:
         return args.pipeline
     name, options = args.level
+    from ..passes.pipelines import make_pipeline
+
     if getattr(args, "has_text", False):
         raise UsageError(f"{name} and --pass-pipeline don't go together; write {name[1:]} within the text")
     return make_pipeline(name, options, args.pipeline)
@@ -174,7 +199,11 @@ def _passes_to_run(args: argparse.Namespace) -> list[Pass]:
 
 def _dumped(args: argparse.Namespace) -> str:
     """What --pass-pipeline reads back: the passes with their options, after comments that say why they stand there."""
-    comments = [f"// {line}" for line in reasons(args.level[0])] if args.level else []
+    comments: list[str] = []
+    if args.level:
+        from ..passes.pipelines import reasons
+
+        comments = [f"// {line}" for line in reasons(args.level[0])]
     return "\n".join([*comments, ",".join(map(pass_text, args.pipeline))])
 
 
@@ -195,10 +224,12 @@ def _option_usage(key: str, metavar: str) -> str:
     return f"{key}={metavar}" if metavar else key
 
 
-def _pass_help(passes: dict[str, type]) -> str:
+def _pass_help() -> str:
     """Each pass with its options and the first sentence of its docstring."""
+    from ..passes.pipelines import PIPELINES, pipeline_text
+
     lines: list[str] = []
-    for name, cls in passes.items():
+    for name, cls in load_passes().items():
         options = " ".join(_option_usage(key, o.metavar) for key, o in options_of(cls).items())
         lines.append(f"--{name}" + (f"='{options}'" if options else ""))
         lines.append("    " + " ".join((cls.__doc__ or "").split()).split(". ")[0].rstrip("."))
@@ -212,6 +243,8 @@ def _pass_help(passes: dict[str, type]) -> str:
 
 
 def _describe_passes(passes: dict[str, type]) -> str:
+    from ..passes.pipelines import PIPELINES, pipeline_text, reasons
+
     lines: list[str] = []
     for name, cls in passes.items():
         lines.append(f"{name:<10} {' '.join((cls.__doc__ or '').split())}")
@@ -222,9 +255,10 @@ def _describe_passes(passes: dict[str, type]) -> str:
     return "\n".join(lines)
 
 
-def _unknown(word: str, parser: argparse.ArgumentParser, first: str) -> str:
+def _unknown(word: str, first: str) -> str:
     """What is wrong with a word that the parser has no place for; `first` is the input that it has taken."""
     from ..ir.diagnostics import did_you_mean
+    from ..passes.pipelines import PIPELINES, unknown_pipeline
 
     if not word.startswith("-") or word == "-":
         looks_like_options = "=" in first and not os.path.exists(first)
@@ -232,16 +266,20 @@ def _unknown(word: str, parser: argparse.ArgumentParser, first: str) -> str:
         return f"more than one input file: '{first}' and '{word}'{hint}"
     if word.startswith("-O"):
         return unknown_pipeline(word)
-    known = list(parser._option_string_actions)
+    steps = [*(f"--{name}" for name in load_passes()), *(f"-{name}" for name in PIPELINES)]
+    known = list(_make_parser(steps, with_help=False)._option_string_actions)
     return f"unknown option '{word}'{did_you_mean(word.partition('=')[0], known)}"
 
 
 def _compile(text: str, args: argparse.Namespace, model: ModuleOp | None) -> int:
     from ..ir.diagnostics import DiagnosticError
-    from .report import Report
 
     name = "<stdin>" if args.input == "-" else args.input
-    report = Report() if args.report else None
+    report = None
+    if args.report:
+        from .report import Report
+
+        report = Report()
     out: list[str] = []
     failed = False
     for source in _split(name, text, args.split_input_file):
@@ -313,18 +351,20 @@ def _parse(source: Source, args: argparse.Namespace) -> ModuleOp:
 def _process(source: Source, args: argparse.Namespace, report: Report | None, model: ModuleOp | None) -> str:
     from ..ir.printer import print_module
     from ..passes.manager import run_passes_on
+    from .status import status_line
 
     module = _parse(source, args)
     if args.machine is not None:
         aim(module, args.machine)
-    module = run_passes_on(
-        module,
-        args.pipeline,
-        verify_each=args.verify_each == "true",
-        prove_each=args.prove_each,
-        verify_input=args.machine is not None,
-        observe=report.begin() if report else None,
-    )
+    with status_line():
+        module = run_passes_on(
+            module,
+            args.pipeline,
+            verify_each=args.verify_each == "true",
+            prove_each=args.prove_each,
+            verify_input=args.machine is not None,
+            observe=report.begin() if report else None,
+        )
     if model is not None:
         from ..passes.proof import prove_module
 

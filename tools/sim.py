@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from collections.abc import Sequence
 
@@ -48,6 +47,8 @@ def run(argv: list[str]) -> int:
 
     reports = [time_report(func, parent) for func, parent in functions]
     if args.json:
+        import json
+
         shown = [r.as_json(module.source, args.top, args.timeline) for r in reports]
         text = json.dumps({"functions": shown}, indent=2)
     else:

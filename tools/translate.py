@@ -7,11 +7,9 @@ import contextlib
 import io
 import os
 import sys
-import zipfile
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from ..passes.arena import count_of
 from ..passes.manager import UsageError
 from .cli import Parser, file_name, run_command
 from .files import InputError, same_file, write_bytes, write_text
@@ -98,6 +96,8 @@ def _import(args: argparse.Namespace) -> int:
     except ImportError as error:  # bf16
         raise InputError(f"{args.onnx} needs the package '{error.name}': pip install 'tilewright[run]'") from None
     if done.weights and not args.weights:
+        from ..passes.arena import count_of
+
         some = f"{count_of(len(done.weights), 'parameter')} {'is' if len(done.weights) == 1 else 'are'}"
         done.notes.append(f"{some} not written; --weights FILE.npz writes {'it' if len(done.weights) == 1 else 'them'}")
     _write(args.output, print_module(done.module), args.weights, done.weights)
@@ -153,6 +153,8 @@ def _names(text: str) -> list[str]:
 
 def packed(arrays: Mapping[str, Array]) -> bytes:
     """The bytes of an .npz file; bf16, which NumPy's files don't have, is written as f32."""
+    import zipfile
+
     import numpy as np
 
     out = io.BytesIO()

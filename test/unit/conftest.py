@@ -9,10 +9,6 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import settings
 
-from tilewright.passes.manager import load_passes
-
-load_passes()  # a pass's module that a test imports before would keep the others from being found
-
 if TYPE_CHECKING:
     from .onnx_models import Imports
 

@@ -215,19 +215,49 @@ def test_output_that_may_not_be_written(source: Path, tmp_path: Path) -> None:
 
 # --- the parser cache ---
 
-
-def cached(folder: Path) -> list[Path]:
-    return sorted((folder / "tilewright").iterdir())
+BROKEN = "func.func @f() {\n  retur\n}\n"
 
 
-def test_the_cache_is_one_file_that_stays(source: Path, tmp_path: Path) -> None:
+def cached(folder: Path) -> dict[str, Path]:
+    """The files in the cache by kind: Lark's own parser, its tables, shapes of statements."""
+    return {path.name.partition("-")[0]: path for path in (folder / "tilewright").iterdir()}
+
+
+def run_all(source: Path, cache: dict[str, str]) -> None:
+    """A text that is right, one of many statements, one that is wrong."""
+    assert results(opt(source, **cache)) == (0, FORMATTED, "")
+    done = opt("-", text=MANY, **cache)
+    assert results(done) == (0, MANY, "")
+    done = opt("-", text=BROKEN, **cache)
+    assert done.returncode == 1
+    assert done.stderr.startswith("<stdin>:2:3: error: unexpected 'retur'")
+
+
+MANY = (
+    "func.func @f(%x: tensor<8x8xf32>) -> tensor<8x8xf32> {\n"
+    + "".join(f"  %h{i} = graph.relu %{f'h{i - 1}' if i else 'x'} : tensor<8x8xf32>\n" for i in range(20))
+    + "  return %h19 : tensor<8x8xf32>\n}\n"
+)
+
+
+def test_the_cache_is_files_that_stay(source: Path, tmp_path: Path) -> None:
     cache = {"XDG_CACHE_HOME": str(tmp_path / "cache")}
-    assert results(opt(source, **cache)) == (0, FORMATTED, "")
-    (file,) = cached(tmp_path / "cache")
-    written = file.stat().st_mtime_ns
-    assert results(opt(source, **cache)) == (0, FORMATTED, "")
-    assert cached(tmp_path / "cache") == [file]
-    assert file.stat().st_mtime_ns == written
+    run_all(source, cache)
+    files = cached(tmp_path / "cache")
+    assert set(files) == {"grammar", "tables", "shapes"}
+    written = {kind: file.stat().st_mtime_ns for kind, file in files.items()}
+    run_all(source, cache)
+    assert cached(tmp_path / "cache") == files
+    assert {kind: file.stat().st_mtime_ns for kind, file in files.items()} == written
+
+
+def test_with_a_warm_cache_lark_is_not_imported(source: Path, tmp_path: Path) -> None:
+    cache = os.environ | {"XDG_CACHE_HOME": str(tmp_path / "cache")}
+    code = "import sys; from tilewright.tools.opt import main; main(); print('lark' in sys.modules)"
+    command = [sys.executable, "-c", code, str(source)]
+    for expected in ("True", "False"):
+        done = subprocess.run(command, capture_output=True, text=True, env=cache, check=True)
+        assert done.stdout == f"{FORMATTED}{expected}\n"
 
 
 def damage(kind: str, whole: bytes) -> bytes:
@@ -243,30 +273,31 @@ def damage(kind: str, whole: bytes) -> bytes:
 @pytest.mark.parametrize("kind", ["empty", "text", "half", "flipped"])
 def test_a_corrupt_cache_is_ignored_and_repaired(kind: str, source: Path, tmp_path: Path) -> None:
     cache = {"XDG_CACHE_HOME": str(tmp_path / "cache")}
-    assert results(opt(source, **cache)) == (0, FORMATTED, "")
-    (file,) = cached(tmp_path / "cache")
-    damaged = damage(kind, file.read_bytes())
-    file.write_bytes(damaged)
-    assert results(opt(source, **cache)) == (0, FORMATTED, "")
-    assert cached(tmp_path / "cache") == [file]
-    repaired = file.read_bytes()
-    assert repaired != damaged
-    assert results(opt(source, **cache)) == (0, FORMATTED, "")
-    assert file.read_bytes() == repaired  # it was good: a new one would differ by its hash seed
+    run_all(source, cache)
+    files = cached(tmp_path / "cache")
+    damaged = {name: damage(kind, file.read_bytes()) for name, file in files.items()}
+    for name, file in files.items():
+        file.write_bytes(damaged[name])
+    run_all(source, cache)
+    assert cached(tmp_path / "cache") == files
+    repaired = {name: file.read_bytes() for name, file in files.items()}
+    assert all(repaired[name] != damaged[name] for name in files)
+    run_all(source, cache)
+    assert {name: file.read_bytes() for name, file in files.items()} == repaired  # they were good
 
 
 def test_a_cache_that_is_no_file_is_ignored(source: Path, tmp_path: Path) -> None:
     cache = {"XDG_CACHE_HOME": str(tmp_path / "cache")}
-    assert results(opt(source, **cache)) == (0, FORMATTED, "")
-    (file,) = cached(tmp_path / "cache")
-    file.unlink()
-    file.mkdir()
-    assert results(opt(source, **cache)) == (0, FORMATTED, "")
+    run_all(source, cache)
+    for file in cached(tmp_path / "cache").values():
+        file.unlink()
+        file.mkdir()
+    run_all(source, cache)
 
 
 def test_a_cache_folder_that_cannot_be_made(source: Path, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("", encoding="utf-8")
-    assert results(opt(source, XDG_CACHE_HOME=str(tmp_path / "file"))) == (0, FORMATTED, "")
+    run_all(source, {"XDG_CACHE_HOME": str(tmp_path / "file")})
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write and read anywhere")
@@ -277,7 +308,8 @@ def test_a_read_only_cache_folder(unreadable: bool, source: Path, tmp_path: Path
     folder.mkdir(parents=True)
     if unreadable:
         assert results(opt(source, **cache)) == (0, FORMATTED, "")
-        cached(tmp_path / "cache")[0].chmod(0)
+        for file in cached(tmp_path / "cache").values():
+            file.chmod(0)
     folder.chmod(0o500)
     try:
         assert results(opt(source, **cache)) == (0, FORMATTED, "")

@@ -17,9 +17,15 @@ from .strategies import graph_texts
 EXAMPLES = sorted((ROOT / "examples").glob("*.mir"))
 
 
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("cache")
+
+
 @pytest.fixture(autouse=True)
-def eager(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A new parser, whose shapes are made at the first sighting."""
+def eager(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
+    """A new parser, whose shapes are made at the first sighting; those of the tests before it are in the cache."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(folder))
     monkeypatch.setattr(fast_parser, "SIGHTINGS", 1)
     monkeypatch.setattr(parser, "_frontend", None)
 
@@ -62,6 +68,12 @@ def test_random_programs(text: str) -> None:
         assert same(made)
 
 
+def fast() -> fast_parser.FastParser:
+    assert parser._frontend is not None
+    assert parser._frontend.fast is not None
+    return parser._frontend.fast
+
+
 def test_shapes_are_used(monkeypatch: pytest.MonkeyPatch) -> None:
     """Of a schedule in both forms, nearly all statements are read without Lark; the second time all but a few."""
     read: list[int] = []
@@ -80,15 +92,13 @@ def test_shapes_are_used(monkeypatch: pytest.MonkeyPatch) -> None:
             read.clear()
             tilewright.parse(text)
         assert sum(read) > 95
-    assert parser._frontend is not None
-    assert parser._frontend.fast.shapes
+    assert fast().shapes
 
 
 def test_a_wrong_shape_would_be_found(monkeypatch: pytest.MonkeyPatch) -> None:
     """The comparison is no empty one: an integer read as another is seen."""
     tilewright.parse("func.func @f() {\n  return\n}\n")
-    assert parser._frontend is not None
-    memos = parser._frontend.fast.memos
+    memos = fast().memos
     text = tilewright.run_passes((ROOT / "examples" / "mlp.mir").read_text(encoding="utf-8"), "schedule", generic=True)
     assert same(text)
     monkeypatch.setitem(memos.tables["M_integers"], "[0, 0]", (0, 1))

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from tilewright.passes.arena import SRAMConfig
-from tilewright.passes.eviction import FarthestNextUse, LeastCost, LeastRecentlyUsed, Request, make_eviction
+from tilewright.passes.arena import SRAMConfig, VirtualSRAMArena
+from tilewright.passes.eviction import CheapestStretch, FarthestNextUse, LeastRecentlyUsed, Request, make_eviction
 from tilewright.passes.liveness import EXEC, LOAD, NEVER, STORE, Program, Step, accumulator_lives, next_uses
 from tilewright.passes.planner import PlanError, least_bytes, plan
 from tilewright.passes.residency import RUN, SPILL, Plan
@@ -186,7 +186,7 @@ CALLS = st.lists(
 
 
 def request(protected: Collection[int]) -> Request:
-    return Request(8, 0, protected, [], 64)
+    return Request(8, 0, protected, VirtualSRAMArena(SRAMConfig(64, 4)))
 
 
 class Naive:
@@ -265,9 +265,12 @@ def test_with_mixed_sizes_the_cheapest_stretch_that_is_long_enough_goes(
 ) -> None:  # fmt: skip
     live, capacity = memory
     now = 3
-    policy = LeastCost(one_size=False)
-    for address, _, tile in live:
+    arena = VirtualSRAMArena(SRAMConfig(capacity, 4))
+    policy = CheapestStretch([*(block[1] for block in live), size])
+    for address, size_there, tile in live:
+        arena.allocate_at(address, size_there, tile)
         if tile not in pinned:
+            policy.use(tile, uses[tile][0] + 1, address, 3 - uses[tile][1])
             policy.use(tile, uses[tile][0], address, uses[tile][1])
 
     def cost(tiles: list[int]) -> float:
@@ -279,12 +282,39 @@ def test_with_mixed_sizes_the_cheapest_stretch_that_is_long_enough_goes(
 
     stretches = [list(range(a, b)) for a in range(len(live)) for b in range(a + 1, len(live) + 1)]
     enough = [tiles for tiles in stretches if not {*tiles} & (pinned | protected) and room(tiles) >= size]
-    found = policy.victims(Request(size, now, protected, live, capacity))
+    found = policy.victims(Request(size, now, protected, arena))
     assert bool(found) == bool(enough)
     if found:
         assert found in enough
         assert cost(found) == pytest.approx(min(map(cost, enough)))
         assert not {*found} & {*policy.tiles()}
+    kept = {tile: (uses[tile][0], uses[tile][1]) for _, _, tile in live if tile not in pinned | protected}
+    assert found == swept(live, capacity, kept, size, now)
+
+
+def swept(
+    live: list[tuple[int, int, int]], capacity: int, uses: dict[int, tuple[int, int]], size: int, now: int
+) -> list[int]:
+    """The cheapest stretch, the first of equal ones, by one sweep over all blocks with a running sum."""
+    best: tuple[float, list[int]] | None = None
+    first, cost, start = 0, 0.0, 0  # a stretch from byte `start` holds the blocks live[first:i]
+
+    def own(block: tuple[int, int, int]) -> float:
+        return uses[block[2]][1] * block[1] / (uses[block[2]][0] - now + 1)
+
+    for i in range(len(live) + 1):
+        end = live[i][0] if i < len(live) else capacity
+        while end - start >= size and first < i:
+            if best is None or cost < best[0]:
+                best = cost, [block[2] for block in live[first:i]]
+            cost -= own(live[first])
+            start = live[first][0] + live[first][1]
+            first += 1
+        if i < len(live) and live[i][2] in uses:
+            cost += own(live[i])
+        elif i < len(live):
+            first, cost, start = i + 1, 0.0, live[i][0] + live[i][1]
+    return best[1] if best else []
 
 
 # --- capacity ---

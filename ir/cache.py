@@ -1,0 +1,54 @@
+"""Files in the user's cache folder: plain data under a stamp that says what it was made of and by what."""
+
+from __future__ import annotations
+
+import contextlib
+import marshal
+import os
+import sys
+import zlib
+from typing import Any
+
+PYTHON = f"{sys.implementation.cache_tag} {sys.version}"
+
+
+def cache_folder() -> str:
+    """`$XDG_CACHE_HOME/tilewright`, or the same below `~/.cache`."""
+    base = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
+    return os.path.join(base, "tilewright")
+
+
+def load(kind: str, stamp: str) -> Any:
+    """What was stored under a stamp; None where there is nothing, or nothing whole."""
+    try:
+        with open(_path(kind, stamp), "rb") as file:
+            data = file.read()
+        body = memoryview(data)[4:]
+        if zlib.crc32(body) != int.from_bytes(data[:4], "little"):
+            return None
+        found, value = marshal.loads(body)
+    except (OSError, ValueError, EOFError, TypeError):
+        return None
+    return value if found == PYTHON + stamp else None
+
+
+def store(kind: str, stamp: str, value: Any) -> None:
+    """Stores plain data (and code objects), where files can be written. A reader never meets half a file."""
+    import tempfile
+
+    body = marshal.dumps((PYTHON + stamp, value))
+    path = _path(kind, stamp)
+    with contextlib.suppress(OSError):
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        handle, beside = tempfile.mkstemp(dir=os.path.dirname(path), prefix=".new-")
+        try:
+            with os.fdopen(handle, "wb") as file:
+                file.write(zlib.crc32(body).to_bytes(4, "little") + body)
+            os.replace(beside, path)
+        finally:
+            with contextlib.suppress(OSError):
+                os.unlink(beside)
+
+
+def _path(kind: str, stamp: str) -> str:
+    return os.path.join(cache_folder(), f"{kind}-{zlib.crc32((PYTHON + stamp).encode()):08x}.bin")

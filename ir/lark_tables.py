@@ -1,0 +1,71 @@
+"""Takes Lark's parse tables out of a Lark parser, as plain data."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from .regexes import pack
+from .tables import Tables
+
+if TYPE_CHECKING:
+    from lark import Lark
+
+
+def tables_of(lark: Lark) -> Tables | None:
+    """The tables of a Lark parser (LALR with the contextual lexer); None if it tells terminals apart by more than
+    regular expressions."""
+    from lark.parsers.lalr_analysis import Shift
+
+    parser: Any = lark.parser
+    table = parser.parser._parse_table
+    numbers = {rule: number for number, rule in enumerate(lark.rules)}
+    rows = []
+    for state in range(len(table.states)):
+        row = table.states[state]
+        rows.append({str(k): a if kind is Shift else ~numbers[a] for k, (kind, a) in row.items()})
+    lexers = parser.lexer.lexers
+    distinct = {id(lexer): lexer for lexer in lexers.values()}
+    order = {key: number for number, key in enumerate(distinct)}
+    if any(lexer.scanner and (lexer.callback or len(lexer.scanner._mres) != 1) for lexer in distinct.values()):
+        return None
+    return Tables({
+        "states": rows,
+        "starts": {str(k): n for k, n in table.start_states.items()},
+        "ends": {str(k): n for k, n in table.end_states.items()},
+        "rules": _rules(lark),
+        "lexers": [order[id(lexers[state])] for state in range(len(rows))],
+        "terminals": [tuple(str(t.name) for t in lexer.terminals) for lexer in distinct.values()],
+        "scanners": [pack(lexer.scanner._mres[0]) for lexer in distinct.values()],
+        "patterns": {str(t.name): str(t.pattern.to_regexp()) for t in lark.terminals},
+        "ignored": tuple(sorted(map(str, parser.lexer.root_lexer.ignore_types))),
+    })  # fmt: skip
+
+
+def _rules(lark: Lark) -> list[tuple[str, str, int, tuple[tuple[int, bool], ...], bool]]:
+    """The rules as Lark's own tree builder treats them: it is asked, with parts that can be told apart."""
+    from lark import Tree
+    from lark.parse_tree_builder import ParseTreeBuilder
+
+    builder: Any = ParseTreeBuilder(lark.rules, Tree, False, False, False).create_callback(_Asked())
+    found: list[Any] = []
+    for rule in lark.rules:
+        size = len(rule.expansion)
+        made = builder[rule]([Tree("part", [(number, True)]) for number in range(size)])
+        single = bool(rule.options.expand1) and not rule.alias
+        parts: list[Any]
+        name, parts = made if type(made) is tuple else ("", made.children)
+        if type(made) is Tree and made.data == "part":
+            name, parts = str(rule.origin.name), [made]
+        picks = tuple(p if type(p) is tuple else (p.children[0][0], False) for p in parts)
+        found.append((str(name), str(rule.origin.name), size, picks, single))
+    return found
+
+
+class _Asked:
+    """Stands for the actions: says which was called, and with what."""
+
+    def __getattr__(self, name: str) -> Callable[[Sequence[Any]], tuple[str, list[Any]]]:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return lambda parts: (name, list(parts))

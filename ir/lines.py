@@ -1,0 +1,327 @@
+"""Statements on a line of their own whose parts have been read before: put together from those, without reading.
+
+A line of the generic form is cut at the end of its operands: what stands before that (name and operands) and what comes
+after (attributes and types) are looked up as texts. Any other line is cut where its references begin, at each `%`: a
+reference is a value with what a dialect's token says of it (`%x[0, 0] @0x1000`). The new operation is then a copy of
+one that was read from the same texts, on the line's own operands. Nothing is known here but what shapes have read:
+a line that can't be put together is left to them.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from .core import Operation, Value
+from .memos import NotRead
+from .opdef import OPERATIONS, OpError
+
+if TYPE_CHECKING:
+    from .shape import Shape
+
+BLANKS = r"[ \t\r\n]*+(?:(?://[^\n]*+[ \t\r\n]*+)++)?+"
+SKIP = re.compile(BLANKS)
+
+PLAIN_LIST = re.compile(r"(?:0|-?[1-9][0-9]{0,17})(?:, (?:0|-?[1-9][0-9]{0,17}))*")
+
+MOST_TEXTS = 100_000
+"""Most texts that one table keeps."""
+
+CHUNK = 1 << 16
+"""Characters that are cut into lines at a time."""
+
+LONGEST = 1000
+"""Characters before a statement within which its line must begin."""
+
+Copy = Callable[[Operation, int, tuple[Value, ...]], Operation]
+Join = Callable[[list[str], "Pieces", dict[tuple, Operation], int], Operation | None]
+
+
+class Pieces(dict[str, tuple]):
+    """References by text, from behind one `%` to the next: `(rest, value, ...)`, where `rest` is the text behind the
+    token and `...` what the token says of the value."""
+
+    def __init__(self, token: re.Pattern[str], read: Callable[[str], tuple], scope: dict[str, Value], width: int):
+        super().__init__()
+        self.match = token.match
+        self.read = read
+        self.scope = scope
+        self.unknown = (None,) * width
+
+    def __missing__(self, piece: str) -> tuple:
+        token = self.match("%" + piece)
+        if token is None:
+            return self.unknown
+        try:
+            name, *said = self.read(token.group())
+        except OpError:
+            return self.unknown
+        value = self.scope.get(name)
+        if value is None:
+            return self.unknown
+        if len(self) >= MOST_TEXTS:
+            self.clear()
+        found = self[piece] = (piece[token.end() - 1 :], value, *said)
+        return found
+
+
+class Lists(dict[str, tuple[str, tuple[int, ...] | None]]):
+    """Texts behind a `[`: what stands behind the integers there, with how many these are, and the integers; all of the
+    text and None where it doesn't begin with a plain list of them."""
+
+    def __missing__(self, piece: str) -> tuple[str, tuple[int, ...] | None]:
+        if len(self) >= MOST_TEXTS:
+            self.clear()
+        text, _, rest = piece.partition("]")
+        if PLAIN_LIST.fullmatch(text):
+            numbers = tuple(map(int, text.split(", ")))
+            found = self[piece] = f"{len(numbers)}]{rest}", numbers
+        else:
+            found = self[piece] = f"?{piece}", None
+        return found
+
+
+class Tails(dict[str, tuple[Operation | None, tuple]]):
+    """What follows the operands of one operation, by text: an operation with these attributes, and its operands' types.
+
+    Texts that differ in the integers of `Operation.references` alone (`coords = [[0, 1]]`) are one form, known once.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.lists = Lists()
+        self.forms: dict[tuple[str, ...], tuple[Operation, tuple, list[tuple[str, int]], Copy]] = {}
+
+    def __missing__(self, tail: str) -> tuple[Operation | None, tuple]:
+        form, numbers = self._form(tail)
+        known = self.forms.get(form)
+        if known is None:
+            return UNKNOWN
+        op, types, slots, copy = known
+        new = copy(op, op.loc, op.operands)
+        at = 0
+        for slot, count in slots:
+            setattr(new, slot, tuple(numbers[at : at + count]) if count else numbers[at])
+            at += count or 1
+        if len(self) >= MOST_TEXTS:
+            self.clear()
+        found = self[tail] = new, types
+        return found
+
+    def _form(self, tail: str) -> tuple[tuple[str, ...], list[tuple[int, ...]]]:
+        attributes, _, signature = tail.partition("} : (")
+        first, *pieces = attributes.split("[")
+        parts = [self.lists[piece] for piece in pieces]
+        return (first, *[rest for rest, _ in parts], signature), [found for _, found in parts if found is not None]
+
+    def learn(self, tail: str, op: Operation, copy: Copy) -> None:
+        """Takes note of an operation that was read with this text behind its operands."""
+        if len(self) >= MOST_TEXTS:
+            self.clear()
+        types = tuple([v.type for v in op.operands])
+        self[tail] = op, types
+        places = sorted((tail.find(f"{slot} = ["), slot) for slot in op.references)
+        if any(tail.count(f"{slot} = [") != 1 for _, slot in places):
+            return
+        form, numbers = self._form(tail)
+        expected: list[Any] = []
+        slots: list[tuple[str, int]] = []
+        for _, slot in places:
+            value = getattr(op, slot)
+            nested = type(value[0]) is tuple
+            expected += value if nested else [value]
+            slots.append((slot, len(value) if nested else 0))
+        if numbers == expected and len(self.forms) < MOST_TEXTS:
+            self.forms[form] = op, types, slots, copy
+
+
+UNKNOWN: tuple[None, tuple] = (None, ())
+
+
+class Lines:
+    """What is known of the lines of one text; of its values, only those of the region being read."""
+
+    def __init__(self) -> None:
+        self.begin()
+
+    def begin(self) -> None:
+        """Makes ready for a new text."""
+        self.values: dict[str, Value] = {}
+        self.tails: dict[str, Tails] = {}
+        self.going_on = ""
+        self.heads: dict[str, tuple] = {}
+        self.places: dict[tuple[str, int], tuple[Join, Pieces, dict[tuple, Operation], int]] = {}
+        self.pieces: dict[str, Pieces] = {}
+
+    def enter(self, values: dict[str, Value]) -> None:
+        """Statements with these values in scope come next."""
+        if self.values is not values:
+            self.values = values
+            self.heads, self.places, self.pieces = {}, {}, {}
+
+    def run(self, text: str, at: int, read: Callable[[str, int], int], append: Callable[[Operation], None]) -> int:
+        """Goes from statement to statement; `read` reads those of lines that are not known yet, and gives the offset of
+        the next one, or -1. Returns where the first statement begins that it can't read. Raises `NotRead`."""
+        while True:
+            start = text.rfind("\n", max(0, at - LONGEST), at) + 1
+            stop = text.rfind("\n", at, start + CHUNK)
+            if stop < 0 or (start == 0 and at > LONGEST):
+                behind = read(text, at)
+                if behind < 0:
+                    return self._ended(text, at)
+                at = behind
+                continue
+            behind = self._lines(text, at, start, stop, read, append)
+            if behind < 0:
+                return self._ended(text, ~behind)
+            at = behind
+
+    def _lines(
+        self, text: str, at: int, start: int, stop: int, read: Callable[[str, int], int],
+        append: Callable[[Operation], None],
+    ) -> int:  # fmt: skip
+        """The statements from an offset on, up to a line end; `start` is where the offset's line begins. Returns the
+        offset of the next one, or the complement of the first that can't be read."""
+        heads, places = self.heads, self.places
+        for line in text[start:stop].split("\n"):
+            after = start + len(line) + 1
+            if at >= after:  # read with a statement before it
+                start = after
+                continue
+            if at <= start or not text[start:at].strip():
+                known = heads.get(line.partition(")")[0]) if heads else None
+                if known is not None:
+                    tails, operands, types, copy, indent, length = known
+                    op, stated = tails[line[length:]]
+                    if op is not None and stated == types:
+                        append(copy(op, start + indent, operands))
+                        start = after
+                        continue
+                else:
+                    pieces = line.split("%")
+                    place = places.get((pieces[0], len(pieces)))
+                    if place is not None:
+                        join, memo, made, indent = place
+                        op = join(pieces, memo, made, start + indent)
+                        if op is not None:
+                            append(op)
+                            start = after
+                            continue
+            here = SKIP.match(text, max(at, start)).end()  # type: ignore[union-attr]
+            while here < after:
+                at = read(text, here)
+                if at < 0:
+                    return ~here
+                here = at
+            at, start = here, after
+        return max(at, SKIP.match(text, stop).end())  # type: ignore[union-attr]
+
+    def _ended(self, text: str, at: int) -> int:
+        """The end of what is known, if the last statement can't go on there: that was not looked at before."""
+        if text[at : at + 1] in self.going_on and at < len(text):
+            raise NotRead("left to Lark")
+        return at
+
+    def learn(self, shape: Shape, text: str, at: int, behind: int, op: Operation) -> None:
+        """Takes note of a statement from `at` up to the next one at `behind`, which a shape has read as `op`."""
+        start = text.rfind("\n", max(0, at - LONGEST), at) + 1
+        stop = text.find("\n", at, behind)
+        if stop < 0 or op.results or OPERATIONS.get(op.name) is not type(op) or text[start:at].strip(" \t"):
+            return
+        if SKIP.match(text, stop).end() != behind:  # type: ignore[union-attr]  # it goes on in the next line
+            return
+        line = text[start:stop]
+        if shape.generic:
+            self._learn_generic(shape, line, at - start, op)
+        elif shape.reference and op.references:
+            self._learn_pieces(shape, line, at - start, op)
+
+    def _learn_generic(self, shape: Shape, line: str, indent: int, op: Operation) -> None:
+        copy = copier(type(op))
+        if copy is None or not op.operands or ")" in shape.prefix or not line.startswith(shape.prefix + "(", indent):
+            return
+        head = line.partition(")")[0]
+        tails = self.tails.setdefault(shape.prefix, Tails())
+        tails.learn(line[len(head) :], op, copy)
+        if len(self.heads) >= MOST_TEXTS:
+            self.heads.clear()
+        types = tuple([v.type for v in op.operands])
+        self.heads[head] = (tails, op.operands, types, copy, indent, len(head))
+        self._note_end(shape)
+
+    def _learn_pieces(self, shape: Shape, line: str, indent: int, op: Operation) -> None:
+        pieces = line.split("%")
+        join = joiner(type(op), len(op.operands))
+        if join is None or len(pieces) != len(op.operands) + 1:
+            return
+        memo = self._pieces_of(shape, 2 + len(op.references))
+        rests, *columns = zip(*[memo[piece] for piece in pieces[1:]], strict=True)
+        if columns != [op.operands, *[getattr(op, slot) for slot in op.references]]:
+            return
+        known = self.places.setdefault((pieces[0], len(pieces)), (join, memo, {}, indent))
+        if known[0] is not join or known[1] is not memo:
+            return
+        made = known[2]
+        if len(made) >= MOST_TEXTS:
+            made.clear()
+        made[rests] = op
+        self._note_end(shape)
+
+    def _pieces_of(self, shape: Shape, width: int) -> Pieces:
+        memo = self.pieces.get(shape.reference)
+        if memo is None:
+            assert shape.reading is not None
+            memo = self.pieces[shape.reference] = Pieces(re.compile(shape.token), shape.reading, self.values, width)
+        return memo
+
+    def _note_end(self, shape: Shape) -> None:
+        self.going_on += "".join(c for c in shape.going_on if c not in self.going_on)
+
+
+@cache
+def copier(cls: type[Operation]) -> Copy | None:
+    """`copy(op, loc, operands)`: an operation of the class like `op`, at another place, on other operands.
+
+    None for a class that keeps more than its declared attributes.
+    """
+    copied = _copied(cls, ())
+    if copied is None:
+        return None
+    return _function(cls, "op, loc, operands", ["new.operands = operands", *copied, "return new"])
+
+
+@cache
+def joiner(cls: type[Operation], count: int) -> Join | None:
+    """`join(pieces, memo, made, loc)`: a copy of the operation that was made of the same rests, if there is one, on the
+    references of so many pieces, the first of which is no reference."""
+    copied = _copied(cls, cls.references)
+    if copied is None:
+        return None
+    said = range(len(cls.references))
+    lines = ["_, " + "".join(f"p{i}, " for i in range(count)) + "= pieces"]
+    lines += [f"r{i}, v{i}" + "".join(f", s{n}_{i}" for n in said) + f" = memo[p{i}]" for i in range(count)]
+    lines += [f"op = made.get({_tuple('r', count)})", "if op is None: return None"]
+    made = [f"new.operands = {_tuple('v', count)}"]
+    made += [f"new.{slot} = {_tuple(f's{n}_', count)}" for n, slot in enumerate(cls.references)]
+    return _function(cls, "pieces, memo, made, loc", [*made, *copied, "return new"], lines)
+
+
+def _tuple(name: str, count: int) -> str:
+    return "(" + "".join(f"{name}{i}, " for i in range(count)) + ")"
+
+
+def _copied(cls: type[Operation], varying: tuple[str, ...]) -> list[str] | None:
+    """Source that copies from `op` what does not vary."""
+    slots = {slot for base in cls.__mro__ for slot in getattr(base, "__slots__", ("?",) if base is not object else ())}
+    if slots != {"operands", "results", "extra", "loc", *(f.slot for f in cls.fields)}:
+        return None
+    return ["new.loc = loc", *[f"new.{slot} = op.{slot}" for slot in sorted(slots - {"loc", "operands", *varying})]]
+
+
+def _function(cls: type[Operation], arguments: str, lines: list[str], before: list[str] | None = None) -> Any:
+    body = "".join(f"    {line}\n" for line in [*(before or []), "new = make(cls)", *lines])
+    scope: dict[str, Any] = {"make": object.__new__, "cls": cls}
+    exec(compile(f"def function({arguments}):\n{body}", "<copy>", "exec"), scope)
+    return scope["function"]

@@ -1,0 +1,45 @@
+"""Compiled regular expressions as plain data: Python takes longer to compile one than to read a short text with it.
+
+The code is that of the `re` module of this very Python; whoever stores it keeps it under the Python's version.
+"""
+
+from __future__ import annotations
+
+import re
+from array import array
+from typing import Any
+
+Regex = tuple[Any, ...]
+
+
+def pack(pattern: re.Pattern[str]) -> Regex:
+    """A pattern's text and flags, and its code where this Python shows it."""
+    try:
+        from re import _compiler, _parser  # type: ignore[attr-defined]
+
+        parsed = _parser.parse(pattern.pattern, pattern.flags)
+        code = array("I", _compiler._code(parsed, pattern.flags)).tobytes()
+        names = {str(name): number for name, number in parsed.state.groupdict.items()}
+        return pattern.pattern, pattern.flags, code, parsed.state.groups - 1, names
+    except (ImportError, AttributeError, TypeError):
+        return pattern.pattern, pattern.flags
+
+
+def unpack(packed: Regex) -> re.Pattern[str]:
+    """The pattern again."""
+    text, flags, *code = packed
+    try:
+        return _from_code(text, flags, *code)
+    except (ImportError, AttributeError, TypeError, ValueError, RuntimeError):
+        return re.compile(text, flags)
+
+
+def _from_code(text: str, flags: int, code: bytes, groups: int, names: dict[str, int]) -> re.Pattern[str]:
+    import _sre  # pyright: ignore[reportMissingImports]
+
+    words = array("I")
+    words.frombytes(code)
+    by_number: list[str | None] = [None] * (groups + 1)
+    for name, number in names.items():
+        by_number[number] = name
+    return _sre.compile(text, flags, words.tolist(), groups, names, tuple(by_number))

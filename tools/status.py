@@ -1,0 +1,54 @@
+"""A line on the terminal that says what a long run is at: written over again and again, and gone in the end."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TextIO
+
+from ..passes.progress import listening
+
+AFTER, BETWEEN = 2.0, 0.1
+"""Seconds before the line appears, and between two versions of it."""
+
+
+class StatusLine:
+    """Shows texts on a terminal. `clock` gives seconds."""
+
+    def __init__(self, stream: TextIO, clock: Callable[[], float] = time.monotonic):
+        self.stream = stream
+        self.clock = clock
+        self.due = clock() + AFTER
+        self.shown = False
+
+    def show(self, text: str) -> None:
+        now = self.clock()
+        if now < self.due:
+            return
+        self.due = now + BETWEEN
+        self.shown = True
+        width = shutil.get_terminal_size().columns
+        self.stream.write(f"\r{text[: width - 1]}\x1b[K")
+        self.stream.flush()
+
+    def remove(self) -> None:
+        if self.shown:
+            self.stream.write("\r\x1b[K")
+            self.stream.flush()
+
+
+@contextmanager
+def status_line() -> Iterator[None]:
+    """Shows on standard error what passes do within the context, if that is a terminal."""
+    if not sys.stderr.isatty():
+        yield
+        return
+    line = StatusLine(sys.stderr)
+    try:
+        with listening(line.show):
+            yield
+    finally:
+        line.remove()
