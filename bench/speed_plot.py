@@ -45,17 +45,8 @@ GAP = 0.055
 def draw_file(figures: Path, output: Path) -> None:
     curves = json.loads(figures.read_text(encoding="utf-8"))["curves"]
     figure, axes = panels(2, 5.2)
-    panel(
-        axes[0], curves["rates"], RATES, "operations a second of CPU time, by stage", lambda rate, _: count(rate), False
-    )
-    panel(
-        axes[1],
-        curves["costs"],
-        COSTS,
-        "seconds of CPU time, whole processes",
-        lambda seconds, _: f"{seconds:g} s",
-        True,
-    )
+    panel(axes[0], curves["rates"], RATES, "operations a second of CPU time, by stage", count, steep=False)
+    panel(axes[1], curves["costs"], COSTS, "seconds of CPU time, whole processes", "{:g} s".format, steep=True)
     save(figure, output)
 
 
