@@ -89,7 +89,7 @@ def markdown(lines: Lines, left: Collection[int] = (0,)) -> str:
     """The first line is the head."""
     head, *rest = lines
     rule = ["---" if i in left else "---:" for i in range(len(head))]
-    return "\n".join(f"| {' | '.join(line)} |".replace("|  |", "| |") for line in (head, rule, *rest))
+    return "\n".join(f"| {' | '.join(line)} |" for line in (head, rule, *rest))
 
 
 def refresh(path: Path, topic: str, made: Callable[[str], str | None]) -> None:
