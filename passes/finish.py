@@ -68,7 +68,7 @@ def place_off_chip(func: FuncOp, lives: Mapping[Value, tuple[int, int]], target:
         op.dram = address
 
 
-def with_stats(func: FuncOp, module: ModuleOp, target: Target) -> FuncOp:
+def with_stats(func: FuncOp, target: Target) -> FuncOp:
     """The scheduled function with `sched.sram` and `sched.stats`, the latter from its text."""
     sram: dict[str, Attr] = {"alignment": target.alignment, "total_bytes": target.sram_bytes}
     if target.reserved:

@@ -78,16 +78,16 @@ def pingpong_function(func: FuncOp, module: ModuleOp) -> FuncOp:
             best = makespan, made
     if best is None:
         raise no_room(given)
-    return finished(best[1], module, target)
+    return finished(best[1], target)
 
 
-def finished(made: FuncOp, module: ModuleOp, target: Target) -> FuncOp:
+def finished(made: FuncOp, target: Target) -> FuncOp:
     """With what every schedule has, and the halves."""
     sram: dict[str, Any] = made.attrs["sched.sram"]  # type: ignore[assignment]
     made.body.ops = tidy_allocs(made.ops)
     placed = any(isinstance(op, uop.AllocOp) and op.dram is not None for op in made.ops)
     settle_off_chip(made, target, renew=placed)
-    made = with_stats(made, module, target)
+    made = with_stats(made, target)
     made.attrs = made.attrs | {"sched.sram": made.attrs["sched.sram"] | {k: sram[k] for k in ("buffering", "halves")}}  # type: ignore[operator]
     return made
 

@@ -66,7 +66,7 @@ class PrefetchPass:
         made.body.ops = tidy_allocs(made.ops)
         placed = any(isinstance(op, uop.AllocOp) and op.dram is not None for op in func.ops)
         settle_off_chip(made, target, renew=placed)
-        return with_stats(made, module, target)
+        return with_stats(made, target)
 
     def best(self, given: GivenSchedule) -> Timed | None:
         """The quickest of the schedule's own decisions and new ones, each with its transfers as early as can be."""

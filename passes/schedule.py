@@ -67,7 +67,7 @@ class SchedulePass:
             raise DiagnosticError([Diagnostic(f"schedule: {error}", error.op.loc, cause=error)]) from None
         made = with_body(func, args, tidy_allocs(scheduled))
         settle_off_chip(made, target, self.dram)
-        return with_stats(made, module, target)
+        return with_stats(made, target)
 
 
 def check_wishes(func: FuncOp, wishes: Mapping[Value, Wish], target: Target) -> None:
