@@ -14,12 +14,15 @@ from .arena import SRAMConfig
 from .liveness import EXEC, LOAD, NEVER, STORE, Program
 from .nests import Nest
 from .residency import FILL, SPILL, Event, Full, Plan, Planner, Timeline, TooMuch, timeline_of
-from .retime import Item, Placed, Problem, makespan, retime
+from .retime import Item, Placed, Problem, least_cycles, makespan, retime
 from .trial import INFEASIBLE, Trials, program_tensors
 
 NEAR = 20
 """In a long function, operations that exceed the cycles that they take at least by one part in so many are left alone:
 the first loads and the last stores, which nothing hides, are as much."""
+
+SETTLED = 64
+"""A long program's schedule that exceeds its bound by one part in so many is taken."""
 
 LONG = 20_000
 """Tile operations beyond which a function is long."""
@@ -36,11 +39,13 @@ class Speeds:
 
 @dataclass(slots=True)
 class Timed:
-    """A schedule in time: the events of the plan, which of them comes when and where, and the makespan in cycles."""
+    """A schedule in time: the events of the plan, which of them comes when and where, the makespan in cycles, and the
+    cycles that the busier of compute engine and DMA takes for them."""
 
     events: list[Event]
     placed: list[Placed]
     makespan: int
+    bound: int
 
 
 def items_of(program: Program, events: Sequence[Event], speeds: Speeds) -> list[Item]:
@@ -71,7 +76,7 @@ def put_in_time(
         1 << 60 if distance is None else distance, program.limits, aside,
     )  # fmt: skip
     placed = retime(problem, limit)
-    return None if placed is None else Timed(events, placed, makespan(problem, placed))
+    return None if placed is None else Timed(events, placed, makespan(problem, placed), least_cycles(problem))
 
 
 def reserves(program: Program, config: SRAMConfig, few: bool = False) -> list[int]:
@@ -94,8 +99,8 @@ def best_in_time(
     limit: int = NEVER,
     settle: bool = False,
 ) -> Timed | None:
-    """The quickest of the plans that leave those bytes free, the first of equal ones, or the last that works, to
-    `settle` for it; None if none works in less than `limit` cycles.
+    """The quickest of the plans that leave those bytes free, the first of equal ones; None if none works in less than
+    `limit` cycles. To `settle` is to take the first that comes near its bound.
 
     They are tried from the last on, since what leaves most free is often the quickest, and the others are given up as
     soon as they are slower.
@@ -109,7 +114,7 @@ def best_in_time(
         timed = put_in_time(program, plan.events, speeds, config, distance, least) if plan is not None else None
         if timed is not None and timed.makespan < least:
             best = timed
-        if settle and best is not None:
+        if settle and best is not None and best.makespan - best.bound <= best.bound // SETTLED:
             break
     return best
 

@@ -72,10 +72,11 @@ class PrefetchPass:
         """The quickest of the schedule's own decisions and new ones, each with its transfers as early as can be."""
         program, speeds, config = given.tiles.program, given.speeds, given.config
         kept = put_in_time(program, given.events, speeds, config, self.distance)
-        few = len(program.steps) > LONG
-        left_free = reserves(program, config, few) if self.reserve is None else [self.reserve]
+        long = len(program.steps) > LONG
+        left_free = reserves(program, config, few=long) if self.reserve is None else [self.reserve]
         limit = NEVER if kept is None else kept.makespan
-        return best_in_time(program, speeds, config, left_free, distance=self.distance, limit=limit) or kept
+        made = best_in_time(program, speeds, config, left_free, distance=self.distance, limit=limit, settle=long)
+        return made or kept
 
 
 class GivenSchedule:

@@ -66,6 +66,13 @@ def makespan(problem: Problem, placed: Sequence[Placed]) -> int:
     return max((p.start + problem.items[p.item].cycles for p in placed), default=0)
 
 
+def least_cycles(problem: Problem) -> int:
+    """No order of the items takes less: their execs one after the other, or their transfers on all channels."""
+    execs = sum([item.cycles for item in problem.items if item.kind == EXEC])
+    moves = sum([item.cycles for item in problem.items if item.kind != EXEC])
+    return max(execs, -(-moves // problem.channels))
+
+
 class Needs(NamedTuple):
     """What a store waits for besides its tile: the end of so many loads and execs, as positions in their queues, and
     the start of so many execs, since a store that ends a tile's life on chip comes after those that read it."""
