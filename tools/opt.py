@@ -348,16 +348,12 @@ def _parse(source: Source, args: argparse.Namespace) -> ModuleOp:
     return module
 
 
-def _process(source: Source, args: argparse.Namespace, report: Report | None, model: ModuleOp | None) -> str:
-    from ..ir.printer import print_module
+def _run_passes(module: ModuleOp, args: argparse.Namespace, report: Report | None) -> ModuleOp:
     from ..passes.manager import run_passes_on
     from .status import status_line
 
-    module = _parse(source, args)
-    if args.machine is not None:
-        aim(module, args.machine)
     with status_line():
-        module = run_passes_on(
+        return run_passes_on(
             module,
             args.pipeline,
             verify_each=args.verify_each == "true",
@@ -365,6 +361,16 @@ def _process(source: Source, args: argparse.Namespace, report: Report | None, mo
             verify_input=args.machine is not None,
             observe=report.begin() if report else None,
         )
+
+
+def _process(source: Source, args: argparse.Namespace, report: Report | None, model: ModuleOp | None) -> str:
+    from ..ir.printer import print_module
+
+    module = _parse(source, args)
+    if args.machine is not None:
+        aim(module, args.machine)
+    if args.pipeline or args.machine is not None or report:
+        module = _run_passes(module, args, report)
     if model is not None:
         from ..passes.proof import prove_module
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import shutil
+import os
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -13,6 +13,9 @@ from ..passes.progress import listening
 
 AFTER, BETWEEN = 2.0, 0.1
 """Seconds before the line appears, and between two versions of it."""
+
+USUAL = 80
+"""Columns of a terminal that doesn't say."""
 
 
 class StatusLine:
@@ -30,9 +33,14 @@ class StatusLine:
             return
         self.due = now + BETWEEN
         self.shown = True
-        width = shutil.get_terminal_size().columns
-        self.stream.write(f"\r{text[: width - 1]}\x1b[K")
+        self.stream.write(f"\r{text[: self.width() - 1]}\x1b[K")
         self.stream.flush()
+
+    def width(self) -> int:
+        try:
+            return os.get_terminal_size(self.stream.fileno()).columns or USUAL
+        except (OSError, ValueError):
+            return USUAL
 
     def remove(self) -> None:
         if self.shown:
