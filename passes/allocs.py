@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from ..dialects.target import Target
 from ..dialects.tile_ops import ExecBase, TileOp
 from ..dialects.uop import AllocOp
 from ..ir.attributes import UNIT
 from ..ir.builtin import FuncOp, ReturnOp
 from ..ir.core import Operation
 from ..ir.diagnostics import Diagnostic, DiagnosticError
+from .arena import SRAMConfig
 
 
 def tidy_allocs(ops: list[Operation]) -> list[Operation]:
@@ -33,6 +35,14 @@ def check_understood(func: FuncOp, who: str) -> None:
             errors.append(Diagnostic(f"{who} does not understand {op.name}, which touches %{touched[0].name}", op.loc))
     if errors:
         raise DiagnosticError(errors)
+
+
+def config_of(func: FuncOp, target: Target) -> SRAMConfig:
+    """The SRAM that a function is scheduled for. Raises `DiagnosticError` where it can't hold a single block."""
+    if target.sram_bytes < target.alignment:
+        message = f"an SRAM of {target.sram_bytes} bytes holds no block aligned to {target.alignment} bytes"
+        raise DiagnosticError([Diagnostic(message, func.loc)])
+    return SRAMConfig(target.sram_bytes, target.alignment)
 
 
 def _is_data(type_text: str) -> bool:

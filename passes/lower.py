@@ -29,6 +29,7 @@ from ..ir.builtin import FuncOp, ModuleOp
 from ..ir.core import Operation, Value
 from ..ir.diagnostics import Diagnostic, DiagnosticError
 from ..ir.types import TensorType
+from .allocs import config_of
 from .arena import SRAMConfig, count_of
 from .liveness import accumulator_lives
 from .manager import map_functions, option, read_alignment, read_bytes, register_pass
@@ -64,7 +65,7 @@ class LowerPass:
         planned = any(getattr(op, name, None) is not None for op in func.ops for name in CHOICES)
         if planned and (self.sram is not None or "sram_bytes" in given):
             target = target_of(func, module, sram_bytes=self.sram, alignment=self.align)
-            check_fits(made, SRAMConfig(target.sram_bytes, target.alignment))
+            check_fits(made, config_of(func, target))
         return made
 
 

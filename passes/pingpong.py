@@ -25,8 +25,7 @@ from ..ir.attributes import UNIT
 from ..ir.builtin import FuncOp, ModuleOp
 from ..ir.core import Operation, Value
 from ..ir.diagnostics import Diagnostic, DiagnosticError
-from .allocs import tidy_allocs
-from .arena import SRAMConfig
+from .allocs import config_of, tidy_allocs
 from .finish import expect_schedules, settle_off_chip, with_stats
 from .liveness import Limits, Program
 from .manager import map_functions, register_pass
@@ -144,7 +143,7 @@ class _Given:
             else:
                 self.homes.pop((op.operands[0], op.coords[0]), None)
         self.read = {t for item in self.items for t in item.places if t >= 0}
-        config = SRAMConfig(target.sram_bytes, target.alignment)
+        config = config_of(func, target)
         self.problem = Problem(
             config,
             [tuple(dict.fromkeys(t for t in item.places if t >= 0)) for item in self.items],

@@ -24,8 +24,7 @@ from ..dialects.target import Target, schedule_target
 from ..ir.attributes import UNIT
 from ..ir.builtin import FuncOp, ModuleOp
 from ..ir.core import Operation
-from .allocs import tidy_allocs
-from .arena import SRAMConfig
+from .allocs import config_of, tidy_allocs
 from .finish import expect_schedules, settle_off_chip, with_stats
 from .in_time import LONG, Speeds, Timed, best_in_time, put_in_time, reserves
 from .liveness import NEVER
@@ -84,7 +83,7 @@ class GivenSchedule:
 
     def __init__(self, func: FuncOp, target: Target):
         ops = placed_ops(func)
-        self.config = SRAMConfig(target.sram_bytes, target.alignment)
+        self.config = config_of(func, target)
         self.tiles = TileProgram(unplaced(op) for op in ops if not _is_move(op))
         self.tiles.limit(wishes_of(func), target.reserved, target.alignment)
         self.events = list(self._events(ops))

@@ -22,7 +22,7 @@ from ..dialects.uop import ExecOp, LoadOp, StoreOp
 from ..ir.attributes import UNIT
 from ..ir.builtin import FuncOp, ModuleOp
 from ..ir.core import Operation
-from .allocs import check_understood
+from .allocs import check_understood, config_of
 from .arena import SRAMConfig
 from .chains import Chains, Emitted
 from .list_order import improve_order
@@ -56,7 +56,7 @@ class ReorderPass:
             return func
         check_understood(func, "reorder")
         target = target_of(func, module, sram_bytes=self.sram, alignment=self.align)
-        config = SRAMConfig(target.sram_bytes, target.alignment)
+        config = config_of(func, target)
         tiles = program_of(func, target)
         given = traffic(tiles, config)
         order = find_order(tiles, func, config, given)

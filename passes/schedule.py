@@ -20,8 +20,7 @@ from ..dialects.tiles import TiledType, tile_text
 from ..ir.builtin import FuncOp, ModuleOp
 from ..ir.core import Value
 from ..ir.diagnostics import Diagnostic, DiagnosticError
-from .allocs import check_understood, tidy_allocs
-from .arena import SRAMConfig
+from .allocs import check_understood, config_of, tidy_allocs
 from .finish import settle_off_chip, with_stats
 from .manager import flag, map_functions, option, read_alignment, read_bytes, read_choice, register_pass
 from .rewriting import ValueMap, clone, copy_value, with_body
@@ -52,10 +51,7 @@ class SchedulePass:
             raise DiagnosticError([Diagnostic(f"function @{func.sym_name} is scheduled already", func.loc)])
         check_understood(func, "schedule")
         target = target_of(func, module, sram_bytes=self.sram, alignment=self.align, evict=self.evict)
-        if target.sram_bytes < target.alignment:
-            message = f"an SRAM of {target.sram_bytes} bytes holds no block aligned to {target.alignment} bytes"
-            raise DiagnosticError([Diagnostic(message, func.loc)])
-        config = SRAMConfig(target.sram_bytes, target.alignment)
+        config = config_of(func, target)
         wishes = wishes_of(func)
         check_wishes(func, wishes, target)
         values: ValueMap = {}
