@@ -38,15 +38,6 @@ def test_the_line_is_gone_before_an_error_is_shown(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr("tilewright.tools.status.AFTER", -1.0)
     monkeypatch.setattr(sys, "stderr", Terminal())
 
-<<<<<<< HEAD
-    def fails() -> None:
-        with status_line():
-            tell("plan")
-            raise KeyError("broken")
-
-    with pytest.raises(KeyError, match="broken"):
-        fails()
-=======
     def fail() -> None:
         with status_line():
             tell("plan")
@@ -54,7 +45,6 @@ def test_the_line_is_gone_before_an_error_is_shown(monkeypatch: pytest.MonkeyPat
 
     with pytest.raises(KeyError, match="plan"):
         fail()
->>>>>>> w-bert
     assert sys.stderr.getvalue().endswith("\r\x1b[K")  # type: ignore[attr-defined]
 
 
