@@ -53,8 +53,7 @@ def op_count(module: ModuleOp) -> int:
 
 
 def schedule(module: ModuleOp) -> ModuleOp:
-    with collector_off():  # as the pass manager does
-        return make_pass("schedule").apply(module)
+    return make_pass("schedule").apply(module)
 
 
 def run_stages(text: str, only_lark: bool) -> dict[str, Any]:
@@ -104,7 +103,11 @@ def main() -> None:
     parser.add_argument("--memory", action="store_true", help="bytes instead of seconds")
     args = parser.parse_args()
     text = args.file.read_text(encoding="utf-8")
-    print(json.dumps(run_memory(text) if args.memory else run_stages(text, args.lark)))
+    if args.memory:
+        print(json.dumps(run_memory(text)))
+        return
+    with collector_off():  # as all of `opt` does
+        print(json.dumps(run_stages(text, args.lark)))
 
 
 if __name__ == "__main__":
