@@ -9,6 +9,9 @@ import sys
 import zlib
 from typing import Any
 
+MOST_FILES = 8
+"""Files of one kind that are kept."""
+
 PYTHON = f"{sys.implementation.cache_tag} {sys.version}"
 
 
@@ -45,9 +48,18 @@ def store(kind: str, stamp: str, value: Any) -> None:
             with os.fdopen(handle, "wb") as file:
                 file.write(zlib.crc32(body).to_bytes(4, "little") + body)
             os.replace(beside, path)
+            _tidy(kind)
         finally:
             with contextlib.suppress(OSError):
                 os.unlink(beside)
+
+
+def _tidy(kind: str) -> None:
+    """Takes away the oldest files of a kind: those of grammars and Pythons that are gone."""
+    with os.scandir(cache_folder()) as entries:
+        files = [(e.stat().st_mtime, e.path) for e in entries if e.name.startswith(f"{kind}-") and e.is_file()]
+    for _, path in sorted(files)[:-MOST_FILES]:
+        os.unlink(path)
 
 
 def _path(kind: str, stamp: str) -> str:

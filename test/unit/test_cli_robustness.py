@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 import tilewright
+from tilewright.ir import cache
 
 from .models import REFERENCE, chain_text
 
@@ -223,12 +224,12 @@ def cached(folder: Path) -> dict[str, Path]:
     return {path.name.partition("-")[0]: path for path in (folder / "tilewright").iterdir()}
 
 
-def run_all(source: Path, cache: dict[str, str]) -> None:
+def run_all(source: Path, home: dict[str, str]) -> None:
     """A text that is right, one of many statements, one that is wrong."""
-    assert results(opt(source, **cache)) == (0, FORMATTED, "")
-    done = opt("-", text=MANY, **cache)
+    assert results(opt(source, **home)) == (0, FORMATTED, "")
+    done = opt("-", text=MANY, **home)
     assert results(done) == (0, MANY, "")
-    done = opt("-", text=BROKEN, **cache)
+    done = opt("-", text=BROKEN, **home)
     assert done.returncode == 1
     assert done.stderr.startswith("<stdin>:2:3: error: unexpected 'retur'")
 
@@ -241,22 +242,33 @@ MANY = (
 
 
 def test_the_cache_is_files_that_stay(source: Path, tmp_path: Path) -> None:
-    cache = {"XDG_CACHE_HOME": str(tmp_path / "cache")}
-    run_all(source, cache)
+    home = {"XDG_CACHE_HOME": str(tmp_path / "cache")}
+    run_all(source, home)
     files = cached(tmp_path / "cache")
     assert set(files) == {"grammar", "tables", "shapes"}
     written = {kind: file.stat().st_mtime_ns for kind, file in files.items()}
-    run_all(source, cache)
+    run_all(source, home)
     assert cached(tmp_path / "cache") == files
     assert {kind: file.stat().st_mtime_ns for kind, file in files.items()} == written
 
 
+def test_old_files_of_the_cache_go(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    for number in range(20):
+        cache.store("shapes", f"stamp {number}", [number])
+        cache.store("tables", "stamp", [number])
+        os.utime(cache._path("shapes", f"stamp {number}"), (number, number))
+    assert len(list((tmp_path / "tilewright").iterdir())) == cache.MOST_FILES + 1
+    assert [cache.load("shapes", f"stamp {n}") for n in (0, 12, 19)] == [None, [12], [19]]
+    assert cache.load("tables", "stamp") == [19]
+
+
 def test_with_a_warm_cache_lark_is_not_imported(source: Path, tmp_path: Path) -> None:
-    cache = os.environ | {"XDG_CACHE_HOME": str(tmp_path / "cache")}
+    home = os.environ | {"XDG_CACHE_HOME": str(tmp_path / "cache")}
     code = "import sys; from tilewright.tools.opt import main; main(); print('lark' in sys.modules)"
     command = [sys.executable, "-c", code, str(source)]
     for expected in ("True", "False"):
-        done = subprocess.run(command, capture_output=True, text=True, env=cache, check=True)
+        done = subprocess.run(command, capture_output=True, text=True, env=home, check=True)
         assert done.stdout == f"{FORMATTED}{expected}\n"
 
 
@@ -272,27 +284,27 @@ def damage(kind: str, whole: bytes) -> bytes:
 
 @pytest.mark.parametrize("kind", ["empty", "text", "half", "flipped"])
 def test_a_corrupt_cache_is_ignored_and_repaired(kind: str, source: Path, tmp_path: Path) -> None:
-    cache = {"XDG_CACHE_HOME": str(tmp_path / "cache")}
-    run_all(source, cache)
+    home = {"XDG_CACHE_HOME": str(tmp_path / "cache")}
+    run_all(source, home)
     files = cached(tmp_path / "cache")
     damaged = {name: damage(kind, file.read_bytes()) for name, file in files.items()}
     for name, file in files.items():
         file.write_bytes(damaged[name])
-    run_all(source, cache)
+    run_all(source, home)
     assert cached(tmp_path / "cache") == files
     repaired = {name: file.read_bytes() for name, file in files.items()}
     assert all(repaired[name] != damaged[name] for name in files)
-    run_all(source, cache)
+    run_all(source, home)
     assert {name: file.read_bytes() for name, file in files.items()} == repaired  # they were good
 
 
 def test_a_cache_that_is_no_file_is_ignored(source: Path, tmp_path: Path) -> None:
-    cache = {"XDG_CACHE_HOME": str(tmp_path / "cache")}
-    run_all(source, cache)
+    home = {"XDG_CACHE_HOME": str(tmp_path / "cache")}
+    run_all(source, home)
     for file in cached(tmp_path / "cache").values():
         file.unlink()
         file.mkdir()
-    run_all(source, cache)
+    run_all(source, home)
 
 
 def test_a_cache_folder_that_cannot_be_made(source: Path, tmp_path: Path) -> None:
@@ -303,15 +315,15 @@ def test_a_cache_folder_that_cannot_be_made(source: Path, tmp_path: Path) -> Non
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write and read anywhere")
 @pytest.mark.parametrize("unreadable", [False, True])
 def test_a_read_only_cache_folder(unreadable: bool, source: Path, tmp_path: Path) -> None:
-    cache = {"XDG_CACHE_HOME": str(tmp_path / "cache")}
+    home = {"XDG_CACHE_HOME": str(tmp_path / "cache")}
     folder = tmp_path / "cache" / "tilewright"
     folder.mkdir(parents=True)
     if unreadable:
-        assert results(opt(source, **cache)) == (0, FORMATTED, "")
+        assert results(opt(source, **home)) == (0, FORMATTED, "")
         for file in cached(tmp_path / "cache").values():
             file.chmod(0)
     folder.chmod(0o500)
     try:
-        assert results(opt(source, **cache)) == (0, FORMATTED, "")
+        assert results(opt(source, **home)) == (0, FORMATTED, "")
     finally:
         folder.chmod(0o700)
