@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from .attr_actions import MAX_DEPTH, AttributeActions
-from .attributes import Attr, unquote
+from .attributes import Attr
 from .builtin import FuncOp, ModuleOp, ReturnOp
 from .core import Block, Operation, UnregisteredOp, Value
 from .diagnostics import Diagnostic, did_you_mean
@@ -181,14 +181,10 @@ class Actions(AttributeActions):
     # Generic operations
 
     def generic_name(self, parts: list[Any]) -> tuple[str, int]:
-        name = self.name_of(parts[0])
+        name = self.string(parts[0])
         self.pending = [] if name in ("func.func", "builtin.module") else None
         self.loc = parts[0].start_pos
         return name, parts[0].start_pos
-
-    def name_of(self, literal: str) -> str:
-        """The operation's name that a string literal spells."""
-        return unquote(literal)
 
     def leaf_op(
         self, name: str, at: int, tokens: Sequence[Any], attrs: dict[str, Attr], signature: FunctionType

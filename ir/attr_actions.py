@@ -174,7 +174,7 @@ class AttributeActions:
 
     def entry(self, parts: list[Any]) -> tuple[Any, str, Attr]:
         token = parts[0]
-        key = self._string(token) if token.startswith('"') else str(token)
+        key = self.string(token) if token.startswith('"') else str(token)
         return token, key, parts[1] if len(parts) > 1 else UNIT
 
     def int_attr(self, parts: list[Any]) -> Attr:
@@ -224,11 +224,12 @@ class AttributeActions:
         return FloatAttr(round_float(value, parts[1].text), parts[1])
 
     def string_attr(self, parts: list[Any]) -> str:
-        return self._string(parts[0])
+        return self.string(parts[0])
 
-    def _string(self, token: Any) -> str:
+    def string(self, token: Any, start: int = 0) -> str:
+        """What the string literal that a token has from a character on spells."""
         try:
-            return unquote(token)
+            return unquote(token[start:])
         except ValueError as error:
             self.stop(str(error), token.start_pos)
 
@@ -253,7 +254,7 @@ class AttributeActions:
         return SymbolRef(tuple(self.symbol_name(p) for p in parts))
 
     def symbol_name(self, token: Any) -> str:
-        return self._string(token[1:]) if token[1] == '"' else str(token[1:])
+        return self.string(token, 1) if token[1] == '"' else str(token[1:])
 
     def hash_attr(self, parts: list[Any]) -> Attr:
         token = parts[0]

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from .attributes import unquote
 from .lines import BLANKS
 
 if TYPE_CHECKING:
@@ -178,7 +179,7 @@ class Writer:
             if part.name not in found:
                 raise NotCompilable
             found[part.name] = self.part(part)
-        name_text = repr(self.compiler.actions.name_of(self.tokens[number].text))
+        name_text = repr(unquote(self.tokens[number].text))
         rest = f"{found['value_list']}, {found['flat_dict']}, {self.part(signature)}"
         return f"A.leaf_op({name_text}, {at}, {rest})"
 
