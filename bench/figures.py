@@ -21,7 +21,7 @@ def bounded_rows(measured: Measured) -> list[Row]:
     """The figures that have bounds, and a few beside them."""
     generic = "opt, generic to generic", "mlir-opt, generic form"
     return [
-        against(measured, "`opt` / `mlir-opt`", HUNDRED, OURS, MLIR, Bound(1.0, 0.7, most=True)),
+        against(measured, "`opt` / `mlir-opt`, generic text", HUNDRED, OURS, MLIR, Bound(1.0, 0.7, most=True)),
         against(measured, "the same, `mlir-opt --mlir-print-op-generic`", HUNDRED, OURS, generic[1]),
         against(measured, "the same, both print the generic form", HUNDRED, *generic),
         against(measured, "`xdsl-opt` / `opt`", 10_000, XDSL, OURS, Bound(30, 80)),
@@ -149,7 +149,7 @@ def per_op(measured: Measured, size: int, command: str, seconds: Callable[[Sampl
 
 
 COMMANDS = (
-    "opt, pretty text", OURS, "opt --schedule", "opt --parser=lark", MLIR, "mlir-opt, generic form", XDSL,
+    "opt, pretty text", OURS, "opt --schedule", "opt --parser=lark, generic text", MLIR, "mlir-opt, generic form", XDSL,
 )  # fmt: skip
 
 

@@ -67,7 +67,12 @@ OURS = (
     Command("opt, pretty text", (OPT, "{pretty}", "-o", "{out}")),
     Command("opt, generic to generic", (OPT, "{generic}", "--print-op-generic", "-o", "{out}"), most=100_000),
     Command("opt --schedule", (OPT, "--schedule", "{pretty}", "-o", "{out}")),
-    Command("opt --parser=lark", (OPT, "--parser=lark", "{generic}", "-o", "{out}"), most=100_000, once=100_000),
+    Command(
+        "opt --parser=lark, generic text",
+        (OPT, "--parser=lark", "{generic}", "-o", "{out}"),
+        most=100_000,
+        once=100_000,
+    ),
     Command("stages, pretty", (PYTHON, STAGES, "{pretty}"), least=1_000),
     Command("stages, generic", (PYTHON, STAGES, "{generic}"), least=1_000),
     Command("stages, schedule", (PYTHON, STAGES, "{sched}"), least=1_000, most=100_000),

@@ -31,7 +31,7 @@ RATES = {
 }
 COSTS = {
     "xdsl-opt": ("xdsl-opt", "#D55E00", OTHERS, "^"),
-    "opt --parser=lark": ("Lark alone", "#8A6D00", OURS, "x"),
+    "opt --parser=lark, generic text": ("Lark alone, generic text", "#8A6D00", OURS, "x"),
     "opt --schedule": ("opt --schedule", "#E69F00", OURS, "D"),
     "opt, generic text": ("opt, generic text", "#0072B2", OURS, "o"),
     "mlir-opt": ("mlir-opt, generic text", "#222222", OTHERS, "o"),

@@ -97,7 +97,7 @@ def machine() -> dict[str, str | int]:
         "cores": os.cpu_count() or 0,
         "memory": memory,
         "python": f"{platform.python_implementation()} {platform.python_version()}",
-        "system": f"{platform.system()} {platform.release()}",
+        "system": f"{platform.system()} {platform.release().partition('-')[0]}",
         "load_1min": f"{os.getloadavg()[0]:.2f}" if hasattr(os, "getloadavg") else "",
     }
 

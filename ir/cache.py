@@ -7,18 +7,31 @@ import marshal
 import os
 import sys
 import zlib
+from collections.abc import Iterable
 from typing import Any
 
 MOST_FILES = 8
 """Files of one kind that are kept."""
 
-PYTHON = f"{sys.implementation.cache_tag} {sys.version}"
+PYTHON = f"{sys.implementation.cache_tag} {sys.version} {sys.byteorder}"
 
 
 def cache_folder() -> str:
-    """`$XDG_CACHE_HOME/tilewright`, or the same below `~/.cache`."""
-    base = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
+    """`$XDG_CACHE_HOME/tilewright`, or the same below `~/.cache`; what is no absolute path doesn't count."""
+    base = os.environ.get("XDG_CACHE_HOME", "")
+    if not os.path.isabs(base):
+        base = os.path.join(os.path.expanduser("~"), ".cache")
     return os.path.join(base, "tilewright")
+
+
+def makers(names: Iterable[str]) -> str:
+    """What tells one version of some files of this folder from another, for a stamp."""
+    folder = os.path.dirname(__file__)
+    sums = []
+    for name in names:
+        with open(os.path.join(folder, name), "rb") as file:
+            sums.append(zlib.crc32(file.read()))
+    return " ".join(map(str, sums))
 
 
 def load(kind: str, stamp: str) -> Any:

@@ -6,9 +6,7 @@ the ones that count. What has been read by the tables a few times is made into a
 
 from __future__ import annotations
 
-import os
 import re
-import zlib
 from collections import Counter
 from collections.abc import Callable
 from typing import Any
@@ -25,6 +23,9 @@ SIGHTINGS = 8
 """How often a statement must have come up before a shape is made of it."""
 
 MOST_SHAPES = 400
+MOST_TOKENS = 100
+"""Longest statement that a shape is made of."""
+
 MOST_STORED = 200
 """Shapes that the cache keeps: the newest."""
 
@@ -32,7 +33,10 @@ DIGITS = re.compile(r"-?[0-9]+")
 KEY = 8
 """Characters of a statement that choose the shapes to try."""
 
-MAKERS = ("shapes.py", "shape_writer.py", "shape.py", "tables.py", "memos.py", "first_chars.py", "actions.py")
+MAKERS = (
+    "shapes.py", "shape_writer.py", "shape.py", "tables.py", "regexes.py", "memos.py", "lines.py", "first_chars.py",
+    "actions.py", "attr_actions.py",
+)  # fmt: skip
 """The files that decide what a shape is."""
 
 
@@ -42,7 +46,7 @@ class FastParser:
     def __init__(self, tables: Tables, actions: Any, stamp: str):
         self.tables = tables
         self.actions = actions
-        self.stamp = stamp + _makers()
+        self.stamp = stamp + cache.makers(MAKERS)
         self.memos = Memos(actions, MEMO_SIZE, UNIT, self.whole)
         self.shapes = Shapes(self._unpack)
         self.known: dict[str, tuple[Any, ...]] = {}
@@ -196,16 +200,6 @@ class Shapes(dict[str, list[Shape]]):
         return found
 
 
-def _makers() -> str:
-    """What tells one make of shapes from another."""
-    folder = os.path.dirname(__file__)
-    sums = []
-    for name in MAKERS:
-        with open(os.path.join(folder, name), "rb") as file:
-            sums.append(zlib.crc32(file.read()))
-    return " ".join(map(str, sums))
-
-
 class _Recorder:
     """Collects the tokens of each statement that the tables read."""
 
@@ -217,7 +211,7 @@ class _Recorder:
 
     def ended(self, count: int) -> None:
         """So many statements and region heads have ended; the next one begins with the next token."""
-        if self.tokens and count == 1:
+        if self.tokens and count == 1 and len(self.tokens) <= MOST_TOKENS:
             self.parser.learn(self.tokens)
         self.tokens = []
 

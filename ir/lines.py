@@ -14,6 +14,7 @@ from collections.abc import Callable
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
+from .attributes import attr_text
 from .core import Operation, Value
 from .memos import NotRead
 from .opdef import OPERATIONS, OpError
@@ -26,11 +27,13 @@ SKIP = re.compile(BLANKS)
 
 PLAIN_LIST = re.compile(r"(?:0|-?[1-9][0-9]{0,17})(?:, (?:0|-?[1-9][0-9]{0,17}))*")
 
+END_OF_ATTRIBUTES = "} : ("
+
 MOST_TEXTS = 100_000
 """Most texts that one table keeps."""
 
-CHUNK = 1 << 16
-"""Characters that are cut into lines at a time."""
+FIRST_CHUNK, CHUNK = 1 << 10, 1 << 16
+"""Characters that are cut into lines at first, and later, at a time."""
 
 LONGEST = 1000
 """Characters before a statement within which its line must begin."""
@@ -111,10 +114,11 @@ class Tails(dict[str, tuple[Operation | None, tuple]]):
         return found
 
     def _form(self, tail: str) -> tuple[tuple[str, ...], list[tuple[int, ...]]]:
-        attributes, _, signature = tail.partition("} : (")
+        attributes, end, signature = tail.partition(END_OF_ATTRIBUTES)
         first, *pieces = attributes.split("[")
         parts = [self.lists[piece] for piece in pieces]
-        return (first, *[rest for rest, _ in parts], signature), [found for _, found in parts if found is not None]
+        form = (first, *[rest for rest, _ in parts], end, signature)
+        return form, [found for _, found in parts if found is not None]
 
     def learn(self, tail: str, op: Operation, copy: Copy) -> None:
         """Takes note of an operation that was read with this text behind its operands."""
@@ -122,8 +126,12 @@ class Tails(dict[str, tuple[Operation | None, tuple]]):
             self.clear()
         types = tuple([v.type for v in op.operands])
         self[tail] = op, types
-        places = sorted((tail.find(f"{slot} = ["), slot) for slot in op.references)
-        if any(tail.count(f"{slot} = [") != 1 for _, slot in places):
+        attributes, end, _ = tail.partition(END_OF_ATTRIBUTES)
+        if not end or not op.references:
+            return
+        texts = {slot: f"{slot} = {attr_text(getattr(op, slot))}" for slot in op.references}
+        places = sorted((attributes.find(text), slot) for slot, text in texts.items())
+        if places[0][0] < 0 or any(attributes.count(f"{slot} = [") != 1 for slot in texts):
             return
         form, numbers = self._form(tail)
         expected: list[Any] = []
@@ -133,6 +141,7 @@ class Tails(dict[str, tuple[Operation | None, tuple]]):
             nested = type(value[0]) is tuple
             expected += value if nested else [value]
             slots.append((slot, len(value) if nested else 0))
+        # No other list is one of plain integers, so these are the slots' own.
         if numbers == expected and len(self.forms) < MOST_TEXTS:
             self.forms[form] = op, types, slots, copy
 
@@ -164,9 +173,11 @@ class Lines:
     def run(self, text: str, at: int, read: Callable[[str, int], int], append: Callable[[Operation], None]) -> int:
         """Goes from statement to statement; `read` reads those of lines that are not known yet, and gives the offset of
         the next one, or -1. Returns where the first statement begins that it can't read. Raises `NotRead`."""
+        size = min(FIRST_CHUNK, CHUNK)
         while True:
             start = text.rfind("\n", max(0, at - LONGEST), at) + 1
-            stop = text.rfind("\n", at, start + CHUNK)
+            stop = text.rfind("\n", at, start + size)
+            size = min(2 * size, CHUNK)
             if stop < 0 or (start == 0 and at > LONGEST):
                 behind = read(text, at)
                 if behind < 0:

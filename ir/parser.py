@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from lark import Lark
     from lark.exceptions import UnexpectedInput
 
+MAKERS = ("lark_tables.py", "tables.py", "regexes.py")
+"""The files that decide what tables look like."""
+
 MAX_SYNTAX_ERRORS = 20
 MAX_TRAILING = 10_000
 TRAILING = re.compile(r"\s*(?:\n[ \t]*//[^\n]*|\s)*\Z")
@@ -44,13 +47,16 @@ class _Frontend:
         return make_parser(self.actions)
 
     def _make_fast(self) -> FastParser | None:
-        stamp = f"{lark_version()}\n{grammar_text()}"
+        stamp = f"{lark_version()} {cache.makers(MAKERS)}\n{grammar_text()}"
         data = cache.load("tables", stamp)
         if data is not None:
             return FastParser(Tables(data), self.actions, stamp)
         from .lark_tables import tables_of
 
-        tables = tables_of(self.lark)
+        try:
+            tables = tables_of(self.lark)
+        except AttributeError:  # another Lark than we know, from within
+            return None
         if tables is None:
             return None
         cache.store("tables", stamp, tables.data)

@@ -196,7 +196,9 @@ class Writer:
             raise NotCompilable
         if len(node.parts) == 1 and type(node.parts[0]) is int:
             return f"{memos.table(node.name)}[{self.token(node.parts[0])}]"
-        raise NotCompilable
+        if not node.parts or not hasattr(self.compiler.actions, node.name):
+            raise NotCompilable
+        return f"A.{node.name}([{', '.join([self.part(p, placed=True) for p in node.parts])}])"  # such as 4 : i32
 
     def whole(self, node: Node, kind: str) -> str:
         """The signature of a generic operation as one group: it is all that follows the last colon."""

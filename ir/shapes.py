@@ -18,7 +18,7 @@ from .lines import BLANKS
 from .memos import Memos, NotRead
 from .regexes import pack
 from .shape_writer import UNREADABLE, Node, NotCompilable, Read, Source, Writer
-from .tables import Tables
+from .tables import Tables, copy_stack
 
 
 class Compiler:
@@ -73,7 +73,7 @@ class Compiler:
         for number, token in enumerate(tokens):
             token.state = states[-1]
             self.feed(states, values, token.type, number)
-        before = list(states), list(values)
+        before = list(states), copy_stack(values)
         self.feed(states, values, end, -1)
         found = values[0]
         while isinstance(found, list) and found:
@@ -102,7 +102,7 @@ class Compiler:
             if terminal in self.tables.ignored:
                 continue
             try:
-                if not self.feed(list(states), list(values), terminal, -1):
+                if not self.feed(list(states), copy_stack(values), terminal, -1):
                     going_on |= starts_of(self.tables.patterns[terminal])
             except NotCompilable:
                 continue

@@ -24,6 +24,26 @@ class Spread(list):
     """The parts of a rule without a name of its own: they belong to the rule that it stands in."""
 
 
+def _parts(given: list[Any], picks: tuple[tuple[int, bool], ...]) -> Spread:
+    """The parts that count. A repetition is a list that grows by one, not a new list for each: else reading would
+    take time by the square of their number."""
+    if picks and picks[0][1]:
+        parts, picks = given[picks[0][0]], picks[1:]
+    else:
+        parts = Spread()
+    for number, spread in picks:
+        if spread:
+            parts += given[number]
+        else:
+            parts.append(given[number])
+    return parts
+
+
+def copy_stack(values: list[Any]) -> list[Any]:
+    """A stack of values to go on with in another way: lists that grow are copied."""
+    return [Spread(value) if type(value) is Spread else value for value in values]
+
+
 class Tables:
     """What is shifted, reduced and lexed in each state.
 
@@ -75,18 +95,17 @@ class Tables:
                 values.append(value)
                 return completed
             name, origin, size, picks, single = self.rules[~action]
-            parts: list[Any] = []
+            given: list[Any] = []
             if size:
                 given = values[-size:]
                 del states[-size:]
                 del values[-size:]
-                for number, spread in picks:
-                    if spread:
-                        parts += given[number]
-                    else:
-                        parts.append(given[number])
+            parts = _parts(given, picks)
             completed |= origin == "statement"
-            values.append(parts[0] if single and len(parts) == 1 else reduce(name, parts) if name else Spread(parts))
+            if single and len(parts) == 1:
+                values.append(parts[0])
+            else:
+                values.append(reduce(name, parts) if name else parts)
             states.append(rows[states[-1]][origin])
             if last and states[-1] in self.ends.values():
                 return completed

@@ -47,7 +47,7 @@ def declared(kind: Kind, value: Attr) -> Made:
 def _with_leaves(value: Attr, leaf: type) -> Attr:
     if type(value) is tuple:
         return tuple([_with_leaves(v, leaf) for v in value])
-    return leaf(value) if hasattr(value, "__int__") else value
+    return leaf(value) if isinstance(value, (bool, int)) or (type(value) is float and value.is_integer()) else value
 
 
 def _is_plain(value: Attr) -> bool:

@@ -69,7 +69,7 @@ class Trials:
         if known == INFEASIBLE and least < limit:
             known = self._plan(nests, first, end, limit)
             self.known[key] = known, limit
-        return known
+        return known if known < limit else INFEASIBLE
 
     def scheduled_cost(self, nests: Sequence[Nest]) -> int:
         """As `cost`, of all operations; where first fit finds no room the second attempt of `planner.plan` is made."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import stat
 import sys
@@ -16,6 +17,8 @@ def read_text(path: str) -> str:
     """The UTF-8 text of a file, or of standard input for `-`, without a byte-order mark. Raises `InputError`."""
     try:
         if path == "-":
+            if sys.stdin is None:
+                raise InputError("cannot read standard input: it is closed")
             data = sys.stdin.buffer.read()
         else:
             with open(path, "rb") as file:
@@ -61,9 +64,18 @@ def write_bytes(path: str, data: bytes) -> None:
 
 
 def _write_standard_output(data: bytes) -> None:
+    if sys.stdout is None:
+        if data:
+            raise InputError("cannot write standard output: it is closed")
+        return
     try:
         sys.stdout.flush()
-        sys.stdout.buffer.write(data)
+        rest = memoryview(data)
+        while rest:  # unbuffered (PYTHONUNBUFFERED), a write takes what fits
+            written = sys.stdout.buffer.write(rest)
+            if not written:
+                raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+            rest = rest[written:]
         sys.stdout.buffer.flush()
     except BrokenPipeError:
         raise

@@ -3,9 +3,13 @@ something else."""
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
+from random import Random
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 import tilewright
 from tilewright.ir import fast_parser, lines, parser
@@ -23,7 +27,9 @@ def eager(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(parser, "_frontend", None)
 
 
-def function(body: list[str], name: str = "f", arguments: str = f"%x: {TYPE}, %y: {TYPE}, %z: {OTHER}") -> str:
+def function(
+    body: list[str], name: str = "f", arguments: str = f"%x: {TYPE}, %y: {TYPE}, %z: {OTHER}, %t: tensor<8x8xf32>"
+) -> str:
     return "\n".join([f"func.func @{name}({arguments}) {{", *body, "  return", "}", ""])
 
 
@@ -75,6 +81,10 @@ def test_nearly_all_lines_of_a_schedule_are_known(generic: bool, monkeypatch: py
         ["  uop.load %w[0, 0]"],
         ["  uop.load %z[3, 1]", "  uop.load %z[ 3,1 ]", "  uop.load %z[99999999999999999999, 1]"],
         [f"  %x = uop.alloc : {TYPE}"],
+        [f'  "uop.load"(%x) {{a.b = [{i}, 1], coords = [[ 0, 1]]}} : ({TYPE}) -> ()' for i in (0, 0, 1)],
+        [f'  "uop.load"(%x) {{a.b = [{i}, 1], coords = [[-0, 1]]}} : ({TYPE}) -> ()' for i in (0, 0, 1)],
+        [f'  "uop.load"(%t) {{coords = [[0, 1]]}}: (tensor<8x8xf32>) -> (){end}' for end in ("", "", "} : (")],
+        [f'  "uop.load"(%x) {{a.n = "coords = [[1, {i}]]", coords = [[0, 1]]}} : ({TYPE}) -> ()' for i in (0, 0, 1)],
     ],
 )
 def test_lines_that_mean_something_else(lines_before: list[str], odd: list[str]) -> None:
@@ -101,6 +111,59 @@ def test_an_operation_is_a_new_one_each_time() -> None:
     assert [op.loc for op in ops] == sorted({op.loc for op in ops})
     assert module.source is not None
     assert {module.source.line_at(op.loc)[2:10] for op in ops} == {"uop.load"}
+
+
+NUMBERS = st.sampled_from(["0", "1", "1", "0", "-1", "-0", "0x1", "007", "999999999999999999", "1000000000000000000"])
+BLANKS = st.sampled_from([""] * 6 + [" ", "\t"])
+LISTS = st.builds("[{}{}, {}{}]".format, BLANKS, NUMBERS, NUMBERS, BLANKS)
+EXTRAS = st.sampled_from(
+    [None, None, "a.b = [0, 1]", "a.b = [1, 1]", 'a.b = ")"', 'a.b = "} : ("', 'a.n = "%x[0, 0]"', "a.c"]
+)
+ENDS = st.sampled_from(
+    [""] * 6 + [" // [0, 1]", " // %x[0, 0]", "\r", " loc(unknown)", ' // "} : ("', "} : (", " {retain}"]
+)
+
+
+@st.composite
+def odd_lines(draw: st.DrawFn) -> str:
+    """A load or an exec in either form, more or less right."""
+    value = st.sampled_from(["%x", "%x", "%y", "%z", "%t", "%q"])
+    count = draw(st.sampled_from([1, 1, 3]))
+    operands, lists = [draw(value) for _ in range(count)], [draw(LISTS) for _ in range(count)]
+    extra, end = draw(EXTRAS), draw(ENDS)
+    if draw(st.booleans()):
+        refs = [v + where for v, where in zip(operands, lists, strict=True)]
+        line = f"uop.load {refs[0]}" if count == 1 else f"uop.exec matmul {refs[0]} = {refs[1]}, {refs[2]}"
+        return f"  {line}" + (f" {{{extra}}}" if extra else "") + end
+    attributes = [f"coords = [{', '.join(lists)}]", *([extra] if extra else [])]
+    if count == 3:
+        attributes = ["accumulate = false", *attributes, 'kernel = "matmul"']
+    types = [draw(st.sampled_from([TYPE, TYPE, OTHER, "tensor<8x8xf32>"])) for _ in range(count)]
+    close = draw(st.sampled_from(["} : ("] * 5 + ["}: (", "}  : ("]))
+    name = "uop.load" if count == 1 else "uop.exec"
+    return f'  "{name}"({", ".join(operands)}) {{{", ".join(attributes)}{close}{", ".join(types)}) -> (){end}'
+
+
+@settings(max_examples=150)
+@given(st.lists(odd_lines(), min_size=1, max_size=4), st.randoms(use_true_random=False))
+def test_odd_lines_come_again_in_parts(found: list[str], random: Random) -> None:
+    """Right lines are read several times; then others come that are made of their parts, or differ in a number."""
+    right = [line for line in found if is_right(function([line]))]
+    body = right * 3
+    for line in right:
+        cut, other = random.choice("%[)} ,@"), random.choice(found)
+        changed = re.sub(r"(?<=[\[ ])\d(?=[,\]])", lambda _: random.choice("0123"), line)
+        joined = line.partition(cut)[0] + cut + other.partition(cut)[2]
+        body += [text for text in (changed, joined) if random.random() < 0.3 or is_right(function([text]))]
+    assert same(function(body))
+
+
+def is_right(text: str) -> bool:
+    try:
+        parser.parse_source(Source("t", text), only_lark=True)
+    except tilewright.DiagnosticError:
+        return False
+    return True
 
 
 def test_tables_of_texts_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:

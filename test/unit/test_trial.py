@@ -14,6 +14,7 @@ from tilewright.ir.builtin import FuncOp, ModuleOp
 from tilewright.passes.arena import SRAMConfig
 from tilewright.passes.liveness import LOAD, Program, Step
 from tilewright.passes.manager import parse_pipeline, run_passes_on
+from tilewright.passes.nest_search import Search
 from tilewright.passes.nesting import described, nests_of, tasks, trials_of
 from tilewright.passes.plan import tiled_types
 from tilewright.passes.scheduling import TileProgram
@@ -112,3 +113,33 @@ def test_a_trial_costs_what_the_schedule_moves(
 
 def bytes_moved(module: ModuleOp) -> int:
     return sum(op.bytes for func in module.functions() for op in func.ops if isinstance(op, (LoadOp, StoreOp)))
+
+
+CHAIN = """func.func @f(%x: tensor<20x8xf32>, %w: tensor<8x12xf32>, %v: tensor<12x16xf32>) -> tensor<20x16xf32> {
+  %h = graph.matmul %x, %w : (tensor<20x8xf32>, tensor<8x12xf32>) -> tensor<20x12xf32>
+  %r = graph.matmul %h, %v : (tensor<20x12xf32>, tensor<12x16xf32>) -> tensor<20x16xf32>
+  return %r : tensor<20x16xf32>
+}
+"""
+
+
+def test_a_cost_that_is_known_obeys_the_limit() -> None:
+    module, func = tiled_module(CHAIN, (4, 4, 8), fuse=True)
+    nests = nests_of(graph_ops(func), tiled_types(func, module))
+    judged = trials(func, module, SRAMConfig(1024))
+    cost = judged.cost(nests)
+    assert 0 < cost < INFEASIBLE
+    assert judged.cost(nests, limit=cost) == INFEASIBLE
+    assert judged.cost(nests, limit=cost + 1) == cost
+
+
+@settings(max_examples=40, deadline=None)
+@given(graph_texts(), tile_sizes(), st.sampled_from([512, 1024, 4096]))
+def test_what_is_found_is_not_worse_than_what_was_given(text: str, sizes: Sizes, sram: int) -> None:
+    """As a whole and as it is scheduled, whatever the search has tried of it before."""
+    module, func = tiled_module(text, sizes, True)
+    assume(accepted(func, module))
+    given = nests_of(graph_ops(func), tiled_types(func, module))
+    judged = trials(func, module, SRAMConfig(sram))
+    before = judged.scheduled_cost(given)
+    assert judged.scheduled_cost(Search(judged, given).run()) <= before
