@@ -62,7 +62,9 @@ def run_process(words: Sequence[str | Path], limit: float = 900, folder: Path | 
     """Runs a command to its end, with its children. Raises `ProcessError`."""
     with tempfile.TemporaryFile() as out:
         start = time.perf_counter()
-        process = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT, cwd=folder)
+        process = subprocess.Popen(
+            words, stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT, cwd=folder, env=usual_environment()
+        )
         timer = threading.Timer(limit, process.kill)
         timer.start()
         try:
@@ -81,6 +83,11 @@ def run_process(words: Sequence[str | Path], limit: float = 900, folder: Path | 
         raise ProcessError(f"{Path(words[0]).name} ended with {process.returncode}: {line[:100]}")
     unit = 1 if platform.system() == "Darwin" else 1024
     return Sample(wall, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * unit, output)
+
+
+def usual_environment() -> dict[str, str]:
+    """The environment with Python's bytecode kept, as it usually is: else each run compiles what has changed anew."""
+    return {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
 
 
 def machine() -> dict[str, str | int]:
