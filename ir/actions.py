@@ -162,7 +162,8 @@ class Actions(AttributeActions):
         return _Names(parts)
 
     def result(self, parts: list[Any]) -> tuple[str, int, int]:
-        count = int(parts[1], 0) if len(parts) > 1 else 1
+        text = parts[1] if len(parts) > 1 else "1"
+        count = int(text, 16 if "x" in text else 10) if len(text) < 20 else 0
         if not 1 <= count <= 1000:
             self.error("a result count must be between 1 and 1000", parts[1].start_pos)
             count = 1

@@ -103,3 +103,20 @@ def test_a_wrong_shape_would_be_found(monkeypatch: pytest.MonkeyPatch) -> None:
     assert same(text)
     monkeypatch.setitem(memos.tables["M_integers"], "[0, 0]", (0, 1))
     assert not same(text)
+
+
+@pytest.mark.parametrize(("count", "names"), [("03", 3), ("0x2", 2), ("1", 1)])
+def test_counts_of_results_as_they_may_be_written(count: str, names: int) -> None:
+    types = ", ".join(["i32"] * names)
+    text = f'func.func @f() {{\n  %a:{count} = "t.op"() : () -> ({types})\n  return\n}}\n'
+    assert same(text)
+    module = tilewright.parse(text, allow_unregistered=True)
+    assert len(next(module.functions()).ops[0].results) == names
+
+
+@pytest.mark.parametrize("count", ["0", "-1", "1001", "9" * 5000])
+def test_counts_of_results_that_can_not_be(count: str) -> None:
+    text = f'func.func @f() {{\n  %a:{count} = "t.op"() : () -> i32\n  return\n}}\n'
+    assert same(text)
+    with pytest.raises(DiagnosticError, match="a result count must be between 1 and 1000"):
+        tilewright.parse(text, allow_unregistered=True)
