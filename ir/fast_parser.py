@@ -91,7 +91,7 @@ class FastParser:
         while True:
             if self.shapes and "FAST" in tables.states[states[-1]]:
                 at = SKIP.match(text, at).end()  # type: ignore[union-attr]
-                first = self._shape_at(text, at)
+                first, _ = self._match(text, at)
                 if first is not None and self._same_end(states[-1], first):
                     actions.statements_ended = 0
                     tables.feed(states, values, "FAST", None, reduce)
@@ -107,11 +107,13 @@ class FastParser:
                 return
             at += len(token)
 
-    def _shape_at(self, text: str, at: int) -> Shape | None:
+    def _match(self, text: str, at: int) -> tuple[Shape, re.Match[str]] | tuple[None, None]:
+        """The shape of the statement at an offset, with its match."""
         for shape in self.shapes[text[at : at + KEY]] or self.shapes[text[at : at + 1]]:
-            if shape.pattern.match(text, at):
-                return shape
-        return None
+            match = shape.pattern.match(text, at)
+            if match is not None:
+                return shape, match
+        return None, None
 
     def _same_end(self, state: int, shape: Shape) -> bool:
         """Whether a statement may begin here, as the tables have it: the token that stands for statements and the
@@ -128,17 +130,16 @@ class FastParser:
 
     def _by_shape(self, text: str, at: int) -> int:
         """Reads one statement; the offset of the next one, or -1."""
-        for shape in self.shapes[text[at : at + KEY]] or self.shapes[text[at : at + 1]]:
-            match = shape.pattern.match(text, at)
-            if match is not None:
-                shape.run(match, at)
-                actions = self.actions
-                if actions.errors:
-                    raise NotRead("left to Lark")
-                behind = match.end()
-                self.lines.learn(shape, text, at, behind, actions.block.ops[-1])
-                return behind
-        return -1
+        shape, match = self._match(text, at)
+        if shape is None or match is None:
+            return -1
+        shape.run(match, at)
+        actions = self.actions
+        if actions.errors:
+            raise NotRead("left to Lark")
+        behind = match.end()
+        self.lines.learn(shape, text, at, behind, actions.block.ops[-1])
+        return behind
 
     # Making shapes
 

@@ -120,11 +120,10 @@ class Tails(dict[str, tuple[Operation | None, tuple]]):
         form = (first, *[rest for rest, _ in parts], end, signature)
         return form, [found for _, found in parts if found is not None]
 
-    def learn(self, tail: str, op: Operation, copy: Copy) -> None:
+    def learn(self, tail: str, op: Operation, types: tuple, copy: Copy) -> None:
         """Takes note of an operation that was read with this text behind its operands."""
         if len(self) >= MOST_TEXTS:
             self.clear()
-        types = tuple([v.type for v in op.operands])
         self[tail] = op, types
         attributes, end, _ = tail.partition(END_OF_ATTRIBUTES)
         if not end or not op.references:
@@ -255,10 +254,10 @@ class Lines:
             return
         head = line.partition(")")[0]
         tails = self.tails.setdefault(shape.prefix, Tails())
-        tails.learn(line[len(head) :], op, copy)
+        types = tuple([v.type for v in op.operands])
+        tails.learn(line[len(head) :], op, types, copy)
         if len(self.heads) >= MOST_TEXTS:
             self.heads.clear()
-        types = tuple([v.type for v in op.operands])
         self.heads[head] = (tails, op.operands, types, copy, indent, len(head))
         self._note_end(shape)
 
