@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from .ir.builtin import ModuleOp
     from .ir.diagnostics import DiagnosticError
-    from .passes.arena import OutOfMemoryError, SRAMConfig, VirtualSRAMArena
+    from .planner.arena import OutOfMemoryError, SRAMConfig, VirtualSRAMArena
     from .passes.manager import UsageError
     from .passes.scheduler import SchedExecute, SchedLoad, SchedStore, Schedule, Scheduler, ScheduleStats
     from .passes.scheduling import ScheduleError
@@ -41,9 +41,9 @@ __all__ = [
 
 _HOMES = {
     "DiagnosticError": "ir.diagnostics",
-    "OutOfMemoryError": "passes.arena",
-    "SRAMConfig": "passes.arena",
-    "VirtualSRAMArena": "passes.arena",
+    "OutOfMemoryError": "planner.arena",
+    "SRAMConfig": "planner.arena",
+    "VirtualSRAMArena": "planner.arena",
     "UsageError": "passes.manager",
     "ScheduleError": "passes.scheduling",
 } | dict.fromkeys(

@@ -27,7 +27,7 @@ from tables import aligned, markdown, refresh
 import tilewright
 from tilewright.ir.builtin import ModuleOp
 from tilewright.ir.diagnostics import DiagnosticError
-from tilewright.passes.bounds import bounds_of
+from tilewright.planner.bounds import bounds_of
 from tilewright.passes.cost import cost_of
 from tilewright.passes.manager import parse_pipeline, run_passes_on
 from tilewright.passes.proof import prove_module

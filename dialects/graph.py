@@ -177,7 +177,7 @@ def result_of_matmul(a: TensorType, b: TensorType) -> TensorType:
 class MatmulOp(GraphOp):
     """`C[m,n] = sum_k A[m,k] B[k,n] (+ bias[n])`, then the activation; the result has the accumulator's type.
 
-    `block`, `order`, `reverse`, `snake` and `stream` say in which order `lower` computes its tiles (`passes/nests.py`).
+    `block`, `order`, `reverse`, `snake` and `stream` say in which order `lower` computes its tiles (`planner/nests.py`).
     """
 
     __slots__ = ("activation", "block", "order", "reverse", "snake", "stream")

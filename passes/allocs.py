@@ -9,7 +9,7 @@ from ..ir.attributes import UNIT
 from ..ir.builtin import FuncOp, ReturnOp
 from ..ir.core import Operation
 from ..ir.diagnostics import Diagnostic, DiagnosticError
-from .arena import SRAMConfig
+from ..planner.arena import SRAMConfig
 
 
 def tidy_allocs(ops: list[Operation]) -> list[Operation]:

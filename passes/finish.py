@@ -17,7 +17,7 @@ from ..ir.attributes import UNIT, Attr
 from ..ir.builtin import FuncOp, ModuleOp
 from ..ir.core import Operation, Value
 from ..ir.diagnostics import Diagnostic, DiagnosticError
-from .placement import Life, place_lives
+from ..planner.placement import Life, place_lives
 
 
 def expect_schedules(module: ModuleOp, who: str) -> None:

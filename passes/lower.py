@@ -30,11 +30,11 @@ from ..ir.core import Operation, Value
 from ..ir.diagnostics import Diagnostic, DiagnosticError
 from ..ir.types import TensorType
 from .allocs import config_of
-from .arena import SRAMConfig, count_of
-from .liveness import accumulator_lives
+from ..planner.arena import SRAMConfig, count_of
+from ..planner.liveness import accumulator_lives
 from .manager import map_functions, option, read_alignment, read_bytes, register_pass
 from .nesting import TileRef, TileTask, nests_of, tasks
-from .planner import most_needed
+from ..planner.memory_planner import most_needed
 from .rewriting import ValueMap, clone, copy_value, with_body
 from .scheduling import TileProgram
 from .tiling import Shape, check_tensors, tile_shapes

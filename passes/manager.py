@@ -12,7 +12,7 @@ from ..ir.collector import collector_off
 from ..ir.core import Operation
 from ..ir.diagnostics import Diagnostic, DiagnosticError, did_you_mean
 from ..ir.verifier import verify
-from .progress import tell
+from ..planner.progress import tell
 
 
 class UsageError(Exception):

@@ -12,9 +12,9 @@ from ..dialects.tiles import Coord, TiledType, coord_text
 from ..ir.attributes import UNIT
 from ..ir.core import Operation, Value
 from ..ir.diagnostics import Diagnostic, DiagnosticError
-from .arena import SRAMConfig, count_of
-from .nests import Nest, uneven_members, unread_streams, walk
-from .trial import Tensor, Trials, Work
+from ..planner.arena import SRAMConfig, count_of
+from ..planner.nests import Nest, uneven_members, unread_streams, walk
+from ..planner.nest_cost import Tensor, Trials, Work
 
 TileRef = tuple[Value, Coord]
 Tiled = Mapping[Value, TiledType]

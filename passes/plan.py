@@ -21,16 +21,16 @@ from ..dialects.tiles import TiledType
 from ..ir.attributes import UNIT
 from ..ir.builtin import FuncOp, ModuleOp
 from ..ir.core import Operation, Value
-from .arena import SRAMConfig
-from .in_time import LONG, TimeTrials
+from ..planner.arena import SRAMConfig
+from ..planner.makespan import LONG, TimeTrials
 from .manager import map_functions, option, read_alignment, read_bytes, read_choice, register_pass
-from .nest_search import Search, execs_of
+from ..planner.nest_search import Search, execs_of
 from .nesting import described, nests_of, numbered
-from .nests import Nest
+from ..planner.nests import Nest
 from .rewriting import ValueMap, clone, clone_with, copy_value, with_body
 from .tiling import check_tensors, tile_shapes
 from .timed import exec_cycles, move_cycles
-from .trial import Trials
+from ..planner.nest_cost import Trials
 
 
 @register_pass

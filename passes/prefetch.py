@@ -26,14 +26,14 @@ from ..ir.builtin import FuncOp, ModuleOp
 from ..ir.core import Operation
 from .allocs import config_of, tidy_allocs
 from .finish import expect_schedules, settle_off_chip, with_stats
-from .in_time import LONG, Speeds, Timed, best_in_time, put_in_time, reserves
-from .liveness import NEVER
+from ..planner.makespan import LONG, Speeds, Timed, best_in_time, put_in_time, reserves
+from ..planner.liveness import NEVER
 from .manager import map_functions, option, read_bytes, read_count, register_pass
-from .residency import FILL, RUN, SPILL, Event
+from ..planner.residency import FILL, RUN, SPILL, Event
 from .rewriting import ValueMap, with_tile_ops
 from .scheduling import TileProgram, buffer_ids, event_ops
 from .timed import Placed, TimedOps, exec_cycles, move_cycles, placed_ops
-from .timing import simulate
+from ..planner.simulator import simulate
 
 
 @register_pass

@@ -10,7 +10,7 @@ from ..dialects.tiles import TiledType
 from ..ir.builtin import FuncOp, ModuleOp
 from ..ir.diagnostics import Diagnostic, DiagnosticError
 from ..ir.types import TensorType, Type
-from .arena import count_of
+from ..planner.arena import count_of
 from .terms import GraphTerms, Term, Terms, TileTerms, TilingError
 
 Side = TileTerms | GraphTerms

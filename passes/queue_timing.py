@@ -1,6 +1,6 @@
 """What a synchronised schedule takes in time, told by its queues, waits and signals alone: no bytes are looked at.
 
-For what `sync` writes that is the time that `timing.py` finds from hazards: a wait that is left out is implied by one
+For what `sync` writes that is the time that `simulator.py` finds from hazards: a wait that is left out is implied by one
 that ends no earlier.
 """
 
@@ -15,7 +15,7 @@ from ..dialects.sched import ExecOp
 from ..dialects.target import Target
 from ..ir.builtin import FuncOp
 from .timed import TimedOps, move_cycles, placed_ops
-from .timing import NOBODY, Timeline
+from ..planner.simulator import NOBODY, Timeline
 
 CAUSE = "wait for a signal"
 

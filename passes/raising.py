@@ -11,11 +11,11 @@ from ..dialects.tiles import Coord, TiledType
 from ..dialects.uop import ExecOp, is_alloc
 from ..ir.builtin import FuncOp
 from ..ir.core import Value
-from .arena import SRAMConfig
-from .chains import NONE, Chain, Chains
-from .nest_search import Search
+from ..planner.arena import SRAMConfig
+from ..planner.dependences import NONE, Chain, Chains
+from ..planner.nest_search import Search
 from .nesting import Described, grid_of, trials_of
-from .nests import Nest, walk
+from ..planner.nests import Nest, walk
 from .scheduling import TileProgram
 
 

@@ -23,11 +23,11 @@ from ..ir.attributes import UNIT
 from ..ir.builtin import FuncOp, ModuleOp
 from ..ir.core import Operation
 from .allocs import check_understood, config_of
-from .arena import SRAMConfig
-from .chains import Chains, Emitted
-from .list_order import improve_order
+from ..planner.arena import SRAMConfig
+from ..planner.dependences import Chains, Emitted
+from ..planner.local_search import improve_order
 from .manager import map_functions, option, read_alignment, read_bytes, register_pass
-from .planner import PlanError, plan
+from ..planner.memory_planner import PlanError, plan
 from .raising import raise_nests
 from .rewriting import ValueMap, clone, clone_with, with_tile_ops
 from .scheduling import TileProgram

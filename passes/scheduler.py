@@ -12,7 +12,7 @@ from ..dialects.tiles import Coord
 from ..ir.attributes import UNIT
 from ..ir.builtin import FuncOp, ModuleOp
 from ..ir.core import Block, Operation
-from .arena import SRAMConfig
+from ..planner.arena import SRAMConfig
 from .manager import make_pass, run_passes_on
 from .scheduling import schedule_ops
 

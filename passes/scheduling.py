@@ -12,10 +12,10 @@ from ..dialects.limits import Wish
 from ..dialects.tiles import Coord, TiledType, tile_text
 from ..ir.attributes import UNIT
 from ..ir.core import Operation, Value
-from .arena import SRAMConfig, count_of
-from .liveness import EXEC, LOAD, STORE, Program, Step
-from .planner import PlanError, plan
-from .residency import FILL, RUN, SET_ASIDE, SPILL, Event
+from ..planner.arena import SRAMConfig, count_of
+from ..planner.liveness import EXEC, LOAD, STORE, Program, Step
+from ..planner.memory_planner import PlanError, plan
+from ..planner.residency import FILL, RUN, SET_ASIDE, SPILL, Event
 
 TileRef = tuple[Value, Coord]
 
@@ -70,7 +70,7 @@ class TileProgram:
     coordinates: looking it up needs no tuple of both.
 
     Without `asks`, loads right before the exec that reads their tile are left out: the planner brings what an exec
-    needs, and time is then counted in execs and stores, as `trial.py` counts it.
+    needs, and time is then counted in execs and stores, as `nest_cost.py` counts it.
     """
 
     def __init__(self, ops: Iterable[Operation], asks: bool = True):

@@ -12,7 +12,7 @@ from ..dialects.tiles import Coord, TiledType
 from ..dialects.uop import AllocOp
 from ..ir.builtin import FuncOp
 from ..ir.core import Value
-from .timing import NOBODY, TimedOp
+from ..planner.simulator import NOBODY, TimedOp
 
 
 def exec_cycles(kernel: str, shapes: tuple[tuple[int, ...], ...], target: Target) -> int:

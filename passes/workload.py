@@ -13,7 +13,7 @@ from ..dialects.uop import is_alloc
 from ..ir.builtin import FuncOp, ReturnOp
 from ..ir.core import Operation, Value
 from ..ir.types import TensorType
-from .bounds import Layer, Product, Workload
+from ..planner.bounds import Layer, Product, Workload
 
 TileRef = tuple[Value, Coord]
 

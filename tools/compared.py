@@ -6,7 +6,7 @@ import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ..passes.arena import count_of
+from ..planner.arena import count_of
 
 if TYPE_CHECKING:
     from ..ir.builtin import FuncOp, ModuleOp

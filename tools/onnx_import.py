@@ -14,7 +14,7 @@ from ..ir.builtin import FuncOp, ModuleOp, ReturnOp
 from ..ir.core import Block, Value
 from ..ir.opdef import OpError
 from ..ir.verifier import verify
-from ..passes.arena import count_of
+from ..planner.arena import count_of
 from .files import InputError
 from .onnx_build import Builder, Const, Held, Tensor, Unsupported, View, natural, text
 from .onnx_ends import End, find_end

@@ -13,7 +13,7 @@ from ..dialects.sched_replay import schedule_stats
 from ..dialects.target import target_of
 from ..ir.builtin import FuncOp, ModuleOp
 from ..ir.types import TensorType
-from ..passes.arena import count_of
+from ..planner.arena import count_of
 from ..passes.cost import cost_of
 from ..passes.manager import Observer
 from ..passes.workload import workload_of

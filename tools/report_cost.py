@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from ..passes.bounds import Bounds, bounds_of
+from ..planner.bounds import Bounds, bounds_of
 from ..passes.cost import Cost, TensorCost
 from ..passes.workload import Workload
 

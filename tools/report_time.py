@@ -10,7 +10,7 @@ from ..dialects.tiles import tile_text
 from ..ir.builtin import FuncOp, ModuleOp
 from ..ir.core import Operation
 from ..ir.source import Source
-from ..passes.arena import count_of
+from ..planner.arena import count_of
 from ..passes.queue_timing import CAUSE as SIGNAL
 from ..passes.simulation import Simulation, Stall, simulation_of
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TextIO
 
-from ..passes.progress import listening
+from ..planner.progress import listening
 
 AFTER, BETWEEN = 2.0, 0.1
 """Seconds before the line appears, and between two versions of it."""

@@ -96,7 +96,7 @@ def _import(args: argparse.Namespace) -> int:
     except ImportError as error:  # bf16
         raise InputError(f"{args.onnx} needs the package '{error.name}': pip install 'tilewright[run]'") from None
     if done.weights and not args.weights:
-        from ..passes.arena import count_of
+        from ..planner.arena import count_of
 
         some = f"{count_of(len(done.weights), 'parameter')} {'is' if len(done.weights) == 1 else 'are'}"
         done.notes.append(f"{some} not written; --weights FILE.npz writes {'it' if len(done.weights) == 1 else 'them'}")

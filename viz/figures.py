@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 from ..dialects.sched import ExecOp, LoadOp, StoreOp
 from ..ir.builtin import FuncOp
-from ..passes.bounds import bounds_of
+from ..planner.bounds import bounds_of
 from ..passes.cost import Cost, cost_of
-from ..passes.timing import TimedOp, Timeline, makespan_bound, one_at_a_time
+from ..planner.simulator import TimedOp, Timeline, makespan_bound, one_at_a_time
 from ..passes.workload import workload_of
 
 Row = tuple[str, str, str]

@@ -19,7 +19,7 @@ from ..ir.attributes import UNIT
 from ..ir.builtin import FuncOp, ModuleOp
 from ..ir.core import Value
 from ..passes.timed import Placed, TimedOps, placed_ops
-from ..passes.timing import Timeline, simulate
+from ..planner.simulator import Timeline, simulate
 from .figures import Figures, figures_of
 
 OPERAND, ACCUMULATOR, INTERMEDIATE = range(3)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from html import escape
 
-from ..passes.arena import count_of
+from ..planner.arena import count_of
 from ..passes.scheduling import ScheduleError
 from .page import part
 from .palette import INK, tensor_colour

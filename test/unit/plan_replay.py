@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from tilewright.passes.arena import SRAMConfig
-from tilewright.passes.liveness import LOAD, STORE, Program, accumulator_lives
-from tilewright.passes.residency import FILL, SPILL, Plan
+from tilewright.planner.arena import SRAMConfig
+from tilewright.planner.liveness import LOAD, STORE, Program, accumulator_lives
+from tilewright.planner.residency import FILL, SPILL, Plan
 
 
 class Replay:

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tilewright.passes.arena import Allocation, FreeList, OutOfMemoryError, SRAMConfig, VirtualSRAMArena
+from tilewright.planner.arena import Allocation, FreeList, OutOfMemoryError, SRAMConfig, VirtualSRAMArena
 
 
 def make_arena(total_bytes: int = 1024, alignment: int = 64) -> VirtualSRAMArena:

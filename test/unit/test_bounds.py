@@ -12,7 +12,7 @@ import tilewright
 from tilewright.dialects.sched import LoadOp, StoreOp
 from tilewright.ir.attributes import UNIT
 from tilewright.ir.builtin import FuncOp
-from tilewright.passes.bounds import (
+from tilewright.planner.bounds import (
     Bounds,
     Layer,
     Product,

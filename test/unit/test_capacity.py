@@ -9,9 +9,9 @@ from random import Random
 import pytest
 
 import tilewright
-from tilewright.passes.arena import SRAMConfig
-from tilewright.passes.liveness import Program
-from tilewright.passes.planner import PlanError, least_bytes, plan
+from tilewright.planner.arena import SRAMConfig
+from tilewright.planner.liveness import Program
+from tilewright.planner.memory_planner import PlanError, least_bytes, plan
 from tilewright.passes.scheduling import TileProgram
 
 from .models import chain_text

@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 
 import tilewright
 from tilewright import DiagnosticError
-from tilewright.passes.arena import SRAMConfig
-from tilewright.passes.liveness import EXEC, LOAD, STORE, Program, Step
+from tilewright.planner.arena import SRAMConfig
+from tilewright.planner.liveness import EXEC, LOAD, STORE, Program, Step
 from tilewright.passes.manager import parse_pipeline, run_passes_on
-from tilewright.passes.planner import PlanError, least_bytes, plan
+from tilewright.planner.memory_planner import PlanError, least_bytes, plan
 from tilewright.passes.scheduling import TileProgram
 
 from .plan_replay import replay

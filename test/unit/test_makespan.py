@@ -8,9 +8,9 @@ import pytest
 import tilewright as tw
 from tilewright.dialects.target import MACHINES
 from tilewright.ir.builtin import FuncOp, ModuleOp
-from tilewright.passes import residency
-from tilewright.passes.eviction import LeastRecentlyUsed
-from tilewright.passes.in_time import put_in_time
+from tilewright.planner import residency
+from tilewright.planner.eviction import LeastRecentlyUsed
+from tilewright.planner.makespan import put_in_time
 from tilewright.passes.prefetch import GivenSchedule
 from tilewright.passes.simulation import simulation_of
 

@@ -8,7 +8,7 @@ from itertools import pairwise
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tilewright.passes.nests import Nest, TileOpAt, groups_of, walk
+from tilewright.planner.nests import Nest, TileOpAt, groups_of, walk
 
 COUNTS = st.integers(1, 5)
 

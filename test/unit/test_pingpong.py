@@ -14,9 +14,9 @@ from tilewright.dialects.halves import half_errors
 from tilewright.dialects.queues import placed_ops
 from tilewright.dialects.sched import ExecOp, LoadOp
 from tilewright.ir.builtin import FuncOp
-from tilewright.passes.arena import SRAMConfig
+from tilewright.planner.arena import SRAMConfig
 from tilewright.passes.manager import parse_pipeline, run_passes_on
-from tilewright.passes.phases import Life, Problem, cut, halves_above, place_homes
+from tilewright.planner.pingpong_phases import Life, Problem, cut, halves_above, place_homes
 from tilewright.runtime.compare import first_difference
 from tilewright.runtime.execute import execute_function, random_inputs
 

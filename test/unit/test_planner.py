@@ -9,11 +9,11 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from tilewright.passes.arena import SRAMConfig, VirtualSRAMArena
-from tilewright.passes.eviction import CheapestStretch, FarthestNextUse, LeastRecentlyUsed, Request, make_eviction
-from tilewright.passes.liveness import EXEC, LOAD, NEVER, STORE, Program, Step, accumulator_lives, next_uses
-from tilewright.passes.planner import PlanError, least_bytes, plan
-from tilewright.passes.residency import RUN, SPILL, Plan
+from tilewright.planner.arena import SRAMConfig, VirtualSRAMArena
+from tilewright.planner.eviction import CheapestStretch, FarthestNextUse, LeastRecentlyUsed, Request, make_eviction
+from tilewright.planner.liveness import EXEC, LOAD, NEVER, STORE, Program, Step, accumulator_lives, next_uses
+from tilewright.planner.memory_planner import PlanError, least_bytes, plan
+from tilewright.planner.residency import RUN, SPILL, Plan
 
 ALIGNMENT = 4
 

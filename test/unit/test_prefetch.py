@@ -10,13 +10,13 @@ from hypothesis import strategies as st
 
 import tilewright as tw
 from tilewright.ir.builtin import FuncOp, ModuleOp
-from tilewright.passes.arena import SRAMConfig
-from tilewright.passes.liveness import EXEC, LOAD, STORE
+from tilewright.planner.arena import SRAMConfig
+from tilewright.planner.liveness import EXEC, LOAD, STORE
 from tilewright.passes.manager import parse_pipeline, run_passes_on
 from tilewright.passes.proof import prove_module
-from tilewright.passes.retime import Item, Placed, Problem, makespan, retime
+from tilewright.planner.list_schedule import Item, Placed, Problem, makespan, retime
 from tilewright.passes.simulation import simulation_of
-from tilewright.passes.timing import TimedOp, simulate
+from tilewright.planner.simulator import TimedOp, simulate
 
 from .models import MIXED, REFERENCE, chain_text
 from .strategies import Machine, graph_texts, machines, tile_sizes

@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 import tilewright
 from tilewright.dialects.target import Target
 from tilewright.ir.builtin import FuncOp, ModuleOp
-from tilewright.passes import list_order
-from tilewright.passes.arena import SRAMConfig
-from tilewright.passes.chains import Chains, Progress
-from tilewright.passes.liveness import EXEC, LOAD
+from tilewright.planner import local_search as list_order
+from tilewright.planner.arena import SRAMConfig
+from tilewright.planner.dependences import Chains, Progress
+from tilewright.planner.liveness import EXEC, LOAD
 from tilewright.passes.manager import parse_pipeline, run_passes_on
 from tilewright.passes.proof import prove_module
 from tilewright.passes.reorder import _in_order, program_of, traffic

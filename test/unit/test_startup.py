@@ -56,7 +56,7 @@ def test_a_text_alone_imports_no_pass(tmp_path: Path) -> None:
     assert not passes_in(found)
     assert {m for m in found if m.startswith(("tilewright.passes.", "tilewright.tools."))} == {
         "tilewright.passes.manager",
-        "tilewright.passes.progress",
+        "tilewright.planner.progress",
         *(f"tilewright.tools.{name}" for name in ("cli", "files", "machine", "opt")),
     }
     assert not found & {"numpy", "zipfile", "tilewright.dialects.queues", "tilewright.dialects.sched_replay"}

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from tilewright.passes.progress import listening, tell
+from tilewright.planner.progress import listening, tell
 from tilewright.tools.status import StatusLine, status_line
 
 

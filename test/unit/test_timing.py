@@ -11,7 +11,7 @@ import tilewright as tw
 from tilewright.dialects.target import Target
 from tilewright.passes.simulation import simulation_of
 from tilewright.passes.timed import TimedOps
-from tilewright.passes.timing import NOBODY, TimedOp, makespan_bound, one_at_a_time, simulate
+from tilewright.planner.simulator import NOBODY, TimedOp, makespan_bound, one_at_a_time, simulate
 
 QUEUES = 3
 

@@ -10,7 +10,8 @@ import pytest
 
 import tilewright
 from tilewright.ir.builtin import FuncOp, ModuleOp
-from tilewright.passes import in_time, plan, prefetch
+from tilewright.planner import makespan as in_time
+from tilewright.passes import plan, prefetch
 from tilewright.passes.manager import parse_pipeline, run_passes_on
 from tilewright.passes.proof import prove_module
 from tilewright.passes.simulation import simulation_of

@@ -11,14 +11,14 @@ from tilewright import DiagnosticError
 from tilewright.dialects.graph import GraphOp
 from tilewright.dialects.sched import LoadOp, StoreOp
 from tilewright.ir.builtin import FuncOp, ModuleOp
-from tilewright.passes.arena import SRAMConfig
-from tilewright.passes.liveness import LOAD, Program, Step
+from tilewright.planner.arena import SRAMConfig
+from tilewright.planner.liveness import LOAD, Program, Step
 from tilewright.passes.manager import parse_pipeline, run_passes_on
-from tilewright.passes.nest_search import Search
+from tilewright.planner.nest_search import Search
 from tilewright.passes.nesting import described, nests_of, tasks, trials_of
 from tilewright.passes.plan import tiled_types
 from tilewright.passes.scheduling import TileProgram
-from tilewright.passes.trial import INFEASIBLE, Trials
+from tilewright.planner.nest_cost import INFEASIBLE, Trials
 
 from .strategies import Choice, choices, graph_texts, tile_sizes, write_choices
 

@@ -10,7 +10,7 @@ import tilewright
 from tilewright.dialects.sched_replay import schedule_stats
 from tilewright.dialects.target import schedule_target
 from tilewright.passes.timed import TimedOps
-from tilewright.passes.timing import simulate
+from tilewright.planner.simulator import simulate
 from tilewright.viz import model
 from tilewright.viz.model import ACCUMULATOR, INTERMEDIATE, NOBODY, OPERAND, OVERWRITTEN, SPILLED, STORED, Picture
 from tilewright.viz.raster import FREE, live_steps, owners, window_of

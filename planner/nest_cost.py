@@ -11,10 +11,10 @@ from dataclasses import dataclass, field, replace
 from typing import ClassVar
 
 from .arena import SRAMConfig
-from .homes import LifetimePlanner, find_homes
+from .lifetimes import LifetimePlanner, find_homes
 from .liveness import EXEC, STORE, Program, Step
 from .nests import Nest, uneven_members, unread_streams, walk
-from .planner import least_bytes
+from .memory_planner import least_bytes
 from .residency import Full, Planner, TooMuch, timeline_of
 
 INFEASIBLE = 1 << 62

@@ -14,7 +14,7 @@ from math import ceil
 
 from .nests import ORDERS, Nest
 from .progress import tell
-from .trial import INFEASIBLE, Trials
+from .nest_cost import INFEASIBLE, Trials
 
 EFFORT = 100
 """How often each operation may be planned on average."""

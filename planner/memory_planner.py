@@ -1,13 +1,13 @@
 """The memory planner: gives every step of a tile program its SRAM addresses, with the loads that it needs.
 
 A pure solver: it knows integers, not IR. First fit first (`residency.py`); where that fails, accumulators are placed
-over their whole lives (`homes.py`).
+over their whole lives (`lifetimes.py`).
 """
 
 from __future__ import annotations
 
 from .arena import OutOfMemoryError, SRAMConfig
-from .homes import LifetimePlanner, find_homes
+from .lifetimes import LifetimePlanner, find_homes
 from .liveness import EXEC, LOAD, Program, accumulator_lives, pinned_lives
 from .residency import Full, Plan, Planner, Timeline, timeline_of
 

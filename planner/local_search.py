@@ -11,7 +11,7 @@ from collections import OrderedDict
 from heapq import heapify, heappop, heappush, heapreplace
 
 from .arena import SRAMConfig
-from .chains import NONE, Chains, Progress, Wait
+from .dependences import NONE, Chains, Progress, Wait
 
 Key = tuple[bool, int, int]
 
