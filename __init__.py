@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from .planner.arena import OutOfMemoryError, SRAMConfig, VirtualSRAMArena
     from .passes.manager import UsageError
     from .passes.scheduler import SchedExecute, SchedLoad, SchedStore, Schedule, Scheduler, ScheduleStats
-    from .passes.scheduling import ScheduleError
+    from .lowering.tile_program import ScheduleError
 
     __version__: str
 
@@ -45,7 +45,7 @@ _HOMES = {
     "SRAMConfig": "planner.arena",
     "VirtualSRAMArena": "planner.arena",
     "UsageError": "passes.manager",
-    "ScheduleError": "passes.scheduling",
+    "ScheduleError": "lowering.tile_program",
 } | dict.fromkeys(
     ("Schedule", "SchedExecute", "SchedLoad", "SchedStore", "ScheduleStats", "Scheduler"), "passes.scheduler"
 )

@@ -21,9 +21,9 @@ from ..dialects.uop import ExecOp, StoreOp
 from ..ir.attributes import UNIT
 from ..ir.builtin import FuncOp, ModuleOp
 from ..ir.core import Operation, Value
-from .allocs import check_understood, tidy_allocs
+from ..lowering.allocs import check_understood, tidy_allocs
 from .manager import map_functions, register_pass
-from .rewriting import ValueMap, clone, clone_with, copy_value, with_body
+from ..lowering.rewriting import ValueMap, clone, clone_with, copy_value, with_body
 
 TileRef = tuple[Value, Coord]
 

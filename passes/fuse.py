@@ -17,7 +17,7 @@ from ..ir.builtin import FuncOp, ModuleOp
 from ..ir.core import Operation, Value
 from ..ir.types import TensorType
 from .manager import map_functions, register_pass
-from .rewriting import ValueMap, clone, copy_value, with_body
+from ..lowering.rewriting import ValueMap, clone, copy_value, with_body
 
 
 @register_pass

@@ -29,15 +29,15 @@ from ..ir.builtin import FuncOp, ModuleOp
 from ..ir.core import Operation, Value
 from ..ir.diagnostics import Diagnostic, DiagnosticError
 from ..ir.types import TensorType
-from .allocs import config_of
+from ..lowering.allocs import config_of
 from ..planner.arena import SRAMConfig, count_of
 from ..planner.liveness import accumulator_lives
 from .manager import map_functions, option, read_alignment, read_bytes, register_pass
-from .nesting import TileRef, TileTask, nests_of, tasks
+from ..lowering.graph_nests import TileRef, TileTask, nests_of, tasks
 from ..planner.memory_planner import most_needed
-from .rewriting import ValueMap, clone, copy_value, with_body
-from .scheduling import TileProgram
-from .tiling import Shape, check_tensors, tile_shapes
+from ..lowering.rewriting import ValueMap, clone, copy_value, with_body
+from ..lowering.tile_program import TileProgram
+from ..lowering.tiling import Shape, check_tensors, tile_shapes
 
 MAX_EXECS = 20_000_000
 """Most tile operations that one graph operation may become."""

@@ -25,13 +25,13 @@ from ..ir.attributes import UNIT
 from ..ir.builtin import FuncOp, ModuleOp
 from ..ir.core import Operation, Value
 from ..ir.diagnostics import Diagnostic, DiagnosticError
-from .allocs import config_of, tidy_allocs
-from .finish import expect_schedules, settle_off_chip, with_stats
+from ..lowering.allocs import config_of, tidy_allocs
+from ..lowering.finished_schedule import expect_schedules, settle_off_chip, with_stats
 from ..planner.liveness import Limits, Program
 from .manager import map_functions, register_pass
 from ..planner.pingpong_phases import Homes, Life, Phase, Problem, cut, halves_above, place_homes
-from .rewriting import ValueMap, clone_with, with_tile_ops
-from .timed import Placed, TimedOps, placed_ops, size_of
+from ..lowering.rewriting import ValueMap, clone_with, with_tile_ops
+from ..lowering.timed_ops import Placed, TimedOps, placed_ops, size_of
 from ..planner.simulator import simulate
 
 TileRef = tuple[Value, Coord]

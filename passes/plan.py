@@ -25,11 +25,11 @@ from ..planner.arena import SRAMConfig
 from ..planner.makespan import LONG, TimeTrials
 from .manager import map_functions, option, read_alignment, read_bytes, read_choice, register_pass
 from ..planner.nest_search import Search, execs_of
-from .nesting import described, nests_of, numbered
+from ..lowering.graph_nests import described, nests_of, numbered
 from ..planner.nests import Nest
-from .rewriting import ValueMap, clone, clone_with, copy_value, with_body
-from .tiling import check_tensors, tile_shapes
-from .timed import exec_cycles, move_cycles
+from ..lowering.rewriting import ValueMap, clone, clone_with, copy_value, with_body
+from ..lowering.tiling import check_tensors, tile_shapes
+from ..lowering.timed_ops import exec_cycles, move_cycles
 from ..planner.nest_cost import Trials
 
 

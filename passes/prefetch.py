@@ -24,15 +24,15 @@ from ..dialects.target import Target, schedule_target
 from ..ir.attributes import UNIT
 from ..ir.builtin import FuncOp, ModuleOp
 from ..ir.core import Operation
-from .allocs import config_of, tidy_allocs
-from .finish import expect_schedules, settle_off_chip, with_stats
+from ..lowering.allocs import config_of, tidy_allocs
+from ..lowering.finished_schedule import expect_schedules, settle_off_chip, with_stats
 from ..planner.makespan import LONG, Speeds, Timed, best_in_time, put_in_time, reserves
 from ..planner.liveness import NEVER
 from .manager import map_functions, option, read_bytes, read_count, register_pass
 from ..planner.residency import FILL, RUN, SPILL, Event
-from .rewriting import ValueMap, with_tile_ops
-from .scheduling import TileProgram, buffer_ids, event_ops
-from .timed import Placed, TimedOps, exec_cycles, move_cycles, placed_ops
+from ..lowering.rewriting import ValueMap, with_tile_ops
+from ..lowering.tile_program import TileProgram, buffer_ids, event_ops
+from ..lowering.timed_ops import Placed, TimedOps, exec_cycles, move_cycles, placed_ops
 from ..planner.simulator import simulate
 
 

@@ -14,7 +14,7 @@ from ..dialects.queues import lanes_of, run_lanes, signals_of, wait_targets
 from ..dialects.sched import ExecOp
 from ..dialects.target import Target
 from ..ir.builtin import FuncOp
-from .timed import TimedOps, move_cycles, placed_ops
+from ..lowering.timed_ops import TimedOps, move_cycles, placed_ops
 from ..planner.simulator import NOBODY, Timeline
 
 CAUSE = "wait for a signal"

@@ -20,11 +20,11 @@ from ..dialects.tiles import TiledType, tile_text
 from ..ir.builtin import FuncOp, ModuleOp
 from ..ir.core import Value
 from ..ir.diagnostics import Diagnostic, DiagnosticError
-from .allocs import check_understood, config_of, tidy_allocs
-from .finish import settle_off_chip, with_stats
+from ..lowering.allocs import check_understood, config_of, tidy_allocs
+from ..lowering.finished_schedule import settle_off_chip, with_stats
 from .manager import flag, map_functions, option, read_alignment, read_bytes, read_choice, register_pass
-from .rewriting import ValueMap, clone, copy_value, with_body
-from .scheduling import ScheduleError, schedule_ops
+from ..lowering.rewriting import ValueMap, clone, copy_value, with_body
+from ..lowering.tile_program import ScheduleError, schedule_ops
 
 
 @register_pass

@@ -14,7 +14,7 @@ from ..ir.builtin import FuncOp, ModuleOp
 from ..ir.core import Block, Operation
 from ..planner.arena import SRAMConfig
 from .manager import make_pass, run_passes_on
-from .scheduling import schedule_ops
+from ..lowering.tile_program import schedule_ops
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from ..dialects.sched import ExecOp
 from ..dialects.target import Target, schedule_target
 from ..ir.builtin import FuncOp, ModuleOp
 from .queue_timing import has_queues, queued_ops, simulate_queues
-from .timed import Placed, TimedOps, placed_ops
+from ..lowering.timed_ops import Placed, TimedOps, placed_ops
 from ..planner.simulator import TimedOp, Timeline, makespan_bound, one_at_a_time, simulate
 
 

@@ -21,9 +21,9 @@ from ..dialects.target import target_of
 from ..ir.attributes import UNIT
 from ..ir.builtin import FuncOp, ModuleOp
 from ..ir.core import Operation
-from .finish import expect_schedules
+from ..lowering.finished_schedule import expect_schedules
 from .manager import map_functions, register_pass
-from .rewriting import ValueMap, clone, clone_with, copy_value, with_body
+from ..lowering.rewriting import ValueMap, clone, clone_with, copy_value, with_body
 
 
 @register_pass

@@ -14,8 +14,8 @@ from ..dialects.target import target_of
 from ..ir.builtin import FuncOp, ModuleOp
 from ..ir.core import Operation
 from .manager import map_functions, option, read_tile, register_pass
-from .rewriting import ValueMap, clone, clone_with, copy_value, with_body
-from .tiling import check_tensors, given_tiles, infer
+from ..lowering.rewriting import ValueMap, clone, clone_with, copy_value, with_body
+from ..lowering.tiling import check_tensors, given_tiles, infer
 
 
 @register_pass

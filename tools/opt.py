@@ -303,7 +303,7 @@ def _compile(text: str, args: argparse.Namespace, model: ModuleOp | None) -> int
 
 def _draw_shortage(error: DiagnosticError, args: argparse.Namespace) -> None:
     """Draws the SRAM as it was when a tile found no room, or offers to."""
-    from ..passes.scheduling import ScheduleError
+    from ..lowering.tile_program import ScheduleError
 
     found = next((d.cause for d in error.diagnostics if isinstance(d.cause, ScheduleError)), None)
     if found is None:

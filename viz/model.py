@@ -18,7 +18,7 @@ from ..dialects.uop import is_alloc
 from ..ir.attributes import UNIT
 from ..ir.builtin import FuncOp, ModuleOp
 from ..ir.core import Value
-from ..passes.timed import Placed, TimedOps, placed_ops
+from ..lowering.timed_ops import Placed, TimedOps, placed_ops
 from ..planner.simulator import Timeline, simulate
 from .figures import Figures, figures_of
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from html import escape
 
 from ..planner.arena import count_of
-from ..passes.scheduling import ScheduleError
+from ..lowering.tile_program import ScheduleError
 from .page import part
 from .palette import INK, tensor_colour
 from .svg_parts import COLOURS, document, rect, text

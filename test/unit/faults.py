@@ -22,7 +22,7 @@ from tilewright.ir.builtin import FuncOp, ModuleOp
 from tilewright.ir.diagnostics import DiagnosticError
 from tilewright.ir.verifier import verification_errors
 from tilewright.passes.proof import prove
-from tilewright.passes.rewriting import ValueMap, clone, copy_value, with_body
+from tilewright.lowering.rewriting import ValueMap, clone, copy_value, with_body
 from tilewright.runtime.execute import execute_function, random_inputs
 
 CHAIN = """\

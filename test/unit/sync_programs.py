@@ -18,7 +18,7 @@ from tilewright.ir.builtin import FuncOp, ModuleOp
 from tilewright.passes.manager import parse_pipeline, run_passes_on
 from tilewright.passes.queue_timing import queued_ops, simulate_queues
 from tilewright.passes.simulation import Simulation, simulation_of
-from tilewright.passes.timed import TimedOps
+from tilewright.lowering.timed_ops import TimedOps
 from tilewright.planner.simulator import simulate
 from tilewright.runtime.compare import first_difference
 from tilewright.runtime.execute import execute_function, random_inputs

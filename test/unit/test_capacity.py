@@ -12,7 +12,7 @@ import tilewright
 from tilewright.planner.arena import SRAMConfig
 from tilewright.planner.liveness import Program
 from tilewright.planner.memory_planner import PlanError, least_bytes, plan
-from tilewright.passes.scheduling import TileProgram
+from tilewright.lowering.tile_program import TileProgram
 
 from .models import chain_text
 from .plan_replay import replay

@@ -15,7 +15,7 @@ from tilewright.planner.arena import SRAMConfig
 from tilewright.planner.liveness import EXEC, LOAD, STORE, Program, Step
 from tilewright.passes.manager import parse_pipeline, run_passes_on
 from tilewright.planner.memory_planner import PlanError, least_bytes, plan
-from tilewright.passes.scheduling import TileProgram
+from tilewright.lowering.tile_program import TileProgram
 
 from .plan_replay import replay
 from .tile_programs import random_uops

@@ -19,7 +19,7 @@ from tilewright.planner.liveness import EXEC, LOAD
 from tilewright.passes.manager import parse_pipeline, run_passes_on
 from tilewright.passes.proof import prove_module
 from tilewright.passes.reorder import _in_order, program_of, traffic
-from tilewright.passes.scheduling import TileProgram
+from tilewright.lowering.tile_program import TileProgram
 
 from .models import MIXED, REFERENCE, chain_text
 from .tile_programs import random_uops

@@ -15,9 +15,9 @@ from tilewright.planner.arena import SRAMConfig
 from tilewright.planner.liveness import LOAD, Program, Step
 from tilewright.passes.manager import parse_pipeline, run_passes_on
 from tilewright.planner.nest_search import Search
-from tilewright.passes.nesting import described, nests_of, tasks, trials_of
+from tilewright.lowering.graph_nests import described, nests_of, tasks, trials_of
 from tilewright.passes.plan import tiled_types
-from tilewright.passes.scheduling import TileProgram
+from tilewright.lowering.tile_program import TileProgram
 from tilewright.planner.nest_cost import INFEASIBLE, Trials
 
 from .strategies import Choice, choices, graph_texts, tile_sizes, write_choices

@@ -9,7 +9,7 @@ import pytest
 import tilewright
 from tilewright.dialects.sched_replay import schedule_stats
 from tilewright.dialects.target import schedule_target
-from tilewright.passes.timed import TimedOps
+from tilewright.lowering.timed_ops import TimedOps
 from tilewright.planner.simulator import simulate
 from tilewright.viz import model
 from tilewright.viz.model import ACCUMULATOR, INTERMEDIATE, NOBODY, OPERAND, OVERWRITTEN, SPILLED, STORED, Picture

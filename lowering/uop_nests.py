@@ -14,9 +14,9 @@ from ..ir.core import Value
 from ..planner.arena import SRAMConfig
 from ..planner.dependences import NONE, Chain, Chains
 from ..planner.nest_search import Search
-from .nesting import Described, grid_of, trials_of
+from .graph_nests import Described, grid_of, trials_of
 from ..planner.nests import Nest, walk
-from .scheduling import TileProgram
+from .tile_program import TileProgram
 
 
 class Raised(NamedTuple):
