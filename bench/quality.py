@@ -28,10 +28,10 @@ import tilewright
 from tilewright.ir.builtin import ModuleOp
 from tilewright.ir.diagnostics import DiagnosticError
 from tilewright.planner.bounds import bounds_of
-from tilewright.passes.cost import cost_of
+from tilewright.analysis.cost import cost_of
 from tilewright.passes.manager import parse_pipeline, run_passes_on
-from tilewright.passes.proof import prove_module
-from tilewright.passes.workload import workload_of
+from tilewright.analysis.proof import prove_module
+from tilewright.analysis.workload import workload_of
 
 LISTS = {"table": TABLE, "unseen": UNSEEN}
 NEAR, FAR = 1.25, 1.6

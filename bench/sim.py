@@ -15,8 +15,8 @@ import generate
 from timing import Work, in_turns
 
 import tilewright as tw
-from tilewright.passes.lives import live_ranges
-from tilewright.passes.simulation import simulation_of
+from tilewright.analysis.live_ranges import live_ranges
+from tilewright.analysis.simulation import simulation_of
 from tilewright.tools.tables import ops_csv
 from tilewright.tools.trace import trace_text
 

@@ -311,7 +311,7 @@ def _verify_result(instance: Pass, module: ModuleOp) -> None:
 
 
 def _prove_result(instance: Pass, before: ModuleOp, after: ModuleOp) -> None:
-    from .proof import prove_module
+    from ..analysis.proof import prove_module
 
     try:
         prove_module(before, after)

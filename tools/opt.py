@@ -375,7 +375,7 @@ def _process(source: Source, args: argparse.Namespace, report: Report | None, mo
     if args.pipeline or args.machine is not None or report:
         module = _run_passes(module, args, report)
     if model is not None:
-        from ..passes.proof import prove_module
+        from ..analysis.proof import prove_module
 
         prove_module(model, module)
     return print_module(module, args.print_op_generic)

@@ -14,9 +14,9 @@ from ..dialects.target import target_of
 from ..ir.builtin import FuncOp, ModuleOp
 from ..ir.types import TensorType
 from ..planner.arena import count_of
-from ..passes.cost import cost_of
+from ..analysis.cost import cost_of
 from ..passes.manager import Observer
-from ..passes.workload import workload_of
+from ..analysis.workload import workload_of
 from .report_cost import UNKNOWN, CostReport, cost_report
 from .report_time import TimeReport, time_report
 

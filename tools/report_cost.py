@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..planner.bounds import Bounds, bounds_of
-from ..passes.cost import Cost, TensorCost
-from ..passes.workload import Workload
+from ..analysis.cost import Cost, TensorCost
+from ..analysis.workload import Workload
 
 UNKNOWN = "unknown"
 MOST_ROWS = 12

@@ -11,8 +11,8 @@ from ..ir.builtin import FuncOp, ModuleOp
 from ..ir.core import Operation
 from ..ir.source import Source
 from ..planner.arena import count_of
-from ..passes.queue_timing import CAUSE as SIGNAL
-from ..passes.simulation import Simulation, Stall, simulation_of
+from ..analysis.queue_timing import CAUSE as SIGNAL
+from ..analysis.simulation import Simulation, Stall, simulation_of
 
 FROM_QUEUES = "from its queues, waits and signals"
 

@@ -90,7 +90,7 @@ def _compare(
 
 def _check_signatures(first: FuncOp, second: FuncOp) -> None:
     """Two functions can be compared if they take and give the same tensors, whatever their names and tiles."""
-    from ..passes.proof import signature_text
+    from ..analysis.proof import signature_text
 
     texts = [signature_text(first), signature_text(second)]
     if texts[0] != texts[1]:

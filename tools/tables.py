@@ -11,8 +11,8 @@ from ..dialects.tiles import tile_text
 from ..ir.attributes import UNIT
 from ..ir.builtin import FuncOp, ModuleOp
 from ..ir.source import Source
-from ..passes.lives import live_ranges
-from ..passes.simulation import kind_of, simulation_of
+from ..analysis.live_ranges import live_ranges
+from ..analysis.simulation import kind_of, simulation_of
 from .report_time import line_of, op_text, tile_name
 
 OP_COLUMNS = (

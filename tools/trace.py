@@ -10,8 +10,8 @@ from typing import Any
 from ..dialects.sched import ExecOp, LoadOp
 from ..ir.builtin import FuncOp, ModuleOp
 from ..ir.source import Source
-from ..passes.lives import LiveRange, live_ranges
-from ..passes.simulation import Simulation, kind_of, simulation_of
+from ..analysis.live_ranges import LiveRange, live_ranges
+from ..analysis.simulation import Simulation, kind_of, simulation_of
 from .report_time import line_of, op_text, tile_name
 
 Event = dict[str, Any]

@@ -21,7 +21,7 @@ from tilewright.ir.attributes import UNIT
 from tilewright.ir.builtin import FuncOp, ModuleOp
 from tilewright.ir.diagnostics import DiagnosticError
 from tilewright.ir.verifier import verification_errors
-from tilewright.passes.proof import prove
+from tilewright.analysis.proof import prove
 from tilewright.lowering.rewriting import ValueMap, clone, copy_value, with_body
 from tilewright.runtime.execute import execute_function, random_inputs
 

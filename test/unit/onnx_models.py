@@ -11,7 +11,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 import tilewright as tw
-from tilewright.passes.proof import prove_module
+from tilewright.analysis.proof import prove_module
 from tilewright.runtime.execute import execute_function
 from tilewright.tools import translate
 

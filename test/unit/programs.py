@@ -20,7 +20,7 @@ from tilewright import DiagnosticError
 from tilewright.ir.builtin import ModuleOp
 from tilewright.ir.diagnostics import Diagnostic
 from tilewright.passes.manager import parse_pipeline, run_passes_on
-from tilewright.passes.proof import prove_module
+from tilewright.analysis.proof import prove_module
 from tilewright.runtime.compare import first_difference
 from tilewright.runtime.execute import execute_function, random_inputs, rounding_slacks
 from tilewright.runtime.numerics import Array

@@ -16,8 +16,8 @@ from tilewright.dialects.queues import placed_ops, queue_errors
 from tilewright.dialects.target import schedule_target
 from tilewright.ir.builtin import FuncOp, ModuleOp
 from tilewright.passes.manager import parse_pipeline, run_passes_on
-from tilewright.passes.queue_timing import queued_ops, simulate_queues
-from tilewright.passes.simulation import Simulation, simulation_of
+from tilewright.analysis.queue_timing import queued_ops, simulate_queues
+from tilewright.analysis.simulation import Simulation, simulation_of
 from tilewright.lowering.timed_ops import TimedOps
 from tilewright.planner.simulator import simulate
 from tilewright.runtime.compare import first_difference

@@ -22,8 +22,8 @@ from tilewright.planner.bounds import (
     product_reads,
     published_figure,
 )
-from tilewright.passes.cost import Cost, cost_of
-from tilewright.passes.workload import workload_of
+from tilewright.analysis.cost import Cost, cost_of
+from tilewright.analysis.workload import workload_of
 from tilewright.tools.report import Report
 from tilewright.tools.report_cost import CostReport
 

@@ -15,8 +15,8 @@ from typing import Any
 import pytest
 
 import tilewright as tw
-from tilewright.passes.lives import live_bytes, live_ranges
-from tilewright.passes.simulation import Simulation, simulation_of
+from tilewright.analysis.live_ranges import live_bytes, live_ranges
+from tilewright.analysis.simulation import Simulation, simulation_of
 from tilewright.tools.dot import dot_text
 from tilewright.tools.inputs import scheduled_functions
 from tilewright.tools.tables import lives_csv, ops_csv

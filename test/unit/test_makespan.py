@@ -12,7 +12,7 @@ from tilewright.planner import residency
 from tilewright.planner.eviction import LeastRecentlyUsed
 from tilewright.planner.makespan import put_in_time
 from tilewright.passes.prefetch import GivenSchedule
-from tilewright.passes.simulation import simulation_of
+from tilewright.analysis.simulation import simulation_of
 
 from .models import REFERENCE, chain_text
 

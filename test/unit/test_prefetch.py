@@ -13,9 +13,9 @@ from tilewright.ir.builtin import FuncOp, ModuleOp
 from tilewright.planner.arena import SRAMConfig
 from tilewright.planner.liveness import EXEC, LOAD, STORE
 from tilewright.passes.manager import parse_pipeline, run_passes_on
-from tilewright.passes.proof import prove_module
+from tilewright.analysis.proof import prove_module
 from tilewright.planner.list_schedule import Item, Placed, Problem, makespan, retime
-from tilewright.passes.simulation import simulation_of
+from tilewright.analysis.simulation import simulation_of
 from tilewright.planner.simulator import TimedOp, simulate
 
 from .models import MIXED, REFERENCE, chain_text

@@ -7,7 +7,7 @@ import pytest
 import tilewright
 from tilewright import DiagnosticError
 from tilewright.ir.builtin import ModuleOp
-from tilewright.passes.proof import MAX_ERRORS, prove_module
+from tilewright.analysis.proof import MAX_ERRORS, prove_module
 
 from .models import MIXED, ROOT, levels
 

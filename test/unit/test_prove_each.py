@@ -11,7 +11,7 @@ import tilewright
 from tilewright import DiagnosticError
 from tilewright.ir.builtin import ModuleOp
 from tilewright.passes.manager import PASSES, load_passes, make_pass, parse_pipeline, run_passes_on
-from tilewright.passes.proof import prove_module
+from tilewright.analysis.proof import prove_module
 
 from .models import ROOT
 

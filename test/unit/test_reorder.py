@@ -17,7 +17,7 @@ from tilewright.planner.arena import SRAMConfig
 from tilewright.planner.dependences import Chains, Progress
 from tilewright.planner.liveness import EXEC, LOAD
 from tilewright.passes.manager import parse_pipeline, run_passes_on
-from tilewright.passes.proof import prove_module
+from tilewright.analysis.proof import prove_module
 from tilewright.passes.reorder import _in_order, program_of, traffic
 from tilewright.lowering.tile_program import TileProgram
 

@@ -14,8 +14,8 @@ import tilewright
 from tilewright import DiagnosticError
 from tilewright.dialects.queues import History, placed_ops, queue_errors
 from tilewright.dialects.target import Target
-from tilewright.passes.queue_timing import CAUSE, QueuedOp, has_queues, queued_ops, simulate_queues
-from tilewright.passes.simulation import simulation_of
+from tilewright.analysis.queue_timing import CAUSE, QueuedOp, has_queues, queued_ops, simulate_queues
+from tilewright.analysis.simulation import simulation_of
 from tilewright.runtime.execute import execute_function
 from tilewright.runtime.queues import Engines
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 import tilewright as tw
 from tilewright.dialects.target import Target
-from tilewright.passes.simulation import simulation_of
+from tilewright.analysis.simulation import simulation_of
 from tilewright.lowering.timed_ops import TimedOps
 from tilewright.planner.simulator import NOBODY, TimedOp, makespan_bound, one_at_a_time, simulate
 

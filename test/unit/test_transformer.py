@@ -13,8 +13,8 @@ from tilewright.ir.builtin import FuncOp, ModuleOp
 from tilewright.planner import makespan as in_time
 from tilewright.passes import plan, prefetch
 from tilewright.passes.manager import parse_pipeline, run_passes_on
-from tilewright.passes.proof import prove_module
-from tilewright.passes.simulation import simulation_of
+from tilewright.analysis.proof import prove_module
+from tilewright.analysis.simulation import simulation_of
 
 BENCH = Path(__file__).resolve().parents[2] / "bench"
 

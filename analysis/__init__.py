@@ -1,0 +1,1 @@
+"""What looks at functions and changes nothing: proofs, costs, live ranges, simulated time."""
