@@ -58,7 +58,7 @@ def parse(text: str, *, filename: str = "<string>", allow_unregistered: bool = F
     """
     from . import dialects
     from .ir import verifier
-    from .ir.parser import parse_source
+    from .ir.reading.parser import parse_source
     from .ir.source import Source
 
     dialects.load_all()

@@ -8,7 +8,7 @@ from functools import cache, lru_cache
 from math import prod
 from typing import NamedTuple
 
-from ..ir.attr_actions import read_tensor
+from ..ir.reading.attr_actions import read_tensor
 from ..ir.attributes import UNIT, Attr
 from ..ir.core import Operation, Value
 from ..ir.diagnostics import did_you_mean

@@ -15,7 +15,7 @@ from .machine import Machine, aim
 def read_module(path: str, machine: Machine | None = None) -> ModuleOp:
     """Reads and verifies a module, for another machine than its own if one is given."""
     from .. import dialects
-    from ..ir.parser import parse_source
+    from ..ir.reading.parser import parse_source
     from ..ir.verifier import verify
 
     dialects.load_all()

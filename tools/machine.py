@@ -51,7 +51,7 @@ def target_given(args: argparse.Namespace) -> Machine | None:
 
 def _from_file(path: str) -> Machine:
     from .. import dialects
-    from ..ir.parser import parse_source
+    from ..ir.reading.parser import parse_source
     from ..ir.source import Source
     from ..ir.verifier import verify
 

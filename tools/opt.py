@@ -342,7 +342,7 @@ def _read_model(path: str, args: argparse.Namespace) -> ModuleOp:
 
 def _parse(source: Source, args: argparse.Namespace) -> ModuleOp:
     from .. import dialects
-    from ..ir.parser import parse_source
+    from ..ir.reading.parser import parse_source
     from ..ir.verifier import verify
 
     dialects.load_all()

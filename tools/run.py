@@ -134,7 +134,7 @@ def _seed(text: str) -> int:
 
 def _read_module(path: str, args: argparse.Namespace) -> ModuleOp:
     from .. import dialects
-    from ..ir.parser import parse_source
+    from ..ir.reading.parser import parse_source
     from ..ir.source import Source
     from ..ir.verifier import verify
 

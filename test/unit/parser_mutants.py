@@ -16,8 +16,8 @@ from pathlib import Path
 
 import tilewright
 from tilewright import DiagnosticError
-from tilewright.ir import fast_parser
-from tilewright.ir.parser import parse_source
+from tilewright.ir.reading.fast import parser as fast_parser
+from tilewright.ir.reading.parser import parse_source
 from tilewright.ir.source import Source
 
 ROOT = Path(__file__).parents[2]

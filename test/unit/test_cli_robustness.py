@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 import tilewright
-from tilewright.ir import cache
+from tilewright.ir.reading import cache
 
 from .models import REFERENCE, chain_text
 

@@ -9,7 +9,8 @@ from hypothesis import assume, given, settings
 
 import tilewright
 from tilewright import DiagnosticError
-from tilewright.ir import fast_parser, parser
+from tilewright.ir.reading.fast import parser as fast_parser
+from tilewright.ir.reading import parser
 
 from .parser_mutants import ROOT, corpus, mutants, same
 from .strategies import graph_texts

@@ -12,7 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import tilewright
-from tilewright.ir import fast_parser, lines, parser
+from tilewright.ir.reading.fast import parser as fast_parser, lines
+from tilewright.ir.reading import parser
 from tilewright.ir.source import Source
 
 from .parser_mutants import ROOT, same

@@ -11,9 +11,9 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
-from . import cache
-from .attr_actions import MEMO_SIZE
-from .attributes import UNIT
+from .. import cache
+from ..attr_actions import MEMO_SIZE
+from ...attributes import UNIT
 from .lines import SKIP, Lines
 from .memos import Memos, NotRead, Tok
 from .shape import Shape
@@ -60,8 +60,8 @@ class FastParser:
 
     def parse(self, text: str) -> bool:
         """Reads a text into the actions; False where Lark must read it, from the beginning."""
-        from .diagnostics import DiagnosticError
-        from .opdef import OpError
+        from ...diagnostics import DiagnosticError
+        from ...opdef import OpError
 
         try:
             self._parse(text)
@@ -151,7 +151,7 @@ class FastParser:
         self.seen[key] += 1
         if self.seen[key] != SIGHTINGS or len(self.known) >= MOST_SHAPES:
             return
-        from .shapes import Compiler, NotCompilable
+        from .shape_compiler import Compiler, NotCompilable
 
         if self.compiler is None:
             self.compiler = Compiler(self.tables, self.actions, self.memos)

@@ -1,4 +1,4 @@
-"""A statement shape, ready for use: made by `shapes.py`, or read from the cache."""
+"""A statement shape, ready for use: made by `shape_compiler.py`, or read from the cache."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from types import CodeType, FunctionType
 from typing import TYPE_CHECKING, Any
 
 from .memos import Memos, Tok
-from .opdef import DIALECTS
+from ...opdef import DIALECTS
 from .regexes import unpack
 
 if TYPE_CHECKING:

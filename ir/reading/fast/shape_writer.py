@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from .attributes import unquote
+from ...attributes import unquote
 from .lines import BLANKS
 
 if TYPE_CHECKING:
-    from .shapes import Compiler
+    from .shape_compiler import Compiler
 
 PURE = frozenset({"attr", "plain_type", "type", "function_type", "attr_dict", "flat_body", "entry"})
 """Rules whose meaning is in their text alone (where no alias is in use): read once per text."""

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable
 from typing import Any, NoReturn
 
-from .attributes import (
+from ..attributes import (
     FLOAT_BITS,
     I64,
     UNIT,
@@ -20,9 +20,9 @@ from .attributes import (
     round_float,
     unquote,
 )
-from .diagnostics import Diagnostic, DiagnosticError, did_you_mean
-from .opdef import DIALECTS
-from .types import FunctionType, OpaqueType, ScalarType, TensorType, Type
+from ..diagnostics import Diagnostic, DiagnosticError, did_you_mean
+from ..opdef import DIALECTS
+from ..types import FunctionType, OpaqueType, ScalarType, TensorType, Type
 
 MAX_DEPTH = 64
 """Deepest nesting of attributes and types that is read."""

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from .attributes import Attr
-from .builtin import FuncOp, ModuleOp
-from .core import Block, Value
-from .opdef import OpError, is_discardable
-from .types import FunctionType
+from ..attributes import Attr
+from ..builtin import FuncOp, ModuleOp
+from ..core import Block, Value
+from ..opdef import OpError, is_discardable
+from ..types import FunctionType
 
 FUNC_KEYS = ("function_type", "sym_name", "arg_attrs", "res_attrs", "sym_visibility")
 

@@ -11,7 +11,7 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from .cache import cache_folder
-from .opdef import DIALECTS
+from ..opdef import DIALECTS
 
 if TYPE_CHECKING:
     from lark import Lark

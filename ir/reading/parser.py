@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 from . import cache
 from .actions import Actions
-from .builtin import ModuleOp
-from .collector import collector_off
-from .core import Operation
-from .diagnostics import Diagnostic, DiagnosticError, did_you_mean
-from .fast_parser import FastParser
+from ..builtin import ModuleOp
+from ..collector import collector_off
+from ..core import Operation
+from ..diagnostics import Diagnostic, DiagnosticError, did_you_mean
+from .fast.parser import FastParser
 from .grammar import grammar_text, lark_version, make_parser, terminal_words
-from .opdef import DIALECTS, all_ops
-from .source import Source
-from .tables import Tables
+from ..opdef import DIALECTS, all_ops
+from ..source import Source
+from .fast.tables import Tables
 
 if TYPE_CHECKING:
     from lark import Lark
@@ -51,7 +51,7 @@ class _Frontend:
         data = cache.load("tables", stamp)
         if data is not None:
             return FastParser(Tables(data), self.actions, stamp)
-        from .lark_tables import tables_of
+        from .fast.lark_tables import tables_of
 
         try:
             tables = tables_of(self.lark)

@@ -14,10 +14,10 @@ from collections.abc import Callable
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from .attributes import attr_text
-from .core import Operation, Value
+from ...attributes import attr_text
+from ...core import Operation, Value
 from .memos import NotRead
-from .opdef import OPERATIONS, OpError
+from ...opdef import OPERATIONS, OpError
 
 if TYPE_CHECKING:
     from .shape import Shape

@@ -1,0 +1,1 @@
+"""Text to IR: the grammar, Lark, and the actions that build operations."""
