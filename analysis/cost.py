@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from ..dialects.limits import off_chip_bytes
+from ..dialects.placement_limits import off_chip_bytes
 from ..dialects.sched import ExecOp, LoadOp, StoreOp
 from ..dialects.tiles import Coord
 from ..dialects.uop import AllocOp

@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from ..dialects.queues import lanes_of, run_lanes, signals_of, wait_targets
+from ..dialects.checks.queues import lanes_of, run_lanes, signals_of, wait_targets
 from ..dialects.sched import ExecOp
 from ..dialects.target import Target
 from ..ir.builtin import FuncOp

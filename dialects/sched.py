@@ -257,7 +257,7 @@ class StoreOp(PlacedOp, StoreBase):
 @UOP.check
 def check_uop_function(func: FuncOp, module: ModuleOp) -> list[Diagnostic]:
     """Refuses a function that mixes levels; replays a uop function tile by tile."""
-    from .limits import wish_errors
+    from .placement_limits import wish_errors
 
     try:
         level = level_of(func)
@@ -266,7 +266,7 @@ def check_uop_function(func: FuncOp, module: ModuleOp) -> list[Diagnostic]:
     errors = list(wish_errors(func, level))
     if errors or level != "uop":
         return errors
-    from .replay import replay_uop
+    from .checks.tile_rules import replay_uop
 
     return replay_uop(func)
 
@@ -280,10 +280,10 @@ def check_sched_function(func: FuncOp, module: ModuleOp) -> list[Diagnostic]:
         return []
     if level != "sched":
         return []
-    from .dram import dram_errors
-    from .halves import half_errors
-    from .queues import queue_errors
-    from .sched_replay import replay_schedule
+    from .checks.dram import dram_errors
+    from .checks.halves import half_errors
+    from .checks.queues import queue_errors
+    from .checks.schedule_replay import replay_schedule
 
     errors = replay_schedule(func, module) + dram_errors(func)
     return errors or half_errors(func) + queue_errors(func)

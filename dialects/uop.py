@@ -37,7 +37,7 @@ def _tiled_type(context: Any, parts: list[Any]) -> TiledType:
 class AllocOp(Operation):
     """`%h = uop.alloc : type`: an off-chip buffer; `on_chip` marks one that has no off-chip bytes.
 
-    `pin` and `at` are asked of the scheduler (`limits.py`); `dram` is the buffer's off-chip address.
+    `pin` and `at` are asked of the scheduler (`placement_limits.py`); `dram` is the buffer's off-chip address.
     """
 
     __slots__ = ("at", "dram", "on_chip", "pin")

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from itertools import accumulate
 from typing import Any
 
-from ..dialects.dram import dram_errors, off_chip_lives
+from ..dialects.checks.dram import dram_errors, off_chip_lives
 from ..dialects.levels import level_of
-from ..dialects.limits import off_chip_bytes
+from ..dialects.placement_limits import off_chip_bytes
 from ..dialects.sched import ExecOp, LoadOp, StoreOp
 from ..dialects.target import Target
 from ..dialects.tiles import TiledType

@@ -8,7 +8,7 @@ from operator import itemgetter
 from typing import Any
 
 from ..dialects import sched, uop
-from ..dialects.limits import Wish
+from ..dialects.placement_limits import Wish
 from ..dialects.tiles import Coord, TiledType, tile_text
 from ..ir.attributes import UNIT
 from ..ir.core import Operation, Value

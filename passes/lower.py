@@ -21,7 +21,7 @@ from typing import ClassVar
 
 from ..dialects.graph import CHOICES, CastOp, GraphOp, MatmulOp
 from ..dialects.levels import level_of
-from ..dialects.limits import wish_errors
+from ..dialects.placement_limits import wish_errors
 from ..dialects.target import target_of
 from ..dialects.tiles import KERNELS, Coord, TiledType
 from ..dialects.uop import AllocOp, ExecOp, LoadOp, StoreOp

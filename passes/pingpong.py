@@ -7,7 +7,7 @@ sched.store %y[0, 0] @0x0040 {bytes = 64}                  sched.exec relu %y[0,
 sched.load %x[0, 1] @0x0000 {bytes = 64}                   ...
 
 The execs keep their order and are cut into phases whose loaded tiles fit a half; those of the next phase are loaded
-meanwhile. What is computed lies in a part of its own. The verifier checks that it is so (`dialects/halves.py`).
+meanwhile. What is computed lies in a part of its own. The verifier checks that it is so (`dialects/checks/halves.py`).
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import Any, ClassVar
 
 from ..dialects import sched, uop
 from ..dialects.levels import level_of
-from ..dialects.limits import wishes_of
+from ..dialects.placement_limits import wishes_of
 from ..dialects.target import Target, schedule_target
 from ..dialects.tiles import Coord
 from ..ir.attributes import UNIT

@@ -15,7 +15,7 @@ from typing import Any, ClassVar
 
 from ..dialects.graph import CHOICES, ElementwiseOp, GraphOp, MatmulOp
 from ..dialects.levels import level_of
-from ..dialects.limits import wishes_of
+from ..dialects.placement_limits import wishes_of
 from ..dialects.target import Target, target_of
 from ..dialects.tiles import TiledType
 from ..ir.attributes import UNIT

@@ -19,7 +19,7 @@ from typing import ClassVar
 
 from ..dialects import sched, uop
 from ..dialects.levels import level_of
-from ..dialects.limits import wishes_of
+from ..dialects.placement_limits import wishes_of
 from ..dialects.target import Target, schedule_target
 from ..ir.attributes import UNIT
 from ..ir.builtin import FuncOp, ModuleOp

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from ..dialects.levels import level_of
-from ..dialects.limits import wishes_of
+from ..dialects.placement_limits import wishes_of
 from ..dialects.target import Target, target_of
 from ..dialects.uop import ExecOp, LoadOp, StoreOp
 from ..ir.attributes import UNIT

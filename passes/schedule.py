@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from ..dialects.levels import level_of
-from ..dialects.limits import Wish, wishes_of
+from ..dialects.placement_limits import Wish, wishes_of
 from ..dialects.target import Target, target_of
 from ..dialects.tile_ops import TileOp
 from ..dialects.tiles import TiledType, tile_text

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from ..dialects import sched
-from ..dialects.sched_replay import schedule_stats
+from ..dialects.checks.schedule_replay import schedule_stats
 from ..dialects.target import EVICTIONS
 from ..dialects.tiles import Coord
 from ..ir.attributes import UNIT

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from ..dialects.levels import level_of
-from ..dialects.queues import Placed, needed_waits, placed_ops
+from ..dialects.checks.queues import Placed, needed_waits, placed_ops
 from ..dialects.sched import ExecOp
 from ..dialects.target import target_of
 from ..ir.attributes import UNIT

@@ -16,8 +16,8 @@ from typing import Any
 
 import numpy as np
 
-from ..dialects.dram import OffChip
-from ..dialects.queues import Accesses, accesses_of
+from ..dialects.checks.dram import OffChip
+from ..dialects.checks.queues import Accesses, accesses_of
 from ..dialects.sched import ExecOp, LoadOp, StoreOp
 from ..dialects.tiles import Coord, tile_text
 from ..ir.builtin import FuncOp

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..dialects.queues import Placed
+from ..dialects.checks.queues import Placed
 from ..dialects.sched import ExecOp, LoadOp, StoreOp
 from ..dialects.tiles import Coord, TiledType, tile_text
 from ..dialects.uop import AllocOp

@@ -9,7 +9,7 @@ from typing import Any
 
 from ..dialects.graph import GraphOp
 from ..dialects.levels import level_of
-from ..dialects.sched_replay import schedule_stats
+from ..dialects.checks.schedule_replay import schedule_stats
 from ..dialects.target import target_of
 from ..ir.builtin import FuncOp, ModuleOp
 from ..ir.types import TensorType

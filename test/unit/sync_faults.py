@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 import tilewright
-from tilewright.dialects.queues import Placed, placed_ops
+from tilewright.dialects.checks.queues import Placed, placed_ops
 from tilewright.ir.attributes import UNIT
 from tilewright.ir.builtin import FuncOp, ModuleOp
 from tilewright.ir.diagnostics import DiagnosticError

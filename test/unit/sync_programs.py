@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 import tilewright
 from tilewright import DiagnosticError
-from tilewright.dialects.queues import placed_ops, queue_errors
+from tilewright.dialects.checks.queues import placed_ops, queue_errors
 from tilewright.dialects.target import schedule_target
 from tilewright.ir.builtin import FuncOp, ModuleOp
 from tilewright.passes.manager import parse_pipeline, run_passes_on

@@ -10,8 +10,8 @@ from hypothesis import HealthCheck, given, settings
 
 import tilewright
 from tilewright import DiagnosticError
-from tilewright.dialects.halves import half_errors
-from tilewright.dialects.queues import placed_ops
+from tilewright.dialects.checks.halves import half_errors
+from tilewright.dialects.checks.queues import placed_ops
 from tilewright.dialects.sched import ExecOp, LoadOp
 from tilewright.ir.builtin import FuncOp
 from tilewright.planner.arena import SRAMConfig

@@ -8,7 +8,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 import tilewright
-from tilewright.dialects.sched_replay import schedule_stats
+from tilewright.dialects.checks.schedule_replay import schedule_stats
 
 from .strategies import Machine, graph_texts, machines, tile_sizes, unknown_ops
 

@@ -59,7 +59,7 @@ def test_a_text_alone_imports_no_pass(tmp_path: Path) -> None:
         "tilewright.planner.progress",
         *(f"tilewright.tools.{name}" for name in ("cli", "files", "machine", "opt")),
     }
-    assert not found & {"numpy", "zipfile", "tilewright.dialects.queues", "tilewright.dialects.sched_replay"}
+    assert not found & {"numpy", "zipfile", "tilewright.dialects.checks.queues", "tilewright.dialects.checks.schedule_replay"}
 
 
 @pytest.mark.parametrize(

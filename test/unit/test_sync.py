@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 
 import tilewright
 from tilewright import DiagnosticError
-from tilewright.dialects.queues import History, placed_ops, queue_errors
+from tilewright.dialects.checks.queues import History, placed_ops, queue_errors
 from tilewright.dialects.target import Target
 from tilewright.analysis.queue_timing import CAUSE, QueuedOp, has_queues, queued_ops, simulate_queues
 from tilewright.analysis.simulation import simulation_of

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tilewright.dialects import queues
+from tilewright.dialects.checks import queues
 
 from . import sync_faults
 

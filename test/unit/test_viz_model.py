@@ -7,7 +7,7 @@ from dataclasses import fields
 import pytest
 
 import tilewright
-from tilewright.dialects.sched_replay import schedule_stats
+from tilewright.dialects.checks.schedule_replay import schedule_stats
 from tilewright.dialects.target import schedule_target
 from tilewright.lowering.timed_ops import TimedOps
 from tilewright.planner.simulator import simulate

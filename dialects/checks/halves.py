@@ -6,10 +6,10 @@ names and are read by execs of that half only; within a phase nothing is loaded 
 
 from __future__ import annotations
 
-from ..ir.builtin import FuncOp
-from ..ir.diagnostics import Diagnostic
-from .sched import ExecOp, LoadOp
-from .tiles import tile_text
+from ...ir.builtin import FuncOp
+from ...ir.diagnostics import Diagnostic
+from ..sched import ExecOp, LoadOp
+from ..tiles import tile_text
 
 MAX_ERRORS = 20
 

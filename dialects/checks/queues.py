@@ -12,10 +12,10 @@ from bisect import bisect_left, insort
 from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
-from ..ir.builtin import FuncOp
-from ..ir.diagnostics import Diagnostic
+from ...ir.builtin import FuncOp
+from ...ir.diagnostics import Diagnostic
 from .dram import OffChip
-from .sched import ExecOp, LoadOp, StoreOp
+from ..sched import ExecOp, LoadOp, StoreOp
 
 Placed = LoadOp | ExecOp | StoreOp
 Bytes = tuple[int, int]

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from ..ir.builtin import FuncOp
-from ..ir.core import Value
-from ..ir.diagnostics import Diagnostic
-from .limits import off_chip_bytes
-from .sched import LoadOp, StoreOp
-from .tiles import Coord, TiledType
-from .uop import AllocOp, is_alloc
+from ...ir.builtin import FuncOp
+from ...ir.core import Value
+from ...ir.diagnostics import Diagnostic
+from ..placement_limits import off_chip_bytes
+from ..sched import LoadOp, StoreOp
+from ..tiles import Coord, TiledType
+from ..uop import AllocOp, is_alloc
 
 
 def off_chip_lives(func: FuncOp) -> dict[Value, tuple[int, int]]:

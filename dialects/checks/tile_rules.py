@@ -1,19 +1,19 @@
 """What is true of a tile at each moment, and the check of uop functions: a replay on unlimited on-chip memory.
 
-The same tile rules hold for schedules (`sched_replay.py`), which add where the bytes are.
+The same tile rules hold for schedules (`schedule_replay.py`), which add where the bytes are.
 """
 
 from __future__ import annotations
 
 from math import prod
 
-from ..ir.attributes import UNIT
-from ..ir.builtin import FuncOp
-from ..ir.core import Operation, Value
-from ..ir.diagnostics import Diagnostic
-from .tile_ops import ExecBase, StoreBase
-from .tiles import Coord, TiledType, tile_text
-from .uop import ExecOp, LoadOp, StoreOp, is_alloc, is_on_chip
+from ...ir.attributes import UNIT
+from ...ir.builtin import FuncOp
+from ...ir.core import Operation, Value
+from ...ir.diagnostics import Diagnostic
+from ..tile_ops import ExecBase, StoreBase
+from ..tiles import Coord, TiledType, tile_text
+from ..uop import ExecOp, LoadOp, StoreOp, is_alloc, is_on_chip
 
 MAX_ERRORS = 20
 """Errors after which the replay of one function stops: what follows is mostly their consequence."""

@@ -6,14 +6,14 @@ from bisect import bisect_left, insort
 from itertools import accumulate
 from typing import Any
 
-from ..ir.attributes import UNIT
-from ..ir.builtin import FuncOp, ModuleOp
-from ..ir.core import Operation, Value
-from ..ir.diagnostics import Diagnostic
-from .limits import Wish, wishes_of
-from .replay import MAX_ERRORS, Tile, TileRules
-from .sched import ExecOp, LoadOp, StoreOp
-from .target import target_of
+from ...ir.attributes import UNIT
+from ...ir.builtin import FuncOp, ModuleOp
+from ...ir.core import Operation, Value
+from ...ir.diagnostics import Diagnostic
+from ..placement_limits import Wish, wishes_of
+from .tile_rules import MAX_ERRORS, Tile, TileRules
+from ..sched import ExecOp, LoadOp, StoreOp
+from ..target import target_of
 
 STAT_KEYS = ("final_live_bytes", "loads_eliminated", "loads_emitted", "peak_sram_bytes", "sched_ops", "spills")
 OPTIONAL_STATS = frozenset({"spills"})

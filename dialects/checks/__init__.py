@@ -1,0 +1,1 @@
+"""What makes a function valid: the replays of its tiles, its queues, its halves, its off-chip addresses."""
