@@ -17,8 +17,8 @@ from timing import Work, in_turns
 import tilewright as tw
 from tilewright.analysis.live_ranges import live_ranges
 from tilewright.analysis.simulation import simulation_of
-from tilewright.tools.tables import ops_csv
-from tilewright.tools.trace import trace_text
+from tilewright.translate.csv_tables import ops_csv
+from tilewright.translate.perfetto import trace_text
 
 SHARE = 1.9
 """Tile operations for each one that the schedule keeps: half of the loads fall away."""

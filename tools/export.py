@@ -10,14 +10,14 @@ def export(form: str, table: str | None, path: str, machine: Machine | None) -> 
     """A module as "perfetto", "csv" (by `table` "ops" or "lives") or "dot". Raises `InputError`, `DiagnosticError`."""
     module = read_module(path, machine)
     if form == "dot":
-        from .dot import dot_text
+        from ..translate.dot import dot_text
 
         return dot_text(module)
     functions = scheduled_functions(module, None, path)
     if form == "perfetto":
-        from .trace import trace_text
+        from ..translate.perfetto import trace_text
 
         return trace_text(functions, module.source)
-    from .tables import lives_csv, ops_csv
+    from ..translate.csv_tables import lives_csv, ops_csv
 
     return lives_csv(functions) if table == "lives" else ops_csv(functions, module.source)

@@ -85,11 +85,11 @@ def _import(args: argparse.Namespace) -> int:
             raise UsageError(f"{option} names the model, which would be overwritten")
     if args.weights == "-":
         raise UsageError("--weights takes a file's name")
-    from .onnx_model import read_onnx
+    from ..translate.onnx.model import read_onnx
 
     model = read_onnx(args.onnx)
     from ..ir.printer import print_module
-    from .onnx_import import import_onnx
+    from ..translate.onnx.importer import import_onnx
 
     try:
         done = import_onnx(model, outputs=args.outputs, batch=args.batch)

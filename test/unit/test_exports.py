@@ -17,10 +17,10 @@ import pytest
 import tilewright as tw
 from tilewright.analysis.live_ranges import live_bytes, live_ranges
 from tilewright.analysis.simulation import Simulation, simulation_of
-from tilewright.tools.dot import dot_text
+from tilewright.translate.dot import dot_text
 from tilewright.tools.inputs import scheduled_functions
-from tilewright.tools.tables import lives_csv, ops_csv
-from tilewright.tools.trace import trace_text
+from tilewright.translate.csv_tables import lives_csv, ops_csv
+from tilewright.translate.perfetto import trace_text
 
 from .models import MIXED, REFERENCE
 

@@ -13,8 +13,8 @@ import pytest
 from onnx import TensorProto, helper
 
 from tilewright.tools.files import InputError
-from tilewright.tools.onnx_import import import_onnx
-from tilewright.tools.onnx_model import read_onnx
+from tilewright.translate.onnx.importer import import_onnx
+from tilewright.translate.onnx.model import read_onnx
 
 from .onnx_models import F32, ROW, Array, Imports, W, X, build, data, node, shape_of
 

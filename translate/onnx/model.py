@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from graphlib import CycleError, TopologicalSorter
 from typing import TYPE_CHECKING, Any
 
-from ..ir.diagnostics import did_you_mean
-from .files import InputError
+from ...ir.diagnostics import did_you_mean
+from ...tools.files import InputError
 
 if TYPE_CHECKING:
     import numpy as np

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from .onnx_build import Builder, Tensor, Unsupported, text
-from .onnx_model import ELEMENT_TYPES, Node, OnnxModel, type_name
+from .build import Builder, Tensor, Unsupported, text
+from .model import ELEMENT_TYPES, Node, OnnxModel, type_name
 
 DROPPED = ("Softmax", "LogSoftmax", "ArgMax")
 LAST_AXIS_OPSET = 13

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..dialects.graph import ACCUMULATOR, AddOp, CastOp, GraphOp, MatmulOp, ReluOp, check_cast, result_of_matmul
-from ..ir.core import Operation, Value
-from ..ir.types import TensorType
-from ..runtime.inputs import not_held
-from ..runtime.numerics import numpy_dtype
-from .onnx_model import ELEMENT_TYPES, Node
+from ...dialects.graph import ACCUMULATOR, AddOp, CastOp, GraphOp, MatmulOp, ReluOp, check_cast, result_of_matmul
+from ...ir.core import Operation, Value
+from ...ir.types import TensorType
+from ...runtime.inputs import not_held
+from ...runtime.numerics import numpy_dtype
+from .model import ELEMENT_TYPES, Node
 
 if TYPE_CHECKING:
     Array = np.ndarray[Any, Any]

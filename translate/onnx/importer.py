@@ -9,17 +9,17 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..ir.attributes import UNIT, Attr
-from ..ir.builtin import FuncOp, ModuleOp, ReturnOp
-from ..ir.core import Block, Value
-from ..ir.opdef import OpError
-from ..ir.verifier import verify
-from ..planner.arena import count_of
-from .files import InputError
-from .onnx_build import Builder, Const, Held, Tensor, Unsupported, View, natural, text
-from .onnx_ends import End, find_end
-from .onnx_model import ELEMENT_TYPES, Node, OnnxModel, fold
-from .onnx_ops import ARITY, FOLDED, HANDLERS, check_unread
+from ...ir.attributes import UNIT, Attr
+from ...ir.builtin import FuncOp, ModuleOp, ReturnOp
+from ...ir.core import Block, Value
+from ...ir.opdef import OpError
+from ...ir.verifier import verify
+from ...planner.arena import count_of
+from ...tools.files import InputError
+from .build import Builder, Const, Held, Tensor, Unsupported, View, natural, text
+from .ends import End, find_end
+from .model import ELEMENT_TYPES, Node, OnnxModel, fold
+from .ops import ARITY, FOLDED, HANDLERS, check_unread
 
 if TYPE_CHECKING:
     Array = np.ndarray[Any, Any]

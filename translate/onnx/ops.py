@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from .onnx_build import Builder, Const, Shape, Tensor, Unsupported, add, broadcast, cast, flat, product, relu
-from .onnx_model import ELEMENT_TYPES, Node, OnnxModel, type_name
+from .build import Builder, Const, Shape, Tensor, Unsupported, add, broadcast, cast, flat, product, relu
+from .model import ELEMENT_TYPES, Node, OnnxModel, type_name
 
 Inputs = list[Any]
 """A node's inputs, each a view, a constant, or None where it is left out."""

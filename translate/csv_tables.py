@@ -13,7 +13,7 @@ from ..ir.builtin import FuncOp, ModuleOp
 from ..ir.source import Source
 from ..analysis.live_ranges import live_ranges
 from ..analysis.simulation import kind_of, simulation_of
-from .report_time import line_of, op_text, tile_name
+from ..tools.report_time import line_of, op_text, tile_name
 
 OP_COLUMNS = (
     "function", "op", "line", "engine", "kind", "tile", "sources", "address", "bytes", "spill", "start", "end",

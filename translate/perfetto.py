@@ -12,7 +12,7 @@ from ..ir.builtin import FuncOp, ModuleOp
 from ..ir.source import Source
 from ..analysis.live_ranges import LiveRange, live_ranges
 from ..analysis.simulation import Simulation, kind_of, simulation_of
-from .report_time import line_of, op_text, tile_name
+from ..tools.report_time import line_of, op_text, tile_name
 
 Event = dict[str, Any]
 
