@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from .ir.diagnostics import DiagnosticError
     from .planner.arena import OutOfMemoryError, SRAMConfig, VirtualSRAMArena
     from .passes.manager import UsageError
-    from .passes.scheduler import SchedExecute, SchedLoad, SchedStore, Schedule, Scheduler, ScheduleStats
+    from .api import SchedExecute, SchedLoad, SchedStore, Schedule, Scheduler, ScheduleStats
     from .lowering.tile_program import ScheduleError
 
     __version__: str
@@ -47,7 +47,7 @@ _HOMES = {
     "UsageError": "passes.manager",
     "ScheduleError": "lowering.tile_program",
 } | dict.fromkeys(
-    ("Schedule", "SchedExecute", "SchedLoad", "SchedStore", "ScheduleStats", "Scheduler"), "passes.scheduler"
+    ("Schedule", "SchedExecute", "SchedLoad", "SchedStore", "ScheduleStats", "Scheduler"), "api"
 )
 
 

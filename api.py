@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from ..dialects import sched
-from ..dialects.checks.schedule_replay import schedule_stats
-from ..dialects.target import EVICTIONS
-from ..dialects.tiles import Coord
-from ..ir.attributes import UNIT
-from ..ir.builtin import FuncOp, ModuleOp
-from ..ir.core import Block, Operation
-from ..planner.arena import SRAMConfig
-from .manager import make_pass, run_passes_on
-from ..lowering.tile_program import schedule_ops
+from .dialects import sched
+from .dialects.checks.schedule_replay import schedule_stats
+from .dialects.target import EVICTIONS
+from .dialects.tiles import Coord
+from .ir.attributes import UNIT
+from .ir.builtin import FuncOp, ModuleOp
+from .ir.core import Block, Operation
+from .planner.arena import SRAMConfig
+from .passes.manager import make_pass, run_passes_on
+from .lowering.tile_program import schedule_ops
 
 
 @dataclass(frozen=True, slots=True)
