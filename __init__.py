@@ -12,12 +12,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from .api import SchedExecute, SchedLoad, SchedStore, Schedule, Scheduler, ScheduleStats
     from .ir.builtin import ModuleOp
     from .ir.diagnostics import DiagnosticError
-    from .planner.arena import OutOfMemoryError, SRAMConfig, VirtualSRAMArena
-    from .passes.manager import UsageError
-    from .api import SchedExecute, SchedLoad, SchedStore, Schedule, Scheduler, ScheduleStats
     from .lowering.tile_program import ScheduleError
+    from .passes.manager import UsageError
+    from .planner.arena import OutOfMemoryError, SRAMConfig, VirtualSRAMArena
 
     __version__: str
 
@@ -46,9 +46,7 @@ _HOMES = {
     "VirtualSRAMArena": "planner.arena",
     "UsageError": "passes.manager",
     "ScheduleError": "lowering.tile_program",
-} | dict.fromkeys(
-    ("Schedule", "SchedExecute", "SchedLoad", "SchedStore", "ScheduleStats", "Scheduler"), "api"
-)
+} | dict.fromkeys(("Schedule", "SchedExecute", "SchedLoad", "SchedStore", "ScheduleStats", "Scheduler"), "api")
 
 
 def parse(text: str, *, filename: str = "<string>", allow_unregistered: bool = False, verify: bool = True) -> ModuleOp:
@@ -82,7 +80,8 @@ def run_passes(
 
     Raises `DiagnosticError` for faults in the text and `UsageError` for faults in the pipeline.
     """
-    from .passes.manager import parse_pipeline, run_passes_on
+    from .passes.manager.pipelines import parse_pipeline
+    from .passes.manager.running import run_passes_on
 
     passes = parse_pipeline(pipeline)
     module = parse(text, filename=filename, allow_unregistered=allow_unregistered)

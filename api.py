@@ -12,9 +12,10 @@ from .dialects.tiles import Coord
 from .ir.attributes import UNIT
 from .ir.builtin import FuncOp, ModuleOp
 from .ir.core import Block, Operation
-from .planner.arena import SRAMConfig
-from .passes.manager import make_pass, run_passes_on
 from .lowering.tile_program import schedule_ops
+from .passes.manager import make_pass
+from .passes.manager.running import run_passes_on
+from .planner.arena import SRAMConfig
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from ..dialects.placement_limits import wishes_of
 from ..dialects.checks.schedule_replay import Copy, Replay
+from ..dialects.placement_limits import wishes_of
 from ..dialects.target import schedule_target
 from ..dialects.tiles import Coord
 from ..ir.builtin import FuncOp, ModuleOp

@@ -1,7 +1,7 @@
 """What a synchronised schedule takes in time, told by its queues, waits and signals alone: no bytes are looked at.
 
-For what `sync` writes that is the time that `simulator.py` finds from hazards: a wait that is left out is implied by one
-that ends no earlier.
+For what `sync` writes that is the time that `simulator.py` finds from hazards: a wait that is left out is implied by
+one that ends no earlier.
 """
 
 from __future__ import annotations

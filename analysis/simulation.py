@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from ..dialects.sched import ExecOp
 from ..dialects.target import Target, schedule_target
 from ..ir.builtin import FuncOp, ModuleOp
-from .queue_timing import has_queues, queued_ops, simulate_queues
 from ..lowering.timed_ops import Placed, TimedOps, placed_ops
 from ..planner.simulator import TimedOp, Timeline, makespan_bound, one_at_a_time, simulate
+from .queue_timing import has_queues, queued_ops, simulate_queues
 
 
 @dataclass(slots=True)

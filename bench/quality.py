@@ -25,13 +25,14 @@ from shapes import GROWTH, TABLE, TIMED, UNSEEN
 from tables import aligned, markdown, refresh
 
 import tilewright
-from tilewright.ir.builtin import ModuleOp
-from tilewright.ir.diagnostics import DiagnosticError
-from tilewright.planner.bounds import bounds_of
 from tilewright.analysis.cost import cost_of
-from tilewright.passes.manager import parse_pipeline, run_passes_on
 from tilewright.analysis.proof import prove_module
 from tilewright.analysis.workload import workload_of
+from tilewright.ir.builtin import ModuleOp
+from tilewright.ir.diagnostics import DiagnosticError
+from tilewright.passes.manager.pipelines import parse_pipeline
+from tilewright.passes.manager.running import run_passes_on
+from tilewright.planner.bounds import bounds_of
 
 LISTS = {"table": TABLE, "unseen": UNSEEN}
 NEAR, FAR = 1.25, 1.6

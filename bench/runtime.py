@@ -28,7 +28,8 @@ from timing import Work, in_turns, machine, machine_text, ratio
 
 import tilewright
 from tilewright.ir.builtin import ModuleOp
-from tilewright.passes.manager import make_pass, run_passes_on
+from tilewright.passes.manager import make_pass
+from tilewright.passes.manager.running import run_passes_on
 from tilewright.runtime.execute import execute_function, random_inputs
 from tilewright.runtime.numerics import Array
 

@@ -23,8 +23,8 @@ from typing import Any
 from tilewright.dialects import load_all as load_dialects
 from tilewright.ir.builtin import ModuleOp
 from tilewright.ir.collector import collector_off
-from tilewright.ir.reading.parser import parse_source
 from tilewright.ir.printer import print_module
+from tilewright.ir.reading.parser import parse_source
 from tilewright.ir.source import Source
 from tilewright.ir.verifier import verify
 from tilewright.passes.manager import make_pass

@@ -9,17 +9,12 @@ FOLDER = os.path.dirname(__file__)
 
 
 def load_all() -> None:
-    """Registers every dialect that has a grammar fragment in this folder."""
+    """Registers every dialect that has a grammar fragment in this folder, and the checks of whole functions."""
     for file in sorted(os.listdir(FOLDER)):
         name, extension = os.path.splitext(file)
         if extension == ".lark":
             importlib.import_module(f".{name}", __name__)
-
-
-def grammar_of(dialect: str) -> str:
-    """The dialect's grammar fragment."""
-    with open(os.path.join(FOLDER, f"{dialect}.lark"), encoding="utf-8") as file:
-        return file.read()
+    importlib.import_module(".checks.functions", __name__)
 
 
 load_all()

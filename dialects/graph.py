@@ -20,11 +20,11 @@ from ..ir.opdef import (
     register_dialect,
     unit,
 )
+from ..ir.reading.grammar import grammar_beside
 from ..ir.source import UNKNOWN_LOC
 from ..ir.types import DTYPE_BYTES, FunctionType, TensorType, Type
-from . import grammar_of
 
-GRAPH = register_dialect(Dialect("graph", grammar_of("graph")))
+GRAPH = register_dialect(Dialect("graph", grammar_beside(__file__)))
 
 ACTIVATIONS = ("relu",)
 ACCUMULATOR = {"f32": "f32", "f16": "f32", "bf16": "f32", "i8": "i32"}
@@ -177,7 +177,8 @@ def result_of_matmul(a: TensorType, b: TensorType) -> TensorType:
 class MatmulOp(GraphOp):
     """`C[m,n] = sum_k A[m,k] B[k,n] (+ bias[n])`, then the activation; the result has the accumulator's type.
 
-    `block`, `order`, `reverse`, `snake` and `stream` say in which order `lower` computes its tiles (`planner/nests.py`).
+    `block`, `order`, `reverse`, `snake` and `stream` say in which order `lower` computes its tiles
+    (`planner/nests.py`).
     """
 
     __slots__ = ("activation", "block", "order", "reverse", "snake", "stream")

@@ -6,14 +6,11 @@ from collections.abc import Iterable
 from typing import Any
 
 from ..ir.attributes import Attr, FloatAttr
-from ..ir.builtin import FuncOp, ModuleOp
 from ..ir.core import Value
-from ..ir.diagnostics import Diagnostic
 from ..ir.opdef import Dialect, Field, OpError, integer, integers, one_of, register_dialect, unit
+from ..ir.reading.grammar import grammar_beside
 from ..ir.source import UNKNOWN_LOC
 from ..ir.texts import COORD, of_kind
-from . import grammar_of
-from .levels import MixedLevelsError, level_of
 from .target import check_target, reserved_ranges
 from .tile_ops import (
     ACTIVATION,
@@ -28,14 +25,13 @@ from .tile_ops import (
     TileOp,
 )
 from .tiles import Coord, at_attribute, natural, pin_attribute, read_tile_token
-from .uop import UOP
 
 Waits = tuple[tuple[int, int], ...] | None
 
 SCHED = register_dialect(
     Dialect(
         "sched",
-        grammar_of("sched"),
+        grammar_beside(__file__),
         terminals={"PLACED": "a tile with its address such as %x[0, 0] @0x0000"},
         references={"PLACED": read_tile_token},
     )
@@ -252,38 +248,3 @@ class StoreOp(PlacedOp, StoreBase):
         self.queue = queue
         self.signal = signal
         self.wait = wait
-
-
-@UOP.check
-def check_uop_function(func: FuncOp, module: ModuleOp) -> list[Diagnostic]:
-    """Refuses a function that mixes levels; replays a uop function tile by tile."""
-    from .placement_limits import wish_errors
-
-    try:
-        level = level_of(func)
-    except MixedLevelsError as error:
-        return [error.error]
-    errors = list(wish_errors(func, level))
-    if errors or level != "uop":
-        return errors
-    from .checks.tile_rules import replay_uop
-
-    return replay_uop(func)
-
-
-@SCHED.check
-def check_sched_function(func: FuncOp, module: ModuleOp) -> list[Diagnostic]:
-    """Replays a schedule byte range by byte range and holds its statistics against its text."""
-    try:
-        level = level_of(func)
-    except MixedLevelsError:
-        return []
-    if level != "sched":
-        return []
-    from .checks.dram import dram_errors
-    from .checks.halves import half_errors
-    from .checks.queues import queue_errors
-    from .checks.schedule_replay import replay_schedule
-
-    errors = replay_schedule(func, module) + dram_errors(func)
-    return errors or half_errors(func) + queue_errors(func)

@@ -8,11 +8,11 @@ from functools import cache, lru_cache
 from math import prod
 from typing import NamedTuple
 
-from ..ir.reading.attr_actions import read_tensor
 from ..ir.attributes import UNIT, Attr
 from ..ir.core import Operation, Value
 from ..ir.diagnostics import did_you_mean
 from ..ir.opdef import OpError, coordinates, integers
+from ..ir.reading.attr_actions import read_tensor
 from ..ir.texts import COORD
 from ..ir.types import DTYPE_BYTES, EMPTY_DIMENSION, TensorType, Type, has_empty_dimension
 from .graph import ACCUMULATOR, ACTIVATIONS, check_cast

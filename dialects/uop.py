@@ -8,15 +8,15 @@ from typing import Any
 from ..ir.attributes import UNIT, Attr, dict_text
 from ..ir.core import Operation, Value
 from ..ir.opdef import Dialect, Field, OpError, read_fields, register_dialect, unit
+from ..ir.reading.grammar import grammar_beside
 from ..ir.source import UNKNOWN_LOC
-from . import grammar_of
 from .tile_ops import ACTIVATION, COORDS, EXEC_FIELDS, RETAIN, ExecBase, Names, StoreBase, TileOp
 from .tiles import TiledType, at_attribute, natural, pin_attribute, read_tile_token, read_tiled
 
 UOP = register_dialect(
     Dialect(
         "uop",
-        grammar_of("uop"),
+        grammar_beside(__file__),
         terminals={
             "TILE": "a tile such as %x[0, 0]",
             "TILED": "a type such as !uop.tiled<tensor<128x64xf32>, [32, 32]>",

@@ -13,8 +13,8 @@ from ..ir.attributes import UNIT
 from ..ir.core import Operation, Value
 from ..ir.diagnostics import Diagnostic, DiagnosticError
 from ..planner.arena import SRAMConfig, count_of
-from ..planner.nests import Nest, uneven_members, unread_streams, walk
 from ..planner.nest_cost import Tensor, Trials, Work
+from ..planner.nests import Nest, uneven_members, unread_streams, walk
 
 TileRef = tuple[Value, Coord]
 Tiled = Mapping[Value, TiledType]

@@ -1,4 +1,7 @@
-"""Building a changed copy of a function: values are mapped from the old to the new, operations cloned."""
+"""Building a changed copy of a function: values are mapped from the old to the new, operations cloned.
+
+Valid IR in, valid IR out: nothing here changes what it is given.
+"""
 
 from __future__ import annotations
 
@@ -6,8 +9,9 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from ..dialects.tile_ops import TileOp
-from ..ir.builtin import FuncOp, ReturnOp
+from ..ir.builtin import FuncOp, ModuleOp, ReturnOp
 from ..ir.core import Block, Operation, UnregisteredOp, Value
+from ..ir.diagnostics import Diagnostic, DiagnosticError
 from ..ir.types import Type
 
 ValueMap = dict[Value, Value]
@@ -64,3 +68,29 @@ def with_tile_ops(func: FuncOp, make: Callable[[ValueMap], list[Operation]]) -> 
     ops = [clone(op, values) for op in others[:-1]]
     ops += make(values)
     return with_body(func, args, [*ops, *(clone(op, values) for op in others[-1:])])
+
+
+def map_functions(module: ModuleOp, rewrite: Callable[[FuncOp, ModuleOp], FuncOp]) -> ModuleOp:
+    """The module with each function rewritten (the same object means unchanged), nested modules included.
+
+    Raises one `DiagnosticError` with the errors of all functions.
+    """
+    errors: list[Diagnostic] = []
+
+    def visit(op: Operation, parent: ModuleOp) -> Operation:
+        if isinstance(op, ModuleOp):
+            ops = [visit(inner, op) for inner in op.ops]
+            return ModuleOp(ops, attrs=op.attrs, sym_name=op.sym_name, source=op.source, loc=op.loc)
+        if not isinstance(op, FuncOp) or op.is_declaration:
+            return op
+        try:
+            return rewrite(op, parent)
+        except DiagnosticError as error:
+            errors.extend(error.diagnostics)
+            return op
+
+    result = visit(module, module)
+    if errors:
+        raise DiagnosticError(errors, module.source)
+    assert isinstance(result, ModuleOp)
+    return result

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from math import prod
 
-from ..dialects.placement_limits import off_chip_bytes
 from ..dialects.checks.queues import Placed, placed_ops
+from ..dialects.placement_limits import off_chip_bytes
 from ..dialects.sched import ExecOp, LoadOp
 from ..dialects.target import Target
 from ..dialects.tiles import Coord, TiledType

@@ -14,8 +14,8 @@ from ..ir.core import Value
 from ..planner.arena import SRAMConfig
 from ..planner.dependences import NONE, Chain, Chains
 from ..planner.nest_search import Search
-from .graph_nests import Described, grid_of, trials_of
 from ..planner.nests import Nest, walk
+from .graph_nests import Described, grid_of, trials_of
 from .tile_program import TileProgram
 
 

@@ -22,8 +22,8 @@ from ..ir.attributes import UNIT
 from ..ir.builtin import FuncOp, ModuleOp
 from ..ir.core import Operation, Value
 from ..lowering.allocs import check_understood, tidy_allocs
-from .manager import map_functions, register_pass
-from ..lowering.rewriting import ValueMap, clone, clone_with, copy_value, with_body
+from ..lowering.rewriting import ValueMap, clone, clone_with, copy_value, map_functions, with_body
+from .manager import register_pass
 
 TileRef = tuple[Value, Coord]
 

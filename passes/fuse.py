@@ -16,8 +16,8 @@ from ..dialects.levels import level_of
 from ..ir.builtin import FuncOp, ModuleOp
 from ..ir.core import Operation, Value
 from ..ir.types import TensorType
-from .manager import map_functions, register_pass
-from ..lowering.rewriting import ValueMap, clone, copy_value, with_body
+from ..lowering.rewriting import ValueMap, clone, copy_value, map_functions, with_body
+from .manager import register_pass
 
 
 @register_pass

@@ -30,14 +30,14 @@ from ..ir.core import Operation, Value
 from ..ir.diagnostics import Diagnostic, DiagnosticError
 from ..ir.types import TensorType
 from ..lowering.allocs import config_of
-from ..planner.arena import SRAMConfig, count_of
-from ..planner.liveness import accumulator_lives
-from .manager import map_functions, option, read_alignment, read_bytes, register_pass
 from ..lowering.graph_nests import TileRef, TileTask, nests_of, tasks
-from ..planner.memory_planner import most_needed
-from ..lowering.rewriting import ValueMap, clone, copy_value, with_body
+from ..lowering.rewriting import ValueMap, clone, copy_value, map_functions, with_body
 from ..lowering.tile_program import TileProgram
 from ..lowering.tiling import Shape, check_tensors, tile_shapes
+from ..planner.arena import SRAMConfig, count_of
+from ..planner.liveness import accumulator_lives
+from ..planner.memory_planner import most_needed
+from .manager import option, read_alignment, read_bytes, register_pass
 
 MAX_EXECS = 20_000_000
 """Most tile operations that one graph operation may become."""

@@ -27,12 +27,12 @@ from ..ir.core import Operation, Value
 from ..ir.diagnostics import Diagnostic, DiagnosticError
 from ..lowering.allocs import config_of, tidy_allocs
 from ..lowering.finished_schedule import expect_schedules, settle_off_chip, with_stats
-from ..planner.liveness import Limits, Program
-from .manager import map_functions, register_pass
-from ..planner.pingpong_phases import Homes, Life, Phase, Problem, cut, halves_above, place_homes
-from ..lowering.rewriting import ValueMap, clone_with, with_tile_ops
+from ..lowering.rewriting import ValueMap, clone_with, map_functions, with_tile_ops
 from ..lowering.timed_ops import Placed, TimedOps, placed_ops, size_of
+from ..planner.liveness import Limits, Program
+from ..planner.pingpong_phases import Homes, Life, Phase, Problem, cut, halves_above, place_homes
 from ..planner.simulator import simulate
+from .manager import register_pass
 
 TileRef = tuple[Value, Coord]
 

@@ -21,16 +21,16 @@ from ..dialects.tiles import TiledType
 from ..ir.attributes import UNIT
 from ..ir.builtin import FuncOp, ModuleOp
 from ..ir.core import Operation, Value
-from ..planner.arena import SRAMConfig
-from ..planner.makespan import LONG, TimeTrials
-from .manager import map_functions, option, read_alignment, read_bytes, read_choice, register_pass
-from ..planner.nest_search import Search, execs_of
 from ..lowering.graph_nests import described, nests_of, numbered
-from ..planner.nests import Nest
-from ..lowering.rewriting import ValueMap, clone, clone_with, copy_value, with_body
+from ..lowering.rewriting import ValueMap, clone, clone_with, copy_value, map_functions, with_body
 from ..lowering.tiling import check_tensors, tile_shapes
 from ..lowering.timed_ops import exec_cycles, move_cycles
+from ..planner.arena import SRAMConfig
+from ..planner.makespan import LONG, TimeTrials
 from ..planner.nest_cost import Trials
+from ..planner.nest_search import Search, execs_of
+from ..planner.nests import Nest
+from .manager import option, read_alignment, read_bytes, read_choice, register_pass
 
 
 @register_pass

@@ -26,14 +26,14 @@ from ..ir.builtin import FuncOp, ModuleOp
 from ..ir.core import Operation
 from ..lowering.allocs import config_of, tidy_allocs
 from ..lowering.finished_schedule import expect_schedules, settle_off_chip, with_stats
-from ..planner.makespan import LONG, Speeds, Timed, best_in_time, put_in_time, reserves
-from ..planner.liveness import NEVER
-from .manager import map_functions, option, read_bytes, read_count, register_pass
-from ..planner.residency import FILL, RUN, SPILL, Event
-from ..lowering.rewriting import ValueMap, with_tile_ops
+from ..lowering.rewriting import ValueMap, map_functions, with_tile_ops
 from ..lowering.tile_program import TileProgram, buffer_ids, event_ops
 from ..lowering.timed_ops import Placed, TimedOps, exec_cycles, move_cycles, placed_ops
+from ..planner.liveness import NEVER
+from ..planner.makespan import LONG, Speeds, Timed, best_in_time, put_in_time, reserves
+from ..planner.residency import FILL, RUN, SPILL, Event
 from ..planner.simulator import simulate
+from .manager import option, read_bytes, read_count, register_pass
 
 
 @register_pass

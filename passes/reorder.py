@@ -23,14 +23,14 @@ from ..ir.attributes import UNIT
 from ..ir.builtin import FuncOp, ModuleOp
 from ..ir.core import Operation
 from ..lowering.allocs import check_understood, config_of
+from ..lowering.rewriting import ValueMap, clone, clone_with, map_functions, with_tile_ops
+from ..lowering.tile_program import TileProgram
+from ..lowering.uop_nests import raise_nests
 from ..planner.arena import SRAMConfig
 from ..planner.dependences import Chains, Emitted
 from ..planner.local_search import improve_order
-from .manager import map_functions, option, read_alignment, read_bytes, register_pass
 from ..planner.memory_planner import PlanError, plan
-from ..lowering.uop_nests import raise_nests
-from ..lowering.rewriting import ValueMap, clone, clone_with, with_tile_ops
-from ..lowering.tile_program import TileProgram
+from .manager import option, read_alignment, read_bytes, register_pass
 
 SMALL = 400
 """Execs of a program on which local search is tried even where loop nests have been found."""

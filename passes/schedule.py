@@ -22,9 +22,9 @@ from ..ir.core import Value
 from ..ir.diagnostics import Diagnostic, DiagnosticError
 from ..lowering.allocs import check_understood, config_of, tidy_allocs
 from ..lowering.finished_schedule import settle_off_chip, with_stats
-from .manager import flag, map_functions, option, read_alignment, read_bytes, read_choice, register_pass
-from ..lowering.rewriting import ValueMap, clone, copy_value, with_body
+from ..lowering.rewriting import ValueMap, clone, copy_value, map_functions, with_body
 from ..lowering.tile_program import ScheduleError, schedule_ops
+from .manager import flag, option, read_alignment, read_bytes, read_choice, register_pass
 
 
 @register_pass

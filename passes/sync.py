@@ -14,16 +14,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from ..dialects.levels import level_of
 from ..dialects.checks.queues import Placed, needed_waits, placed_ops
+from ..dialects.levels import level_of
 from ..dialects.sched import ExecOp
 from ..dialects.target import target_of
 from ..ir.attributes import UNIT
 from ..ir.builtin import FuncOp, ModuleOp
 from ..ir.core import Operation
 from ..lowering.finished_schedule import expect_schedules
-from .manager import map_functions, register_pass
-from ..lowering.rewriting import ValueMap, clone, clone_with, copy_value, with_body
+from ..lowering.rewriting import ValueMap, clone, clone_with, copy_value, map_functions, with_body
+from .manager import register_pass
 
 
 @register_pass

@@ -13,9 +13,9 @@ from ..dialects.levels import level_of
 from ..dialects.target import target_of
 from ..ir.builtin import FuncOp, ModuleOp
 from ..ir.core import Operation
-from .manager import map_functions, option, read_tile, register_pass
-from ..lowering.rewriting import ValueMap, clone, clone_with, copy_value, with_body
+from ..lowering.rewriting import ValueMap, clone, clone_with, copy_value, map_functions, with_body
 from ..lowering.tiling import check_tensors, given_tiles, infer
+from .manager import option, read_tile, register_pass
 
 
 @register_pass

@@ -11,11 +11,11 @@ from dataclasses import dataclass, replace
 from typing import ClassVar
 
 from .arena import SRAMConfig
+from .list_schedule import Item, Placed, Problem, least_cycles, makespan, retime
 from .liveness import EXEC, LOAD, NEVER, STORE, Program
+from .nest_cost import INFEASIBLE, Trials, program_tensors
 from .nests import Nest
 from .residency import FILL, SPILL, Event, Full, Plan, Planner, Timeline, TooMuch, timeline_of
-from .list_schedule import Item, Placed, Problem, least_cycles, makespan, retime
-from .nest_cost import INFEASIBLE, Trials, program_tensors
 
 NEAR = 20
 """In a long function, operations that exceed the cycles that they take at least by one part in so many are left alone:

@@ -13,8 +13,8 @@ from typing import ClassVar
 from .arena import SRAMConfig
 from .lifetimes import LifetimePlanner, find_homes
 from .liveness import EXEC, STORE, Program, Step
-from .nests import Nest, uneven_members, unread_streams, walk
 from .memory_planner import least_bytes
+from .nests import Nest, uneven_members, unread_streams, walk
 from .residency import Full, Planner, TooMuch, timeline_of
 
 INFEASIBLE = 1 << 62

@@ -12,9 +12,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from math import ceil
 
+from .nest_cost import INFEASIBLE, Trials
 from .nests import ORDERS, Nest
 from .progress import tell
-from .nest_cost import INFEASIBLE, Trials
 
 EFFORT = 100
 """How often each operation may be planned on average."""

@@ -10,16 +10,7 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from ..ir.collector import collector_off
-from ..passes.manager import (
-    UsageError,
-    find_pass,
-    load_passes,
-    make_pass,
-    options_of,
-    parse_pipeline,
-    pass_text,
-    read_choice,
-)
+from ..passes.manager import UsageError, find_pass, load_passes, make_pass, options_of, pass_text, read_choice
 from .cli import Parser, file_name, run_command, takes_blocks
 from .files import read_text, write_text
 from .machine import add_target_options, aim, target_given, targets_text
@@ -102,7 +93,7 @@ def _step_options(words: Iterable[str]) -> list[str]:
     found = [w.partition("=")[0] for w in words]
     steps = [option for option in found if option.startswith("--") and find_pass(option[2:])]
     if any(option.startswith("-O") for option in found):
-        from ..passes.pipelines import PIPELINES
+        from ..passes.manager.pipelines import PIPELINES
 
         steps += [f"-{name}" for name in PIPELINES]
     return list(dict.fromkeys(steps))
@@ -172,6 +163,8 @@ class _AppendPipeline(argparse.Action):
     def __call__(self, parser, namespace, values, option_string=None):
         if not values:
             raise UsageError("--pass-pipeline takes passes, got ''")
+        from ..passes.manager.pipelines import parse_pipeline
+
         namespace.pipeline = [*namespace.pipeline, *parse_pipeline(str(values))]
         namespace.has_text = True
 
@@ -191,7 +184,7 @@ def _passes_to_run(args: argparse.Namespace) -> list[Pass]:
     if args.level is None:
         return args.pipeline
     name, options = args.level
-    from ..passes.pipelines import make_pipeline
+    from ..passes.manager.pipelines import make_pipeline
 
     if getattr(args, "has_text", False):
         raise UsageError(f"{name} and --pass-pipeline don't go together; write {name[1:]} within the text")
@@ -202,7 +195,7 @@ def _dumped(args: argparse.Namespace) -> str:
     """What --pass-pipeline reads back: the passes with their options, after comments that say why they stand there."""
     comments: list[str] = []
     if args.level:
-        from ..passes.pipelines import reasons
+        from ..passes.manager.pipelines import reasons
 
         comments = [f"// {line}" for line in reasons(args.level[0])]
     return "\n".join([*comments, ",".join(map(pass_text, args.pipeline))])
@@ -227,7 +220,7 @@ def _option_usage(key: str, metavar: str) -> str:
 
 def _pass_help() -> str:
     """Each pass with its options and the first sentence of its docstring."""
-    from ..passes.pipelines import PIPELINES, pipeline_text
+    from ..passes.manager.pipelines import PIPELINES, pipeline_text
 
     lines: list[str] = []
     for name, cls in load_passes().items():
@@ -244,7 +237,7 @@ def _pass_help() -> str:
 
 
 def _describe_passes(passes: dict[str, type]) -> str:
-    from ..passes.pipelines import PIPELINES, pipeline_text, reasons
+    from ..passes.manager.pipelines import PIPELINES, pipeline_text, reasons
 
     lines: list[str] = []
     for name, cls in passes.items():
@@ -259,7 +252,7 @@ def _describe_passes(passes: dict[str, type]) -> str:
 def _unknown(word: str, first: str) -> str:
     """What is wrong with a word that the parser has no place for; `first` is the input that it has taken."""
     from ..ir.diagnostics import did_you_mean
-    from ..passes.pipelines import PIPELINES, unknown_pipeline
+    from ..passes.manager.pipelines import PIPELINES, unknown_pipeline
 
     if not word.startswith("-") or word == "-":
         looks_like_options = "=" in first and not os.path.exists(first)
@@ -352,7 +345,7 @@ def _parse(source: Source, args: argparse.Namespace) -> ModuleOp:
 
 
 def _run_passes(module: ModuleOp, args: argparse.Namespace, report: Report | None) -> ModuleOp:
-    from ..passes.manager import run_passes_on
+    from ..passes.manager.running import run_passes_on
     from .status import status_line
 
     with status_line():

@@ -7,16 +7,16 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
+from ..analysis.cost import cost_of
+from ..analysis.workload import workload_of
+from ..dialects.checks.schedule_replay import schedule_stats
 from ..dialects.graph import GraphOp
 from ..dialects.levels import level_of
-from ..dialects.checks.schedule_replay import schedule_stats
 from ..dialects.target import target_of
 from ..ir.builtin import FuncOp, ModuleOp
 from ..ir.types import TensorType
+from ..passes.manager.running import Observer
 from ..planner.arena import count_of
-from ..analysis.cost import cost_of
-from ..passes.manager import Observer
-from ..analysis.workload import workload_of
 from .report_cost import UNKNOWN, CostReport, cost_report
 from .report_time import TimeReport, time_report
 

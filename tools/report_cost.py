@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from ..planner.bounds import Bounds, bounds_of
 from ..analysis.cost import Cost, TensorCost
 from ..analysis.workload import Workload
+from ..planner.bounds import Bounds, bounds_of
 
 UNKNOWN = "unknown"
 MOST_ROWS = 12

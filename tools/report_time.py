@@ -5,14 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from ..dialects.target import SPEEDS
-from ..dialects.tiles import tile_text
-from ..ir.builtin import FuncOp, ModuleOp
-from ..ir.core import Operation
-from ..ir.source import Source
-from ..planner.arena import count_of
+from ..analysis.naming import line_of, op_text
 from ..analysis.queue_timing import CAUSE as SIGNAL
 from ..analysis.simulation import Simulation, Stall, simulation_of
+from ..dialects.target import SPEEDS
+from ..ir.builtin import FuncOp, ModuleOp
+from ..ir.source import Source
+from ..planner.arena import count_of
 
 FROM_QUEUES = "from its queues, waits and signals"
 
@@ -164,21 +163,6 @@ class TimeReport:
 def time_report(func: FuncOp, module: ModuleOp) -> TimeReport:
     """The report on a scheduled function."""
     return TimeReport(func.sym_name, simulation_of(func, module))
-
-
-def line_of(op: Operation, source: Source | None) -> int | None:
-    """The line that an operation stands in; None for one that no text has."""
-    return source.position(op.loc)[0] if source is not None and op.loc >= 0 else None
-
-
-def op_text(op: Any) -> str:
-    """An operation as its text has it."""
-    return op.pretty({value: f"%{value.name}" for value in op.operands})
-
-
-def tile_name(op: Any) -> str:
-    """The tile that an operation writes, or the one that it moves."""
-    return tile_text(op.operands[0], op.coords[0])
 
 
 def _share(busy: int, sim: Simulation) -> str:

@@ -85,14 +85,16 @@ def _import(args: argparse.Namespace) -> int:
             raise UsageError(f"{option} names the model, which would be overwritten")
     if args.weights == "-":
         raise UsageError("--weights takes a file's name")
-    from ..translate.onnx.model import read_onnx
-
-    model = read_onnx(args.onnx)
-    from ..ir.printer import print_module
-    from ..translate.onnx.importer import import_onnx
+    from ..translate.onnx.model import OnnxError, read_onnx
 
     try:
+        model = read_onnx(args.onnx)
+        from ..ir.printer import print_module
+        from ..translate.onnx.importer import import_onnx
+
         done = import_onnx(model, outputs=args.outputs, batch=args.batch)
+    except OnnxError as error:
+        raise InputError(str(error)) from None
     except ImportError as error:  # bf16
         raise InputError(f"{args.onnx} needs the package '{error.name}': pip install 'tilewright[run]'") from None
     if done.weights and not args.weights:

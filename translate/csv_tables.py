@@ -6,14 +6,14 @@ import csv
 import io
 from collections.abc import Iterable
 
+from ..analysis.live_ranges import live_ranges
+from ..analysis.naming import line_of, op_text, tile_name
+from ..analysis.simulation import kind_of, simulation_of
 from ..dialects.sched import ExecOp
 from ..dialects.tiles import tile_text
 from ..ir.attributes import UNIT
 from ..ir.builtin import FuncOp, ModuleOp
 from ..ir.source import Source
-from ..analysis.live_ranges import live_ranges
-from ..analysis.simulation import kind_of, simulation_of
-from ..tools.report_time import line_of, op_text, tile_name
 
 OP_COLUMNS = (
     "function", "op", "line", "engine", "kind", "tile", "sources", "address", "bytes", "spill", "start", "end",

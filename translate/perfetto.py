@@ -7,12 +7,12 @@ from collections.abc import Iterator
 from itertools import count
 from typing import Any
 
+from ..analysis.live_ranges import LiveRange, live_ranges
+from ..analysis.naming import line_of, op_text, tile_name
+from ..analysis.simulation import Simulation, kind_of, simulation_of
 from ..dialects.sched import ExecOp, LoadOp
 from ..ir.builtin import FuncOp, ModuleOp
 from ..ir.source import Source
-from ..analysis.live_ranges import LiveRange, live_ranges
-from ..analysis.simulation import Simulation, kind_of, simulation_of
-from ..tools.report_time import line_of, op_text, tile_name
 
 Event = dict[str, Any]
 

@@ -6,12 +6,12 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from ..analysis.cost import Cost, cost_of
+from ..analysis.workload import workload_of
 from ..dialects.sched import ExecOp, LoadOp, StoreOp
 from ..ir.builtin import FuncOp
 from ..planner.bounds import bounds_of
-from ..analysis.cost import Cost, cost_of
 from ..planner.simulator import TimedOp, Timeline, makespan_bound, one_at_a_time
-from ..analysis.workload import workload_of
 
 Row = tuple[str, str, str]
 """A label, what is shown, and what is meant by it."""

@@ -9,9 +9,9 @@ from itertools import accumulate
 
 import numpy as np
 
+from ..dialects.checks.schedule_replay import Copy, Replay
 from ..dialects.placement_limits import wishes_of
 from ..dialects.sched import ExecOp, LoadOp, StoreOp
-from ..dialects.checks.schedule_replay import Copy, Replay
 from ..dialects.target import schedule_target
 from ..dialects.tiles import Coord, TiledType, coord_text
 from ..dialects.uop import is_alloc

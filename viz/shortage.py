@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from html import escape
 
-from ..planner.arena import count_of
 from ..lowering.tile_program import ScheduleError
+from ..planner.arena import count_of
 from .page import part
 from .palette import INK, tensor_colour
 from .svg_parts import COLOURS, document, rect, text

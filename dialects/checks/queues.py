@@ -14,8 +14,8 @@ from typing import NamedTuple
 
 from ...ir.builtin import FuncOp
 from ...ir.diagnostics import Diagnostic
-from .dram import OffChip
 from ..sched import ExecOp, LoadOp, StoreOp
+from .dram import OffChip
 
 Placed = LoadOp | ExecOp | StoreOp
 Bytes = tuple[int, int]

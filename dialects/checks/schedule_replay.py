@@ -11,9 +11,9 @@ from ...ir.builtin import FuncOp, ModuleOp
 from ...ir.core import Operation, Value
 from ...ir.diagnostics import Diagnostic
 from ..placement_limits import Wish, wishes_of
-from .tile_rules import MAX_ERRORS, Tile, TileRules
 from ..sched import ExecOp, LoadOp, StoreOp
 from ..target import target_of
+from .tile_rules import MAX_ERRORS, Tile, TileRules
 
 STAT_KEYS = ("final_live_bytes", "loads_eliminated", "loads_emitted", "peak_sram_bytes", "sched_ops", "spills")
 OPTIONAL_STATS = frozenset({"spills"})

@@ -9,14 +9,14 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from .attr_actions import MAX_DEPTH, AttributeActions
 from ..attributes import Attr
 from ..builtin import FuncOp, ModuleOp, ReturnOp
 from ..core import Block, Operation, UnregisteredOp, Value
 from ..diagnostics import Diagnostic, did_you_mean
-from .generic import generic_func, generic_module
 from ..opdef import DIALECTS, OPERATIONS, OpError, all_ops, find_op, from_generic, is_discardable
 from ..types import EMPTY_DIMENSION, FunctionType, ScalarType, Type, has_empty_dimension
+from .attr_actions import MAX_DEPTH, AttributeActions
+from .generic import generic_func, generic_module
 
 POISON = ScalarType("none")
 

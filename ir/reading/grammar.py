@@ -10,8 +10,8 @@ from functools import cache
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
-from .cache import cache_folder
 from ..opdef import DIALECTS
+from .cache import cache_folder
 
 if TYPE_CHECKING:
     from lark import Lark
@@ -48,6 +48,12 @@ def grammar_text() -> str:
     with open(os.path.join(os.path.dirname(__file__), "core.lark"), encoding="utf-8") as file:
         core = file.read()
     return "\n".join([core, *(DIALECTS[name].grammar for name in sorted(DIALECTS))])
+
+
+def grammar_beside(file: str) -> str:
+    """The fragment of a dialect that is declared in a Python file: `graph.lark` stands beside `graph.py`."""
+    with open(f"{os.path.splitext(file)[0]}.lark", encoding="utf-8") as fragment:
+        return fragment.read()
 
 
 def lark_version() -> str:

@@ -6,23 +6,23 @@ import re
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from . import cache
-from .actions import Actions
 from ..builtin import ModuleOp
 from ..collector import collector_off
 from ..core import Operation
 from ..diagnostics import Diagnostic, DiagnosticError, did_you_mean
-from .fast.parser import FastParser
-from .grammar import grammar_text, lark_version, make_parser, terminal_words
 from ..opdef import DIALECTS, all_ops
 from ..source import Source
+from . import cache
+from .actions import Actions
+from .fast.parser import FastParser
 from .fast.tables import Tables
+from .grammar import grammar_text, lark_version, make_parser, terminal_words
 
 if TYPE_CHECKING:
     from lark import Lark
     from lark.exceptions import UnexpectedInput
 
-MAKERS = ("lark_tables.py", "tables.py", "regexes.py")
+MAKERS = ("fast/lark_tables.py", "fast/tables.py", "fast/regexes.py")
 """The files that decide what tables look like."""
 
 MAX_SYNTAX_ERRORS = 20

@@ -16,12 +16,12 @@ from typing import Any
 import numpy as np
 
 import tilewright
+from tilewright.analysis.proof import prove
 from tilewright.dialects import sched
 from tilewright.ir.attributes import UNIT
 from tilewright.ir.builtin import FuncOp, ModuleOp
 from tilewright.ir.diagnostics import DiagnosticError
 from tilewright.ir.verifier import verification_errors
-from tilewright.analysis.proof import prove
 from tilewright.lowering.rewriting import ValueMap, clone, copy_value, with_body
 from tilewright.runtime.execute import execute_function, random_inputs
 

@@ -17,10 +17,11 @@ from hypothesis import strategies as st
 
 import tilewright
 from tilewright import DiagnosticError
+from tilewright.analysis.proof import prove_module
 from tilewright.ir.builtin import ModuleOp
 from tilewright.ir.diagnostics import Diagnostic
-from tilewright.passes.manager import parse_pipeline, run_passes_on
-from tilewright.analysis.proof import prove_module
+from tilewright.passes.manager.pipelines import parse_pipeline
+from tilewright.passes.manager.running import run_passes_on
 from tilewright.runtime.compare import first_difference
 from tilewright.runtime.execute import execute_function, random_inputs, rounding_slacks
 from tilewright.runtime.numerics import Array

@@ -12,13 +12,14 @@ from hypothesis import strategies as st
 
 import tilewright
 from tilewright import DiagnosticError
+from tilewright.analysis.queue_timing import queued_ops, simulate_queues
+from tilewright.analysis.simulation import Simulation, simulation_of
 from tilewright.dialects.checks.queues import placed_ops, queue_errors
 from tilewright.dialects.target import schedule_target
 from tilewright.ir.builtin import FuncOp, ModuleOp
-from tilewright.passes.manager import parse_pipeline, run_passes_on
-from tilewright.analysis.queue_timing import queued_ops, simulate_queues
-from tilewright.analysis.simulation import Simulation, simulation_of
 from tilewright.lowering.timed_ops import TimedOps
+from tilewright.passes.manager.pipelines import parse_pipeline
+from tilewright.passes.manager.running import run_passes_on
 from tilewright.planner.simulator import simulate
 from tilewright.runtime.compare import first_difference
 from tilewright.runtime.execute import execute_function, random_inputs

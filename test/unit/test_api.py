@@ -17,7 +17,8 @@ from tilewright.ir.core import Block, Operation, UnregisteredOp, Value
 from tilewright.ir.opdef import OpError, all_ops
 from tilewright.ir.types import FunctionType, ScalarType, TensorType, Type
 from tilewright.ir.verifier import verify
-from tilewright.passes.manager import load_passes, make_pass, run_passes_on
+from tilewright.passes.manager import load_passes, make_pass
+from tilewright.passes.manager.running import run_passes_on
 
 from .models import MIXED, REFERENCE, levels
 

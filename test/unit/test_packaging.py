@@ -12,7 +12,7 @@ import lark
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-PACKAGES = ("ir", "dialects", "passes", "runtime", "viz", "tools")
+PACKAGES = ("analysis", "dialects", "ir", "lowering", "passes", "planner", "runtime", "tools", "translate", "viz")
 NOT_PACKAGED = shutil.ignore_patterns(".*", "build", "dist", "venv", "*.egg-info", "__pycache__", "node_modules")
 
 
@@ -61,10 +61,10 @@ def test_wheel_holds_the_grammars_and_one_top_level_name(wheel: Path) -> None:
         f"tilewright/{path.relative_to(ROOT).as_posix()}"
         for package in PACKAGES
         for pattern in ("*.py", "*.lark", "*.html", "*.css", "*.js")
-        for path in (ROOT / package).glob(pattern)
+        for path in (ROOT / package).rglob(pattern)
     }
     packed = {name for name in names if name.startswith("tilewright/")}
-    assert packed == sources | {"tilewright/__init__.py"}
+    assert packed == sources | {"tilewright/__init__.py", "tilewright/api.py"}
     assert any(name.endswith(".lark") for name in packed)
 
 

@@ -15,10 +15,9 @@ from ...ir.core import Block, Value
 from ...ir.opdef import OpError
 from ...ir.verifier import verify
 from ...planner.arena import count_of
-from ...tools.files import InputError
 from .build import Builder, Const, Held, Tensor, Unsupported, View, natural, text
 from .ends import End, find_end
-from .model import ELEMENT_TYPES, Node, OnnxModel, fold
+from .model import ELEMENT_TYPES, Node, OnnxError, OnnxModel, fold
 from .ops import ARITY, FOLDED, HANDLERS, check_unread
 
 if TYPE_CHECKING:
@@ -37,7 +36,7 @@ class Imported:
 def import_onnx(model: OnnxModel, *, outputs: Sequence[str] = (), batch: int | None = None) -> Imported:
     """The part of a model that computes the outputs (the model's own without any), as a graph function.
 
-    Raises `InputError`, with all nodes that can't be imported.
+    Raises `OnnxError`, with all nodes that can't be imported.
     """
     for name in outputs:
         model.check_output(name)
@@ -97,7 +96,7 @@ class Importer:
             self.problems[f"{what}: {error}"] = None
         return None
 
-    def failure(self, nodes: list[Node]) -> InputError:
+    def failure(self, nodes: list[Node]) -> OnnxError:
         """All problems in one error, and what can be imported before them."""
         refused = [n for n in nodes if self.tensors.get(n.outputs[0]) is None]
         edge = [n for node in refused for n in node.inputs]
@@ -117,7 +116,7 @@ class Importer:
         """Whether these tensors can be imported, found out by doing it."""
         try:
             return bool(names) and bool(Importer(self.model, self.batch, hints=False).run(names))
-        except InputError:
+        except OnnxError:
             return False
 
     # The graph's ends

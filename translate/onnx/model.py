@@ -10,7 +10,6 @@ from graphlib import CycleError, TopologicalSorter
 from typing import TYPE_CHECKING, Any
 
 from ...ir.diagnostics import did_you_mean
-from ...tools.files import InputError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -25,6 +24,10 @@ ELEMENT_TYPES = {"float": "f32", "double": "f32", "float16": "f16", "bfloat16": 
 
 Dimension = int | str
 """A size, or the name of a symbolic one (empty where it has none)."""
+
+
+class OnnxError(Exception):
+    """What keeps a model from being imported: its file can't be read, is wrong, or holds what there is not yet."""
 
 
 @dataclass(slots=True, eq=False)
@@ -72,8 +75,8 @@ class OnnxModel:
     initializers: dict[str, Any]
     makers: dict[str, Node] = field(default_factory=dict)
 
-    def fail(self, message: str) -> InputError:
-        return InputError(f"{self.path}: {message}")
+    def fail(self, message: str) -> OnnxError:
+        return OnnxError(f"{self.path}: {message}")
 
     @property
     def opset(self) -> int:
@@ -84,7 +87,7 @@ class OnnxModel:
         return name in self.makers or name in self.inputs or name in self.initializers
 
     def check_output(self, name: str) -> None:
-        """Raises `InputError` unless the graph has a tensor of that name."""
+        """Raises `OnnxError` unless the graph has a tensor of that name."""
         if self.knows(name):
             return
         names = [n for node in self.nodes for n in node.outputs if n]
@@ -95,7 +98,7 @@ class OnnxModel:
     def needed(self, outputs: Iterable[str]) -> list[Node]:
         """The nodes that the outputs depend on, each after those that it reads, in the file's order where that is one.
 
-        Raises `InputError` for cycles and for names that nothing defines.
+        Raises `OnnxError` for cycles and for names that nothing defines.
         """
         reads: dict[int, list[int]] = {}
         undefined: list[str] = []
@@ -130,7 +133,7 @@ class OnnxModel:
         return order
 
     def array(self, name: str) -> Array:
-        """The values of an initializer; data kept beside the model are read from there. Raises `InputError`."""
+        """The values of an initializer; data kept beside the model are read from there. Raises `OnnxError`."""
         from onnx import numpy_helper
 
         tensor = self.initializers[name]
@@ -142,7 +145,7 @@ class OnnxModel:
             raise self.fail(f"initializer '{name}' is malformed: {error}") from None
 
     def _with_external_data(self, tensor: Any) -> Any:
-        """A copy with the data in it. Raises `InputError` for a file that is missing or not in the model's folder."""
+        """A copy with the data in it. Raises `OnnxError` for a file that is missing or not in the model's folder."""
         what = f"the data of initializer '{tensor.name}'"
         entries = {e.key: e.value for e in tensor.external_data}
         location, folder = entries.get("location", ""), os.path.realpath(os.path.dirname(self.path) or ".")
@@ -165,20 +168,20 @@ class OnnxModel:
 
 
 def read_onnx(path: str) -> OnnxModel:
-    """Reads an ONNX file. Raises `InputError` where there is none, or the package `onnx` is not installed."""
+    """Reads an ONNX file. Raises `OnnxError` where there is none, or the package `onnx` is not installed."""
     try:
         import onnx
         from google.protobuf.message import DecodeError
     except ImportError as error:
-        raise InputError(f"--import-onnx needs the package '{error.name}': pip install 'tilewright[onnx]'") from None
+        raise OnnxError(f"--import-onnx needs the package '{error.name}': pip install 'tilewright[onnx]'") from None
 
     try:
         with open(path, "rb") as file:
             proto = onnx.ModelProto.FromString(file.read())
     except OSError as error:
-        raise InputError(f"cannot read '{path}': {error.strerror}") from None
+        raise OnnxError(f"cannot read '{path}': {error.strerror}") from None
     except DecodeError:
-        raise InputError(f"{path}: not an ONNX model: the file is cut short or of another kind") from None
+        raise OnnxError(f"{path}: not an ONNX model: the file is cut short or of another kind") from None
     _check_header(path, proto)
     if proto.functions:
         from onnx import inliner
@@ -189,10 +192,10 @@ def read_onnx(path: str) -> OnnxModel:
 
 def _check_header(path: str, proto: Any) -> None:
     if not proto.HasField("graph") or not proto.opset_import:
-        raise InputError(f"{path}: not an ONNX model: it has no graph, or names no operator set")
+        raise OnnxError(f"{path}: not an ONNX model: it has no graph, or names no operator set")
     opset = next((o.version for o in proto.opset_import if o.domain in ("", "ai.onnx")), None)
     if opset is not None and opset < OLDEST_OPSET:
-        raise InputError(
+        raise OnnxError(
             f"{path}: operator set {opset} is too old, {OLDEST_OPSET} is needed; onnx.version_converter converts models"
         )
 
@@ -203,12 +206,12 @@ def _graph(path: str, proto: Any) -> OnnxModel:
     names += [text for i in graph.input for text in (i.name, *(d.dim_param for d in i.type.tensor_type.shape.dim))]
     names += [text for n in graph.node for text in (n.name, n.domain, n.op_type, *n.input, *n.output)]
     if bad := next((n for n in names if isinstance(n, bytes)), None):  # what protobuf makes of it
-        raise InputError(f"{path}: not an ONNX model: the name {bad!r} is no UTF-8")
+        raise OnnxError(f"{path}: not an ONNX model: the name {bad!r} is no UTF-8")
     for kind, given in (("input", graph.input), ("initializer", graph.initializer)):
         once: set[str] = set()
         for name in (item.name for item in given):
             if name in once:
-                raise InputError(f"{path}: {kind} '{name}' is defined twice")
+                raise OnnxError(f"{path}: {kind} '{name}' is defined twice")
             once.add(name)
     nodes = [Node(i, n.name, _op(n), list(n.input), list(n.output), n) for i, n in enumerate(graph.node)]
     initializers = {t.name: t for t in graph.initializer}

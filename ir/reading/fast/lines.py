@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 from ...attributes import attr_text
 from ...core import Operation, Value
-from .memos import NotRead
 from ...opdef import OPERATIONS, OpError
+from .memos import NotRead
 
 if TYPE_CHECKING:
     from .shape import Shape

@@ -11,9 +11,9 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
+from ...attributes import UNIT
 from .. import cache
 from ..attr_actions import MEMO_SIZE
-from ...attributes import UNIT
 from .lines import SKIP, Lines
 from .memos import Memos, NotRead, Tok
 from .shape import Shape
@@ -34,8 +34,8 @@ KEY = 8
 """Characters of a statement that choose the shapes to try."""
 
 MAKERS = (
-    "shapes.py", "shape_writer.py", "shape.py", "tables.py", "regexes.py", "memos.py", "lines.py", "first_chars.py",
-    "actions.py", "attr_actions.py",
+    *(f"fast/{name}.py" for name in ("shape_compiler", "shape_writer", "shape", "tables", "regexes", "memos", "lines")),
+    "fast/first_chars.py", "actions.py", "attr_actions.py",
 )  # fmt: skip
 """The files that decide what a shape is."""
 

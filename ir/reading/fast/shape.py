@@ -6,8 +6,8 @@ from collections.abc import Callable
 from types import CodeType, FunctionType
 from typing import TYPE_CHECKING, Any
 
-from .memos import Memos, Tok
 from ...opdef import DIALECTS
+from .memos import Memos, Tok
 from .regexes import unpack
 
 if TYPE_CHECKING:

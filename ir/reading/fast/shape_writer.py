@@ -5,13 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from ...attributes import unquote
 from .lines import BLANKS
-
-if TYPE_CHECKING:
-    from .shape_compiler import Compiler
+from .memos import Memos
+from .tables import Tables
 
 PURE = frozenset({"attr", "plain_type", "type", "function_type", "attr_dict", "flat_body", "entry"})
 """Rules whose meaning is in their text alone (where no alias is in use): read once per text."""
@@ -55,10 +54,31 @@ class Source:
     captured: dict[int, int] = field(default_factory=dict)
 
 
+class Trees(Protocol):
+    """What a writer asks of the compiler that it works for."""
+
+    tables: Tables
+    actions: Any
+    memos: Memos
+    origins: dict[str, str]
+
+    def guard(self, token: Read) -> str:
+        """Keeps a token from where Lark's lexer would prefer another terminal."""
+        ...
+
+    def tokens_of(self, text: str, start: str) -> list[Read]:
+        """The tokens of a text that is a start symbol as a whole."""
+        ...
+
+    def tree(self, tokens: Sequence[Read], start: str, end: str) -> tuple[Any, list[int], list[Any]]:
+        """The node of a token sequence, with the parser's stacks before its end. Raises `NotCompilable`."""
+        ...
+
+
 class Writer:
     """Writes the pattern and the constructor of one statement, token by token."""
 
-    def __init__(self, compiler: Compiler, tokens: Sequence[Read], source: Source):
+    def __init__(self, compiler: Trees, tokens: Sequence[Read], source: Source):
         self.compiler = compiler
         self.tokens = tokens
         self.source = source

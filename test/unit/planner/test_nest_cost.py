@@ -1,0 +1,146 @@
+"""What `plan` judges is what is scheduled: the tile program of some nests against that of lower and forward, step by
+step and byte by byte."""
+
+from __future__ import annotations
+
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+
+import tilewright
+from tilewright import DiagnosticError
+from tilewright.dialects.graph import GraphOp
+from tilewright.dialects.sched import LoadOp, StoreOp
+from tilewright.ir.builtin import FuncOp, ModuleOp
+from tilewright.lowering.graph_nests import described, nests_of, tasks, trials_of
+from tilewright.lowering.tile_program import TileProgram
+from tilewright.passes.manager.pipelines import parse_pipeline
+from tilewright.passes.manager.running import run_passes_on
+from tilewright.passes.plan import tiled_types
+from tilewright.planner.arena import SRAMConfig
+from tilewright.planner.liveness import LOAD, Program, Step
+from tilewright.planner.nest_cost import INFEASIBLE, Trials
+from tilewright.planner.nest_search import Search
+
+from ..strategies import Choice, choices, graph_texts, tile_sizes, write_choices
+
+Sizes = tuple[int, int, int]
+
+
+def tiled_module(text: str, sizes: Sizes, fuse: bool) -> tuple[ModuleOp, FuncOp]:
+    passes = f"{'fuse,' if fuse else ''}tile{{sizes={'x'.join(map(str, sizes))}}}"
+    try:
+        module = run_passes_on(tilewright.parse(text), parse_pipeline(passes))
+    except DiagnosticError as error:
+        assume("conflicting tiles" not in str(error))
+        raise
+    return module, next(module.functions())
+
+
+def graph_ops(func: FuncOp) -> list[GraphOp]:
+    return [op for op in func.ops if isinstance(op, GraphOp)]
+
+
+def accepted(func: FuncOp, module: ModuleOp) -> bool:
+    ops, tiled = graph_ops(func), tiled_types(func, module)
+    try:
+        list(tasks(ops, nests_of(ops, tiled), tiled))
+    except DiagnosticError:
+        return False
+    return True
+
+
+def trials(func: FuncOp, module: ModuleOp, config: SRAMConfig) -> Trials:
+    tiled = tiled_types(func, module)
+    return trials_of([described(op, tiled) for op in graph_ops(func)], func.returned(), tiled, config)
+
+
+def renumbered(program: Program) -> list[tuple[Step, list[int]]]:
+    """The steps but for loads, each with its tiles' sizes, tiles numbered as they come up."""
+    numbers: dict[int, int] = {}
+    out = []
+    for step in program.steps:
+        if step.kind != LOAD:
+            tiles = [numbers.setdefault(t, len(numbers)) for t in (step.tile, *step.sources)]
+            sizes = [program.sizes[t] for t in (step.tile, *step.sources)]
+            out.append((step._replace(tile=tiles[0], sources=tuple(tiles[1:])), sizes))
+    return out
+
+
+@settings(max_examples=400, deadline=None)
+@given(graph_texts(), tile_sizes(), st.booleans(), choices())
+def test_a_trial_is_the_program_that_lower_and_forward_make(
+    text: str, sizes: Sizes, fuse: bool, chosen: list[Choice]
+) -> None:
+    module, func = tiled_module(text, sizes, fuse)
+    write_choices(func, chosen, lambda: accepted(func, module))
+    ops = graph_ops(func)
+    judged = trials(func, module, SRAMConfig()).program(nests_of(ops, tiled_types(func, module)))
+    made = run_passes_on(module, parse_pipeline("lower,forward"))
+    assert judged is not None
+    assert renumbered(judged) == renumbered(TileProgram(next(made.functions()).ops).program)
+
+
+@settings(max_examples=200, deadline=None)
+@given(graph_texts(), tile_sizes(), choices())
+def test_what_lower_refuses_a_trial_refuses(text: str, sizes: Sizes, chosen: list[Choice]) -> None:
+    module, func = tiled_module(text, sizes, True)
+    write_choices(func, chosen)
+    ops = graph_ops(func)
+    try:
+        nests = nests_of(ops, tiled_types(func, module))
+    except DiagnosticError:
+        assert not accepted(func, module)
+        return
+    judged = trials(func, module, SRAMConfig()).program(nests)
+    assert (judged is not None) == accepted(func, module)
+
+
+@settings(max_examples=300, deadline=None)
+@given(graph_texts(), st.sampled_from([1, 1, 2, 3]), choices(), st.integers(3, 40), st.sampled_from([1, 1, 16]))
+def test_a_trial_costs_what_the_schedule_moves(
+    text: str, side: int, chosen: list[Choice], tiles: int, align: int
+) -> None:
+    """Many small tiles in a small SRAM, so that there is much to evict, spills included."""
+    module, func = tiled_module(text, (side, side, side), True)
+    write_choices(func, chosen, lambda: accepted(func, module))
+    ops = graph_ops(func)
+    config = SRAMConfig(tiles * max(4 * side * side, align), align)
+    cost = trials(func, module, config).cost(nests_of(ops, tiled_types(func, module)))
+    assume(cost < INFEASIBLE)
+    machine = f"sram={config.total_bytes} align={align}"
+    made = run_passes_on(module, parse_pipeline(f"lower,forward,schedule{{{machine} evict=cost}}"))
+    assert bytes_moved(made) == cost
+
+
+def bytes_moved(module: ModuleOp) -> int:
+    return sum(op.bytes for func in module.functions() for op in func.ops if isinstance(op, (LoadOp, StoreOp)))
+
+
+CHAIN = """func.func @f(%x: tensor<20x8xf32>, %w: tensor<8x12xf32>, %v: tensor<12x16xf32>) -> tensor<20x16xf32> {
+  %h = graph.matmul %x, %w : (tensor<20x8xf32>, tensor<8x12xf32>) -> tensor<20x12xf32>
+  %r = graph.matmul %h, %v : (tensor<20x12xf32>, tensor<12x16xf32>) -> tensor<20x16xf32>
+  return %r : tensor<20x16xf32>
+}
+"""
+
+
+def test_a_cost_that_is_known_obeys_the_limit() -> None:
+    module, func = tiled_module(CHAIN, (4, 4, 8), fuse=True)
+    nests = nests_of(graph_ops(func), tiled_types(func, module))
+    judged = trials(func, module, SRAMConfig(1024))
+    cost = judged.cost(nests)
+    assert 0 < cost < INFEASIBLE
+    assert judged.cost(nests, limit=cost) == INFEASIBLE
+    assert judged.cost(nests, limit=cost + 1) == cost
+
+
+@settings(max_examples=40, deadline=None)
+@given(graph_texts(), tile_sizes(), st.sampled_from([512, 1024, 4096]))
+def test_what_is_found_is_not_worse_than_what_was_given(text: str, sizes: Sizes, sram: int) -> None:
+    """As a whole and as it is scheduled, whatever the search has tried of it before."""
+    module, func = tiled_module(text, sizes, True)
+    assume(accepted(func, module))
+    given = nests_of(graph_ops(func), tiled_types(func, module))
+    judged = trials(func, module, SRAMConfig(sram))
+    before = judged.scheduled_cost(given)
+    assert judged.scheduled_cost(Search(judged, given).run()) <= before
