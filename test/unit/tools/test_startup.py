@@ -56,7 +56,7 @@ def test_a_text_alone_imports_no_pass(tmp_path: Path) -> None:
     assert not passes_in(found)
     assert {m for m in found if m.startswith(("tilewright.passes.", "tilewright.tools."))} == {
         "tilewright.passes.manager",
-        *(f"tilewright.passes.manager.{name}" for name in ("options", "registry", "running")),
+        *(f"tilewright.passes.manager.{name}" for name in ("options", "registry")),
         *(f"tilewright.tools.{name}" for name in ("cli", "files", "machine", "opt")),
     }
     assert not found & {
