@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+from ..dialects.kernels import KERNELS
 from ..dialects.levels import level_of
 from ..dialects.tiles import TiledType
 from ..ir.builtin import FuncOp, ModuleOp
 from ..ir.diagnostics import Diagnostic, DiagnosticError
 from ..ir.types import TensorType, Type
 from ..planner.arena import count_of
-from .terms import GraphTerms, Term, Terms, TileTerms, TilingError
+from .terms import Function, GraphTerms, Term, Terms, TileTerms, TilingError
 
 Side = TileTerms | GraphTerms
 
@@ -147,11 +149,13 @@ def _single_difference(wanted: tuple[Any, ...], given: tuple[Any, ...]) -> tuple
         return None
     if wanted[0] == "sum":
         return _differing_factor(Counter(wanted[1:]) - Counter(given[1:]), Counter(given[1:]) - Counter(wanted[1:]))
-    if wanted[0] == "add":
+    if wanted[0] == "plus":
         missing, extra = Counter(wanted[1:]) - Counter(given[1:]), Counter(given[1:]) - Counter(wanted[1:])
         differing = list(zip(missing, extra, strict=True)) if missing.total() == extra.total() == 1 else []
     else:
-        differing = [(wanted[1], given[1])] if wanted[1] != given[1] and wanted[2:] == given[2:] else []
+        first = 2 if wanted[0] == "apply" else 1
+        same = wanted[:first] == given[:first] and len(wanted) == len(given)
+        differing = [(w, g) for w, g in zip(wanted[first:], given[first:], strict=True) if w != g] if same else []
     return differing[0] if len(differing) == 1 else None
 
 
@@ -201,9 +205,9 @@ def _describe(
 
 
 class Layer(NamedTuple):
-    """A relu, cast or addition around a term `inner`; `part` is what it brings, itself or the other addend."""
+    """A function or addition around a term `inner`; `part` is what it brings: itself, or the other operand."""
 
-    kind: str
+    key: tuple[Any, ...]
     part: Term
     inner: Term
 
@@ -212,28 +216,28 @@ def _layers(terms: Terms, outer: Term, inner: Term, most: int = 4) -> list[Layer
     """What stands around `inner` to make it `outer`, from the outside in; None where that does not explain it."""
     if outer == inner:
         return []
-    kind, *parts = terms.keys[outer]
-    if most == 0 or kind not in ("relu", "cast", "add"):
+    key = terms.keys[outer]
+    if most == 0 or key[0] not in ("apply", "plus"):
         return None
-    steps = [(parts[0], parts[1]), (parts[1], parts[0])] if kind == "add" else [(parts[0], outer)]
+    parts = key[1:] if key[0] == "plus" else key[2:]
+    steps = [(parts[0], parts[1]), (parts[1], parts[0])] if len(parts) == 2 else [(parts[0], outer)]
     for below, part in steps:
         rest = _layers(terms, below, inner, most - 1)
         if rest is not None:
-            return [Layer(kind, part, below), *rest]
+            return [Layer(key, part, below), *rest]
     return None
 
 
 def _layer_text(terms: Terms, layer: Layer, names: dict[Term, str], own: dict[Term, str], tile: str) -> str:
     """A layer in words; of what it is, where its own side has another tile for that."""
-    if layer.kind == "add":
+    if layer.key[0] == "plus":
         bias = terms.keys[layer.part][0] == "rows"
         return _inner(terms, layer.part, names) if bias else f"the addend {_inner(terms, layer.part, names)}"
     inner = own.get(layer.inner, tile)
     of = "" if inner == tile else f" of {inner}"
-    if layer.kind == "relu":
-        return f"the relu{of}"
-    _, _, source, target, *_ = terms.keys[layer.part]
-    return f"the cast{of} from {source} to {target}"
+    function: Function = layer.key[1]
+    other = "" if len(layer.key) == 3 else f" with {_inner(terms, layer.part, names)}"
+    return f"the {function.name}{of}{other}{' ' + function.words if function.words else ''}"
 
 
 def _products(products: Counter[tuple[Term, Term]], names: dict[Term, str]) -> str:
@@ -252,17 +256,25 @@ def _text(terms: Terms, key: tuple[Any, ...], names: dict[Term, str]) -> str:
         return f"a sum of {count_of(len(key) - 1, 'product')}"
     if kind == "unwritten":
         return f"{key[1]}, which was never written,"
-    if kind == "add":
+    if kind == "plus":
         return f"a sum of {_inner(terms, key[1], names)} and {_inner(terms, key[2], names)}"
     if kind == "rows":
         return f"the bias {_name(key[1], names)}"
-    if kind == "cast":
-        _, term, source, target, scale, zero_point = key
-        parameters = f" with scale = {scale} and zero_point = {zero_point}" if scale is not None or zero_point else ""
-        return f"a cast of {_inner(terms, term, names)} from {source} to {target}{parameters}"
+    if kind == "apply":
+        return _function_text(terms, key[1], key[2:], names)
     if kind == "argument":
         return _name(terms.numbers[key], names)
-    return f"{kind} of {_inner(terms, key[1], names)}"
+    raise ValueError(f"a term of an unknown kind: {kind}")
+
+
+def _function_text(terms: Terms, function: Function, sources: Sequence[Term], names: dict[Term, str]) -> str:
+    kernel = KERNELS[function.name]
+    given = [(p, text) for p, text in zip(kernel.parameters, function.params, strict=True)]
+    shown = [f"{p.name} = {text}" for p, text in given]
+    with_them = f" with {' and '.join(shown)}" if any(text != repr(p.default) for p, text in given) else ""
+    words = f" {function.words}" if function.words else ""
+    inner = " and ".join(_inner(terms, source, names) for source in sources)
+    return f"{'a ' if words else ''}{function.name} of {inner}{words}{with_them}"
 
 
 def _inner(terms: Terms, term: Term, names: dict[Term, str]) -> str:

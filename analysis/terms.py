@@ -7,10 +7,11 @@ for the sorting of each sum.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
-from typing import Any
+from collections.abc import Collection, Iterable, Sequence
+from typing import Any, NamedTuple
 
-from ..dialects.graph import AddOp, CastOp, GraphOp, MatmulOp, ReluOp
+from ..dialects.graph import GraphOp, MatmulOp
+from ..dialects.kernels import KERNELS, Kernel
 from ..dialects.tile_ops import ExecBase, StoreBase
 from ..dialects.tiles import Coord, TiledType, tile_text
 from ..ir.builtin import FuncOp
@@ -21,6 +22,14 @@ NONE = -1
 
 Term = int
 Place = tuple[Value, Coord]
+
+
+class Function(NamedTuple):
+    """A kernel with its parameters, as a term has it: `words` say more of it, parameters are their exact texts."""
+
+    name: str
+    words: str
+    params: tuple[str, ...]
 
 
 class Terms:
@@ -45,24 +54,40 @@ class Terms:
         if not products:
             return start
         summed = self.make("sum", *sorted(products))
-        return summed if start == NONE else self.add(start, summed)
+        return summed if start == NONE else self.plus(start, summed)
 
     def rows(self, vector: Term) -> Term:
         """A vector repeated over all rows of a tile."""
         return self.make("rows", vector)
 
-    def add(self, a: Term, b: Term) -> Term:
-        return self.make("add", *sorted((a, b)))
+    def plus(self, a: Term, b: Term) -> Term:
+        """A sum of two, in either order."""
+        return self.make("plus", *sorted((a, b)))
 
-    def activate(self, term: Term, activation: str | None) -> Term:
-        return term if activation is None else self.make(activation, term)
+    def apply(
+        self, name: str, params: Sequence[float], *sources: Term, commutes: bool = False, words: str = ""
+    ) -> Term:
+        """A kernel's value where nothing is known of it but that equal sources give equal values."""
+        function = Function(name, words, tuple(map(repr, params)))
+        return self.make("apply", function, *(sorted(sources) if commutes else sources))
 
-    def cast(self, term: Term, op: CastOp | ExecBase, source: str, target: str) -> Term:
-        return self.make("cast", term, source, target, op.scale and op.scale.value, op.zero_point or 0)
+    def of_kernel(self, kernel: Kernel, op: Any, dtypes: Sequence[str], sources: Sequence[Term]) -> Term:
+        """The value of a kernel that is no product, with the parameters that an operation gives it."""
+        assert kernel.algebra is not None
+        return kernel.algebra(self, kernel.params_of(op), dtypes, *sources)
+
+    def activate(self, term: Term, op: Any, dtype: str) -> Term:
+        """The value with an operation's activation, if it has one."""
+        if op.activation is None:
+            return term
+        kernel = KERNELS[op.activation]
+        assert kernel.algebra is not None
+        return kernel.algebra(self, kernel.params_of(op, "activation_params"), (dtype, dtype), term)
 
 
 class TileValue:
-    """A tile's present value: what it was started with, the products added since, its activation; `term` once asked.
+    """A tile's present value: what it was started with, the products added since, the operation that activates it (None
+    for none); `term` once asked.
 
     `ops` are the operations that made it: first the one that started it, if that was no product, then one per product.
     """
@@ -72,7 +97,7 @@ class TileValue:
     def __init__(self, start: Term, *ops: Operation):
         self.start = start
         self.products: list[tuple[Term, Term]] = []
-        self.activation: str | None = None
+        self.activation: ExecBase | None = None
         self.term = NONE
         self.ops = list(ops)
 
@@ -121,7 +146,9 @@ class TileTerms:
     def read(self, place: Place) -> Term:
         tile = self.tile(place)
         if tile.term == NONE:
-            tile.term = self.terms.activate(self.terms.total(tile.start, tile.products), tile.activation)
+            tile.term = self.terms.total(tile.start, tile.products)
+            if tile.activation is not None:
+                tile.term = self.terms.activate(tile.term, tile.activation, _dtype(place[0]))
             if tile.ops:
                 self.holders.setdefault(tile.term, (tile_text(*place), tile))
             if tile.ops or place[0] in self.order:
@@ -132,8 +159,9 @@ class TileTerms:
         operands, coords = op.operands, op.coords
         place = (operands[0], coords[0])
         sources = [self.read(p) for p in zip(operands[1:], coords[1:], strict=True)]
-        if op.kernel != "matmul":
-            tile = self.tiles[place] = TileValue(self.computed(op, sources), op)
+        kernel = KERNELS[op.kernel]
+        if kernel.algebra is not None:
+            tile = self.tiles[place] = TileValue(self.computed(op, kernel, sources), op)
         else:
             if not op.accumulate:
                 self.tiles[place] = TileValue(NONE)
@@ -141,29 +169,26 @@ class TileTerms:
             tile.products.append((sources[0], sources[1]))
             tile.ops.append(op)
         tile.term = NONE
-        tile.activation = op.activation
+        tile.activation = op if op.activation is not None else None
 
-    def computed(self, op: ExecBase, sources: list[Term]) -> Term:
-        """The term of a kernel other than matmul."""
-        terms = self.terms
-        if op.kernel == "bias":
-            return terms.rows(sources[0])
-        if op.kernel == "add":
-            second = op.operands[2].type
-            vector = isinstance(second, TiledType) and len(second.tile) < len(op.coords[0])
-            return terms.add(sources[0], terms.rows(sources[1]) if vector else sources[1])
-        if op.kernel == "relu":
-            return terms.activate(sources[0], "relu")
-        assert op.kernel == "cast"
-        source, target = op.operands[1].type, op.operands[0].type
-        assert isinstance(source, TiledType)
-        assert isinstance(target, TiledType)
-        return terms.cast(sources[0], op, source.dtype, target.dtype)
+    def computed(self, op: ExecBase, kernel: Kernel, sources: list[Term]) -> Term:
+        """The term of a kernel that is no product."""
+        rank = len(op.coords[0])
+        whole = [
+            source if len(coord) == rank else self.terms.rows(source)
+            for source, coord in zip(sources, op.coords[1:], strict=True)
+        ]
+        return self.terms.of_kernel(kernel, op, [_dtype(v) for v in op.operands], whole)
 
     def activate(self, op: StoreBase) -> None:
         place = (op.operands[0], op.coords[0])
         before = self.read(place)
-        self.tiles[place] = TileValue(self.terms.activate(before, op.activation), op)
+        self.tiles[place] = TileValue(self.terms.activate(before, op, _dtype(place[0])), op)
+
+
+def _dtype(value: Value) -> str:
+    assert isinstance(value.type, TiledType)
+    return value.type.dtype
 
 
 class TilingError(Exception):
@@ -236,12 +261,10 @@ class GraphTerms:
             count = self.types[op.operands[0]].grid[1]
             products = [(values[0][(m, k)], values[1][(k, n)]) for k in range(count)]
             start = terms.rows(values[2][(n,)]) if op.bias is not None else NONE
-            return terms.activate(terms.total(start, products), op.activation)
-        if isinstance(op, AddOp):
-            vector = len(self.types[op.operands[1]].grid) < len(coord)
-            second = terms.rows(values[1][coord[-1:]]) if vector else values[1][coord]
-            return terms.add(values[0][coord], second)
-        if isinstance(op, ReluOp):
-            return terms.activate(values[0][coord], "relu")
-        assert isinstance(op, CastOp)
-        return terms.cast(values[0][coord], op, self.types[op.operands[0]].dtype, self.types[op.result].dtype)
+            return terms.activate(terms.total(start, products), op, self.types[op.result].dtype)
+        sources = [
+            value[coord] if len(self.types[v].grid) == len(coord) else terms.rows(value[coord[-1:]])
+            for v, value in zip(op.operands, values, strict=True)
+        ]
+        dtypes = [self.types[v].dtype for v in (op.result, *op.operands)]
+        return terms.of_kernel(KERNELS[op.kernel], op, dtypes, sources)

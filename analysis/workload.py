@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from math import prod
 
-from ..dialects.graph import GraphOp, MatmulOp
+from ..dialects.graph import GraphOp
+from ..dialects.kernels import KERNELS
+from ..dialects.kernels.declaration import MULTIPLIES
 from ..dialects.levels import level_of
 from ..dialects.tile_ops import ExecBase
 from ..dialects.tiles import Coord, TiledType
@@ -20,10 +22,10 @@ TileRef = tuple[Value, Coord]
 
 def macs_of(op: ExecBase) -> int:
     """tm * tn * tk of a product's tiles; other kernels multiply nothing."""
-    if op.kernel != "matmul":
+    kernel = KERNELS[op.kernel]
+    if kernel.rate != MULTIPLIES:
         return 0
-    dst, a, _ = (v.type for v in op.operands)
-    return prod(dst.tile) * a.tile[1]  # type: ignore[attr-defined]
+    return kernel.work([v.type.tile for v in op.operands])  # type: ignore[attr-defined]
 
 
 def buffers_of(func: FuncOp) -> list[Value]:
@@ -115,7 +117,8 @@ class _Parts:
     def add_graph_op(self, op: GraphOp) -> None:
         values = [op.result, *op.operands]
         refs = [(v, (), prod(v.type.shape) * v.type.element_bytes) for v in values if isinstance(v.type, TensorType)]
-        macs = prod(op.result.type.shape) * op.operands[0].type.shape[1] if isinstance(op, MatmulOp) else 0  # type: ignore[attr-defined]
+        kernel = KERNELS[op.kernel]
+        macs = kernel.work([v.type.shape for v in values]) if kernel.rate == MULTIPLIES else 0  # type: ignore[attr-defined]
         self.add(refs, macs)
 
     def workload(self, func: FuncOp) -> Workload:

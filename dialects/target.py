@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
+from .kernels import KERNELS
 from ..ir.attributes import Attr
 from ..ir.builtin import FuncOp, ModuleOp
 from ..ir.diagnostics import did_you_mean
@@ -46,10 +47,8 @@ def _positive(value: Attr) -> bool:
 
 
 def _kernel_cycles(value: Attr) -> bool:
-    return type(value) is dict and all(k in KERNEL_NAMES and _positive(v) for k, v in value.items())
+    return type(value) is dict and all(k in KERNELS and _positive(v) for k, v in value.items())
 
-
-KERNEL_NAMES = ("matmul", "bias", "add", "relu", "cast")
 
 CHECKS = {
     "sram_bytes": (_positive, "a positive number of bytes"),
@@ -63,7 +62,7 @@ CHECKS = {
     "dma_latency": (lambda v: type(v) is int and v >= 0, "a number of cycles, 0 or more"),
     "macs_per_cycle": (_positive, "a positive number of multiply-accumulates"),
     "elements_per_cycle": (_positive, "a positive number of elements"),
-    "kernel_cycles": (_kernel_cycles, f"a dictionary of cycles by kernel ({', '.join(KERNEL_NAMES)})"),
+    "kernel_cycles": (_kernel_cycles, lambda: f"a dictionary of cycles by kernel ({', '.join(KERNELS)})"),
     "reserved": (reserved_ranges, "a list of byte ranges [[start, end]]"),
     "evict": (lambda v: v in EVICTIONS, 'one of "min", "lru", "cost"'),
 }
@@ -78,7 +77,7 @@ def check_target(value: Attr) -> str:
             return f"a dictionary with the keys {', '.join(CHECKS)}; '{key}' is unknown{did_you_mean(key, CHECKS)}"
         good, expected = CHECKS[key]
         if not good(given):
-            return f"a dictionary in which '{key}' is {expected}"
+            return f"a dictionary in which '{key}' is {expected() if callable(expected) else expected}"
     return ""
 
 

@@ -1,21 +1,18 @@
-"""What uop and sched share: the tiled buffer's type, kernels, and operations on tiles."""
+"""What uop and sched share: the tiled buffer's type, references to its tiles, checks of attributes on tiles."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import cache, lru_cache
 from math import prod
-from typing import NamedTuple
 
 from ..ir.attributes import UNIT, Attr
 from ..ir.core import Operation, Value
-from ..ir.diagnostics import did_you_mean
 from ..ir.opdef import OpError, coordinates, integers
 from ..ir.reading.attr_actions import read_tensor
 from ..ir.texts import COORD
 from ..ir.types import DTYPE_BYTES, EMPTY_DIMENSION, TensorType, Type, has_empty_dimension
-from .graph import ACCUMULATOR, ACTIVATIONS, check_cast
 
 Coord = tuple[int, ...]
 Names = dict[Value, str]
@@ -148,74 +145,6 @@ def tile_text(value: Value, coord: Coord) -> str:
     return f"%{value.name}{coord_text(coord)}"
 
 
-class Kernel(NamedTuple):
-    """A tile computation: how many sources it takes, whether it may accumulate, and a check of the types."""
-
-    name: str
-    sources: int
-    accumulates: bool
-    in_place: bool
-    check: Callable[[list[TiledType], Operation], None]
-
-
-def _check_matmul(types: list[TiledType], op: Operation) -> None:
-    dst, a, b = types
-    if any(len(t.tile) != 2 for t in types):
-        raise OpError("kernel matmul works on tiles of rank 2")
-    if (a.tile[1], a.tile[0], b.tile[1]) != (b.tile[0], *dst.tile):
-        shapes = " = ".join(["x".join(map(str, dst.tile)), " times ".join("x".join(map(str, t.tile)) for t in (a, b))])
-        raise OpError(f"kernel matmul: tile shapes don't fit: {shapes}")
-    if a.dtype != b.dtype or ACCUMULATOR.get(a.dtype) != dst.dtype:
-        raise OpError(f"kernel matmul: {a.dtype} times {b.dtype} does not accumulate in {dst.dtype}")
-
-
-def _check_bias(types: list[TiledType], op: Operation) -> None:
-    dst, b = types
-    if len(dst.tile) != 2 or b.tile != dst.tile[1:] or b.dtype != dst.dtype:
-        raise OpError(f"kernel bias: the source must be a tile of {dst.tile[-1]} elements of {dst.dtype}, got {b}")
-
-
-def _check_add(types: list[TiledType], op: Operation) -> None:
-    dst, a, b = types
-    if a.tile != dst.tile or b.tile not in (dst.tile, dst.tile[-1:]) or {a.dtype, b.dtype} != {dst.dtype}:
-        raise OpError(f"kernel add: tiles and element types don't fit: {dst} = {a} + {b}")
-    if dst.dtype == "i8":
-        raise OpError("kernel add: element type must be one of f32, f16, bf16, i32, got i8")
-
-
-def _check_relu(types: list[TiledType], op: Operation) -> None:
-    if types[0].tile != types[1].tile or types[0].dtype != types[1].dtype:
-        raise OpError(f"kernel relu: source and destination tiles differ: {types[0]} = relu {types[1]}")
-
-
-def _check_cast(types: list[TiledType], op: Operation) -> None:
-    if types[0].tile != types[1].tile:
-        raise OpError(f"kernel cast: source and destination tiles differ: {types[0]} = cast {types[1]}")
-    check_cast(
-        "kernel cast", types[1].dtype, types[0].dtype, getattr(op, "scale", None), getattr(op, "zero_point", None)
-    )
-
-
-KERNELS = {
-    k.name: k
-    for k in (
-        Kernel("matmul", 2, True, False, _check_matmul),
-        Kernel("bias", 1, False, False, _check_bias),
-        Kernel("add", 2, False, True, _check_add),
-        Kernel("relu", 1, False, True, _check_relu),
-        Kernel("cast", 1, False, False, _check_cast),
-    )
-}
-
-
-def kernel_name(value: Attr) -> str:
-    """A field's check for `kernel`."""
-    if value in KERNELS:
-        return ""
-    near = did_you_mean(value, KERNELS) if isinstance(value, str) else ""
-    return "one of " + ", ".join(KERNELS) + near
-
-
 def positive(value: Attr) -> str:
     return "" if type(value) is int and value > 0 else "a positive integer"
 
@@ -235,12 +164,6 @@ def at_attribute(value: Attr) -> str:
         return ""
     good = type(value) is tuple and all(not integers(v) and 2 <= len(v) <= 3 and v[-1] >= 0 for v in value)
     return "" if good and value else "an address, or a list such as [[0, 1, 4096]] of coordinates and address"
-
-
-def activation_name(value: Attr) -> str:
-    if value in ACTIVATIONS:
-        return ""
-    return '"relu"' + (did_you_mean(value, ACTIVATIONS) if isinstance(value, str) else "")
 
 
 def check_tile(op: Operation, value: Value, coord: Coord) -> TiledType:

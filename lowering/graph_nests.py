@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from ..dialects.graph import ElementwiseOp, GraphOp, MatmulOp
+from ..dialects.kernels import KERNELS
 from ..dialects.tiles import Coord, TiledType, coord_text
 from ..ir.attributes import UNIT
 from ..ir.core import Operation, Value
@@ -95,14 +96,13 @@ def tasks(ops: Sequence[GraphOp], nests: Sequence[Nest], tiled: Tiled) -> Iterat
     made = {op.result: i for i, op in enumerate(ops)}
     done: set[TileRef] = set()
     flat = [len(tiled[op.result].grid) == 1 for op in ops]
+    counts = [len(KERNELS[op.kernel].sources) for op in ops]
     for i, m, n, k, starts, ends in walk(nests):
         op = ops[i]
         coord = (n,) if flat[i] else (m, n)
-        if isinstance(op, MatmulOp):
-            a, b = op.operands[:2]
-            sources: tuple[TileRef, ...] = ((a, (m, k)), (b, (k, n)))
-        else:
-            sources = tuple((v, coord[-len(tiled[v].grid) :]) for v in op.operands)
+        read = op.operands[: counts[i]]
+        where = KERNELS[op.kernel].reads(coord, k, [len(tiled[v].grid) for v in read])
+        sources = tuple(zip(read, where, strict=True))
         for source in sources:
             if source[0] in made and source not in done:
                 raise DiagnosticError([_too_early(op, source, ops[made[source[0]]])])

@@ -8,6 +8,7 @@ from operator import itemgetter
 from typing import Any
 
 from ..dialects import sched, uop
+from ..dialects.kernels import KERNELS
 from ..dialects.placement_limits import Wish
 from ..dialects.tiles import Coord, TiledType, tile_text
 from ..ir.attributes import UNIT
@@ -118,7 +119,7 @@ class TileProgram:
                 sources = (left,) if left == right else (left, right)
                 if not asks:
                     self._leave_out_loads(sources)
-                step = make(Step, (EXEC, tile, sources, op.accumulate, False, op.kernel == "matmul"))
+                step = make(Step, (EXEC, tile, sources, op.accumulate, False, KERNELS[op.kernel].combine is not None))
             elif isinstance(op, uop.StoreOp):
                 tile = numbers[op.operands[0]][op.coords[0]]
                 step = make(Step, (STORE, tile, (), False, op.retain is UNIT, False))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from ..dialects.graph import AddOp, GraphOp, MatmulOp
+from ..dialects.graph import GraphOp, MatmulOp
 from ..dialects.target import target_of
 from ..ir.builtin import FuncOp, ModuleOp
 from ..ir.core import Operation, Value
@@ -170,9 +170,9 @@ class _Solver:
         return tm, tn, produced.shape[1] if produced is not None and produced.role == "result" else tk
 
     def vector_claims(self, ops: list[GraphOp]) -> Iterator[_Claim]:
-        """A rank-1 addend has the columns of the matrix that it is added to, and the other way round."""
+        """A rank-1 second operand has the columns of the matrix that it goes with, and the other way round."""
         for op in ops:
-            if not isinstance(op, AddOp) or op.operands[1].type == op.operands[0].type:
+            if isinstance(op, MatmulOp) or len(op.operands) < 2 or op.operands[1].type == op.operands[0].type:
                 continue
             matrix = self.claims.get(self.find(op.result))
             vector = self.claims.get(self.find(op.operands[1]))

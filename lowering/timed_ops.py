@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from math import prod
-
 from ..dialects.checks.queues import Placed, placed_ops
+from ..dialects.kernels import KERNELS
 from ..dialects.placement_limits import off_chip_bytes
 from ..dialects.sched import ExecOp, LoadOp
 from ..dialects.target import Target
@@ -19,9 +18,8 @@ def exec_cycles(kernel: str, shapes: tuple[tuple[int, ...], ...], target: Target
     """Cycles of an exec; `shapes` are the tiles of its destination and sources."""
     if kernel in target.kernel_cycles:
         return target.kernel_cycles[kernel]
-    if kernel == "matmul":
-        return -(-prod(shapes[0]) * shapes[1][1] // target.macs_per_cycle)
-    return -(-prod(shapes[0]) // target.elements_per_cycle)
+    declared = KERNELS[kernel]
+    return -(-declared.work(shapes) // getattr(target, declared.rate))
 
 
 def move_cycles(size: int, target: Target) -> int:

@@ -7,6 +7,7 @@ from dataclasses import replace
 from math import prod
 from typing import NamedTuple
 
+from ..dialects.kernels import KERNELS
 from ..dialects.tiles import Coord, TiledType
 from ..dialects.uop import ExecOp, is_alloc
 from ..ir.builtin import FuncOp
@@ -142,7 +143,7 @@ def _chain_sources(
     own = (m, n) if len(op.coords[0]) == 2 else (n,)
     if any(where != own[-len(where) :] for where in op.coords[1:]):
         return None
-    if chain.products and op.kernel != "bias":
+    if chain.products and not KERNELS[op.kernel].starts:
         return None
     execs[m, n, NONE if chain.products else 0] = chain.start
     return (*read, *op.operands[1:])

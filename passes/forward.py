@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from typing import ClassVar
 
 from ..dialects.levels import level_of
-from ..dialects.tile_ops import TileOp
+from ..dialects.tile_ops import TileOp, activation_of
 from ..dialects.tiles import Coord
 from ..dialects.uop import ExecOp, StoreOp
 from ..ir.attributes import UNIT
@@ -54,9 +54,9 @@ def forward_function(func: FuncOp, module: ModuleOp) -> FuncOp:
         if op in changes.gone:
             continue
         if op in changes.activations:
-            ops.append(clone_with(op, [values[v] for v in op.operands], (), activation=changes.activations[op]))
+            ops.append(clone_with(op, [values[v] for v in op.operands], (), **activation_of(changes.activations[op])))
         elif op in changes.retained:
-            ops.append(clone_with(op, [values[v] for v in op.operands], (), activation=None, retain=UNIT))
+            ops.append(clone_with(op, [values[v] for v in op.operands], (), **activation_of(None), retain=UNIT))
         else:
             ops.append(clone(op, values))
     return with_body(func, args, tidy_allocs(ops))
@@ -64,10 +64,10 @@ def forward_function(func: FuncOp, module: ModuleOp) -> FuncOp:
 
 @dataclass(slots=True)
 class Changes:
-    """What becomes of the operations: those that go, execs that get an activation, stores that keep their tile."""
+    """What becomes of the operations: those that go, execs that get a store's activation, stores that keep their tile."""
 
     gone: set[Operation] = field(default_factory=set)
-    activations: dict[Operation, str] = field(default_factory=dict)
+    activations: dict[Operation, StoreOp] = field(default_factory=dict)
     retained: set[Operation] = field(default_factory=set)
 
 
@@ -110,7 +110,7 @@ def _settle(life: _Life, returned: set[Value], changes: Changes) -> None:
         return
     first = life.stores[0]
     if first.activation is not None:
-        changes.activations[life.written] = first.activation
+        changes.activations[life.written] = first
     changes.gone.update(life.loads)
     if first.operands[0] in returned:
         changes.retained.add(first)

@@ -11,8 +11,10 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import ClassVar, NamedTuple
 
-from ..dialects.graph import AddOp, GraphOp, MatmulOp, ReluOp
+from ..dialects.graph import ElementwiseOp, GraphOp, MatmulOp
+from ..dialects.kernels import KERNELS
 from ..dialects.levels import level_of
+from ..ir.attributes import Attr
 from ..ir.builtin import FuncOp, ModuleOp
 from ..ir.core import Operation, Value
 from ..ir.types import TensorType
@@ -23,7 +25,8 @@ from .manager import register_pass
 @register_pass
 @dataclass(frozen=True)
 class FusePass:
-    """Makes relu and rank-1 bias part of the matmul before them, where nothing else reads the value in between."""
+    """Makes a rank-1 bias and an elementwise function of one tensor, such as relu, part of the matmul before them, where
+    nothing else reads the value in between."""
 
     name: ClassVar[str] = "fuse"
     needs: ClassVar[tuple[str, ...]] = ()
@@ -37,7 +40,7 @@ class Fused(NamedTuple):
 
     product: MatmulOp
     bias: Value | None
-    activation: str | None
+    activation: GraphOp | None
     tile: tuple[int, int, int] | None
     holder: GraphOp
 
@@ -63,22 +66,32 @@ def find_fusions(func: FuncOp) -> dict[Operation, Fused]:
     fused: dict[Operation, Fused] = {}
     for op in func.ops:
         if isinstance(op, MatmulOp):
-            products[op.result] = Fused(op, op.bias, op.activation, op.tile, op)
+            products[op.result] = Fused(op, op.bias, None, op.tile, op)
             continue
-        if not isinstance(op, (AddOp, ReluOp)):
+        if not isinstance(op, ElementwiseOp):
             continue
         before = products.get(op.operands[0])
-        if before is None or uses[op.operands[0]] != 1 or before.activation or not _same_tile(before, op):
+        if before is None or uses[op.operands[0]] != 1 or _is_activated(before) or not _same_tile(before, op):
             continue
         tile = before.tile or op.tile
-        if isinstance(op, ReluOp):
-            fused[op] = before._replace(activation="relu", tile=tile)
-        elif before.bias is None and isinstance(op.operands[1].type, TensorType) and op.operands[1].type.rank == 1:
+        if KERNELS[op.kernel].is_activation:
+            fused[op] = before._replace(activation=op, tile=tile)
+        elif before.bias is None and _is_bias(op):
             fused[op] = before._replace(bias=op.operands[1], tile=tile)
         else:
             continue
         products[op.result] = fused[op]._replace(holder=op)
     return fused
+
+
+def _is_activated(fused: Fused) -> bool:
+    return fused.activation is not None or fused.product.activation is not None
+
+
+def _is_bias(op: ElementwiseOp) -> bool:
+    """Whether an operation adds a vector along the last axis."""
+    added = op.operands[1].type if KERNELS[op.kernel].is_sum else None
+    return isinstance(added, TensorType) and added.rank == 1
 
 
 def _same_tile(before: Fused, op: GraphOp) -> bool:
@@ -93,7 +106,13 @@ def _emit(op: Operation, fused: dict[Operation, Fused], values: ValueMap) -> Ope
     product, bias, activation, tile, _ = fused[op]
     operands = [*product.operands[:2], *([bias] if bias is not None else [])]
     extra = {**(product.extra or {}), **(op.extra or {})}
+    name, params = (product.activation, product.activation_params) if activation is None else of_kernel(activation)
     return MatmulOp(
         [values.get(v, v) for v in operands], [copy_value(op.results[0], values)],
-        activation=activation, tile=tile, extra=extra, loc=product.loc,
+        activation=name, activation_params=params, tile=tile, extra=extra, loc=product.loc,
     )  # fmt: skip
+
+
+def of_kernel(op: GraphOp) -> tuple[str, Attr]:
+    """An elementwise operation as an activation: its kernel and its parameters."""
+    return op.kernel, getattr(op, "params", None)

@@ -17,13 +17,16 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
-from typing import ClassVar
+from typing import Any, ClassVar
 
-from ..dialects.graph import CHOICES, CastOp, GraphOp, MatmulOp
+from ..dialects.graph import CHOICES, GraphOp, MatmulOp
+from ..dialects.kernels import KERNELS
+from ..dialects.kernels.products import BIAS
 from ..dialects.levels import level_of
 from ..dialects.placement_limits import wish_errors
 from ..dialects.target import target_of
-from ..dialects.tiles import KERNELS, Coord, TiledType
+from ..dialects.tile_ops import PARAMETERS, activation_of
+from ..dialects.tiles import Coord, TiledType
 from ..dialects.uop import AllocOp, ExecOp, LoadOp, StoreOp
 from ..ir.builtin import FuncOp, ModuleOp
 from ..ir.core import Operation, Value
@@ -173,36 +176,38 @@ class _Lowering:
         self.op = op
         self.values = values
         self.dst = values[op.result]
-        self.kernel = op.name.partition(".")[2]
-        if self.kernel not in KERNELS:
+        if op.kernel not in KERNELS:
             raise DiagnosticError([Diagnostic(f"lower has no kernel for {op.name}", op.loc)])
+        activation = getattr(op, "activation", None)
+        at_store = activation is not None and KERNELS[activation].keeps_zeros
+        self.of_store = activation_of(op if at_store else None)
+        self.of_exec = activation_of(op if activation is not None and not at_store else None)
+        self.params = {name: getattr(op, name) for name in PARAMETERS if hasattr(op, name)}
 
     def run(self, task: TileTask, out: list[Operation]) -> None:
         """One tile operation: the loads of what it reads, the exec, and the store of a tile that is complete."""
         op = self.op
         bias = op.bias if isinstance(op, MatmulOp) else None
         if bias is not None and task.starts:
-            self.exec("bias", task.coord, [(bias, task.coord[-1:])], False, out)
-        self.exec(self.kernel, task.coord, task.sources, bias is not None or not task.starts, out)
+            self.exec(BIAS.name, task.coord, [(bias, task.coord[-1:])], False, out)
+        given = self.params | self.of_exec if task.ends else self.params
+        self.exec(op.kernel, task.coord, task.sources, bias is not None or not task.starts, out, **given)
         if task.ends:
-            activation = op.activation if isinstance(op, MatmulOp) else None
-            out.append(StoreOp((self.dst,), coords=(task.coord,), activation=activation, loc=op.loc))
+            out.append(StoreOp((self.dst,), coords=(task.coord,), loc=op.loc, **self.of_store))
 
     def exec(
-        self, kernel: str, coord: Coord, sources: Iterable[TileRef], accumulate: bool, out: list[Operation]
+        self, kernel: str, coord: Coord, sources: Iterable[TileRef], accumulate: bool, out: list[Operation], **given: Any
     ) -> None:
         mapped = [(self.values[value], where) for value, where in sources]
         loc = self.op.loc
         out += [LoadOp((value,), coords=(where,), loc=loc) for value, where in dict.fromkeys(mapped)]
-        scale, zero_point = (self.op.scale, self.op.zero_point) if isinstance(self.op, CastOp) else (None, None)
         out.append(
             ExecOp(
                 (self.dst, *[value for value, _ in mapped]),
                 kernel=kernel,
                 accumulate=accumulate,
                 coords=(coord, *[where for _, where in mapped]),
-                scale=scale,
-                zero_point=zero_point,
                 loc=loc,
+                **given,
             )
         )

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, ClassVar
 
+from ..dialects.kernels.products import BIAS
 from ..dialects.graph import CHOICES, ElementwiseOp, GraphOp, MatmulOp
 from ..dialects.levels import level_of
 from ..dialects.placement_limits import wishes_of
@@ -81,9 +82,9 @@ def tiled_types(func: FuncOp, module: ModuleOp) -> dict[Value, TiledType]:
 
 def op_cycles(op: GraphOp, tiled: dict[Value, TiledType], target: Target) -> tuple[int, int]:
     """Cycles of an operation's tile operation, and of the bias that starts a product's tile."""
-    kernel = op.name.partition(".")[2]
     shapes = tuple(tiled[v].tile for v in (op.result, *op.operands))
-    return exec_cycles(kernel, shapes, target), exec_cycles("bias", shapes, target)
+    cycles = exec_cycles(op.kernel, shapes, target)
+    return cycles, exec_cycles(BIAS.name, shapes, target) if isinstance(op, MatmulOp) else cycles
 
 
 def set_aside(func: FuncOp, tiled: dict[Value, TiledType], target: Target) -> int:

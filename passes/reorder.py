@@ -18,6 +18,7 @@ from typing import ClassVar
 from ..dialects.levels import level_of
 from ..dialects.placement_limits import wishes_of
 from ..dialects.target import Target, target_of
+from ..dialects.tile_ops import activation_of
 from ..dialects.uop import ExecOp, LoadOp, StoreOp
 from ..ir.attributes import UNIT
 from ..ir.builtin import FuncOp, ModuleOp
@@ -125,11 +126,11 @@ class _Rewrite:
 
     def run(self, order: Sequence[Emitted]) -> list[Operation]:
         chains = Chains(self.tiles.program)
-        activations = {}
+        activations: dict[int, ExecOp] = {}
         for i, number in chains.chain_of.items():
             op = self.tiles.ops[i]
             if isinstance(op, ExecOp) and op.activation is not None:
-                activations[number] = op.activation
+                activations[number] = op
         for emitted in order:
             op = self.tiles.ops[emitted.step]
             if isinstance(op, ExecOp):
@@ -139,7 +140,7 @@ class _Rewrite:
                 self.store(op)
         return self.out
 
-    def exec(self, op: ExecOp, emitted: Emitted, activation: str | None) -> None:
+    def exec(self, op: ExecOp, emitted: Emitted, activated: ExecOp | None) -> None:
         step = self.tiles.program.steps[emitted.step]
         for tile in step.sources:
             if tile in self.made and tile not in self.gone:
@@ -148,7 +149,7 @@ class _Rewrite:
             self.out.append(LoadOp((self.values[value],), coords=(coord,), loc=op.loc))
             self.gone.discard(tile)
         operands = [self.values[v] for v in op.operands]
-        self.out.append(clone_with(op, operands, (), accumulate=emitted.accumulate, activation=activation))
+        self.out.append(clone_with(op, operands, (), accumulate=emitted.accumulate, **activation_of(activated)))
         self.made.add(step.tile)
         self.gone.discard(step.tile)
 

@@ -1,14 +1,15 @@
-"""Off-chip buffers in tiles, with zero-padded edges, and the kernels that work on tiles."""
+"""Off-chip buffers in tiles, with zero-padded edges, and running kernels on tiles."""
 
 from __future__ import annotations
 
 import numpy as np
 
+from ..dialects.kernels import KERNELS, Call
 from ..dialects.tile_ops import ExecBase
 from ..dialects.tiles import Coord, TiledType
 from ..ir.core import Operation
-from .integers import i32_sum
-from .numerics import Array, activate, cast, numpy_dtype, product, relu, wide_product
+from .integers import in_i32
+from .numerics import Array, activate, combined, numpy_dtype
 
 
 class Buffer:
@@ -76,38 +77,19 @@ def clear_padding(tile: Array, part: tuple[int, ...]) -> None:
 def execute(op: ExecBase, dst: Array, sources: list[Array], part: tuple[int, ...] | None, wrap: bool = False) -> None:
     """Runs a kernel on tiles, `dst` in place; `part` is the destination's part that is no padding.
 
-    Raises `DiagnosticError` for a sum beyond i32 that may not `wrap`.
+    Raises `DiagnosticError` for an i32 beyond its range that may not `wrap`.
     """
-    kernel = op.kernel
-    if kernel in ("matmul", "add") and dst.dtype == np.int32:
-        dst[...] = integer_sum(op, dst, sources, wrap)
-    elif kernel == "matmul":
-        if op.accumulate:
-            dst += product(sources[0], sources[1])
-        else:
-            dst[...] = product(sources[0], sources[1])
-    elif kernel == "bias":
-        dst[...] = sources[0]
-    elif kernel == "add":
-        np.add(sources[0], sources[1], out=dst)
-    elif kernel == "relu":
-        dst[...] = relu(sources[0])
-    else:
-        dst[...] = cast(sources[0], dst.dtype, op.scale, op.zero_point)
+    kernel = KERNELS[op.kernel]
+    made = kernel.meaning(np, Call(kernel.params_of(op), dst.dtype), *sources)
+    if op.accumulate:
+        made = combined(kernel, dst, made)
+    if dst.dtype == np.int32:
+        value = op.operands[0]
+        assert isinstance(value.type, TiledType)
+        corner = [c * t for c, t in zip(op.coords[0], value.type.tile, strict=True)]
+        made = in_i32(made, kernel, wrap, op, value, corner)
+    dst[...] = made
     if op.activation is not None:
-        dst[...] = activate(dst, op.activation)
+        dst[...] = activate(dst, op)
     if part is not None:
         clear_padding(dst, part)
-
-
-def integer_sum(op: ExecBase, dst: Array, sources: list[Array], wrap: bool) -> Array:
-    """The sum of a matmul of i8 or an add of i32. Raises `DiagnosticError` if it may not `wrap` and has to."""
-    if op.kernel == "matmul":
-        wide = wide_product(sources[0], sources[1])
-        wide = wide + dst if op.accumulate else wide
-    else:
-        wide = sources[0].astype(np.int64) + sources[1]
-    value = op.operands[0]
-    assert isinstance(value.type, TiledType)
-    corner = [c * t for c, t in zip(op.coords[0], value.type.tile, strict=True)]
-    return i32_sum(wide, wrap, op, value, corner)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..dialects.graph import AddOp, CastOp, GraphOp, MatmulOp, ReluOp
+from ..dialects.graph import GraphOp
+from ..dialects.kernels import KERNELS, Call
 from ..ir.builtin import FuncOp
 from ..ir.core import Value
 from ..ir.diagnostics import fail
 from ..ir.types import TensorType
-from .integers import i32_sum
-from .numerics import Array, activate, cast, numpy_dtype, product, relu, wide_product
+from .integers import in_i32
+from .numerics import Array, activate, combined, numpy_dtype
 
 
 def run_graph(func: FuncOp, inputs: list[Array], wrap: bool = False) -> list[Array]:
@@ -23,20 +24,14 @@ def run_graph(func: FuncOp, inputs: list[Array], wrap: bool = False) -> list[Arr
 
 
 def _compute(op: GraphOp, operands: list[Array], wrap: bool) -> Array:
-    if isinstance(op, MatmulOp):
-        if operands[0].dtype == np.int8:
-            wide = wide_product(operands[0], operands[1])
-            wide = wide + operands[2] if len(operands) > 2 else wide
-            return activate(i32_sum(wide, wrap, op, op.result), op.activation)
-        total = product(operands[0], operands[1])
-        return activate(total + operands[2] if len(operands) > 2 else total, op.activation)
-    if isinstance(op, AddOp):
-        if operands[0].dtype == np.int32:
-            return i32_sum(operands[0].astype(np.int64) + operands[1], wrap, op, op.result)
-        return operands[0] + operands[1]
-    if isinstance(op, ReluOp):
-        return relu(operands[0])
-    if not isinstance(op, CastOp):
+    kernel = KERNELS.get(op.kernel)
+    tensor = op.result.type
+    if kernel is None or not isinstance(tensor, TensorType):
         fail(f"cannot run {op.name}", op.loc)
-    assert isinstance(op.result.type, TensorType)
-    return cast(operands[0], numpy_dtype(op.result.type.dtype), op.scale, op.zero_point)
+    count = len(kernel.sources)
+    made = kernel.meaning(np, Call(kernel.params_of(op), numpy_dtype(tensor.dtype)), *operands[:count])
+    for bias in operands[count:]:
+        made = combined(kernel, bias, made)
+    if tensor.dtype == "i32":
+        made = in_i32(made, kernel, wrap, op, op.result)
+    return activate(made, op) if getattr(op, "activation", None) else made

@@ -15,7 +15,8 @@ from typing import Any
 
 import numpy as np
 
-from ..dialects.graph import AddOp, CastOp, GraphOp, MatmulOp
+from ..dialects.graph import GraphOp
+from ..dialects.kernels import KERNELS, Call, Kernel, conversions, products
 from ..dialects.levels import level_of
 from ..dialects.tile_ops import ExecBase, StoreBase
 from ..dialects.tiles import Coord, TiledType
@@ -23,7 +24,7 @@ from ..ir.builtin import FuncOp
 from ..ir.core import Operation, Value
 from ..ir.types import TensorType
 from .buffers import Buffer, valid_part, whole_of
-from .numerics import FLOAT32, Array, cast, numpy_dtype, product, relu
+from .numerics import FLOAT32, Array, numpy_dtype
 
 EPSILON = {"float32": 2.0**-23, "float16": 2.0**-10, "bfloat16": 2.0**-7}
 """The unit in the last place of 1."""
@@ -64,6 +65,11 @@ class Figure:
             return self
         return Figure(self.value, self.carried, 1, magnitude(self.value), self.carried is None and whole(self.value))
 
+    def over(self, shape: tuple[int, ...]) -> Figure:
+        """Repeated over all rows of a tile."""
+        slack = self.slack()
+        return Figure(np.broadcast_to(self.value, shape), None if slack is None else np.broadcast_to(slack, shape))
+
     def within(self, part: tuple[int, ...] | None, shape: tuple[int, ...]) -> Figure:
         """With zeros in a tile's padding; `part` is what is none."""
         if part is None:
@@ -92,40 +98,80 @@ def both(a: Array | None, b: Array | None) -> Array | None:
     return a + b
 
 
-def summed(a: Figure, b: Figure) -> Figure:
-    """A sum of sums is one sum."""
-    a, b = a.as_sum(), b.as_sum()
-    mass = both(a.mass, b.mass)
-    return Figure(a.value + b.value, both(a.carried, b.carried), a.terms + b.terms, mass, a.whole and b.whole)
+class Rules:
+    """How the figure of each kernel's result follows from those of its sources; kernels name the rule (`rounding`)."""
+
+    @staticmethod
+    def plus(a: Figure, b: Figure) -> Figure:
+        """A sum of sums is one sum."""
+        a, b = a.as_sum(), b.as_sum()
+        mass = both(a.mass, b.mass)
+        return Figure(a.value + b.value, both(a.carried, b.carried), a.terms + b.terms, mass, a.whole and b.whole)
+
+    @staticmethod
+    def product(a: Figure, b: Figure) -> Figure:
+        """A x B; `mass` is that of |A| x |B|, with what their bounds add."""
+        x, y = magnitude(a.value), magnitude(b.value)
+        dx, dy = a.slack(), b.slack()
+        carried = both(None if dx is None else dx @ y, None if dy is None else (x if dx is None else x + dx) @ dy)
+        mass = both(x @ y, carried)
+        exact = carried is None and whole(a.value) and whole(b.value)
+        value = PRODUCT.meaning(np, Call(), a.value, b.value)
+        return Figure(value, carried, max(a.value.shape[1], 2), mass, exact)
+
+    @staticmethod
+    def converted(a: Figure, call: Call) -> Figure:
+        """Two values that may differ may be rounded to neighbours."""
+        slack, dtype = a.slack(), call.dtype
+        value = CAST.meaning(np, call, a.value)
+        if slack is not None and dtype is not FLOAT32:
+            ulp = EPSILON[dtype.name] * (magnitude(a.value) + slack) + LEAST[dtype.name]
+            slack = np.where((slack > 0) & np.isfinite(value.astype(np.float32)), slack + ulp, 0.0)
+        return Figure(value, slack)
+
+    @staticmethod
+    def mapped(kernel: Kernel, call: Call, *sources: Figure) -> Figure:
+        """A function element by element: what its sources' bounds become, and what its own rounding adds. Both runs may
+        be off by the kernel's ULPs; one that rounds to nearest gives both the same where their operands are."""
+        value = kernel.meaning(np, call, *[s.value for s in sources])
+        given = [s.slack() for s in sources]
+        moved = any(slack is not None for slack in given)
+        if not moved and kernel.ulps <= NEAREST:
+            return Figure(value)
+        shape = value.shape
+        carried = np.zeros(shape)
+        if moved:
+            assert kernel.carry is not None
+            wide = [np.broadcast_to(s.value.astype(np.float64), shape) for s in sources]
+            slacks = [np.zeros(shape) if d is None else np.broadcast_to(d, shape) for d in given]
+            carried = kernel.carry(np, call, wide, slacks)
+        if kernel.ulps:
+            carried = carried + _own_rounding(kernel, value, carried)
+        carried = np.where(np.isfinite(value.astype(np.float32)) & np.isfinite(carried), carried, 0.0)
+        return Figure(value, carried if carried.any() else None)
 
 
-def multiplied(a: Figure, b: Figure) -> Figure:
-    """A x B; `mass` is that of |A| x |B|, with what their bounds add."""
-    x, y = magnitude(a.value), magnitude(b.value)
-    dx, dy = a.slack(), b.slack()
-    carried = both(None if dx is None else dx @ y, None if dy is None else (x if dx is None else x + dx) @ dy)
-    mass = both(x @ y, carried)
-    exact = carried is None and whole(a.value) and whole(b.value)
-    return Figure(product(a.value, b.value), carried, max(a.value.shape[1], 2), mass, exact)
+def _own_rounding(kernel: Kernel, value: Array, carried: Array) -> Array:
+    """How far two runs may part by a function's own rounding, where its exact values part by `carried`. What is computed
+    in f32 and then rounded to a narrower type is off by half a unit there, and that little."""
+    name = value.dtype.name
+    units = 2 * kernel.ulps if value.dtype is FLOAT32 else 2 * NEAREST * (1 + kernel.ulps * 2.0**-8)
+    rounding = units * (EPSILON[name] * (magnitude(value) + carried) + LEAST[name])
+    return rounding if kernel.ulps > NEAREST else np.where(carried > 0, rounding, 0.0)
 
 
-def activated(a: Figure, activation: str | None) -> Figure:
-    """Relu brings no two values further apart; where none of them is positive, both become zero."""
-    if activation is None:
-        return a
-    slack = a.slack()
-    if slack is not None:
-        slack = np.where(a.value.astype(np.float64) + slack <= 0, 0.0, slack)
-    return Figure(relu(a.value), slack)
+NEAREST = 0.5
+"""The ULPs of what is rounded to nearest: the same everywhere."""
+
+PRODUCT, CAST = products.MATMUL, conversions.CAST
 
 
-def converted(a: Figure, dtype: np.dtype[Any]) -> Figure:
-    """Two values that may differ may be rounded to neighbours."""
-    slack, value = a.slack(), cast(a.value, dtype)
-    if slack is not None and dtype is not FLOAT32:
-        ulp = EPSILON[dtype.name] * (magnitude(a.value) + slack) + LEAST[dtype.name]
-        slack = np.where((slack > 0) & np.isfinite(value.astype(np.float32)), slack + ulp, 0.0)
-    return Figure(value, slack)
+def activated(figure: Figure, op: Any) -> Figure:
+    """The figure with an operation's activation, if it has one."""
+    if op.activation is None:
+        return figure
+    kernel = KERNELS[op.activation]
+    return kernel.rounding(Rules, Call(kernel.params_of(op, "activation_params"), figure.value.dtype), figure)
 
 
 def slacks(func: FuncOp, arrays: list[Array]) -> list[Array | None]:
@@ -152,15 +198,13 @@ def _graph_slacks(func: FuncOp, arrays: list[Array]) -> list[Array | None]:
 
 
 def _graph_figure(op: GraphOp, operands: list[Figure]) -> Figure:
-    if isinstance(op, MatmulOp):
-        made = multiplied(operands[0], operands[1])
-        return activated(summed(made, operands[2]) if len(operands) > 2 else made, op.activation)
-    if isinstance(op, AddOp):
-        return summed(operands[0], operands[1])
-    if isinstance(op, CastOp):
-        assert isinstance(op.result.type, TensorType)
-        return converted(operands[0], numpy_dtype(op.result.type.dtype))
-    return activated(operands[0], "relu")
+    kernel = KERNELS[op.kernel]
+    assert isinstance(op.result.type, TensorType)
+    count = len(kernel.sources)
+    made = kernel.rounding(Rules, Call(kernel.params_of(op), numpy_dtype(op.result.type.dtype)), *operands[:count])
+    for bias in operands[count:]:
+        made = Rules.plus(made, bias)
+    return activated(made, op) if getattr(op, "activation", None) else made
 
 
 class TileFigures:
@@ -184,27 +228,20 @@ class TileFigures:
             return
         place = (op.operands[0], op.coords[0])
         made = self.computed(op) if isinstance(op, ExecBase) else self.read(*place)
-        self.tiles[place] = activated(made, op.activation)
+        made = activated(made, op)
+        assert isinstance(place[0].type, TiledType)
+        self.tiles[place] = made.within(valid_part(place[0].type, place[1]), place[0].type.tile)
 
     def computed(self, op: ExecBase) -> Figure:
         value, coord = op.operands[0], op.coords[0]
         type = value.type
         assert isinstance(type, TiledType)
         sources = [self.read(v, c) for v, c in zip(op.operands[1:], op.coords[1:], strict=True)]
-        if op.kernel == "matmul":
-            made = multiplied(sources[0], sources[1])
-            made = summed(self.read(value, coord), made) if op.accumulate else made
-        elif op.kernel == "bias":
-            slack = sources[0].slack()
-            rows = None if slack is None else np.broadcast_to(slack, type.tile)
-            made = Figure(np.broadcast_to(sources[0].value, type.tile), rows)
-        elif op.kernel == "add":
-            made = summed(sources[0], sources[1])
-        elif op.kernel == "relu":
-            made = activated(sources[0], "relu")
-        else:
-            made = converted(sources[0], numpy_dtype(type.dtype))
-        return made.within(valid_part(type, coord), type.tile)
+        kernel = KERNELS[op.kernel]
+        made = kernel.rounding(Rules, Call(kernel.params_of(op), numpy_dtype(type.dtype)), *sources)
+        if made.value.shape != type.tile:
+            made = made.over(type.tile)
+        return Rules.plus(self.read(value, coord), made) if op.accumulate else made
 
     def result(self, value: Value) -> Array | None:
         type = value.type

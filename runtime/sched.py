@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..dialects.checks.queues import Placed
+from ..dialects.kernels import KERNELS, Call
 from ..dialects.sched import ExecOp, LoadOp, StoreOp
 from ..dialects.tiles import Coord, TiledType, tile_text
 from ..dialects.uop import AllocOp
@@ -21,7 +22,7 @@ from ..ir.builtin import FuncOp
 from ..ir.core import Operation, Value
 from ..ir.diagnostics import fail
 from .buffers import POISON, Buffer, execute, is_padded, valid_part
-from .numerics import FLOAT32, Array, activate, numpy_dtype, product
+from .numerics import FLOAT32, Array, activate, numpy_dtype
 from .uop import read_off_chip
 
 CHUNK = 1024
@@ -40,7 +41,7 @@ class SchedRun:
         self.views: dict[Value, dict[int, Array]] = {}
         self.off_chip: dict[Value, dict[Coord, Array]] = {}
         self.padded: set[Value] = set()
-        self.scratch: dict[Value, Array] = {}
+        self.scratch: dict[Value, Call] = {}
 
     def run(self, func: FuncOp, progress: Callable[[int], None] | None = None) -> None:
         """Runs all operations. Raises `DiagnosticError` for a read of poison or an address beyond the SRAM."""
@@ -72,7 +73,7 @@ class SchedRun:
         self.off_chip = {value: {} for value in self.buffers}
         self.padded = {v for v, buffer in self.buffers.items() if is_padded(buffer.type)}
         self.scratch = {
-            v: np.empty(b.type.tile, FLOAT32)
+            v: Call((), FLOAT32, np.empty(b.type.tile, FLOAT32))
             for v, b in self.buffers.items()
             if v not in self.padded and b.type.dtype == "f32"
         }
@@ -108,8 +109,8 @@ class SchedRun:
             views = [self.at(op, k) for k in range(len(op.addrs))]
         value = op.operands[0]
         if op.accumulate and op.activation is None and value in self.scratch:
-            dst, a, b = views
-            dst += product(a, b, self.scratch[value])  # what nearly all execs do, without the way through `execute`
+            dst = views[0]  # what nearly all execs do, without the way through `execute`
+            dst += KERNELS[op.kernel].meaning(np, self.scratch[value], *views[1:])
             return
         part = None
         if value in self.padded:
@@ -123,7 +124,7 @@ class SchedRun:
         if view is None:
             view = self.at(op, 0)
         buffer = self.buffers[value]
-        buffer.tiles[coord] = activate(view, op.activation)
+        buffer.tiles[coord] = activate(view, op)
         buffer.stored[coord] = op
 
 

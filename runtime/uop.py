@@ -67,7 +67,7 @@ class UopRun:
     def store(self, op: StoreBase) -> None:
         ref = (op.operands[0], op.coords[0])
         buffer = self.buffers[ref[0]]
-        buffer.tiles[ref[1]] = activate(self.on_chip(op, ref), op.activation)
+        buffer.tiles[ref[1]] = activate(self.on_chip(op, ref), op)
         buffer.stored[ref[1]] = op
         if op.retain is not UNIT:
             del self.chip[ref]

@@ -11,6 +11,7 @@ import numpy as np
 
 from ..dialects.checks.schedule_replay import Copy, Replay
 from ..dialects.placement_limits import wishes_of
+from ..dialects.kernels import KERNELS
 from ..dialects.sched import ExecOp, LoadOp, StoreOp
 from ..dialects.target import schedule_target
 from ..dialects.tiles import Coord, TiledType, coord_text
@@ -38,7 +39,6 @@ CAUSES = (
 PLACE = "\x01"
 """Stands before the number of a tile in the texts of operations; no printed text has it."""
 
-SUMS = frozenset({"matmul", "bias"})
 
 
 @dataclass(slots=True)
@@ -173,7 +173,7 @@ class _Recorder(Replay):
         self.number[copy] = len(self.made)
         self.made.append(copy)
         if isinstance(op, ExecOp):
-            self.kinds.append(ACCUMULATOR if op.kernel in SUMS else INTERMEDIATE)
+            self.kinds.append(ACCUMULATOR if _is_summed(op) else INTERMEDIATE)
         else:
             self.kinds.append(INTERMEDIATE if is_alloc(tile.value) else OPERAND)
         self.loaded.append(isinstance(op, LoadOp))
@@ -269,11 +269,14 @@ def _form_key(op: Placed) -> object:
     """What the text of an operation depends on besides its tiles; the operation itself where that is unusual."""
     if op.extra:
         return op
-    if isinstance(op, ExecOp):
-        return op.kernel, op.accumulate, op.activation, op.scale, op.zero_point, op.buffer
-    if isinstance(op, LoadOp):
-        return "load", op.bytes, op.buffer
-    return "store", op.bytes, op.buffer, op.activation, op.retain, op.spill
+    kernel = (op.kernel, op.accumulate) if isinstance(op, ExecOp) else ()
+    return (type(op), *kernel, *[getattr(op, field.slot) for field in op.braces])
+
+
+def _is_summed(op: ExecOp) -> bool:
+    """Whether an exec makes a sum, or starts one."""
+    kernel = KERNELS[op.kernel]
+    return kernel.combine is not None or kernel.starts
 
 
 def _form(op: Placed) -> str:

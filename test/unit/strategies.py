@@ -4,39 +4,53 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from math import exp, inf
 from typing import Any
 
 from hypothesis import strategies as st
 
 from tilewright.dialects.graph import GraphOp, MatmulOp
+from tilewright.dialects.kernels import Kernel
+from tilewright.dialects.kernels.elementwise import ELEMENTWISE
+from tilewright.dialects.tiles import TiledType
 from tilewright.ir.attributes import UNIT
 from tilewright.ir.builtin import FuncOp
+from tilewright.ir.opdef import OpError
+from tilewright.ir.types import TensorType
 
 # --- graph functions ---
 
 ACCUMULATOR = {"f32": "f32", "f16": "f32", "bf16": "f32", "i8": "i32"}
 CASTS = {"f32": ("f16", "bf16"), "f16": ("f32",), "bf16": ("f32",), "i32": ("i8",), "i8": ("i32",)}
+ARGUMENTS = 6.0
+"""The greatest magnitude of an argument's elements: random integers have 4, normally distributed numbers rarely more."""
+LARGEST = {"f32": 1e30, "bf16": 1e30, "f16": 6e4, "i32": 2e9, "i8": 128.0}
+"""What an element of a type can hold."""
 WIDTHS = st.sampled_from([1, 2, 3, 4, 5, 7, 8])
 
 
 @dataclass
 class GraphText:
-    """A function as it grows: its arguments, its lines, and the tensors that may be used, by name."""
+    """A function as it grows: its arguments, its lines, and the tensors that may be used, by name; `most` is the greatest
+    magnitude that an element of a tensor can have, where arguments stay within `ARGUMENTS`."""
 
     args: list[str] = field(default_factory=list)
     lines: list[str] = field(default_factory=list)
     tensors: dict[str, tuple[tuple[int, ...], str]] = field(default_factory=dict)
+    most: dict[str, float] = field(default_factory=dict)
 
     def argument(self, shape: tuple[int, ...], dtype: str, param: bool = False) -> str:
         name = f"%arg{len(self.args)}"
         self.args.append(f"{name}: {tensor(shape, dtype)}" + (" {graph.param}" if param else ""))
         self.tensors[name] = (shape, dtype)
+        self.most[name] = ARGUMENTS
         return name
 
-    def op(self, text: str, types: str, shape: tuple[int, ...], dtype: str) -> None:
+    def op(self, text: str, types: str, shape: tuple[int, ...], dtype: str, most: float) -> None:
         name = f"%v{len(self.lines)}"
         self.lines.append(f"  {name} = {text} : {types}")
         self.tensors[name] = (shape, dtype)
+        self.most[name] = most
 
     def type_of(self, name: str) -> str:
         return tensor(*self.tensors[name])
@@ -51,13 +65,14 @@ def tensor(shape: tuple[int, ...], dtype: str) -> str:
 
 @st.composite
 def graph_texts(draw: st.DrawFn, max_ops: int = 6, own_tiles: bool = True) -> str:
-    """A graph function: products, biases, residuals, relu and casts on tensors of odd sizes and all element types, with
-    tensors shared, arguments unused, arguments returned, and now and then an operation with a tile of its own."""
+    """A graph function: products, biases, residuals, all elementwise kernels and casts on tensors of odd sizes and all
+    element types, with tensors shared, arguments unused, arguments returned, and now and then an operation with a tile of
+    its own. No element leaves the range of its type."""
     graph = GraphText()
     dtype = draw(st.sampled_from(["f32", "f32", "f16", "bf16", "i8"]))
     graph.argument((draw(WIDTHS), draw(WIDTHS)), dtype)
     for _ in range(draw(st.integers(0, max_ops))):
-        draw(st.sampled_from([add_product, add_product, add_sum, add_relu, add_cast]))(draw, graph, own_tiles)
+        draw(st.sampled_from([add_product, add_product, add_binary, add_unary, add_cast]))(draw, graph, own_tiles)
     if draw(st.booleans()):
         graph.argument(draw(st.sampled_from([(3,), (2, 5)])), draw(st.sampled_from(["f32", "i8"])))
     results = draw(st.lists(st.sampled_from(list(graph.tensors)), min_size=1, max_size=3))
@@ -84,19 +99,76 @@ def add_product(draw: st.DrawFn, graph: GraphText, own_tiles: bool) -> None:
     operands = [a, b]
     if draw(st.integers(0, 2)) == 0:
         operands.append(graph.argument((columns,), ACCUMULATOR[dtype], param=True))
+    most = graph.most[a] * graph.most[b] * inner + ARGUMENTS * (len(operands) - 2)
+    if most > LARGEST[ACCUMULATOR[dtype]]:
+        return
     attributes = []
     if draw(st.integers(0, 3)) == 0:
-        attributes.append('activation = "relu"')
+        kernel = draw(kernels(1, ACCUMULATOR[dtype], most))
+        attributes.append(f'activation = "{kernel.name}"')
+        attributes += [f"activation_params = {params}" for params in parameters(draw, kernel)]
+        most = LIMITS.get(kernel.name, most_of_same)(most)
     if own_tiles and draw(st.integers(0, 9)) == 0:
         attributes.append(f"tile = {list(draw(tile_sizes()))}")
     shown = f" {{{', '.join(attributes)}}}" if attributes else ""
     result = ((rows, columns), ACCUMULATOR[dtype])
     types = f"{graph.signature(*operands)} -> {tensor(*result)}"
-    graph.op(f"graph.matmul {', '.join(operands)}{shown}", types, *result)
+    graph.op(f"graph.matmul {', '.join(operands)}{shown}", types, *result, most)
 
 
-def add_sum(draw: st.DrawFn, graph: GraphText, own_tiles: bool) -> None:
-    """A residual or a vector along the last axis, from an earlier tensor where one fits."""
+def kernels(sources: int, dtype: str, *most: float) -> st.SearchStrategy[Kernel]:
+    """The elementwise kernels of so many sources that can work on elements of a type and of these magnitudes; every
+    other time the first one that there was, `add` or `relu`."""
+    fitting = [
+        kernel
+        for kernel in ELEMENTWISE.values()
+        if len(kernel.sources) == sources
+        and works_on(kernel, dtype)
+        and LIMITS.get(kernel.name, most_of_same)(*most) <= LARGEST[dtype]
+    ]
+    usual = [kernel for kernel in fitting if kernel.name in ("add", "relu")]
+    return st.sampled_from([*fitting, *usual * len(fitting)])
+
+
+def works_on(kernel: Kernel, dtype: str) -> bool:
+    """Whether a kernel takes elements of a type, by its own check."""
+    type = TiledType(TensorType((4,), dtype), (4,))
+    try:
+        kernel.check([type] * (1 + len(kernel.sources)), None)
+    except OpError:
+        return False
+    return True
+
+
+def parameters(draw: st.DrawFn, kernel: Kernel) -> list[str]:
+    """A list of values for a kernel's parameters, in rising order, as text; none for a kernel without."""
+    if not kernel.parameters:
+        return []
+    values = sorted(draw(st.lists(st.integers(-3, 6), min_size=len(kernel.parameters), max_size=len(kernel.parameters))))
+    return [f"[{', '.join(f'{value}.0 : f32' for value in values)}]"]
+
+
+def most_of_same(*most: float) -> float:
+    """The magnitude that a function has which nowhere exceeds its operands' by more than 6, as a clip's bounds may."""
+    return max(*most, 6.0)
+
+
+def most_of_exp(most: float) -> float:
+    return exp(most) if most < 80 else inf
+
+
+LIMITS: dict[str, Callable[..., float]] = {
+    "add": lambda a, b: a + b,
+    "sub": lambda a, b: a + b,
+    "mul": lambda a, b: a * b,
+    "exp": most_of_exp,
+}
+"""The greatest magnitude of a kernel's result, by those of its operands, where it can exceed them."""
+
+
+def add_binary(draw: st.DrawFn, graph: GraphText, own_tiles: bool) -> None:
+    """A function of two tensors, the second one a vector along the last axis now and then, from an earlier tensor where
+    one fits."""
     choices = [n for n, (_, dtype) in graph.tensors.items() if dtype != "i8"]
     if not choices:
         return
@@ -105,21 +177,30 @@ def add_sum(draw: st.DrawFn, graph: GraphText, own_tiles: bool) -> None:
     wanted = shape if draw(st.booleans()) else shape[-1:]
     fitting = [n for n, found in graph.tensors.items() if found == (wanted, dtype)]
     b = draw(st.sampled_from(fitting)) if fitting and draw(st.booleans()) else graph.argument(wanted, dtype)
-    graph.op(f"graph.add {a}, {b}", f"{graph.signature(a, b)} -> {graph.type_of(a)}", shape, dtype)
+    kernel = draw(kernels(2, dtype, graph.most[a], graph.most[b]))
+    most = LIMITS.get(kernel.name, most_of_same)(graph.most[a], graph.most[b])
+    graph.op(f"graph.{kernel.name} {a}, {b}", f"{graph.signature(a, b)} -> {graph.type_of(a)}", shape, dtype, most)
 
 
-def add_relu(draw: st.DrawFn, graph: GraphText, own_tiles: bool) -> None:
+def add_unary(draw: st.DrawFn, graph: GraphText, own_tiles: bool) -> None:
     a = draw(st.sampled_from(list(graph.tensors)))
-    graph.op(f"graph.relu {a}", graph.type_of(a), *graph.tensors[a])
+    shape, dtype = graph.tensors[a]
+    kernel = draw(kernels(1, dtype, graph.most[a]))
+    attributes = "".join(f" {{params = {params}}}" for params in parameters(draw, kernel))
+    most = LIMITS.get(kernel.name, most_of_same)(graph.most[a])
+    graph.op(f"graph.{kernel.name} {a}{attributes}", graph.type_of(a), shape, dtype, most)
 
 
 def add_cast(draw: st.DrawFn, graph: GraphText, own_tiles: bool) -> None:
     a = draw(st.sampled_from(list(graph.tensors)))
     shape, dtype = graph.tensors[a]
     target = draw(st.sampled_from(CASTS[dtype]))
+    most = min(graph.most[a], 128.0) if target == "i8" else graph.most[a]
+    if most > LARGEST[target]:
+        return
     scaled = target == "i8" and draw(st.booleans())
     attributes = f" {{scale = 0.05 : f32, zero_point = {draw(st.integers(-128, 127))}}}" if scaled else ""
-    graph.op(f"graph.cast {a}{attributes}", f"{graph.type_of(a)} -> {tensor(shape, target)}", shape, target)
+    graph.op(f"graph.cast {a}{attributes}", f"{graph.type_of(a)} -> {tensor(shape, target)}", shape, target, most)
 
 
 # --- what to compile with ---

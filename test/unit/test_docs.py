@@ -7,6 +7,7 @@
     ```console          `$ command` lines, run at the root, each with its output; a line `...` stands for any lines
     ```python           run; the ```text block that follows, if one does, is what it prints
 
+What stands between `<!-- generated: NAME -->` and `<!-- end -->` is a table made of what is declared.
 `python test/unit/test_docs.py` puts what is printed now into the documents.
 """
 
@@ -16,13 +17,15 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 import tilewright as tw
+from tilewright.dialects.kernels import KERNELS, Kernel
+from tilewright.dialects.kernels.elementwise import ELEMENTWISE
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCUMENTS = sorted([ROOT / "README.md", ROOT / "CONTRIBUTING.md", *ROOT.glob("docs/*.md")])
@@ -116,8 +119,38 @@ def console(body: str) -> str:
     return made
 
 
+def kernel_rows(kernels: dict[str, Kernel], what: Callable[[Kernel], str]) -> Iterator[str]:
+    """A row for each kernel: `what` it is called, what it computes, how exactly, and what it promises."""
+    for kernel in kernels.values():
+        exact = {0: "exact", 0.5: "0.5 ULP"}.get(kernel.ulps, f"{kernel.ulps} ULPs")
+        yield f"| {what(kernel)} | {kernel.summary} | {exact} |"
+
+
+def elementwise_table() -> Iterator[str]:
+    yield from ("| operation | result | in f32 | element types | keeps zeros | ONNX |", "| --- | --- | --- | --- | --- | --- |")
+    for kernel, row in zip(ELEMENTWISE.values(), kernel_rows(ELEMENTWISE, lambda k: f"`graph.{k.name}`"), strict=True):
+        yield f"{row} {', '.join(kernel.dtypes)} | {'yes' if kernel.keeps_zeros else 'no'} | {kernel.onnx or ''} |"
+
+
+def kernel_table() -> Iterator[str]:
+    yield from ("| kernel | computes | in f32 | assignment | in place | example |", "| --- | --- | --- | --- | --- | --- |")
+    for kernel, row in zip(KERNELS.values(), kernel_rows(KERNELS, lambda k: f"`{k.name}`"), strict=True):
+        assignment = "`=`, `+=`" if kernel.combine else "`=`"
+        yield f"{row} {assignment} | {'yes' if kernel.in_place else 'no'} | `{kernel.example}` |"
+
+
+TABLES = {"elementwise": elementwise_table, "kernels": kernel_table}
+GENERATED = re.compile(r"(?<=^<!-- generated: )(\w+) -->\n(.*?)(?=^<!-- end -->$)", re.MULTILINE | re.DOTALL)
+
+
+def with_tables(text: str) -> str:
+    """The document with its generated tables made anew."""
+    return GENERATED.sub(lambda match: f"{match[1]} -->\n\n{chr(10).join(TABLES[match[1]]())}\n\n", text)
+
+
 def refreshed(text: str) -> str:
     """The document with everything that it shows as it is printed now."""
+    text = with_tables(text)
     for block, now in sorted(expected(text), key=lambda item: -item[0].span[0]):
         text = text[: block.span[0]] + now + text[block.span[1] :]
     return text
@@ -132,6 +165,7 @@ def anchors(text: str) -> set[str]:
 @pytest.mark.parametrize("file", DOCUMENTS, ids=lambda file: file.name)
 def test_documents_show_what_is_printed(file: Path) -> None:
     text = file.read_text(encoding="utf-8")
+    assert text == with_tables(text), f"{file.name}; accept it with: python test/unit/test_docs.py"
     for block, now in expected(text):
         assert block.body == now, f"{file.name}:{block.at}; accept it with: python test/unit/test_docs.py"
 
@@ -148,7 +182,7 @@ def test_every_operation_is_in_the_reference() -> None:
     from tilewright.ir.opdef import all_ops
 
     reference = (ROOT / "docs" / "language.md").read_text(encoding="utf-8")
-    assert [name for name in all_ops() if f"### {name}" not in reference] == []
+    assert [name for name in all_ops() if f"### {name}" not in reference and f"| `{name}` |" not in reference] == []
 
 
 def test_every_pass_and_option_is_in_the_reference() -> None:

@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ...dialects.graph import ACCUMULATOR, AddOp, CastOp, GraphOp, MatmulOp, ReluOp, check_cast, result_of_matmul
+from ...dialects.graph import CastOp, GraphOp, MatmulOp, elementwise, result_of_matmul
+from ...dialects.kernels import Kernel
+from ...dialects.kernels.products import ACCUMULATOR
 from ...ir.core import Operation, Value
 from ...ir.types import TensorType
 from ...runtime.inputs import not_held
@@ -229,20 +231,21 @@ def cast(build: Builder, view: View, dtype: str, name: str) -> View:
     held = view.held
     form = held.form or natural(view.source)
     value = build.operand(View.plain(held, view.source), form)
-    check_cast("graph.cast", held.dtype, dtype, None, None)
     made = build.emit(CastOp([value], [Value(TensorType(form, dtype), build.fresh(name))]), view.source)
     return View(made.held, view.source, view.axes, view.via)
 
 
-def add(build: Builder, name: str, a: Tensor, b: Tensor) -> View:
-    """A sum; the second operand of `graph.add` is of the same shape, or a vector along the last axis."""
+def binary(build: Builder, name: str, kernel: Kernel, a: Tensor, b: Tensor) -> View:
+    """A function of two tensors; the second operand is of the first one's shape, or a vector along the last axis."""
     shape = broadcast(a.shape, b.shape)
     if shape is None:
         raise Unsupported(f"{text(a.shape)} and {text(b.shape)} can't be broadcast to one shape")
     whole, other = (a, b) if a.shape == shape and not (isinstance(a, Const) and b.shape == shape) else (b, a)
+    if whole is not a and not kernel.commutes:
+        whole, other = repeated(a, shape), b
     if whole.shape != shape:
         raise Unsupported(f"{text(a.shape)} and {text(b.shape)} are both broadcast")
-    form = _form_of_sum(whole, other)
+    form = _form_of_both(whole, other)
     vector = prod(other.shape[:-1]) == 1 and len(form) == 2 and form == flat(shape)
     if isinstance(other, Const):
         data = other.array.reshape(other.shape[-1:]) if vector else other.array
@@ -255,17 +258,27 @@ def add(build: Builder, name: str, a: Tensor, b: Tensor) -> View:
         operands = [build.operand(whole, form), build.operand(other, form[-1:])]
     else:
         raise Unsupported(f"{text(other.shape)} can't be broadcast to {text(shape)}: only along the last axis")
-    return build.emit(AddOp(operands, [Value(operands[0].type, build.fresh(name))]), shape)
+    return build.emit(elementwise(kernel.name, *operands, name=build.fresh(name)), shape)
 
 
-def _form_of_sum(whole: Tensor, other: Tensor) -> Shape:
-    """The form that an operand has already, if one of the sum's shape has."""
+def repeated(tensor: Tensor, shape: Shape) -> Tensor:
+    """A first operand in the shape of the result: a constant is written out. Raises `Unsupported` for another."""
+    if tensor.shape == shape:
+        return tensor
+    if not isinstance(tensor, Const):
+        raise Unsupported(f"{text(tensor.shape)}, the first operand, would have to be broadcast to {text(shape)}")
+    return Const(tensor.name, np.broadcast_to(tensor.array, shape))
+
+
+def _form_of_both(whole: Tensor, other: Tensor) -> Shape:
+    """The form that an operand has already, if one of the result's shape has."""
     forms = [t.held.form for t in (whole, other) if isinstance(t, View) and t.shape == whole.shape]
     return next(filter(None, forms), natural(whole.shape))
 
 
-def relu(build: Builder, name: str, view: View) -> View:
+def unary(build: Builder, name: str, kernel: Kernel, view: View, params: tuple[float, ...] = ()) -> View:
+    """A function of one tensor, whatever way it is seen."""
     form = view.held.form or natural(view.source)
     value = build.operand(View.plain(view.held, view.source), form)
-    made = build.emit(ReluOp([value], [Value(value.type, build.fresh(name))]), view.source)
+    made = build.emit(elementwise(kernel.name, value, params=params, name=build.fresh(name)), view.source)
     return View(made.held, view.source, view.axes, view.via)

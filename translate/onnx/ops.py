@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from math import prod
+from math import inf, prod
 from typing import Any
 
 import numpy as np
 
-from .build import Builder, Const, Shape, Tensor, Unsupported, add, broadcast, cast, flat, product, relu
+from ...dialects.kernels import KERNELS
+from ...dialects.kernels.elementwise import ELEMENTWISE
+from .build import Builder, Const, Shape, Tensor, Unsupported, binary, broadcast, cast, flat, product, unary
 from .model import ELEMENT_TYPES, Node, OnnxModel, type_name
 
 Inputs = list[Any]
 """A node's inputs, each a view, a constant, or None where it is left out."""
 
-# fmt: off
-FOLDED = frozenset([
-    "Add", "Cast", "Concat", "Constant", "Div", "Flatten", "Gather", "Gemm", "Identity", "MatMul", "Mul", "Neg", "Relu",
-    "Reshape", "Shape", "Slice", "Squeeze", "Sub", "Transpose", "Unsqueeze",
-])
-# fmt: on
+MAPPED = {kernel.onnx: kernel for kernel in ELEMENTWISE.values() if kernel.onnx is not None}
+"""The kernels that mean what an ONNX operator does, by its name."""
+
+FOLDED = frozenset({
+    "Cast", "Clip", "Concat", "Constant", "Div", "Flatten", "Gather", "Gemm", "Identity", "MatMul", "Neg", "Reshape",
+    "Shape", "Slice", "Squeeze", "Transpose", "Unsqueeze", *MAPPED,
+})  # fmt: skip
 """What is computed at import where all that it reads is constant."""
 
 
@@ -68,7 +71,7 @@ def import_gemm(build: Builder, node: Node, inputs: Inputs) -> Tensor:
     elif beta != 1:
         raise Unsupported(f"beta = {beta:g} has no constant operand to go into")
     total = product(build, f"{node.outputs[0]}_product", (a, a.shape), (b, b.shape), shape)
-    return add(build, node.outputs[0], total, c)
+    return binary(build, node.outputs[0], MAPPED["Add"], total, c)
 
 
 def scaled(tensor: Const, factor: float) -> Const:
@@ -84,12 +87,26 @@ def transposed(tensor: Any, perm: Shape, node: Node) -> Any:
     return tensor.transposed(perm, node)
 
 
-def import_add(build: Builder, node: Node, inputs: Inputs) -> Tensor:
-    return add(build, node.outputs[0], *inputs)
+def import_binary(build: Builder, node: Node, inputs: Inputs) -> Tensor:
+    return binary(build, node.outputs[0], MAPPED[node.op], *inputs)
 
 
-def import_relu(build: Builder, node: Node, inputs: Inputs) -> Tensor:
-    return relu(build, node.outputs[0], inputs[0])
+def import_unary(build: Builder, node: Node, inputs: Inputs) -> Tensor:
+    if node.attribute("approximate", "none") != "none":
+        raise Unsupported(f"approximate = {node.attribute('approximate', '')}; there is the exact form")
+    return unary(build, node.outputs[0], MAPPED[node.op], inputs[0])
+
+
+def import_clip(build: Builder, node: Node, inputs: Inputs) -> Tensor:
+    """Its bounds are constant inputs, or attributes before operator set 11; either may be left out."""
+    given = [inputs[i] if i < len(inputs) else None for i in (1, 2)]
+    bounds = [node.attribute("min", -inf), node.attribute("max", inf)]
+    for i, tensor in enumerate(given):
+        if tensor is not None and not isinstance(tensor, Const):
+            raise Unsupported("its bounds must be constant")
+        if tensor is not None:
+            bounds[i] = float(tensor.array.reshape(()))
+    return unary(build, node.outputs[0], KERNELS["clip"], inputs[0], tuple(bounds))
 
 
 def import_identity(build: Builder, node: Node, inputs: Inputs) -> Tensor:
@@ -198,18 +215,21 @@ def integers(tensor: Tensor, what: str) -> list[int]:
 MOVING = frozenset(["Transpose", "Reshape", "Flatten", "Squeeze", "Unsqueeze", "Identity"])
 """What a transposition may undo, or whose result it may leave in order."""
 HANDLERS: dict[str, Callable[[Builder, Node, Inputs], Tensor]] = {
-    "Add": import_add,
     "Cast": import_cast,
+    "Clip": import_clip,
     "Flatten": import_flatten,
     "Gemm": import_gemm,
     "Identity": import_identity,
     "MatMul": import_matmul,
-    "Relu": import_relu,
     "Reshape": import_reshape,
     "Shape": import_shape,
     "Squeeze": import_squeeze,
     "Transpose": import_transpose,
     "Unsqueeze": import_unsqueeze,
+    **{op: import_unary if len(kernel.sources) == 1 else import_binary for op, kernel in MAPPED.items()},
 }
-ARITY = {"Add": (2, 2), "Gemm": (2, 3), "MatMul": (2, 2), "Reshape": (2, 2), "Squeeze": (1, 2), "Unsqueeze": (1, 2)}
+ARITY = {
+    "Clip": (1, 3), "Gemm": (2, 3), "MatMul": (2, 2), "Reshape": (2, 2), "Squeeze": (1, 2), "Unsqueeze": (1, 2),
+    **{op: (len(kernel.sources),) * 2 for op, kernel in MAPPED.items()},
+}  # fmt: skip
 """How many inputs a node has, at least and at most; one where nothing is said."""

@@ -1,0 +1,231 @@
+"""What a kernel is: a tile computation, declared once for all levels.
+
+Every level reads a kernel's facets from here: the verifier which tiles fit, `lower` what it reads, the runtime what it
+means, the proof which laws hold for it, `mir-run --compare` how errors grow, the simulator what work it is. A facet that
+is left out is an error when the kernel is declared; nothing elsewhere asks for a kernel by its name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple, Protocol, TypeVar
+
+from ...ir.attributes import Attr, FloatAttr
+from ...ir.diagnostics import did_you_mean
+from ...ir.opdef import OpError
+from ..tiles import Coord, TiledType
+
+Array = Any
+"""An array of whatever module the meaning is given; NumPy's in the interpreter."""
+
+TermT = TypeVar("TermT")
+FigureT = TypeVar("FigureT")
+
+MULTIPLIES, ELEMENTS = "macs_per_cycle", "elements_per_cycle"
+"""The engines' rates, as keys of `sched.target`: what a kernel's work is counted in."""
+
+
+class Parameter(NamedTuple):
+    """A number that an operation gives its kernel, at a place of `params`, or by an attribute of its own."""
+
+    name: str
+    attribute: str = "params"
+    default: float | None = None
+    """What an absent one is; None where it must be given."""
+
+
+class Call(NamedTuple):
+    """What a meaning sees beside its sources: parameters, the result's element type, an array to write to if it likes.
+
+    `dtype` belongs to the array module. `out` is of the destination's shape and type; a meaning that returns it has
+    written its result there.
+    """
+
+    params: tuple[float, ...] = ()
+    dtype: Any = None
+    out: Array | None = None
+
+
+class Algebra(Protocol[TermT]):
+    """How terms of the proof are made; see `analysis/terms.py`."""
+
+    def plus(self, a: TermT, b: TermT) -> TermT:
+        """A sum of two, in either order."""
+        ...
+
+    def apply(
+        self, name: str, params: Sequence[float], *sources: TermT, commutes: bool = False, words: str = ""
+    ) -> TermT:
+        """An uninterpreted function of its sources: equal if all of this is. `words` say more of it in messages, such as
+        "from f32 to f16"."""
+        ...
+
+
+class Rounding(Protocol[FigureT]):
+    """How bounds on rounding are made; see `runtime/rounding.py`."""
+
+    def product(self, a: FigureT, b: FigureT) -> FigureT:
+        """Of a sum of products."""
+        ...
+
+    def plus(self, a: FigureT, b: FigureT) -> FigureT:
+        """Of a sum of two, which may be part of a longer sum."""
+        ...
+
+    def converted(self, a: FigureT, call: Call) -> FigureT:
+        """Of another element type."""
+        ...
+
+    def mapped(self, kernel: Kernel, call: Call, *sources: FigureT) -> FigureT:
+        """Of a function element by element, by its `carry` and its `ulps`."""
+        ...
+
+
+Check = Callable[[Sequence[TiledType], Any], None]
+Meaning = Callable[..., Array]
+Carry = Callable[..., Array]
+
+
+class Kernel:
+    """A tile computation. All facets must be given; each says who reads it.
+
+    - `sources`: the roles of what it reads, in order (verifier, messages).
+    - `parameters`: the numbers that it takes (verifier).
+    - `combine`: how `+=` combines onto the destination: "sum", or None where it can't (verifier, runtime, proof).
+    - `is_sum`: whether its result is a sum, which may be part of a longer one (messages, runtime).
+    - `commutes`: whether its two sources may change places (importer; `algebra` says it to the proof).
+    - `starts`: whether a destination that it writes may be summed onto by another kernel, as a bias is (lower, reorder).
+    - `in_place`: the sources that it may be written over, by position (verifier).
+    - `keeps_zeros`: whether zeros give zeros, so that a store may apply it and leave the padding zero (verifier, lower).
+    - `dtypes`: the element types that it works on, if all its tiles have one type and one shape; else none (graph,
+      verifier).
+    - `check(types, op)`: raises `OpError` for tile shapes and element types that don't fit; destination first (verifier).
+    - `reads(coord, k, ranks)`: the tiles of its sources that the tile at `coord` needs, in step k (lower).
+    - `meaning(np, call, *sources)`: what it computes, given the array module; integer results in i64, so that an overflow
+      can be told (runtime).
+    - `algebra(terms, params, dtypes, *sources)`: its term, given the proof's algebra and the element types, destination
+      first; a source of lower rank has been made to stand for all rows (proof). None for a product, which combines by
+      "sum" what the proof knows as sums of products.
+    - `rounding(rules, call, *figures)`: how far two runs may part (`mir-run --compare`).
+    - `ulps`: how far its own result may lie from the exact one in f32, in units in the last place; 0 for exact (docs,
+      `--compare`).
+    - `carry(np, call, sources, slacks)`: how far a result moves where sources move by at most `slacks`, in f64
+      (`--compare`); None where `rounding` says it all.
+    - `work(tiles)`, `rate`: its work on tiles of given sizes, destination first, and the engine's rate for it: a key of
+      `sched.target` (simulator, bounds, report).
+    - `onnx`: the ONNX operator that means the same, or None (importer).
+    - `summary`, `example`: a sentence and a line of text (language reference).
+    """
+
+    # fmt: off
+    __slots__ = (
+        "algebra", "carry", "check", "combine", "commutes", "dtypes", "example", "in_place", "is_sum", "keeps_zeros", "meaning",
+        "name", "onnx", "parameters", "rate", "reads", "rounding", "sources", "starts", "summary", "ulps", "work",
+    )
+    # fmt: on
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        sources: tuple[str, ...],
+        parameters: tuple[Parameter, ...],
+        combine: str | None,
+        is_sum: bool,
+        commutes: bool,
+        starts: bool,
+        in_place: frozenset[int],
+        keeps_zeros: bool,
+        dtypes: tuple[str, ...],
+        check: Check,
+        reads: Callable[[Coord, int, Sequence[int]], tuple[Coord, ...]],
+        meaning: Meaning,
+        algebra: Callable[..., Any] | None,
+        rounding: Callable[..., Any],
+        ulps: float,
+        carry: Carry | None,
+        work: Callable[[Sequence[Sequence[int]]], int],
+        rate: str,
+        onnx: str | None,
+        summary: str,
+        example: str,
+    ):
+        self.name = name
+        self.sources = sources
+        self.parameters = parameters
+        self.combine = combine
+        self.is_sum = is_sum
+        self.commutes = commutes
+        self.starts = starts
+        self.in_place = in_place
+        self.keeps_zeros = keeps_zeros
+        self.dtypes = dtypes
+        self.check = check
+        self.reads = reads
+        self.meaning = meaning
+        self.algebra = algebra
+        self.rounding = rounding
+        self.ulps = ulps
+        self.carry = carry
+        self.work = work
+        self.rate = rate
+        self.onnx = onnx
+        self.summary = summary
+        self.example = example
+
+    @property
+    def is_activation(self) -> bool:
+        """Whether it is a function of one tensor, element by element, that an operation may apply to its result."""
+        return len(self.sources) == 1 and bool(self.dtypes)
+
+    def params_of(self, op: Any, attribute: str = "params") -> tuple[float, ...]:
+        """The parameters that an operation gives, in order; `attribute` is where it keeps those without a name."""
+        given = getattr(op, attribute, None) or ()
+        return tuple([self._value(p, i, op, given) for i, p in enumerate(self.parameters)])
+
+    def _value(self, parameter: Parameter, at: int, op: Any, given: tuple[FloatAttr, ...]) -> float:
+        value = given[at].value if parameter.attribute == "params" else getattr(op, parameter.attribute, None)
+        value = value.value if isinstance(value, FloatAttr) else value
+        return parameter.default if value is None else value  # type: ignore[return-value]
+
+    def check_params(self, who: str, given: Attr, key: str) -> None:
+        """Raises `OpError` unless a list of parameters without names has as many as the kernel takes."""
+        wanted = [p.name for p in self.parameters if p.attribute == "params"]
+        count = len(given) if isinstance(given, tuple) else 0
+        if count == len(wanted):
+            return
+        shown = f"[{', '.join(wanted)}]" if wanted else "none"
+        raise OpError(f"{who} takes parameters {shown}, got {count}", key if given is not None else "")
+
+
+KERNELS: dict[str, Kernel] = {}
+"""The kernels by name, in the order of their declaration."""
+
+
+class KernelError(Exception):
+    """A kernel that can't be declared."""
+
+
+def declare(kernel: Kernel) -> Kernel:
+    """Makes a kernel part of the language. Raises `KernelError` for a name that is taken."""
+    if kernel.name in KERNELS:
+        raise KernelError(f"kernel '{kernel.name}' is declared twice")
+    KERNELS[kernel.name] = kernel
+    return kernel
+
+
+def kernel_name(value: Attr) -> str:
+    """A field's check for `kernel`."""
+    return _name_among(value, KERNELS)
+
+
+def activation_name(value: Attr) -> str:
+    """A field's check for `activation`: a kernel of one tensor."""
+    return _name_among(value, [k.name for k in KERNELS.values() if k.is_activation])
+
+
+def _name_among(value: Attr, names: Any) -> str:
+    if isinstance(value, str) and value in names:
+        return ""
+    near = did_you_mean(value, names) if isinstance(value, str) else ""
+    return "one of " + ", ".join(names) + near

@@ -1,0 +1,243 @@
+"""The kernels that work element by element: a row of the table each, from which all facets follow.
+
+A row says what the function is; which levels there are, it need not know. To add one: a row here, its word in
+`dialects/graph.lark`, and `docs/language.md` brought up to date.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from math import prod
+from typing import Any
+
+from ...ir.opdef import OpError
+from ..tiles import Coord, TiledType
+from .declaration import ELEMENTS, Array, Call, Carry, Kernel, Parameter, declare
+from .formulas import gelu, sigmoid
+
+FLOATS = ("f32", "f16", "bf16")
+SUMMABLE = (*FLOATS, "i32")
+ALL = (*FLOATS, "i8", "i32")
+
+Formula = Callable[..., Array]
+
+ELEMENTWISE: dict[str, Kernel] = {}
+"""The kernels of the table by name; each is an operation of the graph dialect too."""
+
+
+def unary(name: str, formula: Formula, **facets: Any) -> Kernel:
+    """A function of one tensor. `formula(np, x, *params)`; the other facets are those of `elementwise`."""
+    return elementwise(name, formula, ("value",), shown=f"{name} {{1}}", **facets)
+
+
+def binary(name: str, formula: Formula, *, sign: str = "", **facets: Any) -> Kernel:
+    """A function of two tensors of one shape, or of a matrix and a vector along its last axis. `sign` is how it is
+    written between its operands."""
+    shown = f"{{1}} {sign} {{2}}" if sign else f"{name} {{1}}, {{2}}"
+    return elementwise(name, formula, ("left", "right"), shown=shown, **facets)
+
+
+def elementwise(
+    name: str,
+    formula: Formula,
+    sources: tuple[str, ...],
+    *,
+    shown: str,
+    dtypes: tuple[str, ...],
+    keeps_zeros: bool,
+    carry: Carry,
+    ulps: float,
+    summary: str,
+    onnx: str | None,
+    params: tuple[str, ...] = (),
+    commutes: bool = False,
+    widens: bool = False,
+    in_double: bool = False,
+    is_sum: bool = False,
+) -> Kernel:
+    """Declares a kernel from its formula.
+
+    `widens` says that i32 operands can give more than i32 holds, `in_double` that it is computed in f64 and rounded once,
+    `is_sum` that it is the sum of its operands.
+    """
+
+    def mapped(rules: Any, call: Call, *figures: Any) -> Any:
+        return rules.mapped(kernel, call, *figures)
+
+    def applied(terms: Any, given: tuple[float, ...], types: Sequence[str], *operands: Any) -> Any:
+        return terms.apply(name, given, *operands, commutes=commutes)
+
+    kernel = declare(
+        Kernel(
+            name,
+            sources=sources,
+            parameters=tuple([Parameter(p) for p in params]),
+            combine=None,
+            is_sum=is_sum,
+            commutes=commutes or is_sum,
+            starts=False,
+            in_place=frozenset(range(len(sources))),
+            keeps_zeros=keeps_zeros,
+            dtypes=dtypes,
+            check=_checked(name, dtypes, shown),
+            reads=_same_coordinates,
+            meaning=_meaning(formula, widens, in_double),
+            algebra=_sum_term if is_sum else applied,
+            rounding=_sum_rounding if is_sum else mapped,
+            ulps=ulps,
+            carry=carry,
+            work=_elements,
+            rate=ELEMENTS,
+            onnx=onnx,
+            summary=summary,
+            example=_example(name, len(sources), params),
+        )
+    )
+    ELEMENTWISE[name] = kernel
+    return kernel
+
+
+def _sum_term(terms: Any, params: tuple[float, ...], dtypes: Sequence[str], a: Any, b: Any) -> Any:
+    return terms.plus(a, b)
+
+
+def _sum_rounding(rules: Any, call: Call, a: Any, b: Any) -> Any:
+    return rules.plus(a, b)
+
+
+def check_dtype(name: str, dtype: str, allowed: Sequence[str]) -> None:
+    """Raises `OpError` for an element type that there is no such function of."""
+    if dtype not in allowed:
+        raise OpError(f"kernel {name}: element type must be one of {', '.join(allowed)}, got {dtype}")
+
+
+def _checked(name: str, dtypes: tuple[str, ...], shown: str) -> Callable[[Sequence[TiledType], Any], None]:
+    def check(types: Sequence[TiledType], op: Any) -> None:
+        dst, first, *rest = types
+        fits = first.tile == dst.tile and all(t.tile in (dst.tile, dst.tile[-1:]) for t in rest)
+        if not fits or any(t.dtype != dst.dtype for t in types):
+            what = "tiles and element types don't fit" if rest else "source and destination tiles differ"
+            raise OpError(f"kernel {name}: {what}: {dst} = {shown.format(*types)}")
+        check_dtype(name, dst.dtype, dtypes)
+
+    return check
+
+
+def _meaning(formula: Formula, widens: bool, in_double: bool) -> Callable[..., Array]:
+    def plain(np: Any, call: Call, *sources: Array) -> Array:
+        return formula(np, *sources, *call.params)
+
+    def wide(np: Any, call: Call, *sources: Array) -> Array:
+        if sources[0].dtype.kind == "i":
+            sources = tuple([s.astype(np.int64) for s in sources])
+        return formula(np, *sources, *call.params)
+
+    def double(np: Any, call: Call, *sources: Array) -> Array:
+        with np.errstate(all="ignore"):
+            return formula(np, *[s.astype(np.float64) for s in sources], *call.params).astype(call.dtype)
+
+    return double if in_double else wide if widens else plain
+
+
+def _same_coordinates(coord: Coord, k: int, ranks: Sequence[int]) -> tuple[Coord, ...]:
+    return tuple([coord[-rank:] for rank in ranks])
+
+
+def _elements(tiles: Sequence[Sequence[int]]) -> int:
+    return prod(tiles[0])
+
+
+def _example(name: str, count: int, params: tuple[str, ...]) -> str:
+    sources = ", ".join(f"%{letter}[0, 1]" for letter in "xz"[:count])
+    shown = f" {{params = [{', '.join(f'{n}.0 : f32' for n in range(len(params)))}]}}" if params else ""
+    return f"uop.exec {name} %y[0, 1] = {sources}{shown}"
+
+
+def monotone(formula: Formula) -> Carry:
+    """How far the value of a function that only grows, or only falls, moves: as far as at one end."""
+
+    def carry(np: Any, call: Call, sources: Sequence[Array], slacks: Sequence[Array]) -> Array:
+        (x,), (slack,) = sources, slacks
+        here = formula(np, x, *call.params)
+        ends = [abs(formula(np, x + step, *call.params) - here) for step in (slack, -slack)]
+        return np.maximum(*ends)
+
+    return carry
+
+
+def steepest(*slopes: float) -> Carry:
+    """How far a value moves at most, given a bound on the slope in each source."""
+
+    def carry(np: Any, call: Call, sources: Sequence[Array], slacks: Sequence[Array]) -> Array:
+        moved = [slack * slope for slack, slope in zip(slacks, slopes, strict=True)]
+        return moved[0] if len(moved) == 1 else moved[0] + moved[1]
+
+    return carry
+
+
+def _of_mul(np: Any, call: Call, sources: Sequence[Array], slacks: Sequence[Array]) -> Array:
+    (a, b), (da, db) = sources, slacks
+    return abs(a) * db + abs(b) * da + da * db
+
+
+def _of_max(np: Any, call: Call, sources: Sequence[Array], slacks: Sequence[Array]) -> Array:
+    return np.maximum(*slacks)
+
+
+def _relu(np: Any, x: Array) -> Array:
+    return np.maximum(x, x.dtype.type(0))
+
+
+def _clip(np: Any, x: Array, low: float, high: float) -> Array:
+    return np.minimum(np.maximum(x, x.dtype.type(low)), x.dtype.type(high))
+
+
+def _exp(np: Any, x: Array) -> Array:
+    return np.exp(x)
+
+
+def _tanh(np: Any, x: Array) -> Array:
+    return np.tanh(x)
+
+
+# fmt: off
+binary(
+    "add", lambda np, a, b: a + b, sign="+", dtypes=SUMMABLE, keeps_zeros=True, is_sum=True, widens=True, ulps=0.5,
+    carry=steepest(1, 1), onnx="Add", summary="a + b",
+)
+binary(
+    "sub", lambda np, a, b: a - b, sign="-", dtypes=SUMMABLE, keeps_zeros=True, widens=True, ulps=0.5,
+    carry=steepest(1, 1), onnx="Sub", summary="a - b",
+)
+binary(
+    "mul", lambda np, a, b: a * b, sign="*", dtypes=SUMMABLE, keeps_zeros=True, commutes=True, widens=True, ulps=0.5,
+    carry=_of_mul, onnx="Mul", summary="a * b",
+)
+binary(
+    "max", lambda np, a, b: np.maximum(a, b), dtypes=ALL, keeps_zeros=True, commutes=True, ulps=0, carry=_of_max,
+    onnx="Max", summary="the larger of a and b",
+)
+unary(
+    "relu", _relu, dtypes=ALL, keeps_zeros=True, ulps=0, carry=monotone(_relu), onnx="Relu", summary="max(x, 0)",
+)
+unary(
+    "clip", _clip, params=("low", "high"), dtypes=FLOATS, keeps_zeros=False, ulps=0, carry=monotone(_clip), onnx=None,
+    summary="min(max(x, low), high)",
+)
+unary(
+    "exp", _exp, dtypes=FLOATS, keeps_zeros=False, in_double=True, ulps=4, carry=monotone(_exp), onnx="Exp",
+    summary="e to the power x",
+)
+unary(
+    "tanh", _tanh, dtypes=FLOATS, keeps_zeros=True, in_double=True, ulps=4, carry=monotone(_tanh), onnx="Tanh",
+    summary="the hyperbolic tangent",
+)
+unary(
+    "sigmoid", sigmoid, dtypes=FLOATS, keeps_zeros=False, in_double=True, ulps=4, carry=monotone(sigmoid),
+    onnx="Sigmoid", summary="1 / (1 + exp(-x))",
+)
+unary(
+    "gelu", gelu, dtypes=FLOATS, keeps_zeros=True, in_double=True, ulps=4, carry=steepest(1.13), onnx="Gelu",
+    summary="x (1 + erf(x / sqrt(2))) / 2, the exact form",
+)
+# fmt: on

@@ -1,0 +1,295 @@
+"""Every kernel through all of its facets; that nothing outside the table tells kernels apart by name."""
+
+from __future__ import annotations
+
+import ast
+import math
+from collections.abc import Callable, Iterator
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import tilewright
+from tilewright.analysis.proof import prove_module
+from tilewright.dialects.kernels import KERNELS, Call, Kernel
+from tilewright.dialects.kernels.declaration import KernelError, declare
+from tilewright.dialects.kernels.elementwise import ELEMENTWISE, unary
+from tilewright.dialects.tiles import TiledType
+from tilewright.ir.opdef import OpError
+from tilewright.ir.types import TensorType
+from tilewright.runtime.compare import first_difference
+from tilewright.runtime.execute import execute_function, random_inputs, rounding_slacks
+from tilewright.runtime.numerics import numpy_dtype
+
+ROOT = Path(__file__).resolve().parents[3]
+DTYPES = ("f32", "f16", "bf16", "i8", "i32")
+FLOATS = ("f32", "f16", "bf16")
+PARAMS = (-0.5, 1.25)
+
+EXACT: dict[str, Callable[..., float]] = {
+    "add": lambda a, b: a + b,
+    "sub": lambda a, b: a - b,
+    "mul": lambda a, b: a * b,
+    "max": max,
+    "relu": lambda x: max(x, 0.0),
+    "clip": lambda x, low, high: min(max(x, low), high),
+    "exp": math.exp,
+    "tanh": math.tanh,
+    "sigmoid": lambda x: 1 / (1 + math.exp(-x)) if x > -700 else math.exp(x),
+    "gelu": lambda x: x * 0.5 * math.erfc(-x / math.sqrt(2)),
+}
+"""Elementwise kernels in double precision, by Python's own functions."""
+
+
+def params_of(kernel: Kernel) -> tuple[float, ...]:
+    return PARAMS[: len([p for p in kernel.parameters if p.attribute == "params"])]
+
+
+def works_on(kernel: Kernel, *dtypes: str) -> bool:
+    """Whether a kernel takes square tiles of these element types, destination first."""
+    try:
+        kernel.check([TiledType(TensorType((4, 4), d), (2, 2)) for d in dtypes], None)
+    except OpError:
+        return False
+    return True
+
+
+def apply(kernel: Kernel, dtype: str, *values: Any) -> np.ndarray[Any, Any]:
+    call = Call(params_of(kernel), numpy_dtype(dtype))
+    return kernel.meaning(np, call, *[np.asarray(v).astype(numpy_dtype(dtype)) for v in values])
+
+
+def samples(dtype: str) -> np.ndarray[Any, Any]:
+    """Values over the whole range of a type in which nothing overflows, small ones, and both zeros."""
+    rng = np.random.default_rng(1)
+    wide = rng.uniform(-60, 60, 4000) if dtype == "f32" else rng.uniform(-9, 9, 4000)
+    tiny = rng.standard_normal(1000) * 10.0 ** rng.uniform(-30 if dtype != "f16" else -6, 0, 1000)
+    return np.concatenate([wide, tiny, [0.0, -0.0, 1.0, -1.0]]).astype(numpy_dtype(dtype))
+
+
+@pytest.mark.parametrize("name", KERNELS)
+def test_a_kernel_works_on_some_types_and_says_no_to_others(name: str) -> None:
+    kernel = KERNELS[name]
+    tried = [works_on(kernel, *dtypes) for dtypes in product(DTYPES, repeat=1 + len(kernel.sources))]
+    assert any(tried) or name == "bias"  # whose source is a vector
+    assert not all(tried)
+
+
+@pytest.mark.parametrize("name", KERNELS)
+def test_work_and_summary(name: str) -> None:
+    kernel = KERNELS[name]
+    tiles = [(4, 6), (4, 8), (8, 6)][: 1 + len(kernel.sources)]
+    assert kernel.work(tiles) > 0
+    assert kernel.summary
+    assert f" {name} " in kernel.example
+    assert kernel.combine in (None, "sum")
+    assert kernel.in_place <= set(range(len(kernel.sources)))
+
+
+@pytest.mark.parametrize("name", KERNELS)
+def test_reads_a_tile_of_each_source(name: str) -> None:
+    kernel = KERNELS[name]
+    ranks = [2] * len(kernel.sources)
+    found = kernel.reads((3, 5), 7, ranks)
+    assert len(found) == len(ranks)
+    if kernel.combine is None and name != "bias":
+        assert found == ((3, 5),) * len(ranks)
+        assert kernel.reads((3, 5), 0, [1] * len(ranks)) == ((5,),) * len(ranks)
+
+
+@pytest.mark.parametrize(("name", "dtype"), [(n, d) for n in ELEMENTWISE for d in FLOATS])
+def test_results_are_within_the_ulps_that_are_promised(name: str, dtype: str) -> None:
+    kernel = KERNELS[name]
+    count = len(kernel.sources)
+    x = samples(dtype)
+    others = [np.roll(x, 17)] if count == 2 else []
+    made = apply(kernel, dtype, x, *others).astype(np.float64)
+    given = [a.astype(np.float64) for a in (x, *others)]
+    exact = np.array([EXACT[name](*map(float, row), *params_of(kernel)) for row in zip(*given, strict=True)])
+    info = {"f32": (2.0**-23, 2.0**-149), "f16": (2.0**-10, 2.0**-24), "bf16": (2.0**-7, 2.0**-133)}[dtype]
+    exponent = np.floor(np.log2(np.maximum(np.abs(exact), 1e-300)))
+    ulp = np.maximum(info[0] * 2.0**exponent, info[1])
+    units = kernel.ulps if dtype == "f32" else (0.5 + kernel.ulps * 2.0**-13 if kernel.ulps else 0)
+    fits = np.isfinite(made)
+    assert fits.mean() > 0.9
+    assert np.all(np.abs(made - exact)[fits] <= np.maximum(units, 0.5 * (kernel.ulps > 0)) * ulp[fits] * (1 + 1e-9))
+
+
+@pytest.mark.parametrize("name", ELEMENTWISE)
+def test_errors_grow_by_no_more_than_is_said(name: str) -> None:
+    kernel = KERNELS[name]
+    rng = np.random.default_rng(2)
+    sources = [rng.uniform(-5, 5, 3000) for _ in kernel.sources]
+    slacks = [rng.choice([0.0, 1e-6, 1e-2, 0.5, 3.0], 3000) for _ in kernel.sources]
+    call = Call(params_of(kernel), np.dtype(np.float64))
+    assert kernel.carry is not None
+    bound = kernel.carry(np, call, sources, slacks)
+    assert np.all(bound >= 0)
+    here = kernel.meaning(np, call, *sources)
+    for signs in product((-1.0, -0.3, 0.0, 0.7, 1.0), repeat=len(sources)):
+        moved = [s + sign * d for s, sign, d in zip(sources, signs, slacks, strict=True)]
+        assert np.all(np.abs(kernel.meaning(np, call, *moved) - here) <= bound * (1 + 1e-12) + 1e-12)
+
+
+@pytest.mark.parametrize("name", [n for n, k in ELEMENTWISE.items() if len(k.sources) == 2])
+def test_what_commutes_does(name: str) -> None:
+    kernel = KERNELS[name]
+    a, b = samples("f32"), np.roll(samples("f32"), 5)
+    same = apply(kernel, "f32", a, b) == apply(kernel, "f32", b, a)
+    assert bool(np.all(same)) is kernel.commutes
+
+
+@pytest.mark.parametrize("name", ELEMENTWISE)
+def test_zeros_stay_zero_where_that_is_said(name: str) -> None:
+    kernel = KERNELS[name]
+    made = apply(kernel, "f32", *[np.zeros(3)] * len(kernel.sources))
+    assert bool(np.all(made == 0)) or not kernel.keeps_zeros
+    assert kernel.keeps_zeros or name in ("exp", "sigmoid", "clip")
+
+
+@pytest.mark.parametrize("name", ELEMENTWISE)
+def test_a_nan_stays_one(name: str) -> None:
+    kernel = KERNELS[name]
+    assert np.all(np.isnan(apply(kernel, "f32", *[np.full(3, np.nan)] * len(kernel.sources))))
+
+
+def test_functions_at_the_ends_of_their_range() -> None:
+    x = np.array([-np.inf, np.inf, -200.0, 200.0])
+    assert apply(KERNELS["exp"], "f32", x).tolist() == [0, np.inf, 0, np.inf]
+    assert apply(KERNELS["tanh"], "f32", x).tolist() == [-1, 1, -1, 1]
+    assert apply(KERNELS["sigmoid"], "f32", x).tolist() == [0, 1, 0, 1]
+    assert apply(KERNELS["gelu"], "f32", x).tolist() == [0, np.inf, 0, 200]
+
+
+def graph_text(kernel: Kernel, dtype: str) -> str:
+    """The kernel on a computed matrix, with a vector as the second operand of a second one where it takes two."""
+    params = params_of(kernel)
+    shown = f" {{params = [{', '.join(f'{p} : f32' for p in params)}]}}" if params else ""
+    matrix, vector = f"tensor<5x7x{dtype}>", f"tensor<7x{dtype}>"
+    args = f"%x: {matrix}, %z: {matrix}, %b: {vector}"
+    if len(kernel.sources) == 1:
+        body = f"  %h = graph.{kernel.name} %x{shown} : {matrix}\n  %y = graph.{kernel.name} %h{shown} : {matrix}\n"
+    else:
+        body = (
+            f"  %h = graph.{kernel.name} %x, %z{shown} : ({matrix}, {matrix}) -> {matrix}\n"
+            f"  %y = graph.{kernel.name} %h, %b{shown} : ({matrix}, {vector}) -> {matrix}\n"
+        )
+    return f"func.func @f({args}) -> {matrix} {{\n{body}  return %y : {matrix}\n}}\n"
+
+
+@pytest.mark.parametrize(("name", "dtype"), [(n, d) for n in ELEMENTWISE for d in ("f32", "bf16", "i32")])
+def test_a_kernel_computes_the_same_at_every_level(name: str, dtype: str) -> None:
+    kernel = KERNELS[name]
+    if not works_on(kernel, *[dtype] * (1 + len(kernel.sources))):
+        return
+    text = graph_text(kernel, dtype)
+    graph = tilewright.parse(text)
+    (func,) = graph.functions()
+    inputs = random_inputs(func, 3, integers=False)
+    wanted = execute_function(func, graph, inputs).arrays
+    for pipeline in ("tile{sizes=4x4x4},lower", "O0{sram=1KiB tile=4x4x4}", "O2{sram=2KiB tile=2x4x4}"):
+        made = tilewright.parse(tilewright.run_passes(text, pipeline, generic=True))
+        prove_module(graph, made)
+        (low,) = made.functions()
+        assert first_difference(wanted, execute_function(low, made, inputs).arrays, rounding_slacks(func, inputs)) is None
+
+
+@pytest.mark.parametrize("name", [n for n, k in KERNELS.items() if k.is_activation])
+def test_an_activation_is_the_operation_after_a_product(name: str) -> None:
+    kernel = KERNELS[name]
+    params = params_of(kernel)
+    shown = f" {{params = [{', '.join(f'{p} : f32' for p in params)}]}}" if params else ""
+    text = (
+        "func.func @f(%x: tensor<5x6xf32>, %w: tensor<6x7xf32>, %b: tensor<7xf32>) -> tensor<5x7xf32> {\n"
+        "  %p = graph.matmul %x, %w : (tensor<5x6xf32>, tensor<6x7xf32>) -> tensor<5x7xf32>\n"
+        "  %s = graph.add %p, %b : (tensor<5x7xf32>, tensor<7xf32>) -> tensor<5x7xf32>\n"
+        f"  %y = graph.{name} %s{shown} : tensor<5x7xf32>\n"
+        "  return %y : tensor<5x7xf32>\n}\n"
+    )
+    graph = tilewright.parse(text)
+    fused = tilewright.run_passes(text, "fuse")
+    assert f'activation = "{name}"' in fused
+    assert f"graph.{name}" not in fused
+    (func,) = graph.functions()
+    inputs = random_inputs(func, 1, integers=False)
+    wanted = execute_function(func, graph, inputs).arrays
+    for pipeline in ("fuse", "fuse,tile{sizes=4x4x4},lower", "O1{sram=1KiB tile=4x4x4}", "O2{sram=1KiB tile=4x4x4}"):
+        made = tilewright.parse(tilewright.run_passes(text, pipeline))
+        prove_module(graph, made)
+        (low,) = made.functions()
+        slacks = rounding_slacks(func, inputs)
+        assert first_difference(wanted, execute_function(low, made, inputs).arrays, slacks) is None
+
+
+# Declaring
+
+
+def facets() -> dict[str, Any]:
+    return {
+        "dtypes": ("f32",), "keeps_zeros": True, "ulps": 0, "carry": lambda *_: 0, "onnx": None, "summary": "itself",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("missing", facets())
+def test_a_row_without_a_facet_is_an_error(missing: str) -> None:
+    given = {name: value for name, value in facets().items() if name != missing}
+    with pytest.raises(TypeError, match=f"'{missing}'"):
+        unary("same", lambda np, x: x, **given)
+    assert "same" not in KERNELS
+
+
+@pytest.mark.parametrize("missing", [name for name in Kernel.__slots__ if name != "name"])
+def test_a_kernel_without_a_facet_is_an_error(missing: str) -> None:
+    given = {name: getattr(KERNELS["relu"], name) for name in Kernel.__slots__ if name not in ("name", missing)}
+    with pytest.raises(TypeError, match=f"'{missing}'"):
+        Kernel("same", **given)
+
+
+def test_a_name_that_is_taken_is_an_error() -> None:
+    with pytest.raises(KernelError, match="kernel 'relu' is declared twice"):
+        declare(KERNELS["relu"])
+
+
+# Nobody else tells kernels apart
+
+FOLDERS = ("analysis", "dialects", "ir", "lowering", "passes", "planner", "runtime", "viz")
+
+
+def named_kernels(source: str) -> Iterator[tuple[int, str]]:
+    """The places where a text compares with, or keeps a table by, a kernel's name."""
+    for node in ast.walk(ast.parse(source)):
+        parts: list[ast.expr | None] = []
+        if isinstance(node, ast.Compare):
+            parts = [node.left, *node.comparators]
+        elif isinstance(node, ast.Dict):
+            parts = list(node.keys)
+        elif isinstance(node, ast.Subscript):
+            parts = [node.slice]
+        elif isinstance(node, ast.MatchValue):
+            parts = [node.value]
+        for part in parts:
+            inner = part.elts if isinstance(part, (ast.Tuple, ast.List, ast.Set)) else [part]
+            for item in inner:
+                if isinstance(item, ast.Constant) and item.value in KERNELS:
+                    yield node.lineno, str(item.value)
+
+
+def test_no_chain_of_kernel_names_stands_outside_the_table() -> None:
+    files = [f for folder in FOLDERS for f in sorted((ROOT / folder).rglob("*.py")) if f.parent.name != "kernels"]
+    found = [
+        f"{file.relative_to(ROOT)}:{line}: '{name}'"
+        for file in files
+        for line, name in named_kernels(file.read_text(encoding="utf-8"))
+    ]
+    assert not found, "\n".join(found)
+
+
+@pytest.mark.parametrize(
+    "source",
+    ['if op.kernel == "relu": pass', 'x = {"add": 1}', 'k in ("matmul", "bias")', 'T["cast"]', 'k not in {"exp"}'],
+)
+def test_the_guard_sees_names(source: str) -> None:
+    assert list(named_kernels(source))
