@@ -7,9 +7,9 @@ from typing import Any
 
 from ..ir.attributes import UNIT, Attr, FloatAttr, dict_text
 from ..ir.core import Operation, Value
+from ..ir.fields import field
 from ..ir.opdef import (
     Dialect,
-    Field,
     OpError,
     expect_tensor,
     float32,
@@ -20,8 +20,8 @@ from ..ir.opdef import (
     register_dialect,
     unit,
 )
+from ..ir.parsing import ParseContext
 from ..ir.reading.grammar import grammar_beside
-from ..ir.source import UNKNOWN_LOC
 from ..ir.types import DTYPE_BYTES, FunctionType, TensorType, Type
 
 GRAPH = register_dialect(Dialect("graph", grammar_beside(__file__)))
@@ -55,12 +55,6 @@ def group_number(value: Attr) -> str:
     return "" if type(value) is int and value >= 0 else "a group's number, 0 or more"
 
 
-TILE = Field("tile", tile_sizes)
-GROUP = Field("group", group_number)
-ROWS = Field("rows", tile_count)
-EPILOGUE = Field("epilogue", unit)
-
-
 def unit_or_true(value: Attr) -> str:
     return "" if value is UNIT else "no value (the key alone)"
 
@@ -80,32 +74,18 @@ class GraphOp(Operation):
     `group` and `rows` say that neighbours of one group are computed depth first, `rows` rows of tiles at a time.
     """
 
-    __slots__ = ("group", "rows", "tile")
-    tile: tuple[int, int, int] | None
-
-    def __init__(
-        self,
-        operands: Iterable[Value],
-        results: Iterable[Value],
-        *,
-        tile: tuple[int, int, int] | None = None,
-        group: int | None = None,
-        rows: int | None = None,
-        extra: dict[str, Attr] | None = None,
-        loc: int = UNKNOWN_LOC,
-    ):
-        super().__init__(operands, results, extra=extra, loc=loc)
-        self.tile = tile
-        self.group = group
-        self.rows = rows
+    __slots__ = ()
+    tile: tuple[int, int, int] | None = field(tile_sizes, default=None)
+    group: int | None = field(group_number, default=None)
+    rows: int | None = field(tile_count, default=None)
 
     @classmethod
-    def parse(cls, context: Any, parts: list[Any]) -> GraphOp:
+    def parse(cls, context: ParseContext, parts: list[Any]) -> GraphOp:
         token, operand_tokens = parts[0], parts[1]
         attributes = parts[2] if isinstance(parts[2], dict) else {}
         rest = parts[3:] if isinstance(parts[2], dict) else parts[2:]
         signature = _signature(rest, len(operand_tokens))
-        operands = context._typed_operands(operand_tokens, signature, cls.name, token.start_pos)
+        operands = context.typed_operands(operand_tokens, signature, cls.name, token.start_pos)
         if len(signature.results) != 1:
             raise OpError(f"{cls.name} has one result")
         return cls(operands, [Value(signature.results[0])], loc=token.start_pos, **read_fields(cls, attributes))
@@ -181,40 +161,13 @@ class MatmulOp(GraphOp):
     (`planner/nests.py`).
     """
 
-    __slots__ = ("activation", "block", "order", "reverse", "snake", "stream")
     name = "graph.matmul"
-    fields = (
-        Field("activation", one_of(*ACTIVATIONS)),
-        Field("block", tile_counts),
-        GROUP,
-        Field("order", one_of("mn", "nm")),
-        Field("reverse", unit),
-        ROWS,
-        Field("snake", unit),
-        Field("stream", tile_count),
-        TILE,
-    )
-
-    def __init__(
-        self,
-        operands: Iterable[Value],
-        results: Iterable[Value],
-        *,
-        activation: str | None = None,
-        block: tuple[int, int] | None = None,
-        order: str | None = None,
-        reverse: Attr = None,
-        snake: Attr = None,
-        stream: int | None = None,
-        **rest: Any,
-    ):
-        super().__init__(operands, results, **rest)
-        self.activation = activation
-        self.block = block
-        self.order = order
-        self.reverse = reverse
-        self.snake = snake
-        self.stream = stream
+    activation: str | None = field(one_of(*ACTIVATIONS), default=None)
+    block: tuple[int, int] | None = field(tile_counts, default=None)
+    order: str | None = field(one_of("mn", "nm"), default=None)
+    reverse: Attr = field(unit, default=None)
+    snake: Attr = field(unit, default=None)
+    stream: int | None = field(tile_count, default=None)
 
     @property
     def bias(self) -> Value | None:
@@ -233,20 +186,15 @@ class MatmulOp(GraphOp):
 class ElementwiseOp(GraphOp):
     """An operation element by element; `epilogue` has it computed tile by tile, right after its last operand's tile."""
 
-    __slots__ = ("epilogue",)
-
-    def __init__(self, operands: Iterable[Value], results: Iterable[Value], *, epilogue: Attr = None, **rest: Any):
-        super().__init__(operands, results, **rest)
-        self.epilogue = epilogue
+    __slots__ = ()
+    epilogue: Attr = field(unit, default=None)
 
 
 @GRAPH.op
 class AddOp(ElementwiseOp):
     """Sum of two tensors of one shape, or of a matrix and a vector along its last axis."""
 
-    __slots__ = ()
     name = "graph.add"
-    fields = (EPILOGUE, GROUP, ROWS, TILE)
 
     def check(self) -> None:
         self.check_counts(2)
@@ -263,9 +211,7 @@ class AddOp(ElementwiseOp):
 class ReluOp(ElementwiseOp):
     """max(x, 0), element by element."""
 
-    __slots__ = ()
     name = "graph.relu"
-    fields = (EPILOGUE, GROUP, ROWS, TILE)
 
     def check(self) -> None:
         self.check_counts(1)
@@ -281,22 +227,9 @@ class ReluOp(ElementwiseOp):
 class CastOp(ElementwiseOp):
     """Another element type; i32 to i8 with `scale` and `zero_point` requantises: round half to even, then saturate."""
 
-    __slots__ = ("scale", "zero_point")
     name = "graph.cast"
-    fields = (EPILOGUE, GROUP, ROWS, Field("scale", float32), TILE, Field("zero_point", integer))
-
-    def __init__(
-        self,
-        operands: Iterable[Value],
-        results: Iterable[Value],
-        *,
-        scale: FloatAttr | None = None,
-        zero_point: int | None = None,
-        **rest: Any,
-    ):
-        super().__init__(operands, results, **rest)
-        self.scale = scale
-        self.zero_point = zero_point
+    scale: FloatAttr | None = field(float32, default=None)
+    zero_point: int | None = field(integer, default=None)
 
     def check(self) -> None:
         self.check_counts(1)

@@ -2,31 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Any
 
-from ..ir.attributes import Attr, FloatAttr
-from ..ir.core import Value
-from ..ir.opdef import Dialect, Field, OpError, integer, integers, one_of, register_dialect, unit
+from ..ir.attributes import Attr
+from ..ir.fields import field
+from ..ir.opdef import Dialect, OpError, integer, integers, one_of, register_dialect, unit
 from ..ir.reading.grammar import grammar_beside
-from ..ir.source import UNKNOWN_LOC
 from ..ir.texts import COORD, of_kind
 from .target import check_target, reserved_ranges
-from .tile_ops import (
-    ACTIVATION,
-    COORDS,
-    EXEC_FIELDS,
-    RETAIN,
-    ExecBase,
-    Names,
-    RightExecs,
-    RightTiles,
-    StoreBase,
-    TileOp,
-)
-from .tiles import Coord, at_attribute, natural, pin_attribute, read_tile_token
-
-Waits = tuple[tuple[int, int], ...] | None
+from .tile_ops import ExecBase, Names, RightExecs, RightTiles, StoreBase, TileOp
+from .tiles import at_attribute, natural, pin_attribute, read_tile_token
 
 SCHED = register_dialect(
     Dialect(
@@ -89,15 +74,6 @@ def wait_pairs(value: Attr) -> str:
 ADDRESS = of_kind(integer, " @0x{:04x}".format)
 """The texts of addresses behind tiles: ` @0x1000` for 4096."""
 
-ADDRS = Field("addrs", integers, required=True)
-BUFFER = Field("buffer", one_of(0, 1))
-BYTES = Field("bytes", integer, required=True)
-HALF = Field("half", one_of(0, 1))
-QUEUE = Field("queue", natural)
-SIGNAL = Field("signal", unit)
-SPILL = Field("spill", unit)
-WAIT = Field("wait", wait_pairs)
-
 
 class RightPlacedTiles(RightTiles):
     def knows(self, op: Any) -> bool:
@@ -119,11 +95,11 @@ class PlacedOp(TileOp):
     __slots__ = ()
     references = ("coords", "addrs")
     verifier_memory = RightPlacedTiles
-    addrs: tuple[int, ...]
-    buffer: int | None
-    queue: int | None
-    signal: Attr
-    wait: tuple[tuple[int, int], ...] | None
+    addrs: tuple[int, ...] = field(integers, in_braces=False)
+    buffer: int | None = field(one_of(0, 1), default=None)
+    queue: int | None = field(natural, default=None)
+    signal: Attr = field(unit, default=None)
+    wait: tuple[tuple[int, int], ...] | None = field(wait_pairs, default=None)
 
     def pretty(self, names: Names) -> str:
         if self.extra or not len(self.operands) == len(self.coords) == len(self.addrs) == 1:
@@ -147,62 +123,18 @@ class PlacedOp(TileOp):
 class LoadOp(PlacedOp):
     """`sched.load %x[0, 0] @0x0000 {bytes = 4096}`: copies a tile on chip."""
 
-    __slots__ = ("addrs", "buffer", "bytes", "half", "queue", "signal", "wait")
     name = "sched.load"
-    fields = (ADDRS, BUFFER, BYTES, COORDS, HALF, QUEUE, SIGNAL, WAIT)
-
-    def __init__(
-        self, operands: Iterable[Value], results: Iterable[Value] = (), *,
-        addrs: tuple[int, ...], bytes: int, coords: tuple[Coord, ...], buffer: int | None = None,
-        half: int | None = None, queue: int | None = None, signal: Attr = None, wait: Waits = None,
-        extra: dict[str, Attr] | None = None, loc: int = UNKNOWN_LOC,
-    ):  # fmt: skip
-        self.operands = tuple(operands)
-        self.results = tuple(results)
-        self.coords = coords
-        self.extra = extra
-        self.loc = loc
-        self.addrs = addrs
-        self.bytes = bytes
-        self.buffer = buffer
-        self.half = half
-        self.queue = queue
-        self.signal = signal
-        self.wait = wait
+    bytes: int = field(integer)
+    half: int | None = field(one_of(0, 1), default=None)
 
 
 @SCHED.op
 class ExecOp(PlacedOp, ExecBase):
     """`sched.exec KERNEL %d[..] @.. = %a[..] @.., %b[..] @..`."""
 
-    __slots__ = ("addrs", "buffer", "half", "queue", "signal", "wait")
     verifier_memory = RightPlacedExecs
     name = "sched.exec"
-    fields = tuple(sorted((*EXEC_FIELDS, ADDRS, BUFFER, HALF, QUEUE, SIGNAL, WAIT), key=lambda field: field.name))
-
-    def __init__(
-        self, operands: Iterable[Value], results: Iterable[Value] = (), *,
-        accumulate: bool, addrs: tuple[int, ...], coords: tuple[Coord, ...], kernel: str,
-        activation: str | None = None, buffer: int | None = None, half: int | None = None, queue: int | None = None,
-        scale: FloatAttr | None = None, signal: Attr = None, wait: Waits = None, zero_point: int | None = None,
-        extra: dict[str, Attr] | None = None, loc: int = UNKNOWN_LOC,
-    ):  # fmt: skip
-        self.operands = tuple(operands)
-        self.results = tuple(results)
-        self.coords = coords
-        self.extra = extra
-        self.loc = loc
-        self.kernel = kernel
-        self.accumulate = accumulate
-        self.activation = activation
-        self.scale = scale
-        self.zero_point = zero_point
-        self.addrs = addrs
-        self.buffer = buffer
-        self.half = half
-        self.queue = queue
-        self.signal = signal
-        self.wait = wait
+    half: int | None = field(one_of(0, 1), default=None)
 
     def pretty(self, names: Names) -> str:
         operands, coords, addrs = self.operands, self.coords, self.addrs
@@ -224,27 +156,6 @@ class StoreOp(PlacedOp, StoreBase):
     `spill` says that it only makes room: the tile is loaded again later.
     """
 
-    __slots__ = ("addrs", "buffer", "bytes", "queue", "signal", "spill", "wait")
     name = "sched.store"
-    fields = (ACTIVATION, ADDRS, BUFFER, BYTES, COORDS, QUEUE, RETAIN, SIGNAL, SPILL, WAIT)
-
-    def __init__(
-        self, operands: Iterable[Value], results: Iterable[Value] = (), *,
-        addrs: tuple[int, ...], bytes: int, coords: tuple[Coord, ...], activation: str | None = None,
-        buffer: int | None = None, queue: int | None = None, retain: Attr = None, signal: Attr = None,
-        spill: Attr = None, wait: Waits = None, extra: dict[str, Attr] | None = None, loc: int = UNKNOWN_LOC,
-    ):  # fmt: skip
-        self.operands = tuple(operands)
-        self.results = tuple(results)
-        self.coords = coords
-        self.extra = extra
-        self.loc = loc
-        self.activation = activation
-        self.retain = retain
-        self.addrs = addrs
-        self.bytes = bytes
-        self.buffer = buffer
-        self.spill = spill
-        self.queue = queue
-        self.signal = signal
-        self.wait = wait
+    bytes: int = field(integer)
+    spill: Attr = field(unit, default=None)

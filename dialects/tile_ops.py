@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from functools import partial
 from operator import contains
 from typing import Any, ClassVar
 
 from ..ir.attributes import Attr, FloatAttr, dict_text
+from ..ir.constructors import made_when_called
 from ..ir.core import Operation, Value
-from ..ir.opdef import Field, OpError, boolean, coordinates, float32, integer, read_fields, unit
-from ..ir.source import UNKNOWN_LOC
+from ..ir.fields import Field, field
+from ..ir.opdef import OpError, boolean, coordinates, float32, integer, read_fields, unit
+from ..ir.parsing import ParseContext, Token
 from ..ir.texts import COORD, Made, by_values, declared, entries
 from .tiles import (
     KERNELS,
@@ -25,10 +27,6 @@ from .tiles import (
 )
 
 Names = dict[Value, str]
-
-COORDS = Field("coords", coordinates, required=True)
-IN_SYNTAX = frozenset({"coords", "addrs", "kernel", "accumulate"})
-"""The fields that the pretty form has in its own syntax; the others stand in braces."""
 
 
 class RightCoords(dict[Value, set[Coord]]):
@@ -89,47 +87,36 @@ class RightExecs:
 class TileOp(Operation):
     """An operation on tiles: `coords[i]` is the tile of `operands[i]` that it names; it has no results."""
 
-    __slots__ = ("coords",)
+    __slots__ = ()
     references = ("coords",)
     verifier_memory: ClassVar[type] = RightTiles
-    coords: tuple[Coord, ...]
+    in_syntax: ClassVar[frozenset[str]] = frozenset()
+    """The fields that the pretty form has in its own syntax; the others, `braces`, stand in braces."""
     braces: ClassVar[tuple[Field, ...]] = ()
     needs_braces: ClassVar[bool] = False
-    tail: ClassVar[Callable[[Any], str]]
-    """The braces with a blank before them, or nothing; discardable attributes aside."""
+
+    coords: tuple[Coord, ...] = field(coordinates, in_braces=False)
 
     def __init_subclass__(cls) -> None:
-        cls.braces = tuple(f for f in cls.fields if f.name not in IN_SYNTAX)
+        cls.in_syntax = frozenset(f.name for f in cls.fields if not f.in_braces)
+        cls.braces = tuple(f for f in cls.fields if f.in_braces)
         cls.needs_braces = any(f.required for f in cls.braces)
-        cls.tail = by_values(cls.braces, partial(_tail, cls))
-
-    def __init__(
-        self,
-        operands: Iterable[Value],
-        results: Iterable[Value] = (),
-        *,
-        coords: tuple[Coord, ...],
-        extra: dict[str, Attr] | None = None,
-        loc: int = UNKNOWN_LOC,
-    ):
-        self.operands = tuple(operands)
-        self.results = tuple(results)
-        self.coords = coords
-        self.extra = extra
-        self.loc = loc
+        made_when_called(cls, "tail", lambda: by_values(cls.braces, partial(_tail, cls)))
 
     @classmethod
-    def parse(cls, context: Any, parts: list[Any]) -> TileOp:
+    def parse(cls, context: ParseContext, parts: list[Any]) -> TileOp:
         """Reads `KEYWORD tile {...}`; subclasses take their own parts out of the middle."""
         attributes = parts.pop() if type(parts[-1]) is dict else {}
         return cls.build(context, parts[0], parts[1:], attributes)
 
     @classmethod
-    def build(cls, context: Any, keyword: Any, tokens: list[Any], attributes: dict[str, Attr], **fields: Any) -> TileOp:
+    def build(
+        cls, context: ParseContext, keyword: Token, tokens: list[Token], attributes: dict[str, Attr], **fields: Any
+    ) -> TileOp:
         """The operation on the tiles that the tokens name."""
         tiles = [read_tile_token(token) for token in tokens]
         if attributes or cls.needs_braces:
-            fields |= read_fields(cls, attributes, IN_SYNTAX)
+            fields |= read_fields(cls, attributes, cls.in_syntax)
         if tiles[0][2] >= 0:
             fields["addrs"] = tuple([tile[2] for tile in tiles])
         values = context.values
@@ -138,6 +125,10 @@ class TileOp(Operation):
         except KeyError:
             operands = [context.value(token, tile[0]) for token, tile in zip(tokens, tiles, strict=True)]
         return cls(operands, coords=tuple([tile[1] for tile in tiles]), loc=keyword.start_pos, **fields)
+
+    def tail(self) -> str:
+        """The braces with a blank before them, or nothing; discardable attributes aside. Made for each class."""
+        raise NotImplementedError
 
     def pretty(self, names: Names) -> str:
         if self.extra or not len(self.operands) == 1 == len(self.coords):
@@ -181,80 +172,32 @@ def _tail(cls: type[TileOp], values: tuple[Attr, ...]) -> Made:
     return f" {{{', '.join(shown)}}}" if shown else "", keep
 
 
-ACTIVATION = Field("activation", activation_name)
-RETAIN = Field("retain", unit)
-
-
 class StoreBase(TileOp):
     """Copies a finished tile off chip, with an optional activation on the way; `retain` keeps the on-chip copy."""
 
-    __slots__ = ("activation", "retain")
-
-    def __init__(
-        self, operands: Iterable[Value], results: Iterable[Value] = (), *,
-        coords: tuple[Coord, ...], activation: str | None = None, retain: Attr = None,
-        extra: dict[str, Attr] | None = None, loc: int = UNKNOWN_LOC,
-    ):  # fmt: skip
-        self.operands = tuple(operands)
-        self.results = tuple(results)
-        self.coords = coords
-        self.extra = extra
-        self.loc = loc
-        self.activation = activation
-        self.retain = retain
-
-
-ACCUMULATE = Field("accumulate", boolean, required=True)
-KERNEL = Field("kernel", kernel_name, required=True)
-EXEC_FIELDS = (
-    ACCUMULATE,
-    ACTIVATION,
-    COORDS,
-    KERNEL,
-    Field("scale", float32),
-    Field("zero_point", integer),
-)
+    __slots__ = ()
+    activation: str | None = field(activation_name, default=None)
+    retain: Attr = field(unit, default=None)
 
 
 class ExecBase(TileOp):
     """`KERNEL dst = srcs` or `dst += srcs`; `coords[0]` is the destination's tile."""
 
-    __slots__ = ("accumulate", "activation", "kernel", "scale", "zero_point")
+    __slots__ = ()
     verifier_memory = RightExecs
-    words: ClassVar[Callable[[Any], tuple[str, str, str]]]
-    """What stands before the destination, before the sources, and behind them; discardable attributes aside."""
+
+    accumulate: bool = field(boolean, in_braces=False)
+    activation: str | None = field(activation_name, default=None)
+    kernel: str = field(kernel_name, in_braces=False)
+    scale: FloatAttr | None = field(float32, default=None)
+    zero_point: int | None = field(integer, default=None)
 
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()
-        cls.words = by_values((ACCUMULATE, KERNEL, *cls.braces), partial(_words, cls))
-
-    def __init__(
-        self,
-        operands: Iterable[Value],
-        results: Iterable[Value] = (),
-        *,
-        coords: tuple[Coord, ...],
-        kernel: str,
-        accumulate: bool,
-        activation: str | None = None,
-        scale: FloatAttr | None = None,
-        zero_point: int | None = None,
-        extra: dict[str, Attr] | None = None,
-        loc: int = UNKNOWN_LOC,
-    ):
-        self.operands = tuple(operands)
-        self.results = tuple(results)
-        self.coords = coords
-        self.extra = extra
-        self.loc = loc
-        self.kernel = kernel
-        self.accumulate = accumulate
-        self.activation = activation
-        self.scale = scale
-        self.zero_point = zero_point
+        made_when_called(cls, "words", partial(_words_by_values, cls))
 
     @classmethod
-    def parse(cls, context: Any, parts: list[Any]) -> TileOp:
+    def parse(cls, context: ParseContext, parts: list[Any]) -> TileOp:
         attributes = parts.pop() if type(parts[-1]) is dict else {}
         keyword, kernel, dst, assign, *sources = parts
         expected = kernel_name(kernel)
@@ -263,6 +206,11 @@ class ExecBase(TileOp):
             kernel = "relu"
         fields = {"kernel": str(kernel), "accumulate": assign == "+="}
         return cls.build(context, keyword, [dst, *sources], attributes, **fields)
+
+    def words(self) -> tuple[str, str, str]:
+        """What stands before the destination, before the sources, and behind them; discardable attributes aside. Made
+        for each class."""
+        raise NotImplementedError
 
     def pretty(self, names: Names) -> str:
         operands, coords = self.operands, self.coords
@@ -305,6 +253,11 @@ class ExecBase(TileOp):
         dst = (self.operands[0], self.coords[0])
         if dst in zip(self.operands[1:], self.coords[1:], strict=True):
             raise OpError(f"kernel {kernel.name} cannot work in place: {tile_text(*dst)} is its source and destination")
+
+
+def _words_by_values(cls: type[ExecBase]) -> Callable[[Any], tuple[str, str, str]]:
+    fields = {f.slot: f for f in cls.fields}
+    return by_values((fields["accumulate"], fields["kernel"], *cls.braces), partial(_words, cls))
 
 
 def _words(cls: type[ExecBase], values: tuple[Attr, ...]) -> Made:

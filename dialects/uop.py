@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Any
 
 from ..ir.attributes import UNIT, Attr, dict_text
 from ..ir.core import Operation, Value
-from ..ir.opdef import Dialect, Field, OpError, read_fields, register_dialect, unit
+from ..ir.fields import field
+from ..ir.opdef import Dialect, OpError, read_fields, register_dialect, unit
+from ..ir.parsing import ParseContext
 from ..ir.reading.grammar import grammar_beside
-from ..ir.source import UNKNOWN_LOC
-from .tile_ops import ACTIVATION, COORDS, EXEC_FIELDS, RETAIN, ExecBase, Names, StoreBase, TileOp
+from ..ir.types import Type
+from .tile_ops import ExecBase, Names, StoreBase, TileOp
 from .tiles import TiledType, at_attribute, natural, pin_attribute, read_tile_token, read_tiled
 
 UOP = register_dialect(
@@ -29,7 +30,7 @@ UOP = register_dialect(
 
 
 @UOP.action("tiled_type")
-def _tiled_type(context: Any, parts: list[Any]) -> TiledType:
+def _tiled_type(context: ParseContext, parts: list[Any]) -> Type:
     return context.memo_type(parts[0], read_tiled)
 
 
@@ -40,30 +41,14 @@ class AllocOp(Operation):
     `pin` and `at` are asked of the scheduler (`placement_limits.py`); `dram` is the buffer's off-chip address.
     """
 
-    __slots__ = ("at", "dram", "on_chip", "pin")
     name = "uop.alloc"
-    fields = (Field("at", at_attribute), Field("dram", natural), Field("on_chip", unit), Field("pin", pin_attribute))
-
-    def __init__(
-        self,
-        operands: Iterable[Value],
-        results: Iterable[Value],
-        *,
-        at: Attr = None,
-        dram: int | None = None,
-        on_chip: Attr = None,
-        pin: Attr = None,
-        extra: dict[str, Attr] | None = None,
-        loc: int = UNKNOWN_LOC,
-    ):
-        super().__init__(operands, results, extra=extra, loc=loc)
-        self.at = at
-        self.dram = dram
-        self.on_chip = on_chip
-        self.pin = pin
+    at: Attr = field(at_attribute, default=None)
+    dram: int | None = field(natural, default=None)
+    on_chip: Attr = field(unit, default=None)
+    pin: Attr = field(pin_attribute, default=None)
 
     @classmethod
-    def parse(cls, context: Any, parts: list[Any]) -> AllocOp:
+    def parse(cls, context: ParseContext, parts: list[Any]) -> AllocOp:
         attributes = parts[1] if len(parts) > 2 else {}
         return cls((), [Value(parts[-1])], loc=parts[0].start_pos, **read_fields(cls, attributes))
 
@@ -82,27 +67,21 @@ class AllocOp(Operation):
 class LoadOp(TileOp):
     """`uop.load %x[0, 0]`: asks for a tile; nothing moves if it is on chip."""
 
-    __slots__ = ()
     name = "uop.load"
-    fields = (COORDS,)
 
 
 @UOP.op
 class ExecOp(ExecBase):
     """`uop.exec KERNEL %d[..] = %a[..], %b[..]`."""
 
-    __slots__ = ()
     name = "uop.exec"
-    fields = EXEC_FIELDS
 
 
 @UOP.op
 class StoreOp(StoreBase):
     """`uop.store %h[0, 0]`: copies a tile off chip and ends its on-chip life, unless `retain` keeps it."""
 
-    __slots__ = ()
     name = "uop.store"
-    fields = (ACTIVATION, COORDS, RETAIN)
 
 
 def is_alloc(value: Value) -> bool:

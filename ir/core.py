@@ -1,15 +1,16 @@
 """The data model: values, operations, blocks. Slotted and without use lists, so that a million operations stay cheap.
 
-An operation class declares its own attributes as slots (see `ir/opdef.py`); `Operation.attributes` gives any of them
+An operation class declares its own attributes as fields (see `ir/fields.py`); `Operation.attributes` gives any of them
 as a dictionary, and only discardable attributes (`dialect.name`) are kept as one.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import ClassVar, TypeVar
+from typing import TYPE_CHECKING, ClassVar, TypeVar
 
 from .attributes import Attr, attr_text
+from .fields import STRUCTURE, Declared, structural
 from .source import UNKNOWN_LOC
 from .types import Type
 
@@ -54,20 +55,29 @@ class Block:
         return op
 
 
-class Operation:
+def _values(values: Iterable[Value]) -> tuple[Value, ...]:
+    return tuple(values)
+
+
+class Operation(Declared):
     """Base of all operations.
 
     `operands` and `results` are tuples of values; `extra` holds the discardable attributes, or None;
     `loc` is an offset in the module's source.
     """
 
-    __slots__ = ("extra", "loc", "operands", "results")
+    __slots__ = STRUCTURE
 
-    name: str = ""
-    fields: ClassVar[tuple] = ()
+    name = ""
     references: ClassVar[tuple[str, ...]] = ()
-    """Slots that hold one thing for each operand, which the pretty form writes behind the operand, in this order. What
+    """Fields that hold one thing for each operand, which the pretty form writes behind the operand, in this order. What
     integers these are makes no difference to reading."""
+
+    if TYPE_CHECKING:  # arguments of the constructors that are made of fields
+        operands: tuple[Value, ...] = structural(default=(), kw_only=False, converter=_values)
+        results: tuple[Value, ...] = structural(default=(), kw_only=False, converter=_values)
+        extra: dict[str, Attr] | None = structural(default=None)
+        loc: int = structural(default=UNKNOWN_LOC)
 
     def __init__(
         self,

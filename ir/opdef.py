@@ -1,14 +1,17 @@
-"""How a dialect declares its operations: fields (attributes), the registry, and construction from the generic form."""
+"""How a dialect declares its operations: kinds of attributes, the registry, construction from the generic form."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 from .attributes import UNIT, Attr, FloatAttr, attr_text
+from .constructors import constructor, made_when_called
 from .core import Block, Operation, OpT, Value
 from .diagnostics import Diagnostic, did_you_mean
+from .fields import DeclarationError, Field, Kind, with_slots
+from .parsing import Action
 from .types import TensorType
 
 
@@ -29,10 +32,6 @@ class OpError(ValueError):
         for value in dict.fromkeys(self.values):
             diagnostic.note(f"%{value.name} is defined here as {value.type}", value.loc)
         return diagnostic
-
-
-Kind = Callable[[Attr], str]
-"""A field's check: says what was expected, or the empty string if the value will do."""
 
 
 def string(value: Attr) -> str:
@@ -85,37 +84,36 @@ def one_of(*choices: Attr) -> Kind:
     return check
 
 
-class Field:
-    """One declared attribute. `default` is what an absent optional one has; it is then not printed."""
-
-    __slots__ = ("default", "kind", "name", "required", "slot")
-
-    def __init__(self, name: str, kind: Kind, required: bool = False, default: Any = None, slot: str = ""):
-        self.name = name
-        self.kind = kind
-        self.required = required
-        self.default = default
-        self.slot = slot or name
-
-    def printed(self, value: Attr) -> bool:
-        return self.required or value is not self.default
-
-    def check(self, value: Attr) -> Attr:
-        expected = self.kind(value)
-        if expected:
-            text = attr_text(value)
-            focus = text if isinstance(value, str) else self.name
-            raise OpError(f"attribute '{self.name}' must be {expected}, got {_shorten(text)}", focus)
-        return value
-
-
 def _shorten(text: str) -> str:
     return text if len(text) <= 60 else text[:57] + "..."
+
+
+def _checked(field: Field, value: Attr) -> Attr:
+    expected = field.kind(value)
+    if expected:
+        text = attr_text(value)
+        focus = text if isinstance(value, str) else field.name
+        raise OpError(f"attribute '{field.name}' must be {expected}, got {_shorten(text)}", focus)
+    return value
 
 
 def is_discardable(key: str) -> bool:
     """Whether an attribute's name carries a dialect's prefix, as in `sched.sram`."""
     return "." in key
+
+
+def operation(cls: type[OpT]) -> type[OpT]:
+    """Class decorator: gives a class the slots and the constructor of its fields, unless it has one of its own.
+
+    Raises `DeclarationError`.
+    """
+    made = with_slots(cls)
+    if "__init__" not in vars(made):
+        made_when_called(made, "__init__", partial(constructor, made))
+    unknown = next((slot for slot in made.references if slot not in [f.slot for f in made.fields]), None)
+    if unknown is not None:
+        raise DeclarationError(f"{cls.__module__}.{cls.__qualname__}: the reference '{unknown}' is no field")
+    return made
 
 
 OPERATIONS: dict[str, type[Operation]] = {}
@@ -142,24 +140,40 @@ class Dialect:
         self.terminals = terminals or {}
         self.references = references or {}
         self.ops: dict[str, type[Operation]] = {}
-        self.actions: dict[str, Callable] = {}
+        self.actions: dict[str, Action] = {}
         self.function_attributes: dict[str, Callable[[Attr], str]] = {}
         self.module_attributes: dict[str, Callable[[Attr], str]] = {}
         self.argument_attributes: dict[str, Callable[[Attr], str]] = {}
         self.function_checks: list[Callable[[Any, Any], list[Diagnostic]]] = []
 
     def op(self, cls: type[OpT]) -> type[OpT]:
-        """Class decorator: declares an operation; its `parse` answers the grammar rule `dialect_op`."""
+        """Class decorator: declares an operation; its `parse` answers the grammar rule `dialect_op`.
+
+        Raises `DeclarationError`.
+        """
+        self._check_name(cls)
+        cls = operation(cls)
         self.ops[cls.name] = OPERATIONS[cls.name] = cls
         parse = getattr(cls, "parse", None)
         if parse is not None:
             self.actions[cls.name.replace(".", "_")] = parse
         return cls
 
-    def action(self, rule: str) -> Callable:
+    def _check_name(self, cls: type[Operation]) -> None:
+        where = f"{cls.__module__}.{cls.__qualname__}"
+        if "name" not in vars(cls):
+            raise DeclarationError(f'{where} has no name; give it one, such as name = "{self.name}.neg"')
+        prefix, _, rest = cls.name.partition(".")
+        if prefix != self.name or not rest:
+            raise DeclarationError(f"{where} is called '{cls.name}'; its dialect's names begin with '{self.name}.'")
+        if cls.name in self.ops:
+            other = self.ops[cls.name]
+            raise DeclarationError(f"{where}: {other.__module__}.{other.__qualname__} is called '{cls.name}' already")
+
+    def action(self, rule: str) -> Callable[[Action], Action]:
         """Decorator: what to do when the grammar rule has been read."""
 
-        def register(function: Callable) -> Callable:
+        def register(function: Action) -> Action:
             self.actions[rule] = function
             return function
 
@@ -229,7 +243,7 @@ def _read_unusual(cls: type[Operation], attributes: dict[str, Attr], given: froz
     missing = next((f.name for f in declared if f.required and f.name not in attributes), None)
     if missing is not None:
         raise OpError(f"{cls.name} needs the attribute '{missing}'")
-    values: dict[str, Any] = {f.slot: f.check(attributes[f.name]) for f in declared if f.name in attributes}
+    values: dict[str, Any] = {f.slot: _checked(f, attributes[f.name]) for f in declared if f.name in attributes}
     extra = {key: value for key, value in attributes.items() if key not in names}
     if extra:
         values["extra"] = extra

@@ -10,7 +10,7 @@ from typing import Any
 from .attributes import Attr, dict_text, key_text, symbol_text
 from .builtin import FuncOp, ModuleOp, ReturnOp
 from .core import Block, Operation, Value
-from .opdef import Field
+from .fields import Field
 from .texts import LISTS, Made, Texts, entries, key_source
 from .types import result_list
 

@@ -10,7 +10,8 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from .attributes import UNIT, Attr, attr_text, key_text
-from .opdef import Field, Kind, coordinates, integers
+from .fields import Field, Kind
+from .opdef import coordinates, integers
 
 SIZE = 50_000
 """How many texts are kept before starting afresh."""

@@ -9,8 +9,9 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from ..dialects.tile_ops import TileOp
-from ..ir.builtin import FuncOp, ModuleOp, ReturnOp
-from ..ir.core import Block, Operation, UnregisteredOp, Value
+from ..ir.builtin import FuncOp, ModuleOp
+from ..ir.constructors import maker
+from ..ir.core import Block, Operation, OpT, UnregisteredOp, Value
 from ..ir.diagnostics import Diagnostic, DiagnosticError
 from ..ir.types import Type
 
@@ -24,16 +25,18 @@ def clone(op: Operation, values: ValueMap) -> Operation:
     if isinstance(op, UnregisteredOp):
         regions = [_clone_block(block, values) for block in op.regions]
         return UnregisteredOp(op.name, operands, results, props=op.props, extra=op.extra, regions=regions, loc=op.loc)
-    if isinstance(op, ReturnOp):
-        return ReturnOp(operands, extra=op.extra, loc=op.loc)
     return clone_with(op, operands, results)
 
 
-def clone_with(op: Operation, operands: Iterable[Value], results: Iterable[Value], **changes: Any) -> Operation:
+def clone_with(op: OpT, operands: Iterable[Value], results: Iterable[Value], **changes: Any) -> OpT:
     """A copy of a declared operation with other operands and results, and some fields changed."""
-    kept = {f.slot: getattr(op, f.slot) for f in op.fields}
-    cls: Any = type(op)
-    return cls(operands, results, extra=op.extra, loc=op.loc, **(kept | changes))
+    cls = type(op)
+    new = maker(cls, ("operands", "results"), cls)(op, tuple(operands), tuple(results))
+    for value in new.results:
+        value.owner = new
+    for slot, value in changes.items():
+        setattr(new, slot, value)
+    return new
 
 
 def copy_value(value: Value, values: ValueMap, type: Type | None = None) -> Value:

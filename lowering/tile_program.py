@@ -12,6 +12,7 @@ from ..dialects.kernels import KERNELS
 from ..dialects.placement_limits import Wish
 from ..dialects.tiles import Coord, TiledType, tile_text
 from ..ir.attributes import UNIT
+from ..ir.constructors import maker
 from ..ir.core import Operation, Value
 from ..planner.arena import SRAMConfig, count_of
 from ..planner.liveness import EXEC, LOAD, STORE, Program, Step
@@ -216,6 +217,12 @@ class ScheduleError(Exception):
         return "\n".join(lines)
 
 
+# There are as many of these as of nothing else: constructors with a dozen keywords would take four times as long.
+_exec_op = maker(sched.ExecOp, ("operands", "addrs", "buffer"), uop.ExecOp)
+_store_op = maker(sched.StoreOp, ("operands", "addrs", "bytes"), uop.StoreOp)
+_load_op = maker(sched.LoadOp, ("operands", "coords", "addrs", "bytes", "buffer", "loc"))
+
+
 def event_ops(
     tiles: TileProgram, events: Iterable[Event], buffers: Iterable[int | None], values: Mapping[Value, Value]
 ) -> list[Operation]:
@@ -232,10 +239,7 @@ def event_ops(
                     addresses = (*addresses, addresses[1])
                 made.append(_exec_op(op, operands, addresses, buffer))
                 continue
-            made.append(sched.StoreOp(
-                operands, coords=op.coords, addrs=addresses, bytes=sizes[tile], activation=op.activation,
-                retain=op.retain, extra=op.extra, loc=op.loc,
-            ))  # fmt: skip
+            made.append(_store_op(op, operands, addresses, sizes[tile]))
             continue
         value, coord = refs[tile]
         operands = mapped[value,]
@@ -258,43 +262,6 @@ class _Mapped(dict[tuple[Value, ...], tuple[Value, ...]]):
     def __missing__(self, operands: tuple[Value, ...]) -> tuple[Value, ...]:
         found = self[operands] = tuple([self.values_of.get(v, v) for v in operands])
         return found
-
-
-# There are as many of these as of nothing else: their slots are set one by one, in a quarter of the time that the
-# constructors take with a dozen keywords.
-
-
-def _exec_op(op: uop.ExecOp, operands: tuple[Value, ...], addrs: tuple[int, ...], buffer: int | None) -> sched.ExecOp:
-    made = object.__new__(sched.ExecOp)
-    made.operands = operands
-    made.results = ()
-    made.coords = op.coords
-    made.kernel = op.kernel
-    made.accumulate = op.accumulate
-    made.activation = op.activation
-    made.scale = op.scale
-    made.zero_point = op.zero_point
-    made.addrs = addrs
-    made.buffer = buffer
-    made.half = made.queue = made.signal = made.wait = None
-    made.extra = op.extra
-    made.loc = op.loc
-    return made
-
-
-def _load_op(
-    operands: tuple[Value, ...], coords: tuple[Coord], addrs: tuple[int, ...], size: int, buffer: int | None, loc: int
-) -> sched.LoadOp:
-    made = object.__new__(sched.LoadOp)
-    made.operands = operands
-    made.results = ()
-    made.coords = coords
-    made.addrs = addrs
-    made.bytes = size
-    made.buffer = buffer
-    made.half = made.queue = made.signal = made.wait = made.extra = None
-    made.loc = loc
-    return made
 
 
 def buffer_ids(program: Program, events: list[Event]) -> list[int | None]:

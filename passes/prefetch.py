@@ -23,6 +23,7 @@ from ..dialects.placement_limits import wishes_of
 from ..dialects.target import Target, schedule_target
 from ..ir.attributes import UNIT
 from ..ir.builtin import FuncOp, ModuleOp
+from ..ir.constructors import maker
 from ..ir.core import Operation
 from ..lowering.allocs import config_of, tidy_allocs
 from ..lowering.finished_schedule import expect_schedules, settle_off_chip, with_stats
@@ -117,16 +118,8 @@ def _is_move(op: Placed) -> bool:
 
 def unplaced(op: Placed) -> Operation:
     """The uop of a sched operation."""
-    if isinstance(op, sched.ExecOp):
-        return uop.ExecOp(
-            op.operands, kernel=op.kernel, accumulate=op.accumulate, coords=op.coords, activation=op.activation,
-            scale=op.scale, zero_point=op.zero_point, extra=op.extra, loc=op.loc,
-        )  # fmt: skip
-    if isinstance(op, sched.LoadOp):
-        return uop.LoadOp(op.operands, coords=op.coords, extra=op.extra, loc=op.loc)
-    return uop.StoreOp(
-        op.operands, coords=op.coords, activation=op.activation, retain=op.retain, extra=op.extra, loc=op.loc
-    )
+    to = {sched.LoadOp: uop.LoadOp, sched.ExecOp: uop.ExecOp, sched.StoreOp: uop.StoreOp}[type(op)]
+    return maker(to, (), type(op))(op)
 
 
 def _cycles(op: Operation, target: Target) -> int:

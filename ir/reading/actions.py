@@ -14,6 +14,7 @@ from ..builtin import FuncOp, ModuleOp, ReturnOp
 from ..core import Block, Operation, UnregisteredOp, Value
 from ..diagnostics import Diagnostic, did_you_mean
 from ..opdef import DIALECTS, OPERATIONS, OpError, all_ops, find_op, from_generic, is_discardable
+from ..parsing import Action
 from ..types import EMPTY_DIMENSION, FunctionType, ScalarType, Type, has_empty_dimension
 from .attr_actions import MAX_DEPTH, AttributeActions
 from .generic import generic_func, generic_module
@@ -31,7 +32,7 @@ class Actions(AttributeActions):
                 setattr(self, rule, self._guarded(action))
         self.begin("", False)
 
-    def _guarded(self, action: Callable) -> Callable:
+    def _guarded(self, action: Action) -> Callable[[list[Any]], Any]:
         def run(parts: list[Any]) -> Any:
             try:
                 return action(self, parts)
@@ -191,7 +192,7 @@ class Actions(AttributeActions):
         self, name: str, at: int, tokens: Sequence[Any], attrs: dict[str, Attr], signature: FunctionType
     ) -> Operation | None:
         """A generic operation without regions and properties."""
-        operands = self._typed_operands(tokens, signature, name, at)
+        operands = self.typed_operands(tokens, signature, name, at)
         results = [Value(t) for t in signature.results] if signature.results else ()
         cls = OPERATIONS.get(name)
         if cls is not None:
@@ -220,14 +221,15 @@ class Actions(AttributeActions):
         try:
             if not props and not regions:
                 return self.leaf_op(name, at, tokens, attrs, signature)
-            operands = self._typed_operands(tokens, signature, name, at)
+            operands = self.typed_operands(tokens, signature, name, at)
             results = [Value(t) for t in signature.results]
             return self._build(name, operands, results, props, attrs, regions, signature, at)
         except OpError as error:
             self.errors.append(error.diagnostic(at))
             return None
 
-    def _typed_operands(self, tokens: Sequence[Any], signature: FunctionType, name: str, at: int) -> list[Value]:
+    def typed_operands(self, tokens: Sequence[Any], signature: FunctionType, name: str, at: int) -> list[Value]:
+        """The values that operands name; they must have the types that the signature states."""
         values = self.values
         try:
             operands = [values[t[1:]] for t in tokens]
@@ -397,7 +399,7 @@ class Actions(AttributeActions):
             return ReturnOp((), extra=extra, loc=token.start_pos)
         signature = FunctionType(tuple(rest[1]), ())
         return ReturnOp(
-            self._typed_operands(rest[0], signature, "return", token.start_pos), extra=extra, loc=token.start_pos
+            self.typed_operands(rest[0], signature, "return", token.start_pos), extra=extra, loc=token.start_pos
         )
 
 

@@ -15,7 +15,9 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from ...attributes import attr_text
+from ...constructors import maker, written
 from ...core import Operation, Value
+from ...fields import keeps_only_fields
 from ...opdef import OPERATIONS, OpError
 from .memos import NotRead
 
@@ -296,42 +298,23 @@ def copier(cls: type[Operation]) -> Copy | None:
 
     None for a class that keeps more than its declared attributes.
     """
-    copied = _copied(cls, ())
-    if copied is None:
-        return None
-    return _function(cls, "op, loc, operands", ["new.operands = operands", *copied, "return new"])
+    return maker(cls, ("loc", "operands"), cls) if keeps_only_fields(cls) else None
 
 
 @cache
 def joiner(cls: type[Operation], count: int) -> Join | None:
     """`join(pieces, memo, made, loc)`: a copy of the operation that was made of the same rests, if there is one, on the
     references of so many pieces, the first of which is no reference."""
-    copied = _copied(cls, cls.references)
-    if copied is None:
+    if not keeps_only_fields(cls):
         return None
     said = range(len(cls.references))
     lines = ["_, " + "".join(f"p{i}, " for i in range(count)) + "= pieces"]
     lines += [f"r{i}, v{i}" + "".join(f", s{n}_{i}" for n in said) + f" = memo[p{i}]" for i in range(count)]
-    lines += [f"op = made.get({_tuple('r', count)})", "if op is None: return None"]
-    made = [f"new.operands = {_tuple('v', count)}"]
-    made += [f"new.{slot} = {_tuple(f's{n}_', count)}" for n, slot in enumerate(cls.references)]
-    return _function(cls, "pieces, memo, made, loc", [*made, *copied, "return new"], lines)
+    lines += [f"_op = made.get({_tuple('r', count)})", "if _op is None: return None"]
+    values = {"loc": "loc", "operands": _tuple("v", count)}
+    values |= {slot: _tuple(f"s{n}_", count) for n, slot in enumerate(cls.references)}
+    return written(cls, "pieces, memo, made, loc", values, cls, lines)
 
 
 def _tuple(name: str, count: int) -> str:
     return "(" + "".join(f"{name}{i}, " for i in range(count)) + ")"
-
-
-def _copied(cls: type[Operation], varying: tuple[str, ...]) -> list[str] | None:
-    """Source that copies from `op` what does not vary."""
-    slots = {slot for base in cls.__mro__ for slot in getattr(base, "__slots__", ("?",) if base is not object else ())}
-    if slots != {"operands", "results", "extra", "loc", *(f.slot for f in cls.fields)}:
-        return None
-    return ["new.loc = loc", *[f"new.{slot} = op.{slot}" for slot in sorted(slots - {"loc", "operands", *varying})]]
-
-
-def _function(cls: type[Operation], arguments: str, lines: list[str], before: list[str] | None = None) -> Any:
-    body = "".join(f"    {line}\n" for line in [*(before or []), "new = make(cls)", *lines])
-    scope: dict[str, Any] = {"make": object.__new__, "cls": cls}
-    exec(compile(f"def function({arguments}):\n{body}", "<copy>", "exec"), scope)
-    return scope["function"]

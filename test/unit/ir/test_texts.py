@@ -16,10 +16,11 @@ from tilewright.dialects import sched, uop
 from tilewright.dialects.tile_ops import TileOp
 from tilewright.dialects.tiles import TiledType
 from tilewright.ir import printer
-from tilewright.ir.attributes import F32, UNIT, FloatAttr
+from tilewright.ir.attributes import F32, UNIT, Attr, FloatAttr
 from tilewright.ir.builtin import FuncOp, ModuleOp, ReturnOp
 from tilewright.ir.core import Block, Operation, Value
-from tilewright.ir.opdef import Field, integer, string, unit
+from tilewright.ir.fields import field
+from tilewright.ir.opdef import integer, operation, string, unit
 from tilewright.ir.printer import print_module
 from tilewright.ir.texts import SIZE, Texts
 from tilewright.ir.types import TensorType
@@ -111,33 +112,27 @@ def test_a_value_that_is_named_anew() -> None:
     assert shown == ["%h", "%h_0"]
 
 
+@operation
 class NoteOp(Operation):
     """An operation with every sort of field."""
 
-    __slots__ = ("count", "mark", "note")
     name = "test.note"
-    fields = (Field("note", string, required=True), Field("mark", unit), Field("count", integer, default=7))
-
-    def __init__(self, note: str, mark: Any = None, count: int = 7):
-        super().__init__()
-        self.note, self.mark, self.count = note, mark, count
+    count: int = field(integer, default=7)
+    mark: Attr = field(unit, default=None)
+    note: str = field(string)
 
 
 def test_braces_and_percent_signs_in_texts() -> None:
-    ops = [NoteOp("100 % {x}"), NoteOp("%s", UNIT), NoteOp("", None, 8)]
+    ops = [NoteOp(note="100 % {x}"), NoteOp(note="%s", mark=UNIT), NoteOp(note="", count=8)]
     expected = ['{note = "100 % {x}"}', '{mark, note = "%s"}', '{count = 8, note = ""}']
     for generic in (False, True):
         assert lines(module_of(*ops), generic) == [f'"test.note"() {text} : () -> ()' for text in expected]
 
 
+@operation
 class CountOp(Operation):
-    __slots__ = ("count",)
     name = "test.count"
-    fields = (Field("count", integer, default=1000),)
-
-    def __init__(self, count: int):
-        super().__init__()
-        self.count = count
+    count: int = field(integer, default=1000)
 
 
 @pytest.mark.parametrize("order", [*permutations([CountOp.fields[0].default, int("1000")])])
@@ -145,7 +140,8 @@ def test_a_default_that_is_given(order: tuple[int, ...], monkeypatch: pytest.Mon
     """What is equal to a default is printed, unless it is the default itself."""
     fresh_memos(monkeypatch, CountOp)
     shown = ["" if n is CountOp.fields[0].default else " {count = 1000}" for n in order]
-    assert lines(module_of(*map(CountOp, order)), True) == [f'"test.count"(){text} : () -> ()' for text in shown]
+    ops = [CountOp(count=n) for n in order]
+    assert lines(module_of(*ops), True) == [f'"test.count"(){text} : () -> ()' for text in shown]
 
 
 def test_memos_are_bounded() -> None:
