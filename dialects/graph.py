@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Iterable, Sequence
+from typing import Any, ClassVar
 
-from ..ir.attributes import UNIT, Attr, FloatAttr, dict_text
+from ..ir.attributes import F32, UNIT, Attr, FloatAttr, dict_text
 from ..ir.core import Operation, Value
 from ..ir.fields import field
 from ..ir.opdef import (
@@ -15,6 +15,7 @@ from ..ir.opdef import (
     float32,
     integer,
     integers,
+    numbers,
     one_of,
     read_fields,
     register_dialect,
@@ -23,18 +24,15 @@ from ..ir.opdef import (
 from ..ir.parsing import ParseContext
 from ..ir.reading.grammar import grammar_beside
 from ..ir.types import DTYPE_BYTES, FunctionType, TensorType, Type
+from .kernels import KERNELS, activation_name, check_activation
+from .kernels.conversions import CAST, check_cast
+from .kernels.elementwise import ELEMENTWISE
+from .kernels.products import ACCUMULATOR, MATMUL
 
 GRAPH = register_dialect(Dialect("graph", grammar_beside(__file__)))
 
-ACTIVATIONS = ("relu",)
-ACCUMULATOR = {"f32": "f32", "f16": "f32", "bf16": "f32", "i8": "i32"}
-"""Element type of a product's sum, by the operands' element type."""
-
 CHOICES = ("block", "epilogue", "group", "order", "reverse", "rows", "snake", "stream")
 """The attributes that say in which order an operation's tiles are computed."""
-
-CASTS = {("f32", "f16"), ("f32", "bf16"), ("f16", "f32"), ("bf16", "f32"), ("i32", "i8"), ("i8", "i32")}
-"""The element types that a cast can go from and to."""
 
 
 def tile_sizes(value: Attr) -> str:
@@ -75,6 +73,9 @@ class GraphOp(Operation):
     """
 
     __slots__ = ()
+    kernel: ClassVar[str] = ""
+    """What computes its tiles (`dialects/kernels/`)."""
+
     tile: tuple[int, int, int] | None = field(tile_sizes, default=None)
     group: int | None = field(group_number, default=None)
     rows: int | None = field(tile_count, default=None)
@@ -162,7 +163,9 @@ class MatmulOp(GraphOp):
     """
 
     name = "graph.matmul"
-    activation: str | None = field(one_of(*ACTIVATIONS), default=None)
+    kernel = MATMUL.name
+    activation: str | None = field(activation_name, default=None)
+    activation_params: tuple[FloatAttr, ...] | None = field(numbers, default=None)
     block: tuple[int, int] | None = field(tile_counts, default=None)
     order: str | None = field(one_of("mn", "nm"), default=None)
     reverse: Attr = field(unit, default=None)
@@ -181,6 +184,7 @@ class MatmulOp(GraphOp):
         _expect(self, "the result", self.result.type, result)
         if self.bias is not None:
             _expect(self, "the bias", self.bias.type, TensorType(result.shape[1:], result.dtype))
+        check_activation(self.name, self, result.dtype)
 
 
 class ElementwiseOp(GraphOp):
@@ -190,37 +194,47 @@ class ElementwiseOp(GraphOp):
     epilogue: Attr = field(unit, default=None)
 
 
-@GRAPH.op
-class AddOp(ElementwiseOp):
-    """Sum of two tensors of one shape, or of a matrix and a vector along its last axis."""
+class MappedOp(ElementwiseOp):
+    """An operation by a kernel of the table (`kernels/elementwise.py`): of one tensor, or of two of one shape, or of a
+    matrix and a vector along its last axis."""
 
-    name = "graph.add"
-
-    def check(self) -> None:
-        self.check_counts(2)
-        a = expect_tensor(self, self.operands[0], "the first operand")
-        b = expect_tensor(self, self.operands[1], "the second operand")
-        _dtype(self, a, ("f32", "f16", "bf16", "i32"))
-        if b != a and b != TensorType(a.shape[-1:], a.dtype):
-            choices = dict.fromkeys((a.text, TensorType(a.shape[-1:], a.dtype).text))
-            raise OpError(f"graph.add: the second operand must be {' or '.join(choices)}, got {b}")
-        _expect(self, "the result", self.result.type, a)
-
-
-@GRAPH.op
-class ReluOp(ElementwiseOp):
-    """max(x, 0), element by element."""
-
-    name = "graph.relu"
+    __slots__ = ()
+    params: tuple[FloatAttr, ...] | None = field(numbers, default=None)
 
     def check(self) -> None:
-        self.check_counts(1)
-        a = expect_tensor(self, self.operands[0], "the operand")
-        _dtype(self, a)
+        kernel = KERNELS[self.kernel]
+        self.check_counts(len(kernel.sources))
+        names = ("the operand",) if len(kernel.sources) == 1 else ("the first operand", "the second operand")
+        a, *others = [expect_tensor(self, v, name) for v, name in zip(self.operands, names, strict=True)]
+        _dtype(self, a, kernel.dtypes)
+        for b in others:
+            if b != a and b != TensorType(a.shape[-1:], a.dtype):
+                choices = dict.fromkeys((a.text, TensorType(a.shape[-1:], a.dtype).text))
+                raise OpError(f"{self.name}: the second operand must be {' or '.join(choices)}, got {b}")
         _expect(self, "the result", self.result.type, a)
+        kernel.check_params(self.name, self.params, "params")
 
     def shown_type(self) -> str:
-        return self.result.type.text
+        return self.result.type.text if len(self.operands) == 1 else super().shown_type()
+
+
+for _kernel in ELEMENTWISE.values():
+    _members = {
+        "name": f"graph.{_kernel.name}",
+        "kernel": _kernel.name,
+        "__doc__": f"{_kernel.summary}, element by element.",
+    }
+    GRAPH.op(type(f"{_kernel.name.title()}Op", (MappedOp,), {"__module__": __name__, **_members}))
+
+
+MAPPED: dict[str, type[MappedOp]] = {name: cls for name, cls in GRAPH.ops.items() if issubclass(cls, MappedOp)}
+"""The operations of the table by name."""
+
+
+@GRAPH.action("graph_unary")
+@GRAPH.action("graph_binary")
+def _read_mapped(context: ParseContext, parts: list[Any]) -> GraphOp:
+    return MAPPED[parts[0]].parse(context, parts)
 
 
 @GRAPH.op
@@ -228,6 +242,7 @@ class CastOp(ElementwiseOp):
     """Another element type; i32 to i8 with `scale` and `zero_point` requantises: round half to even, then saturate."""
 
     name = "graph.cast"
+    kernel = CAST.name
     scale: FloatAttr | None = field(float32, default=None)
     zero_point: int | None = field(integer, default=None)
 
@@ -237,23 +252,10 @@ class CastOp(ElementwiseOp):
         result = expect_tensor(self, self.result, "the result")
         _dtype(self, a)
         _expect(self, "the result", result, TensorType(a.shape, result.dtype))
-        check_cast(self.name, a.dtype, result.dtype, self.scale, self.zero_point)
+        check_cast(self.name, a.dtype, result.dtype, self)
 
     def shown_type(self) -> str:
         return f"{self.operands[0].type} -> {self.result.type}"
-
-
-def check_cast(name: str, source: str, target: str, scale: FloatAttr | None, zero_point: int | None) -> None:
-    """Raises `OpError` for a pair of element types without a cast, or a scale where nothing is requantised."""
-    if (source, target) not in CASTS:
-        pairs = ", ".join(f"{a} to {b}" for a, b in sorted(CASTS))
-        raise OpError(f"{name}: no cast from {source} to {target}; there are {pairs}")
-    if (scale is not None or zero_point is not None) and (source, target) != ("i32", "i8"):
-        raise OpError(f"{name}: scale and zero_point go with a cast from i32 to i8")
-    if scale is not None and not 0 < scale.value < float("inf"):
-        raise OpError(f"{name}: scale must be positive and finite", "scale")
-    if zero_point is not None and not -128 <= zero_point <= 127:
-        raise OpError(f"{name}: zero_point must lie in -128..127, got {zero_point}", "zero_point")
 
 
 def matmul(a: Value, b: Value, bias: Value | None = None, *, activation: str | None = None, name: str = "",
@@ -265,9 +267,18 @@ def matmul(a: Value, b: Value, bias: Value | None = None, *, activation: str | N
     return MatmulOp(operands, [Value(result_of_matmul(a.type, b.type), name)], activation=activation, tile=tile)
 
 
-def add(a: Value, b: Value, *, name: str = "") -> AddOp:
-    return AddOp([a, b], [Value(a.type, name)])
+def elementwise(kernel: str, *operands: Value, params: Sequence[float] = (), name: str = "") -> MappedOp:
+    """Builds an operation by a kernel of the table. Raises `KeyError` for an unknown kernel, `OpError` if the operands
+    or the parameters don't fit."""
+    numbers = tuple([FloatAttr(value, F32) for value in params]) or None
+    made = MAPPED[f"graph.{kernel}"](operands, [Value(operands[0].type, name)], params=numbers)
+    made.verify()
+    return made
 
 
-def relu(a: Value, *, name: str = "") -> ReluOp:
-    return ReluOp([a], [Value(a.type, name)])
+def add(a: Value, b: Value, *, name: str = "") -> MappedOp:
+    return elementwise("add", a, b, name=name)
+
+
+def relu(a: Value, *, name: str = "") -> MappedOp:
+    return elementwise("relu", a, name=name)

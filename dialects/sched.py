@@ -10,7 +10,7 @@ from ..ir.opdef import Dialect, OpError, integer, integers, one_of, register_dia
 from ..ir.reading.grammar import grammar_beside
 from ..ir.texts import COORD, of_kind
 from .target import check_target, reserved_ranges
-from .tile_ops import ExecBase, Names, RightExecs, RightTiles, StoreBase, TileOp
+from .tile_ops import ExecBase, Names, RightExecs, RightStores, RightTiles, StoreBase, TileOp
 from .tiles import at_attribute, natural, pin_attribute, read_tile_token
 
 SCHED = register_dialect(
@@ -78,6 +78,11 @@ ADDRESS = of_kind(integer, " @0x{:04x}".format)
 class RightPlacedTiles(RightTiles):
     def knows(self, op: Any) -> bool:
         return RightTiles.knows(self, op) and len(op.addrs) == 1 and op.addrs[0] >= 0
+
+
+class RightPlacedStores(RightStores):
+    def knows(self, op: Any) -> bool:
+        return RightStores.knows(self, op) and len(op.addrs) == 1 and op.addrs[0] >= 0
 
 
 class RightPlacedExecs(RightExecs):
@@ -156,6 +161,7 @@ class StoreOp(PlacedOp, StoreBase):
     `spill` says that it only makes room: the tile is loaded again later.
     """
 
+    verifier_memory = RightPlacedStores
     name = "sched.store"
     bytes: int = field(integer)
     spill: Attr = field(unit, default=None)

@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
-from .kernels import KERNELS
 from ..ir.attributes import Attr
 from ..ir.builtin import FuncOp, ModuleOp
 from ..ir.diagnostics import did_you_mean
 from ..ir.opdef import integers
+from .kernels import KERNELS
 
 EVICTIONS = ("min", "lru", "cost")
 

@@ -11,20 +11,11 @@ from ..ir.attributes import Attr, FloatAttr, dict_text
 from ..ir.constructors import made_when_called
 from ..ir.core import Operation, Value
 from ..ir.fields import Field, field
-from ..ir.opdef import OpError, boolean, coordinates, float32, integer, read_fields, unit
+from ..ir.opdef import OpError, boolean, coordinates, float32, integer, numbers, read_fields, unit
 from ..ir.parsing import ParseContext, Token
 from ..ir.texts import COORD, Made, by_values, declared, entries
-from .tiles import (
-    KERNELS,
-    Coord,
-    Kernel,
-    TiledType,
-    activation_name,
-    check_tile,
-    kernel_name,
-    read_tile_token,
-    tile_text,
-)
+from .kernels import KERNELS, Kernel, activation_name, check_activation, kernel_name
+from .tiles import Coord, TiledType, check_tile, read_tile_token, tile_text
 
 Names = dict[Value, str]
 
@@ -68,8 +59,8 @@ class RightExecs:
 
     def knows(self, op: ExecBase) -> bool:
         coords = op.coords
-        inside = self.kernels.get((op.kernel, op.accumulate, op.operands))
-        if inside is None or len(inside) != len(coords) or op.scale is not None or op.zero_point is not None:
+        inside = self.kernels.get((op.kernel, op.accumulate, op.activation, op.operands))
+        if inside is None or len(inside) != len(coords) or has_parameters(op):
             return False
         if len(coords) != 3:
             return all(map(contains, inside, coords))
@@ -78,10 +69,27 @@ class RightExecs:
 
     def learn(self, op: ExecBase) -> None:
         self.coords.learn(op)
-        if op.scale is not None or op.zero_point is not None:
+        if has_parameters(op) or (op.operands[0] in op.operands[1:] and not in_place(KERNELS[op.kernel])):
             return
-        if op.operands[0] not in op.operands[1:] or KERNELS[op.kernel].in_place:
-            self.kernels[op.kernel, op.accumulate, op.operands] = [self.coords[value] for value in op.operands]
+        key = op.kernel, op.accumulate, op.activation, op.operands
+        self.kernels[key] = [self.coords[value] for value in op.operands]
+
+
+def has_parameters(op: ExecBase) -> bool:
+    """Whether an exec has any attribute that says with which numbers its kernel or its activation works."""
+    return not (op.params is None and op.scale is None and op.zero_point is None and op.activation_params is None)
+
+
+def in_place(kernel: Kernel) -> bool:
+    """Whether a kernel may be written over any of its sources."""
+    return len(kernel.in_place) == len(kernel.sources)
+
+
+class RightStores(RightTiles):
+    """What has been found right of stores; those with an activation are looked at each time."""
+
+    def knows(self, op: Any) -> bool:
+        return op.activation is None is op.activation_params and super().knows(op)
 
 
 class TileOp(Operation):
@@ -176,8 +184,31 @@ class StoreBase(TileOp):
     """Copies a finished tile off chip, with an optional activation on the way; `retain` keeps the on-chip copy."""
 
     __slots__ = ()
+    verifier_memory = RightStores
+
     activation: str | None = field(activation_name, default=None)
+    activation_params: tuple[FloatAttr, ...] | None = field(numbers, default=None)
     retain: Attr = field(unit, default=None)
+
+    def verify(self) -> None:
+        super().verify()
+        type = self.operands[0].type
+        assert isinstance(type, TiledType)
+        check_activation(self.name, self, type.dtype)
+        if self.activation is not None and not KERNELS[self.activation].keeps_zeros:
+            message = f"{self.name} can't apply {self.activation}, which makes other values of the padding's zeros"
+            raise OpError(f"{message}; the tile's last exec can", "activation")
+
+
+PARAMETERS = ("params", "scale", "zero_point")
+"""The fields of an exec with which numbers its kernel works; those of a graph operation are called alike."""
+
+
+def activation_of(op: Any) -> dict[str, Any]:
+    """The fields that say which activation an operation has; of None, that there is none."""
+    if op is None:
+        return {"activation": None, "activation_params": None}
+    return {"activation": op.activation, "activation_params": op.activation_params}
 
 
 class ExecBase(TileOp):
@@ -188,7 +219,9 @@ class ExecBase(TileOp):
 
     accumulate: bool = field(boolean, in_braces=False)
     activation: str | None = field(activation_name, default=None)
+    activation_params: tuple[FloatAttr, ...] | None = field(numbers, default=None)
     kernel: str = field(kernel_name, in_braces=False)
+    params: tuple[FloatAttr, ...] | None = field(numbers, default=None)
     scale: FloatAttr | None = field(float32, default=None)
     zero_point: int | None = field(integer, default=None)
 
@@ -203,7 +236,7 @@ class ExecBase(TileOp):
         expected = kernel_name(kernel)
         if expected:
             context.error(f"unknown kernel '{kernel}'; expected {expected}", kernel.start_pos)
-            kernel = "relu"
+            kernel = next(iter(KERNELS))
         fields = {"kernel": str(kernel), "accumulate": assign == "+="}
         return cls.build(context, keyword, [dst, *sources], attributes, **fields)
 
@@ -226,32 +259,44 @@ class ExecBase(TileOp):
 
     def verify(self) -> None:
         kernel = KERNELS[self.kernel]
-        if len(self.operands) != kernel.sources + 1:
-            noun = "source" if kernel.sources == 1 else "sources"
-            raise OpError(f"kernel {kernel.name} takes {kernel.sources} {noun}, got {max(0, len(self.operands) - 1)}")
+        count = len(kernel.sources)
+        if len(self.operands) != count + 1:
+            noun = "source" if count == 1 else "sources"
+            raise OpError(f"kernel {kernel.name} takes {count} {noun}, got {max(0, len(self.operands) - 1)}")
         self.check_shape(2, 3)
         types = [check_tile(self, v, c) for v, c in zip(self.operands, self.coords, strict=True)]
-        key = (self.kernel, self.accumulate, self.scale, self.zero_point, *[t.text for t in types])
+        given = (self.params, self.scale, self.zero_point, self.activation, self.activation_params)
+        key = (self.kernel, self.accumulate, *given, *[t.text for t in types])
         if key not in _CHECKED:
             self._verify_kernel(kernel, types)
             _CHECKED.add(key)
-        if not kernel.in_place and len(set(zip(self.operands, self.coords, strict=True))) < len(self.operands):
+        if not in_place(kernel) and len(set(zip(self.operands, self.coords, strict=True))) < len(self.operands):
             self._verify_in_place(kernel)
 
     def _verify_kernel(self, kernel: Kernel, types: list[TiledType]) -> None:
-        if self.accumulate and not kernel.accumulates:
+        if self.accumulate and kernel.combine is None:
             raise OpError(f"kernel {kernel.name} cannot accumulate; write = instead of +=")
-        if kernel.name != "cast" and (self.scale is not None or self.zero_point is not None):
-            raise OpError(f"scale and zero_point go with kernel cast, not {kernel.name}")
+        self._verify_parameters(kernel)
         try:
             kernel.check(types, self)
+            check_activation(f"kernel {kernel.name}", self, types[0].dtype)
         except OpError as error:
             error.values = error.values or self.operands
             raise
 
+    def _verify_parameters(self, kernel: Kernel) -> None:
+        """Refuses parameters that another kernel has, and another number of them."""
+        own = [p.attribute for p in kernel.parameters]
+        for other in KERNELS.values():
+            named = [p.attribute for p in other.parameters if p.attribute not in ("params", *own)]
+            if any(getattr(self, name) is not None for name in named):
+                raise OpError(f"{' and '.join(named)} go with kernel {other.name}, not {kernel.name}")
+        kernel.check_params(f"kernel {kernel.name}", self.params, "params")
+
     def _verify_in_place(self, kernel: Kernel) -> None:
         dst = (self.operands[0], self.coords[0])
-        if dst in zip(self.operands[1:], self.coords[1:], strict=True):
+        sources = zip(self.operands[1:], self.coords[1:], strict=True)
+        if dst in [source for i, source in enumerate(sources) if i not in kernel.in_place]:
             raise OpError(f"kernel {kernel.name} cannot work in place: {tile_text(*dst)} is its source and destination")
 
 

@@ -54,6 +54,11 @@ def float32(value: Attr) -> str:
     return "" if isinstance(value, FloatAttr) and value.type.text == "f32" else "a float such as 0.05 : f32"
 
 
+def numbers(value: Attr) -> str:
+    good = type(value) is tuple and value and not any(map(float32, value))
+    return "" if good else "a list of numbers such as [0.0 : f32, 6.0 : f32]"
+
+
 INT_ONLY = frozenset({int})
 
 

@@ -64,7 +64,8 @@ def forward_function(func: FuncOp, module: ModuleOp) -> FuncOp:
 
 @dataclass(slots=True)
 class Changes:
-    """What becomes of the operations: those that go, execs that get a store's activation, stores that keep their tile."""
+    """What becomes of the operations: those that go, execs that get a store's activation, stores that keep their
+    tile."""
 
     gone: set[Operation] = field(default_factory=set)
     activations: dict[Operation, StoreOp] = field(default_factory=dict)

@@ -196,7 +196,13 @@ class _Lowering:
             out.append(StoreOp((self.dst,), coords=(task.coord,), loc=op.loc, **self.of_store))
 
     def exec(
-        self, kernel: str, coord: Coord, sources: Iterable[TileRef], accumulate: bool, out: list[Operation], **given: Any
+        self,
+        kernel: str,
+        coord: Coord,
+        sources: Iterable[TileRef],
+        accumulate: bool,
+        out: list[Operation],
+        **given: Any,
     ) -> None:
         mapped = [(self.values[value], where) for value, where in sources]
         loc = self.op.loc

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, ClassVar
 
-from ..dialects.kernels.products import BIAS
 from ..dialects.graph import CHOICES, ElementwiseOp, GraphOp, MatmulOp
+from ..dialects.kernels.products import BIAS
 from ..dialects.levels import level_of
 from ..dialects.placement_limits import wishes_of
 from ..dialects.target import Target, target_of

@@ -152,8 +152,8 @@ class Rules:
 
 
 def _own_rounding(kernel: Kernel, value: Array, carried: Array) -> Array:
-    """How far two runs may part by a function's own rounding, where its exact values part by `carried`. What is computed
-    in f32 and then rounded to a narrower type is off by half a unit there, and that little."""
+    """How far two runs may part by a function's own rounding, where its exact values part by `carried`. What is
+    computed in f32 and then rounded to a narrower type is off by half a unit there, and that little."""
     name = value.dtype.name
     units = 2 * kernel.ulps if value.dtype is FLOAT32 else 2 * NEAREST * (1 + kernel.ulps * 2.0**-8)
     rounding = units * (EPSILON[name] * (magnitude(value) + carried) + LEAST[name])

@@ -10,8 +10,8 @@ from itertools import accumulate
 import numpy as np
 
 from ..dialects.checks.schedule_replay import Copy, Replay
-from ..dialects.placement_limits import wishes_of
 from ..dialects.kernels import KERNELS
+from ..dialects.placement_limits import wishes_of
 from ..dialects.sched import ExecOp, LoadOp, StoreOp
 from ..dialects.target import schedule_target
 from ..dialects.tiles import Coord, TiledType, coord_text
@@ -38,7 +38,6 @@ CAUSES = (
 )  # fmt: skip
 PLACE = "\x01"
 """Stands before the number of a tile in the texts of operations; no printed text has it."""
-
 
 
 @dataclass(slots=True)

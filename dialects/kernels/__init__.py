@@ -1,7 +1,18 @@
-"""The kernels: what each tile computation is, in one declaration for all levels (`declaration.py` says which facets)."""
+"""The kernels: what each tile computation is, in one declaration for all levels (`declaration.py` says which
+facets)."""
 
 from . import products  # isort: skip  # the table's order: products first
 from . import elementwise, conversions  # isort: skip
-from .declaration import KERNELS, Call, Kernel, activation_name, kernel_name
+from .declaration import KERNELS, Call, Kernel, activation_name, check_activation, kernel_name
 
-__all__ = ["KERNELS", "Call", "Kernel", "activation_name", "conversions", "elementwise", "kernel_name", "products"]
+__all__ = [
+    "KERNELS",
+    "Call",
+    "Kernel",
+    "activation_name",
+    "check_activation",
+    "conversions",
+    "elementwise",
+    "kernel_name",
+    "products",
+]

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from math import prod
 from typing import Any
 
 from ...ir.opdef import OpError
 from ..tiles import TiledType
-from .declaration import ELEMENTS, Array, Call, Kernel, Parameter, declare
+from .declaration import ELEMENTS, Array, Call, Kernel, Parameter, declare, elements, same_coordinates
 
 CASTS = {("f32", "f16"), ("f32", "bf16"), ("f16", "f32"), ("bf16", "f32"), ("i32", "i8"), ("i8", "i32")}
 """The element types that a cast can go from and to."""
@@ -35,8 +34,8 @@ def _check(types: Sequence[TiledType], op: Any) -> None:
 
 
 def _cast(np: Any, call: Call, values: Array) -> Array:
-    """Floats round to nearest even; i32 to i8 saturates, after scaling and rounding half to even where a scale is given,
-    and adding the zero point."""
+    """Floats round to nearest even; i32 to i8 saturates, after scaling and rounding half to even where a scale is
+    given, and adding the zero point."""
     scale, zero_point = call.params
     if not (values.dtype == np.int32 and call.dtype == np.int8):
         with np.errstate(over="ignore"):
@@ -64,13 +63,13 @@ CAST = declare(
         keeps_zeros=False,  # a zero point is what zero becomes
         dtypes=(),
         check=_check,
-        reads=lambda coord, k, ranks: (coord,),
+        reads=same_coordinates,
         meaning=_cast,
         algebra=_term,
         rounding=lambda rules, call, value: rules.converted(value, call),
         ulps=0.5,
         carry=None,
-        work=lambda tiles: prod(tiles[0]),
+        work=elements,
         rate=ELEMENTS,
         onnx="Cast",
         summary="another element type; i32 to i8 may have `scale` and `zero_point`",

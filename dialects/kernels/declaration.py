@@ -1,13 +1,14 @@
 """What a kernel is: a tile computation, declared once for all levels.
 
 Every level reads a kernel's facets from here: the verifier which tiles fit, `lower` what it reads, the runtime what it
-means, the proof which laws hold for it, `mir-run --compare` how errors grow, the simulator what work it is. A facet that
-is left out is an error when the kernel is declared; nothing elsewhere asks for a kernel by its name.
+means, the proof which laws hold for it, `mir-run --compare` how errors grow, the simulator what work it is. A facet
+that is left out is an error when the kernel is declared; nothing elsewhere asks for a kernel by its name.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from math import prod
 from typing import Any, NamedTuple, Protocol, TypeVar
 
 from ...ir.attributes import Attr, FloatAttr
@@ -56,8 +57,8 @@ class Algebra(Protocol[TermT]):
     def apply(
         self, name: str, params: Sequence[float], *sources: TermT, commutes: bool = False, words: str = ""
     ) -> TermT:
-        """An uninterpreted function of its sources: equal if all of this is. `words` say more of it in messages, such as
-        "from f32 to f16"."""
+        """An uninterpreted function of its sources: equal if all of this is. `words` say more of it in messages, such
+        as "from f32 to f16"."""
         ...
 
 
@@ -94,15 +95,18 @@ class Kernel:
     - `combine`: how `+=` combines onto the destination: "sum", or None where it can't (verifier, runtime, proof).
     - `is_sum`: whether its result is a sum, which may be part of a longer one (messages, runtime).
     - `commutes`: whether its two sources may change places (importer; `algebra` says it to the proof).
-    - `starts`: whether a destination that it writes may be summed onto by another kernel, as a bias is (lower, reorder).
+    - `starts`: whether a destination that it writes may be summed onto by another kernel, as a bias is (lower,
+      reorder).
     - `in_place`: the sources that it may be written over, by position (verifier).
-    - `keeps_zeros`: whether zeros give zeros, so that a store may apply it and leave the padding zero (verifier, lower).
+    - `keeps_zeros`: whether zeros give zeros, so that a store may apply it and leave the padding zero (verifier,
+      lower).
     - `dtypes`: the element types that it works on, if all its tiles have one type and one shape; else none (graph,
       verifier).
-    - `check(types, op)`: raises `OpError` for tile shapes and element types that don't fit; destination first (verifier).
+    - `check(types, op)`: raises `OpError` for tile shapes and element types that don't fit; destination first
+      (verifier).
     - `reads(coord, k, ranks)`: the tiles of its sources that the tile at `coord` needs, in step k (lower).
-    - `meaning(np, call, *sources)`: what it computes, given the array module; integer results in i64, so that an overflow
-      can be told (runtime).
+    - `meaning(np, call, *sources)`: what it computes, given the array module; integer results in i64, so that an
+      overflow can be told (runtime).
     - `algebra(terms, params, dtypes, *sources)`: its term, given the proof's algebra and the element types, destination
       first; a source of lower rank has been made to stand for all rows (proof). None for a product, which combines by
       "sum" what the proof knows as sums of products.
@@ -119,8 +123,9 @@ class Kernel:
 
     # fmt: off
     __slots__ = (
-        "algebra", "carry", "check", "combine", "commutes", "dtypes", "example", "in_place", "is_sum", "keeps_zeros", "meaning",
-        "name", "onnx", "parameters", "rate", "reads", "rounding", "sources", "starts", "summary", "ulps", "work",
+        "algebra", "carry", "check", "combine", "commutes", "dtypes", "example", "in_place", "is_sum", "keeps_zeros",
+        "meaning", "name", "onnx", "parameters", "rate", "reads", "rounding", "sources", "starts", "summary", "ulps",
+        "work",
     )
     # fmt: on
 
@@ -194,8 +199,19 @@ class Kernel:
         count = len(given) if isinstance(given, tuple) else 0
         if count == len(wanted):
             return
-        shown = f"[{', '.join(wanted)}]" if wanted else "none"
-        raise OpError(f"{who} takes parameters {shown}, got {count}", key if given is not None else "")
+        if not wanted:
+            raise OpError(f"{who} takes no {key}", key)
+        raise OpError(f"{who} takes {key} = [{', '.join(wanted)}], got {count}", key if count else "")
+
+
+def same_coordinates(coord: Coord, k: int, ranks: Sequence[int]) -> tuple[Coord, ...]:
+    """`reads` of what works element by element; a source of lower rank has the last coordinates."""
+    return tuple([coord[-rank:] for rank in ranks])
+
+
+def elements(tiles: Sequence[Sequence[int]]) -> int:
+    """`work` of what writes each element of the destination once."""
+    return prod(tiles[0])
 
 
 KERNELS: dict[str, Kernel] = {}
@@ -222,6 +238,19 @@ def kernel_name(value: Attr) -> str:
 def activation_name(value: Attr) -> str:
     """A field's check for `activation`: a kernel of one tensor."""
     return _name_among(value, [k.name for k in KERNELS.values() if k.is_activation])
+
+
+def check_activation(who: str, op: Any, dtype: str) -> None:
+    """Raises `OpError` for an activation that does not take elements of a type, or other parameters than are given."""
+    if op.activation is None:
+        if op.activation_params is not None:
+            raise OpError(f"{who}: activation_params go with an activation", "activation_params")
+        return
+    kernel = KERNELS[op.activation]
+    if dtype not in kernel.dtypes:
+        allowed = ", ".join(kernel.dtypes)
+        raise OpError(f"{who}: activation {kernel.name} takes elements of {allowed}, got {dtype}", "activation")
+    kernel.check_params(f"{who}: activation {kernel.name}", op.activation_params, "activation_params")
 
 
 def _name_among(value: Attr, names: Any) -> str:

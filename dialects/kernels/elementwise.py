@@ -7,12 +7,11 @@ A row says what the function is; which levels there are, it need not know. To ad
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from math import prod
 from typing import Any
 
 from ...ir.opdef import OpError
-from ..tiles import Coord, TiledType
-from .declaration import ELEMENTS, Array, Call, Carry, Kernel, Parameter, declare
+from ..tiles import TiledType
+from .declaration import ELEMENTS, Array, Call, Carry, Kernel, Parameter, declare, elements, same_coordinates
 from .formulas import gelu, sigmoid
 
 FLOATS = ("f32", "f16", "bf16")
@@ -57,8 +56,8 @@ def elementwise(
 ) -> Kernel:
     """Declares a kernel from its formula.
 
-    `widens` says that i32 operands can give more than i32 holds, `in_double` that it is computed in f64 and rounded once,
-    `is_sum` that it is the sum of its operands.
+    `widens` says that i32 operands can give more than i32 holds, `in_double` that it is computed in f64 and rounded
+    once, `is_sum` that it is the sum of its operands.
     """
 
     def mapped(rules: Any, call: Call, *figures: Any) -> Any:
@@ -80,13 +79,13 @@ def elementwise(
             keeps_zeros=keeps_zeros,
             dtypes=dtypes,
             check=_checked(name, dtypes, shown),
-            reads=_same_coordinates,
+            reads=same_coordinates,
             meaning=_meaning(formula, widens, in_double),
             algebra=_sum_term if is_sum else applied,
             rounding=_sum_rounding if is_sum else mapped,
             ulps=ulps,
             carry=carry,
-            work=_elements,
+            work=elements,
             rate=ELEMENTS,
             onnx=onnx,
             summary=summary,
@@ -137,14 +136,6 @@ def _meaning(formula: Formula, widens: bool, in_double: bool) -> Callable[..., A
             return formula(np, *[s.astype(np.float64) for s in sources], *call.params).astype(call.dtype)
 
     return double if in_double else wide if widens else plain
-
-
-def _same_coordinates(coord: Coord, k: int, ranks: Sequence[int]) -> tuple[Coord, ...]:
-    return tuple([coord[-rank:] for rank in ranks])
-
-
-def _elements(tiles: Sequence[Sequence[int]]) -> int:
-    return prod(tiles[0])
 
 
 def _example(name: str, count: int, params: tuple[str, ...]) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 
 from ...ir.opdef import OpError
 from ..tiles import Coord, TiledType
-from .declaration import ELEMENTS, MULTIPLIES, Array, Call, Kernel, declare
+from .declaration import ELEMENTS, MULTIPLIES, Array, Call, Kernel, declare, elements, same_coordinates
 
 ACCUMULATOR = {"f32": "f32", "f16": "f32", "bf16": "f32", "i8": "i32"}
 """Element type of a product's sum, by the operands' element type."""
@@ -32,9 +32,9 @@ def _check_bias(types: Sequence[TiledType], op: Any) -> None:
 
 
 def _product(np: Any, call: Call, a: Array, b: Array) -> Array:
-    """A x B: in f32 for floats, written to `call.out` if that is given (`dot` is the same product as `@`, without the cost
-    of a universal function, which counts for small tiles); exact in i64 for i8, since in double precision a sum of 2**39
-    products of two bytes still fits in 53 bits."""
+    """A x B: in f32 for floats, written to `call.out` if that is given (`dot` is the same product as `@`, without the
+    cost of a universal function, which counts for small tiles); exact in i64 for i8, since in double precision a sum of
+    2**39 products of two bytes still fits in 53 bits."""
     if a.dtype == np.float32:
         return a.dot(b, call.out)
     if a.dtype == np.int8:
@@ -87,13 +87,13 @@ BIAS = declare(
         keeps_zeros=True,
         dtypes=(),
         check=_check_bias,
-        reads=lambda coord, k, ranks: (coord[-1:],),
+        reads=same_coordinates,
         meaning=lambda np, call, vector: vector,
         algebra=lambda terms, params, dtypes, rows: rows,
         rounding=lambda rules, call, vector: vector,
         ulps=0,
         carry=None,
-        work=lambda tiles: prod(tiles[0]),
+        work=elements,
         rate=ELEMENTS,
         onnx=None,
         summary="a vector in every row, for products to be added to",

@@ -23,7 +23,8 @@ from tilewright.ir.types import TensorType
 ACCUMULATOR = {"f32": "f32", "f16": "f32", "bf16": "f32", "i8": "i32"}
 CASTS = {"f32": ("f16", "bf16"), "f16": ("f32",), "bf16": ("f32",), "i32": ("i8",), "i8": ("i32",)}
 ARGUMENTS = 6.0
-"""The greatest magnitude of an argument's elements: random integers have 4, normally distributed numbers rarely more."""
+"""The greatest magnitude of an argument's elements: random integers have 4, normally distributed numbers rarely
+more."""
 LARGEST = {"f32": 1e30, "bf16": 1e30, "f16": 6e4, "i32": 2e9, "i8": 128.0}
 """What an element of a type can hold."""
 WIDTHS = st.sampled_from([1, 2, 3, 4, 5, 7, 8])
@@ -31,8 +32,8 @@ WIDTHS = st.sampled_from([1, 2, 3, 4, 5, 7, 8])
 
 @dataclass
 class GraphText:
-    """A function as it grows: its arguments, its lines, and the tensors that may be used, by name; `most` is the greatest
-    magnitude that an element of a tensor can have, where arguments stay within `ARGUMENTS`."""
+    """A function as it grows: its arguments, its lines, and the tensors that may be used, by name; `most` is the
+    greatest magnitude that an element of a tensor can have, where arguments stay within `ARGUMENTS`."""
 
     args: list[str] = field(default_factory=list)
     lines: list[str] = field(default_factory=list)
@@ -66,8 +67,8 @@ def tensor(shape: tuple[int, ...], dtype: str) -> str:
 @st.composite
 def graph_texts(draw: st.DrawFn, max_ops: int = 6, own_tiles: bool = True) -> str:
     """A graph function: products, biases, residuals, all elementwise kernels and casts on tensors of odd sizes and all
-    element types, with tensors shared, arguments unused, arguments returned, and now and then an operation with a tile of
-    its own. No element leaves the range of its type."""
+    element types, with tensors shared, arguments unused, arguments returned, and now and then an operation with a tile
+    of its own. No element leaves the range of its type."""
     graph = GraphText()
     dtype = draw(st.sampled_from(["f32", "f32", "f16", "bf16", "i8"]))
     graph.argument((draw(WIDTHS), draw(WIDTHS)), dtype)
@@ -144,7 +145,9 @@ def parameters(draw: st.DrawFn, kernel: Kernel) -> list[str]:
     """A list of values for a kernel's parameters, in rising order, as text; none for a kernel without."""
     if not kernel.parameters:
         return []
-    values = sorted(draw(st.lists(st.integers(-3, 6), min_size=len(kernel.parameters), max_size=len(kernel.parameters))))
+    values = sorted(
+        draw(st.lists(st.integers(-3, 6), min_size=len(kernel.parameters), max_size=len(kernel.parameters)))
+    )
     return [f"[{', '.join(f'{value}.0 : f32' for value in values)}]"]
 
 

@@ -127,13 +127,19 @@ def kernel_rows(kernels: dict[str, Kernel], what: Callable[[Kernel], str]) -> It
 
 
 def elementwise_table() -> Iterator[str]:
-    yield from ("| operation | result | in f32 | element types | keeps zeros | ONNX |", "| --- | --- | --- | --- | --- | --- |")
+    yield from (
+        "| operation | result | in f32 | element types | keeps zeros | ONNX |",
+        "| --- | --- | --- | --- | --- | --- |",
+    )
     for kernel, row in zip(ELEMENTWISE.values(), kernel_rows(ELEMENTWISE, lambda k: f"`graph.{k.name}`"), strict=True):
         yield f"{row} {', '.join(kernel.dtypes)} | {'yes' if kernel.keeps_zeros else 'no'} | {kernel.onnx or ''} |"
 
 
 def kernel_table() -> Iterator[str]:
-    yield from ("| kernel | computes | in f32 | assignment | in place | example |", "| --- | --- | --- | --- | --- | --- |")
+    yield from (
+        "| kernel | computes | in f32 | assignment | in place | example |",
+        "| --- | --- | --- | --- | --- | --- |",
+    )
     for kernel, row in zip(KERNELS.values(), kernel_rows(KERNELS, lambda k: f"`{k.name}`"), strict=True):
         assignment = "`=`, `+=`" if kernel.combine else "`=`"
         yield f"{row} {assignment} | {'yes' if kernel.in_place else 'no'} | `{kernel.example}` |"

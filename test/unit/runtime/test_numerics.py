@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 import tilewright
-from tilewright.ir.attributes import FloatAttr
+from tilewright.dialects.kernels import KERNELS, Call
 from tilewright.runtime.execute import execute_function
-from tilewright.runtime.numerics import Array, cast, numpy_dtype, product, relu
+from tilewright.runtime.numerics import Array, numpy_dtype
 
 LEVELS = {
     "graph": "",
@@ -21,6 +21,11 @@ LEVELS = {
 }
 I32_MAX, I32_MIN = 2**31 - 1, -(2**31)
 INF = float("inf")
+
+
+def by_kernel(name: str, *sources: Array, dtype: str = "f32", params: tuple[float, ...] = ()) -> Array:
+    """A kernel on arrays; integers come out wide."""
+    return KERNELS[name].meaning(np, Call(params, numpy_dtype(dtype)), *sources)
 
 
 def run(text: str, level: str, **inputs: Array) -> list[Array]:
@@ -108,7 +113,7 @@ def test_widening_is_exact(level: str, source: str) -> None:
 def test_bf16_is_the_upper_half_of_f32() -> None:
     upper = np.arange(0x0080, 0x7F80, 5, dtype=np.uint32) << 16
     wide = upper.view(np.float32)
-    assert np.array_equal(cast(wide, numpy_dtype("bf16")).view(np.uint16), upper >> 16)
+    assert np.array_equal(by_kernel("cast", wide, dtype="bf16", params=(0, 0)).view(np.uint16), upper >> 16)
     assert numpy_dtype("bf16") == np.dtype(ml_dtypes.bfloat16)
 
 
@@ -144,7 +149,7 @@ def test_the_product_with_the_scale_is_not_rounded_to_f32() -> None:
 
 @pytest.mark.parametrize("zero_point", [-128, -1, 0, 127])
 def test_the_zero_point_comes_before_saturation(zero_point: int) -> None:
-    scaled = cast(np.array([0, 200, -200], np.int32), np.dtype(np.int8), FloatAttr(1.0), zero_point)
+    scaled = by_kernel("cast", np.array([0, 200, -200], np.int32), dtype="i8", params=(1.0, zero_point))
     assert scaled.tolist() == [max(-128, min(127, v + zero_point)) for v in (0, 200, -200)]
 
 
@@ -168,9 +173,9 @@ def test_relu_keeps_the_type(level: str, dtype: str) -> None:
 
 
 def test_relu_of_special_floats() -> None:
-    made = relu(np.array([-INF, INF, -1e-45, 1e-45], np.float32))
+    made = by_kernel("relu", np.array([-INF, INF, -1e-45, 1e-45], np.float32))
     assert made.tolist() == [0, INF, 0, float(np.float32(1e-45))]
-    assert np.isnan(relu(np.array([np.nan], np.float32)))[0]
+    assert np.isnan(by_kernel("relu", np.array([np.nan], np.float32)))[0]
 
 
 # Sums of products
@@ -193,7 +198,13 @@ def matmul_text(rows: int, inner: int, columns: int, dtype: str, result: str, bi
     [(-128, -128, 2**17), (127, 127, 140_000), (-128, 127, 2**18 + 1), (127, 127, 3)],
 )
 def test_i8_products_wrap_to_i32(a: int, b: int, inner: int) -> None:
-    made = product(np.full((1, inner), a, np.int8), np.full((inner, 1), b, np.int8))
+    left, right = f"tensor<1x{inner}xi8>", f"tensor<{inner}x1xi8>"
+    text = (
+        f"func.func @f(%x: {left}, %w: {right}) -> tensor<1x1xi32> {{\n"
+        f"  %y = graph.matmul %x, %w : ({left}, {right}) -> tensor<1x1xi32>\n"
+        "  return %y : tensor<1x1xi32>\n}\n"
+    )
+    (made,) = run(text, "graph", x=np.full((1, inner), a, np.int8), w=np.full((inner, 1), b, np.int8))
     wrapped = (a * b * inner + 2**31) % 2**32 - 2**31
     assert made.dtype == np.int32
     assert made.tolist() == [[wrapped]]
