@@ -25,8 +25,8 @@ from .manager import register_pass
 @register_pass
 @dataclass(frozen=True)
 class FusePass:
-    """Makes rank-1 bias and functions such as relu part of the matmul before them, where nothing else reads the value in
-    between."""
+    """Makes rank-1 bias and functions such as relu part of the matmul before them, where nothing else reads the value
+    in between."""
 
     name: ClassVar[str] = "fuse"
     needs: ClassVar[tuple[str, ...]] = ()

@@ -18,7 +18,8 @@ import numpy as np
 import tilewright
 from tilewright.analysis.proof import prove
 from tilewright.dialects import sched
-from tilewright.ir.attributes import UNIT
+from tilewright.dialects.kernels import KERNELS, Kernel
+from tilewright.ir.attributes import F32, UNIT, FloatAttr
 from tilewright.ir.builtin import FuncOp, ModuleOp
 from tilewright.ir.diagnostics import DiagnosticError
 from tilewright.ir.verifier import verification_errors
@@ -45,6 +46,20 @@ func.func @quantized(%x: tensor<6x8xi8>, %w1: tensor<8x8xi8>, %b1: tensor<8xi32>
   %q = graph.cast %a {scale = 0.25 : f32, zero_point = 1} : tensor<6x8xi32> -> tensor<6x8xi8>
   %y = graph.matmul %q, %w2 : (tensor<6x8xi8>, tensor<8x5xi8>) -> tensor<6x5xi32>
   return %y : tensor<6x5xi32>
+}
+"""
+
+GATED = """\
+func.func @gated(%x: tensor<8x8xf32>, %w1: tensor<8x9xf32>, %g: tensor<9xf32>, %w2: tensor<9x6xf32>)
+    -> tensor<8x6xf32> {
+  %a = graph.matmul %x, %w1 {activation = "clip", activation_params = [-9.0 : f32, 5.0 : f32]}
+      : (tensor<8x8xf32>, tensor<8x9xf32>) -> tensor<8x9xf32>
+  %m = graph.mul %a, %g : (tensor<8x9xf32>, tensor<9xf32>) -> tensor<8x9xf32>
+  %c = graph.clip %m {params = [-8.0 : f32, 7.0 : f32]} : tensor<8x9xf32>
+  %s = graph.sub %c, %a : (tensor<8x9xf32>, tensor<8x9xf32>) -> tensor<8x9xf32>
+  %n = graph.max %s, %g : (tensor<8x9xf32>, tensor<9xf32>) -> tensor<8x9xf32>
+  %y = graph.matmul %n, %w2 {activation = "gelu"} : (tensor<8x9xf32>, tensor<9x6xf32>) -> tensor<8x6xf32>
+  return %y : tensor<8x6xf32>
 }
 """
 
@@ -78,6 +93,8 @@ CASES = [
     (CHAIN, "tile{sizes=4x4x4},lower,forward,schedule{sram=256 align=16 evict=cost}"),
     (CHAIN, "fuse,tile{sizes=4x4x4},plan{sram=512},lower,forward,schedule{sram=512}"),
     (QUANTIZED, "tile{sizes=4x4x4},lower,forward,schedule{sram=192 align=4 evict=cost}"),
+    (GATED, "tile{sizes=4x4x4},lower,schedule{sram=512 align=16}"),
+    (GATED, "tile{sizes=4x4x4},plan{sram=512},lower,forward,schedule{sram=320 align=4 evict=cost}"),
 ]
 
 
@@ -210,9 +227,35 @@ def swap_sources(rng: random.Random, func: FuncOp) -> bool:
 
 def change_kernel(rng: random.Random, func: FuncOp) -> bool:
     op = pick(rng, func, sched.ExecOp)
-    kernel = rng.choice(("matmul", "bias", "add", "relu", "cast"))
+    kernel = rng.choice([name for name, kernel in KERNELS.items() if rng.random() < 0.3 or fits(kernel, op)])
     changed, op.kernel = kernel != op.kernel, kernel
+    if changed and rng.random() < 0.7:
+        op.params = some_params(rng, KERNELS[kernel])
     return changed
+
+
+def fits(kernel: Kernel, op: Any) -> bool:
+    """Whether a kernel reads as many tiles as an exec does."""
+    return len(kernel.sources) == len(op.operands) - 1
+
+
+def some_params(rng: random.Random, kernel: Kernel) -> tuple[FloatAttr, ...] | None:
+    """As many numbers as a kernel takes, in order; None for a kernel that takes none."""
+    count = sum(p.attribute == "params" for p in kernel.parameters)
+    return tuple(FloatAttr(float(n), F32) for n in sorted(rng.sample(range(-9, 9), count))) or None
+
+
+def change_params(rng: random.Random, func: FuncOp) -> bool:
+    """One number of a kernel, or of an activation."""
+    op = pick(rng, func, sched.ExecOp, sched.StoreOp)
+    name = rng.choice([n for n in ("params", "activation_params") if hasattr(op, n)])
+    given = getattr(op, name)
+    if given is None:
+        return False
+    at = rng.randrange(len(given))
+    changed = FloatAttr(given[at].value + rng.choice((-1.0, 1.0, 0.5)), F32)
+    setattr(op, name, (*given[:at], changed, *given[at + 1 :]))
+    return True
 
 
 def change_bytes(rng: random.Random, func: FuncOp) -> bool:
@@ -223,7 +266,9 @@ def change_bytes(rng: random.Random, func: FuncOp) -> bool:
 
 def change_activation(rng: random.Random, func: FuncOp) -> bool:
     op = pick(rng, func, sched.ExecOp, sched.StoreOp)
-    op.activation = None if op.activation else "relu"
+    names = [None, *(name for name, kernel in KERNELS.items() if kernel.is_activation)]
+    op.activation = rng.choice([name for name in names if name != op.activation])
+    op.activation_params = some_params(rng, KERNELS[op.activation]) if op.activation else None
     return True
 
 
@@ -241,7 +286,7 @@ def change_spill(rng: random.Random, func: FuncOp) -> bool:
 
 def change_scale(rng: random.Random, func: FuncOp) -> bool:
     op = pick(rng, func, sched.ExecOp)
-    if op.kernel != "cast" or op.zero_point is None:
+    if op.zero_point is None:
         return False
     op.zero_point += rng.choice((-1, 1))
     return True
@@ -284,7 +329,8 @@ MUTATIONS: dict[str, tuple[Mutation, float]] = {
     "activation": (change_activation, 1),
     "retain": (change_retain, 0.5),
     "spill": (change_spill, 0.5),
-    "zero point": (change_scale, 5),
+    "zero point": (change_scale, 6),
+    "parameter": (change_params, 8),
     "statistic": (change_stat, 0.5),
     "SRAM size": (change_sram, 0.3),
     "buffer": (change_buffer, 0.5),

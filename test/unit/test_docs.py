@@ -17,14 +17,14 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 import tilewright as tw
-from tilewright.dialects.kernels import KERNELS, Kernel
+from tilewright.dialects.kernels import KERNELS
 from tilewright.dialects.kernels.elementwise import ELEMENTWISE
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -119,30 +119,32 @@ def console(body: str) -> str:
     return made
 
 
-def kernel_rows(kernels: dict[str, Kernel], what: Callable[[Kernel], str]) -> Iterator[str]:
-    """A row for each kernel: `what` it is called, what it computes, how exactly, and what it promises."""
-    for kernel in kernels.values():
-        exact = {0: "exact", 0.5: "0.5 ULP"}.get(kernel.ulps, f"{kernel.ulps} ULPs")
-        yield f"| {what(kernel)} | {kernel.summary} | {exact} |"
+EXACTNESS = {0: "exact", 0.5: "0.5 ULP"}
 
 
 def elementwise_table() -> Iterator[str]:
-    yield from (
-        "| operation | result | in f32 | element types | keeps zeros | ONNX |",
-        "| --- | --- | --- | --- | --- | --- |",
-    )
-    for kernel, row in zip(ELEMENTWISE.values(), kernel_rows(ELEMENTWISE, lambda k: f"`graph.{k.name}`"), strict=True):
-        yield f"{row} {', '.join(kernel.dtypes)} | {'yes' if kernel.keeps_zeros else 'no'} | {kernel.onnx or ''} |"
+    yield "| operation | result | in f32 | element types | keeps zeros | ONNX |"
+    yield "| --- | --- | --- | --- | --- | --- |"
+    for kernel in ELEMENTWISE.values():
+        exact = EXACTNESS.get(kernel.ulps, f"{kernel.ulps} ULPs")
+        words = (f"`graph.{kernel.name}`", kernel.summary, exact, ", ".join(kernel.dtypes))
+        yield f"| {' | '.join(words)} | {'yes' if kernel.keeps_zeros else 'no'} | {kernel.onnx or ''} |"
 
 
 def kernel_table() -> Iterator[str]:
-    yield from (
-        "| kernel | computes | in f32 | assignment | in place | example |",
-        "| --- | --- | --- | --- | --- | --- |",
-    )
-    for kernel, row in zip(KERNELS.values(), kernel_rows(KERNELS, lambda k: f"`{k.name}`"), strict=True):
+    """The kernels that are not in the other table."""
+    yield "| kernel | computes | assignment | in place | example |"
+    yield "| --- | --- | --- | --- | --- |"
+    for kernel in (kernel for name, kernel in KERNELS.items() if name not in ELEMENTWISE):
         assignment = "`=`, `+=`" if kernel.combine else "`=`"
-        yield f"{row} {assignment} | {'yes' if kernel.in_place else 'no'} | `{kernel.example}` |"
+        words = (
+            f"`{kernel.name}`",
+            kernel.summary,
+            assignment,
+            "yes" if kernel.in_place else "no",
+            f"`{kernel.example}`",
+        )
+        yield f"| {' | '.join(words)} |"
 
 
 TABLES = {"elementwise": elementwise_table, "kernels": kernel_table}

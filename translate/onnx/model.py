@@ -46,11 +46,12 @@ class Node:
         return f"node '{self.name}' ({self.op})" if self.name else f"node {self.index} ({self.op}, output '{made}')"
 
     def attribute(self, name: str, default: Any) -> Any:
-        """An attribute's value: a number, a string as bytes, or a list of them."""
+        """An attribute's value: a number, a string, or a list of them."""
         from onnx import helper
 
         found = next((a for a in self.proto.attribute if a.name == name), None)
-        return default if found is None else helper.get_attribute_value(found)
+        value = default if found is None else helper.get_attribute_value(found)
+        return value.decode("utf-8", "replace") if isinstance(value, bytes) else value
 
 
 @dataclass(slots=True)

@@ -21,6 +21,33 @@ def runtime(model: onnx.ModelProto, inputs: dict[str, Array]) -> list[Array]:
 
 
 CASES: dict[str, tuple[onnx.ModelProto, list[str]]] = {
+    "sub": (build([node("Sub", "x c")], {"x": [3, 6], "c": [3, 6]}), ["%y = graph.sub %x, %c"]),
+    "sub of a row": (build([node("Sub", "x v")], X, {"v": V[0]}), ["%y = graph.sub %x, %v"]),
+    "sub from a scalar": (
+        build([node("Sub", "one x")], X, {"one": np.array(1, np.float32)}),
+        ["%y = graph.sub %one, %x"],
+    ),
+    "mul": (build([node("Mul", "x c")], {"x": [3, 6], "c": [3, 6]}), ["%y = graph.mul %x, %c"]),
+    "mul by a scalar": (
+        build([node("Mul", "half x")], X, {"half": np.array(0.5, np.float32)}),
+        ["%y = graph.mul %x, %half"],
+    ),
+    "max": (build([node("Max", "v x")], X, {"v": V[0]}), ["%y = graph.max %x, %v"]),
+    "exp": (build([node("Exp", "x")], X), ["%y = graph.exp %x"]),
+    "tanh of a transposed tensor": (
+        build([node("Transpose", "x", "t"), node("Tanh", "t", "u"), node("Transpose", "u")], X),
+        ["%y = graph.tanh %x"],
+    ),
+    "sigmoid": (build([node("Sigmoid", "x")], X), ["%y = graph.sigmoid %x"]),
+    "gelu": (build([node("Gelu", "x", approximate="none")], X, opset=20), ["%y = graph.gelu %x"]),
+    "clip": (
+        build([node("Clip", "x low high")], X, {"low": np.array(0, np.float32), "high": np.array(0.5, np.float32)}),
+        ["%y = graph.clip %x {params = [0.0"],
+    ),
+    "clip without an upper bound": (
+        build([node("Clip", "x low")], X, {"low": np.array(-0.25, np.float32)}),
+        ["%y = graph.clip %x {params = [-0.25"],
+    ),
     "matmul": (build([node("MatMul", "x w")], X, {"w": W}), ["%y = graph.matmul %x, %w"]),
     "matmul of a constant": (build([node("MatMul", "v x")], {"x": [6, 3]}, {"v": V}), ["%y = graph.matmul %v, %x"]),
     "matmul of two inputs": (

@@ -27,7 +27,7 @@ def test_fixed_batch(imports: Imports) -> None:
 def test_unsupported_nodes_are_all_listed(imports: Imports) -> None:
     nodes = [
         node("MatMul", "x w", "m"),
-        node("Sigmoid", "m", "s"),
+        node("Softsign", "m", "s"),
         helper.make_node("LSTM", ["s", "w"], ["l"]),
         helper.make_node("Odd", ["l"], ["o"], name="ODD", domain="org.example"),
         node("Softmax", "o", "p"),
@@ -38,7 +38,7 @@ def test_unsupported_nodes_are_all_listed(imports: Imports) -> None:
     ]
     assert imports.bad(build(nodes, {"x": [3, 6], "z": [3, 5]}, {"w": W})) == (
         "it can't be imported:\n"
-        "  node 'S' (Sigmoid): it has no counterpart here\n"
+        "  node 'S' (Softsign): it has no counterpart here\n"
         "  node 2 (LSTM, output 'l'): it has no counterpart here\n"
         "  node 'ODD' (org.example.Odd): it has no counterpart here\n"
         "  node 'P' (Softmax): it has no counterpart here\n"
@@ -320,3 +320,18 @@ def test_damaged_files_are_imported_or_refused(tmp_path: Path) -> None:
         except OnnxError:
             refused += 1
     assert refused > 250
+
+
+@pytest.mark.parametrize(
+    ("nodes", "inputs", "reason"),
+    [
+        ([node("Gelu", "x", approximate="tanh")], {"x": [3, 6]}, "approximate = tanh; there is the exact form"),
+        ([node("Sub", "v x")], {"x": [3, 6], "v": [6]}, "6, the first operand, would have to be broadcast to 3x6"),
+        ([node("Clip", "x l")], {"x": [3, 6], "l": []}, "its bounds must be constant"),
+        ([node("Max", "x x x")], {"x": [3, 6]}, "it has 3 inputs, and takes 2"),
+    ],
+)
+def test_functions_that_there_are_not(
+    nodes: list[onnx.NodeProto], inputs: dict[str, list[int]], reason: str, imports: Imports
+) -> None:
+    assert reason in imports.bad(build(nodes, inputs, opset=20))
