@@ -34,9 +34,9 @@ def constructor(cls: type[Operation]) -> Callable[..., None]:
     keywords = [f.slot if f.required else f"{f.slot}={_default(cls, f.slot)}" for f in cls.fields]
     arguments = ", ".join([*keywords, "extra=None", f"loc={UNKNOWN_LOC}"])
     values = {f.slot: f.slot for f in cls.fields}
-    values |= {"operands": "_tuple(operands)", "results": "results", "extra": "extra or None", "loc": "loc"}
-    lines = ["results = _tuple(results)", *_filled(cls, values, None)]
-    lines += ["if results:", " for _value in results: _value.owner = _new"]
+    values |= {"operands": "_tuple(operands)", "results": "()", "extra": "extra or None", "loc": "loc"}
+    lines = [*_filled(cls, values, None), "if results:", " _new.results = _tuple(results)"]
+    lines += [" for _value in _new.results: _value.owner = _new"]
     made = _compiled(cls, f"_new, operands=(), results=(), *, {arguments}", lines)
     made.__name__, made.__qualname__ = "__init__", f"{cls.__qualname__}.__init__"
     return made

@@ -62,7 +62,7 @@ class BothOp(Noted, Named):
 
     @classmethod
     def within(cls) -> type:
-        return super().__thisclass__
+        return __class__
 
 
 def test_a_constructor_of_the_fields_of_all_bases() -> None:
