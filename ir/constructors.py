@@ -65,7 +65,7 @@ def _filled(cls: type[Operation], values: Mapping[str, str], like: type[Operatio
     """Source that sets every slot of `_new`. Raises `DeclarationError` for a value that comes from nowhere."""
     if not keeps_only_fields(cls):
         raise DeclarationError(f"{cls.__name__} keeps more than its fields")
-    shared = {*STRUCTURE, *(f.slot for f in like.fields)} if like is not None else set()
+    shared = (*STRUCTURE, *(f.slot for f in like.fields)) if like is not None else ()
     absent = ABSENT | {f.slot: _default(cls, f.slot) for f in cls.fields if not f.required}
     sources = absent | {slot: f"_op.{slot}" for slot in shared} | dict(values)
     slots = (*STRUCTURE, *(f.slot for f in cls.fields))
