@@ -34,9 +34,9 @@ def constructor(cls: type[Operation]) -> Callable[..., None]:
     keywords = [f.slot if f.required else f"{f.slot}={_default(cls, f.slot)}" for f in cls.fields]
     arguments = ", ".join([*keywords, "extra=None", f"loc={UNKNOWN_LOC}"])
     values = {f.slot: f.slot for f in cls.fields}
-    values |= {"operands": "_tuple(operands)", "results": "results", "extra": "extra or None", "loc": "loc"}
-    lines = ["results = _tuple(results)", *_filled(cls, values, None)]
-    lines += ["if results:", " for _value in results: _value.owner = _new"]
+    values |= {"operands": "_tuple(operands)", "results": "()", "extra": "extra or None", "loc": "loc"}
+    lines = [*_filled(cls, values, None), "if results:", " _new.results = _tuple(results)"]
+    lines += [" for _value in _new.results: _value.owner = _new"]
     made = _compiled(cls, f"_new, operands=(), results=(), *, {arguments}", lines)
     made.__name__, made.__qualname__ = "__init__", f"{cls.__qualname__}.__init__"
     return made
@@ -65,7 +65,7 @@ def _filled(cls: type[Operation], values: Mapping[str, str], like: type[Operatio
     """Source that sets every slot of `_new`. Raises `DeclarationError` for a value that comes from nowhere."""
     if not keeps_only_fields(cls):
         raise DeclarationError(f"{cls.__name__} keeps more than its fields")
-    shared = {*STRUCTURE, *(f.slot for f in like.fields)} if like is not None else set()
+    shared = (*STRUCTURE, *(f.slot for f in like.fields)) if like is not None else ()
     absent = ABSENT | {f.slot: _default(cls, f.slot) for f in cls.fields if not f.required}
     sources = absent | {slot: f"_op.{slot}" for slot in shared} | dict(values)
     slots = (*STRUCTURE, *(f.slot for f in cls.fields))

@@ -89,7 +89,7 @@ def with_slots(cls: type[DeclaredT]) -> type[DeclaredT]:
     left_out = {"__dict__", "__weakref__", *(f.slot for f in fields)}
     members = {key: value for key, value in vars(cls).items() if key not in left_out}
     slots = tuple(f.slot for f in fields if f.slot not in there)
-    made: Any = type(cls.__name__, cls.__bases__, members | {"__slots__": slots, "fields": fields})
+    made: Any = type(cls)(cls.__name__, cls.__bases__, members | {"__slots__": slots, "fields": fields})
     made.__qualname__ = cls.__qualname__
     _mend_super(cls, made)
     return made

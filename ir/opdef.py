@@ -194,8 +194,9 @@ DIALECTS: dict[str, Dialect] = {}
 
 
 def register_dialect(dialect: Dialect) -> Dialect:
-    """Makes a dialect part of the language. It must come before the first parse."""
-    DIALECTS[dialect.name] = dialect
+    """Makes a dialect part of the language. It must come before the first parse. Raises `DeclarationError`."""
+    if DIALECTS.setdefault(dialect.name, dialect) is not dialect:
+        raise DeclarationError(f"there is a dialect '{dialect.name}' already")
     return dialect
 
 
