@@ -26,6 +26,9 @@ from .tiles import (
 
 Names = dict[Value, str]
 
+MOST_CHECKED = 10_000
+"""Most combinations of kernel and types that are remembered as right."""
+
 COORDS = Field("coords", coordinates, required=True)
 IN_SYNTAX = frozenset({"coords", "addrs", "kernel", "accumulate"})
 """The fields that the pretty form has in its own syntax; the others stand in braces."""
@@ -286,6 +289,8 @@ class ExecBase(TileOp):
         key = (self.kernel, self.accumulate, self.scale, self.zero_point, *[t.text for t in types])
         if key not in _CHECKED:
             self._verify_kernel(kernel, types)
+            if len(_CHECKED) >= MOST_CHECKED:
+                _CHECKED.clear()
             _CHECKED.add(key)
         if not kernel.in_place and len(set(zip(self.operands, self.coords, strict=True))) < len(self.operands):
             self._verify_in_place(kernel)
@@ -314,3 +319,4 @@ def _words(cls: type[ExecBase], values: tuple[Attr, ...]) -> Made:
 
 
 _CHECKED: set[tuple] = set()
+"""Kernels with types of buffers that have been found right."""

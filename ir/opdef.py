@@ -154,6 +154,7 @@ class Dialect:
         parse = getattr(cls, "parse", None)
         if parse is not None:
             self.actions[cls.name.replace(".", "_")] = parse
+        _registered()
         return cls
 
     def action(self, rule: str) -> Callable:
@@ -161,6 +162,7 @@ class Dialect:
 
         def register(function: Callable) -> Callable:
             self.actions[rule] = function
+            _registered()
             return function
 
         return register
@@ -172,16 +174,35 @@ class Dialect:
 
 
 DIALECTS: dict[str, Dialect] = {}
+"""By name. Whoever goes through them takes `all_dialects()`: another thread may register one meanwhile."""
+
+_stamp = object()
+
+
+def registry_stamp() -> object:
+    """Another object each time something has been registered that the reading of texts depends on."""
+    return _stamp
+
+
+def _registered() -> None:
+    global _stamp
+    _stamp = object()
 
 
 def register_dialect(dialect: Dialect) -> Dialect:
-    """Makes a dialect part of the language. It must come before the first parse."""
+    """Makes a dialect part of the language, in place of one of the same name: for every parse that begins after it."""
     DIALECTS[dialect.name] = dialect
+    _registered()
     return dialect
 
 
+def all_dialects() -> list[Dialect]:
+    """Those registered at this moment."""
+    return list(DIALECTS.values())
+
+
 def all_ops() -> dict[str, type[Operation]]:
-    return {name: cls for dialect in DIALECTS.values() for name, cls in dialect.ops.items()}
+    return {name: cls for dialect in all_dialects() for name, cls in list(dialect.ops.items())}
 
 
 def find_op(name: str) -> type[Operation] | None:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from types import CodeType, FunctionType
 from typing import TYPE_CHECKING, Any
 
-from ...opdef import DIALECTS
+from ...opdef import all_dialects
 from .memos import Memos, Tok
 from .regexes import unpack
 
@@ -33,7 +33,7 @@ class Shape:
         self.reading: Callable[[str], tuple] | None = None
         self.reference = ""
         self.token = ""
-        for dialect in DIALECTS.values():
+        for dialect in all_dialects():
             if reference in dialect.references:
                 self.reference, self.token = reference, patterns[reference]
                 self.reading = dialect.references[reference]
