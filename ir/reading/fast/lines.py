@@ -161,13 +161,14 @@ class Lines:
         self.going_on = ""
         self.heads: dict[str, tuple] = {}
         self.places: dict[tuple[str, int], tuple[Join, Pieces, dict[tuple, Operation], int]] = {}
+        self.made = 0  # in all places together
         self.pieces: dict[str, Pieces] = {}
 
     def enter(self, values: dict[str, Value]) -> None:
         """Statements with these values in scope come next."""
         if self.values is not values:
             self.values = values
-            self.heads, self.places, self.pieces = {}, {}, {}
+            self.heads, self.places, self.pieces, self.made = {}, {}, {}, 0
 
     def run(self, text: str, at: int, read: Callable[[str, int], int], append: Callable[[Operation], None]) -> int:
         """Goes from statement to statement; `read` reads those of lines that are not known yet, and gives the offset of
@@ -270,13 +271,14 @@ class Lines:
         rests, *columns = zip(*[memo[piece] for piece in pieces[1:]], strict=True)
         if columns != [op.operands, *[getattr(op, slot) for slot in op.references]]:
             return
+        if self.made >= MOST_TEXTS:
+            self.places.clear()
+            self.made = 0
         known = self.places.setdefault((pieces[0], len(pieces)), (join, memo, {}, indent))
         if known[0] is not join or known[1] is not memo:
             return
-        made = known[2]
-        if len(made) >= MOST_TEXTS:
-            made.clear()
-        made[rests] = op
+        known[2][rests] = op
+        self.made += 1
         self._note_end(shape)
 
     def _pieces_of(self, shape: Shape, width: int) -> Pieces:

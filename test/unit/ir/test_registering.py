@@ -15,6 +15,8 @@ from tilewright.ir.core import Operation, Value
 from tilewright.ir.opdef import Dialect, Field, integer, read_fields, register_dialect
 from tilewright.ir.reading import language
 from tilewright.ir.reading.fast import parser as fast_parser
+from tilewright.ir.reading.parser import parse_source
+from tilewright.ir.source import Source
 
 from ..parser_mutants import outcome
 
@@ -136,7 +138,7 @@ def test_an_operation_added_to_a_dialect_that_is_in_use() -> None:
     text = f"func.func @f(%x: {TYPE}) {{\n" + "  toy.rest 1\n" * 9 + "  return\n}\n"
     toy.op(RestOp)
     for only_lark in (False, True):
-        module = tilewright.ir.reading.parser.parse_source(tilewright.ir.source.Source("t", text), False, only_lark)
+        module = parse_source(Source("t", text), False, only_lark)
         assert tilewright.print(module) == text
     check_toy()
 
@@ -146,5 +148,5 @@ def test_nothing_is_made_anew_for_nothing() -> None:
     made = language.current_language()
     tilewright.parse(BEFORE)
     assert language.current_language() is made
-    register_toy()
+    register_dialect(Dialect("toy", GRAMMAR))
     assert language.current_language() is not made
