@@ -20,11 +20,15 @@ import pytest
 
 import tilewright
 import tilewright.dialects  # so that their tables are there
+from tilewright.ir import printer
+from tilewright.ir.core import Value
 from tilewright.ir.reading import language
-from tilewright.ir.reading.fast import lines
+from tilewright.ir.reading.fast import known_shapes, lines
 from tilewright.ir.reading.fast import parser as fast_parser
+from tilewright.ir.reading.fast.shape_compiler import Compiler
 from tilewright.ir.reading.parser import parse_source
 from tilewright.ir.source import Source
+from tilewright.ir.types import ScalarType
 from tilewright.ir.verifier import verify
 
 from ..parser_mutants import outcome
@@ -33,6 +37,9 @@ SMALL = 30
 TEXTS = 150
 BOUND = re.compile(r"MOST_[A-Z]+|(?:[A-Z]+_)?SIZE")
 """How constants are called that bound a table."""
+
+LETTERS = str.maketrans("0123456789", "abcdefghij")
+"""Numbers make no new kind of statement, words do."""
 
 Found = dict[int, tuple[str, Any]]
 """Objects by identity: how they are reached, and themselves, so that no other one gets the same identity."""
@@ -64,7 +71,8 @@ def varied(n: int, generic: bool) -> str:
     rows, dashes, at = 4 * n + 8, " " * (n + 2), f"{n + 1}, {n % 2}"
     buffer = f"!uop.tiled<tensor<{rows}x{rows}xf32>, [4, 4]>"
     value = f"%v{n}"
-    note = f'{{a.k{n} = "t{n}", a.f = {n}.5 : f32, a.l = [{n}, {n + 1}], a.t = tensor<{n + 1}xf32>}}'
+    word = f"k{n:03}".translate(LETTERS)
+    note = f'{{a.{word} = "t{n}", a.f = {n}.5 : f32, a.l = [{n}, {n + 1}], a.t = tensor<{n + 1}xf32>}}'
     address = f"@0x{64 * n:04x}"
     pretty = [
         f"{dashes}uop.load {value}[{at}]",
@@ -81,6 +89,7 @@ def varied(n: int, generic: bool) -> str:
         f'  "uop.exec"({value}, {value}) {{accumulate = false, coords = [[{at}], [0, 0]], kernel = "relu"}}'
         f" : ({buffer}, {buffer}) -> ()",
         f'  "a.b{n}"({value}) {note} : ({buffer}) -> ()',
+        f'  "a.{word}"() {{a.d = dense<0> : tensor<1xf32>}} : () -> ()',
     ]
     body = (long if generic else pretty) * 2
     return "\n".join([f"func.func @f{n}({value}: {buffer}) {{", *body, "  return", "}", ""])
@@ -211,8 +220,52 @@ def test_nor_does_a_table_of_one_text(generic: bool, monkeypatch: pytest.MonkeyP
         else:
             body += [f"{blanks}uop.load {value}[{n}, 0]", f"  uop.exec relu {value}[{n}, 0] = {value}[0, {n}]"]
             body.append(f"  uop.exec relu {value}[0, 0] = {value}[0, 0] // {n}")
+    if generic:
+        body += [f'  "uop.load"(%v0) {{coords = [[{n}, 1]]}} : ({buffer}) -> ()' for n in range(TEXTS)]
     arguments = ", ".join(f"%v{n}: {buffer}" for n in range(100))
     text = "\n".join([f"func.func @f({arguments}) {{", *body, "  return", "}", ""])
     parse_source(Source("t", text))
     assert max(largest) >= (SMALL // 2, "")
     assert max(largest) <= (SMALL + 1, "")
+
+
+def test_kinds_of_statements_are_bounded() -> None:
+    """Those that are counted, those that shapes are made of, and those that come out of the cache."""
+    made = known_shapes.KnownShapes("t")
+    for n in range(TEXTS):
+        assert made.sighted(("kind", n)) == 1
+        assert len(made.seen) <= SMALL
+    for n in range(20):
+        made.add((f"pattern {n}", "", "u"))
+    made.store()
+    other = known_shapes.KnownShapes("t")
+    assert len(other.all) == 20
+    for n in range(TEXTS):
+        other.add((f"other {n}", "", "u"))
+    assert other.is_full()
+    assert len(other.all) == len(other.patterns) == sum(map(len, other.starting.values())) == SMALL
+    other.store()
+    for n in range(20, 40):
+        made.add((f"pattern {n}", "", "u"))
+    made.store()
+    assert len(made.all) == SMALL
+
+
+def test_nothing_is_made_of_a_statement_when_there_are_shapes_enough(monkeypatch: pytest.MonkeyPatch) -> None:
+    for n in range(TEXTS // 2):
+        parse_source(Source("t", varied(n, True)), True)
+    known = language.current_language().known
+    assert known is not None
+    assert known.is_full()
+    seen = dict(known.seen)
+    monkeypatch.setattr(Compiler, "compile", None)
+    parse_source(Source("t", varied(TEXTS, True)), True)
+    assert known.seen == seen
+
+
+def test_texts_of_operands_are_bounded() -> None:
+    values = [Value(ScalarType("f32"), f"v{n}") for n in range(TEXTS)]
+    texts = printer._OperandTexts({value: f"%{value.name}" for value in values})
+    for n, value in enumerate(values):
+        assert texts[(value,)] == (f"%v{n}", "f32")
+        assert len(texts) <= SMALL
