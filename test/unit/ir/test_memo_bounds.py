@@ -85,7 +85,7 @@ def varied(n: int, generic: bool) -> str:
     ]
     long = [
         f'{dashes}"uop.load"({value}) {{coords = [[{at}]]}} : ({buffer}) -> ()',
-        f'  "uop.load"({value}) {{a.k{n} = "t{n}", coords = [[{at}]]}} : ({buffer}) -> ()',
+        f'  "uop.load"({value}) {{a.{word} = "t{n}", coords = [[{at}]]}} : ({buffer}) -> ()',
         f'  "uop.exec"({value}, {value}) {{accumulate = false, coords = [[{at}], [0, 0]], kernel = "relu"}}'
         f" : ({buffer}, {buffer}) -> ()",
         f'  "a.b{n}"({value}) {note} : ({buffer}) -> ()',
