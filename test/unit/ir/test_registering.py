@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -10,7 +9,6 @@ from typing import Any
 import pytest
 
 import tilewright
-from tilewright.ir import opdef
 from tilewright.ir.core import Operation, Value
 from tilewright.ir.opdef import Dialect, Field, integer, read_fields, register_dialect
 from tilewright.ir.reading import language
@@ -77,16 +75,9 @@ class RestOp(Operation):
 
 
 @pytest.fixture(autouse=True)
-def registry(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
-    """What the tests register is gone after them."""
+def anew(registry: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     monkeypatch.setattr(fast_parser, "SIGHTINGS", 2)
-    kept = dict(opdef.DIALECTS), dict(opdef.OPERATIONS)
-    yield
-    for table, old in zip((opdef.DIALECTS, opdef.OPERATIONS), kept, strict=True):
-        table.clear()
-        table.update(old)
-    language._CURRENT.language = None
 
 
 def register_toy() -> Dialect:
