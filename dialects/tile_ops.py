@@ -19,6 +19,9 @@ from .tiles import Coord, TiledType, check_tile, read_tile_token, tile_text
 
 Names = dict[Value, str]
 
+MOST_CHECKED = 10_000
+"""Most combinations of kernel and types that are remembered as right."""
+
 
 class RightCoords(dict[Value, set[Coord]]):
     """Coordinates within the grids of buffers that are known; buffers of one type share them."""
@@ -269,6 +272,8 @@ class ExecBase(TileOp):
         key = (self.kernel, self.accumulate, *given, *[t.text for t in types])
         if key not in _CHECKED:
             self._verify_kernel(kernel, types)
+            if len(_CHECKED) >= MOST_CHECKED:
+                _CHECKED.clear()
             _CHECKED.add(key)
         if not in_place(kernel) and len(set(zip(self.operands, self.coords, strict=True))) < len(self.operands):
             self._verify_in_place(kernel)
@@ -312,3 +317,4 @@ def _words(cls: type[ExecBase], values: tuple[Attr, ...]) -> Made:
 
 
 _CHECKED: set[tuple] = set()
+"""Kernels with types of buffers that have been found right."""

@@ -162,6 +162,7 @@ class Dialect:
         parse = getattr(cls, "parse", None)
         if parse is not None:
             self.actions[cls.name.replace(".", "_")] = parse
+        _registered()
         return cls
 
     def _check_name(self, cls: type[Operation]) -> None:
@@ -180,6 +181,7 @@ class Dialect:
 
         def register(function: Action) -> Action:
             self.actions[rule] = function
+            _registered()
             return function
 
         return register
@@ -191,17 +193,36 @@ class Dialect:
 
 
 DIALECTS: dict[str, Dialect] = {}
+"""By name. Whoever goes through them takes `all_dialects()`: another thread may register one meanwhile."""
+
+_stamp = object()
+
+
+def registry_stamp() -> object:
+    """Another object each time something has been registered that the reading of texts depends on."""
+    return _stamp
+
+
+def _registered() -> None:
+    global _stamp
+    _stamp = object()
 
 
 def register_dialect(dialect: Dialect) -> Dialect:
-    """Makes a dialect part of the language. It must come before the first parse. Raises `DeclarationError`."""
+    """Makes a dialect part of the language, for every parse that begins after it. Raises `DeclarationError`."""
     if DIALECTS.setdefault(dialect.name, dialect) is not dialect:
         raise DeclarationError(f"there is a dialect '{dialect.name}' already")
+    _registered()
     return dialect
 
 
+def all_dialects() -> list[Dialect]:
+    """Those registered at this moment."""
+    return list(DIALECTS.values())
+
+
 def all_ops() -> dict[str, type[Operation]]:
-    return {name: cls for dialect in DIALECTS.values() for name, cls in dialect.ops.items()}
+    return {name: cls for dialect in all_dialects() for name, cls in list(dialect.ops.items())}
 
 
 def find_op(name: str) -> type[Operation] | None:

@@ -11,7 +11,7 @@ from .attributes import Attr, dict_text, key_text, symbol_text
 from .builtin import FuncOp, ModuleOp, ReturnOp
 from .core import Block, Operation, Value
 from .fields import Field
-from .texts import LISTS, Made, Texts, entries, key_source
+from .texts import LISTS, SIZE, Made, Texts, entries, key_source
 from .types import result_list
 
 Names = dict[Value, str]
@@ -296,6 +296,8 @@ class _OperandTexts(dict[tuple[Value, ...], tuple[str, str]]):
 
     def __missing__(self, operands: tuple[Value, ...]) -> tuple[str, str]:
         names, types = [self.names[v] for v in operands], [v.type.text for v in operands]
+        if len(self) >= SIZE:
+            self.clear()
         found = self[operands] = (", ".join(names), ", ".join(types))
         return found
 

@@ -10,7 +10,7 @@ from .builtin import FuncOp, ModuleOp, ReturnOp
 from .collector import collector_off
 from .core import Block, Operation, UnregisteredOp, Value
 from .diagnostics import Diagnostic, DiagnosticError, did_you_mean
-from .opdef import DIALECTS, OpError, is_discardable
+from .opdef import DIALECTS, OpError, all_dialects, is_discardable
 from .types import EMPTY_DIMENSION, has_empty_dimension
 
 Checks = dict[str, Callable[[Attr], str]]
@@ -27,7 +27,7 @@ def verify(module: ModuleOp) -> None:
 def verification_errors(module: ModuleOp) -> list[Diagnostic]:
     """Every independent error; whole-function checks run only on functions that are right op by op."""
     errors: list[Diagnostic] = []
-    _check_keys(module.attrs, "module", {k: v for d in DIALECTS.values() for k, v in d.module_attributes.items()},
+    _check_keys(module.attrs, "module", {k: v for d in all_dialects() for k, v in d.module_attributes.items()},
                 module.loc, errors)  # fmt: skip
     for op in module.ops:
         if isinstance(op, ModuleOp):
@@ -43,7 +43,7 @@ def _verify_func(func: FuncOp, module: ModuleOp) -> list[Diagnostic]:
     errors = operation_errors(func)
     if errors or func.is_declaration:
         return errors
-    for dialect in DIALECTS.values():
+    for dialect in all_dialects():
         for check in dialect.function_checks:
             errors += check(func, module)
     return errors
@@ -52,10 +52,10 @@ def _verify_func(func: FuncOp, module: ModuleOp) -> list[Diagnostic]:
 def operation_errors(func: FuncOp) -> list[Diagnostic]:
     """What is wrong with a function's attributes, SSA form and operations, each taken by itself."""
     errors: list[Diagnostic] = []
-    _check_keys(func.attrs, "func.func", {k: v for d in DIALECTS.values() for k, v in d.function_attributes.items()},
+    _check_keys(func.attrs, "func.func", {k: v for d in all_dialects() for k, v in d.function_attributes.items()},
                 func.loc, errors)  # fmt: skip
     for attrs in func.arg_attrs:
-        checks = {k: v for d in DIALECTS.values() for k, v in d.argument_attributes.items()}
+        checks = {k: v for d in all_dialects() for k, v in d.argument_attributes.items()}
         _check_keys(attrs, "an argument", checks, func.loc, errors)
     if func.is_declaration:
         if func.visibility in ("", "public"):

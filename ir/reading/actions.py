@@ -13,7 +13,7 @@ from ..attributes import Attr
 from ..builtin import FuncOp, ModuleOp, ReturnOp
 from ..core import Block, Operation, UnregisteredOp, Value
 from ..diagnostics import Diagnostic, did_you_mean
-from ..opdef import DIALECTS, OPERATIONS, OpError, all_ops, find_op, from_generic, is_discardable
+from ..opdef import OPERATIONS, OpError, all_dialects, all_ops, find_op, from_generic, is_discardable
 from ..parsing import Action
 from ..types import EMPTY_DIMENSION, FunctionType, ScalarType, Type, has_empty_dimension
 from .attr_actions import MAX_DEPTH, AttributeActions
@@ -27,8 +27,8 @@ class Actions(AttributeActions):
 
     def __init__(self) -> None:
         super().__init__()
-        for dialect in DIALECTS.values():
-            for rule, action in dialect.actions.items():
+        for dialect in all_dialects():
+            for rule, action in list(dialect.actions.items()):
                 setattr(self, rule, self._guarded(action))
         self.begin("", False)
 

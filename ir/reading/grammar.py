@@ -6,11 +6,10 @@ import contextlib
 import os
 import re
 import sys
-from functools import cache
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
-from ..opdef import DIALECTS
+from ..opdef import all_dialects
 from .cache import cache_folder
 
 if TYPE_CHECKING:
@@ -42,12 +41,11 @@ CORE_TERMINALS = {
 """How a diagnostic names a terminal; an empty name is left out of lists."""
 
 
-@cache
 def grammar_text() -> str:
-    """The structural rules followed by each registered dialect's fragment."""
+    """The structural rules followed by the fragment of each dialect that is registered now."""
     with open(os.path.join(os.path.dirname(__file__), "core.lark"), encoding="utf-8") as file:
         core = file.read()
-    return "\n".join([core, *(DIALECTS[name].grammar for name in sorted(DIALECTS))])
+    return "\n".join([core, *(d.grammar for d in sorted(all_dialects(), key=lambda dialect: dialect.name))])
 
 
 def grammar_beside(file: str) -> str:
@@ -66,17 +64,17 @@ def lark_version() -> str:
     return found.group() if found else ""
 
 
-def make_parser(transformer: object) -> Lark:
+def make_parser(grammar: str, transformer: object) -> Lark:
     """The LALR parser with the given actions embedded, from the user's cache folder where it stands there whole."""
     import hashlib
 
     import lark
 
-    key = hashlib.sha256(f"{lark.__version__} {sys.version_info[:3]} {grammar_text()}".encode()).hexdigest()[:24]
+    key = hashlib.sha256(f"{lark.__version__} {sys.version_info[:3]} {grammar}".encode()).hexdigest()[:24]
     path = os.path.join(cache_folder(), f"grammar-{key}.lalr")
     if os.path.isfile(path):
-        return _lark(transformer, path)
-    return _lark_into_cache(transformer, path)
+        return _lark(grammar, transformer, path)
+    return _lark_into_cache(grammar, transformer, path)
 
 
 class _CachePath(str):
@@ -89,15 +87,15 @@ class _CachePath(str):
         return "grammar"
 
 
-def _lark(transformer: object, path: str | None) -> Lark:
+def _lark(grammar: str, transformer: object, path: str | None) -> Lark:
     from lark import Lark
 
     cache_file = _CachePath(path) if path else False
     options: dict[str, Any] = {"parser": "lalr", "lexer": "contextual", "maybe_placeholders": False}
-    return Lark(grammar_text(), start=STARTS, transformer=transformer, cache=cache_file, **options)  # pyright: ignore
+    return Lark(grammar, start=STARTS, transformer=transformer, cache=cache_file, **options)  # pyright: ignore
 
 
-def _lark_into_cache(transformer: object, path: str) -> Lark:
+def _lark_into_cache(grammar: str, transformer: object, path: str) -> Lark:
     """Writes the parser beside its final place and renames it, so that a reader never meets half a file."""
     import tempfile
 
@@ -106,9 +104,9 @@ def _lark_into_cache(transformer: object, path: str) -> Lark:
         handle, beside = tempfile.mkstemp(dir=os.path.dirname(path), prefix=".grammar-")
         os.close(handle)
     except OSError:
-        return _lark(transformer, None)
+        return _lark(grammar, transformer, None)
     try:
-        parser = _lark(transformer, beside)
+        parser = _lark(grammar, transformer, beside)
         with contextlib.suppress(OSError):
             os.replace(beside, path)
         return parser
@@ -120,7 +118,7 @@ def _lark_into_cache(transformer: object, path: str) -> Lark:
 def terminal_words(parser: Lark) -> dict[str, str]:
     """What to call each terminal in a diagnostic: keywords and punctuation as they are written, others described."""
     described = dict(CORE_TERMINALS)
-    for dialect in DIALECTS.values():
+    for dialect in all_dialects():
         described |= dialect.terminals
     words = {t.name: _keyword(t.pattern.value, t.pattern.type) for t in parser.terminals}
     return words | described

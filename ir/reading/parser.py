@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from ..builtin import ModuleOp
@@ -12,18 +11,10 @@ from ..core import Operation
 from ..diagnostics import Diagnostic, DiagnosticError, did_you_mean
 from ..opdef import DIALECTS, all_ops
 from ..source import Source
-from . import cache
-from .actions import Actions
-from .fast.parser import FastParser
-from .fast.tables import Tables
-from .grammar import grammar_text, lark_version, make_parser, terminal_words
+from .language import Reader, current_language
 
 if TYPE_CHECKING:
-    from lark import Lark
     from lark.exceptions import UnexpectedInput
-
-MAKERS = ("fast/lark_tables.py", "fast/tables.py", "fast/regexes.py")
-"""The files that decide what tables look like."""
 
 MAX_SYNTAX_ERRORS = 20
 MAX_TRAILING = 10_000
@@ -33,74 +24,31 @@ DEFINED = re.compile(r"^[ \t]*(%[\w$.\-]+(?:[ \t]*,[ \t]*%[\w$.\-]+)*)[ \t]*=", 
 WORD = re.compile(r"[A-Za-z_!#%@^][\w$.\-]*|\S")
 
 
-class _Frontend:
-    """One set of actions with what calls them: the tables, and Lark, which makes them and speaks of errors. Made once
-    per process."""
-
-    def __init__(self) -> None:
-        self.actions = Actions()
-        self.fast: FastParser | None = self._make_fast()
-        self.words: dict[str, str] | None = None
-
-    @cached_property
-    def lark(self) -> Lark:
-        return make_parser(self.actions)
-
-    def _make_fast(self) -> FastParser | None:
-        stamp = f"{lark_version()} {cache.makers(MAKERS)}\n{grammar_text()}"
-        data = cache.load("tables", stamp)
-        if data is not None:
-            return FastParser(Tables(data), self.actions, stamp)
-        from .fast.lark_tables import tables_of
-
-        try:
-            tables = tables_of(self.lark)
-        except AttributeError:  # another Lark than we know, from within
-            return None
-        if tables is None:
-            return None
-        cache.store("tables", stamp, tables.data)
-        return FastParser(tables, self.actions, stamp)
-
-    def flat_body(self, text: str) -> Any:
-        return self.lark.parse(text, start="flat_body")
-
-    def word(self, terminal: str) -> str:
-        if self.words is None:
-            self.words = terminal_words(self.lark)
-        return self.words.get(terminal, "")
-
-
-_frontend: _Frontend | None = None
-
-
 def parse_source(source: Source, allow_unregistered: bool = False, only_lark: bool = False) -> ModuleOp:
     """Reads a module and checks its SSA form; `only_lark` has Lark read all of it, which changes nothing but time.
 
-    Raises `DiagnosticError` with every independent syntax error, undefined or redefined value, unknown operation and
-    malformed attribute found.
+    Any number of threads may do so at once, with the same or other texts. Raises `DiagnosticError` with every
+    independent syntax error, undefined or redefined value, unknown operation and malformed attribute found.
     """
-    global _frontend
-    if _frontend is None:
-        _frontend = _Frontend()
-    actions, fast = _frontend.actions, _frontend.fast
-    if fast is not None and not only_lark:
-        actions.begin(source.text, allow_unregistered)
-        actions.subparse = lambda text: fast.whole(text, "flat_body")
-        with collector_off():
-            done = fast.parse(source.text)
-        ops = actions.block.ops
-        actions.end()
-        if done:
-            return _as_module(ops, source)
-    return _by_lark(_frontend, source, allow_unregistered)
+    with current_language().reader() as reader:
+        actions, fast = reader.actions, reader.fast
+        if fast is not None and not only_lark:
+            actions.begin(source.text, allow_unregistered)
+            actions.subparse = lambda text: fast.whole(text, "flat_body")
+            with collector_off():
+                done = fast.parse(source.text)
+            ops = actions.block.ops
+            actions.end()
+            if done:
+                return _as_module(ops, source)
+        return _by_lark(reader, source, allow_unregistered)
 
 
-def _by_lark(frontend: _Frontend, source: Source, allow_unregistered: bool) -> ModuleOp:
-    lark, actions = frontend.lark, frontend.actions
+def _by_lark(reader: Reader, source: Source, allow_unregistered: bool) -> ModuleOp:
+    lark, actions = reader.lark, reader.actions
     actions.begin(source.text, allow_unregistered)
-    actions.subparse = frontend.flat_body
-    recovery = _Recovery(frontend, source.text)
+    actions.subparse = reader.flat_body
+    recovery = _Recovery(reader, source.text)
     try:
         with collector_off():
             lark.parse(source.text, start="start", on_error=recovery)
@@ -135,8 +83,8 @@ def _as_module(ops: list[Operation], source: Source) -> ModuleOp:
 class _Recovery:
     """Called by Lark at each syntax error: notes it, drops the broken statement, and goes on at the next line."""
 
-    def __init__(self, frontend: _Frontend, text: str):
-        self.frontend = frontend
+    def __init__(self, reader: Reader, text: str):
+        self.reader = reader
         self.text = text
         self.errors: list[Diagnostic] = []
 
@@ -173,10 +121,10 @@ class _Recovery:
 
     def _at_end(self, error: Any) -> Diagnostic:
         at = max(0, len(TRAILING.sub("", self.text[-MAX_TRAILING:])) + max(0, len(self.text) - MAX_TRAILING) - 1)
-        if not self.frontend.actions.block_stack:
+        if not self.reader.actions.block_stack:
             return Diagnostic(f"the text ends too early{_expecting(self._expected(error))}", at)
         diagnostic = Diagnostic("the text ends too early; expected '}'", at)
-        return diagnostic.note("this is still open", self.frontend.actions.block.loc)
+        return diagnostic.note("this is still open", self.reader.actions.block.loc)
 
     def _offset(self, error: Any) -> int:
         token = getattr(error, "token", None)
@@ -191,7 +139,7 @@ class _Recovery:
         except Exception:  # Lark's trial run calls the actions; whatever they say, fall back on its own list
             terminals = None
         terminals = terminals or getattr(error, "allowed", None) or getattr(error, "expected", ())
-        return sorted({w for t in terminals if (w := self.frontend.word(str(t)))})
+        return sorted({w for t in terminals if (w := self.reader.word(str(t)))})
 
     def _skip_statement(self, error: Any) -> bool:
         at = self._offset(error)
@@ -203,7 +151,7 @@ class _Recovery:
             return False
         del state.state_stack[depth + 1 :]
         del state.value_stack[depth:]
-        self.frontend.actions.forgive(DEFINED.findall(self.text, start, resume.end()))
+        self.reader.actions.forgive(DEFINED.findall(self.text, start, resume.end()))
         # Lark may have read past the error to see what is there; its own count of lines is not used.
         lexer_state = error.interactive_parser.lexer_thread.state
         lexer_state.line_ctr.char_pos = resume.end()

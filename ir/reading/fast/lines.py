@@ -19,7 +19,6 @@ from ...constructors import maker, written
 from ...core import Operation, Value
 from ...fields import keeps_only_fields
 from ...opdef import OPERATIONS, OpError
-from .memos import NotRead
 
 if TYPE_CHECKING:
     from .shape import Shape
@@ -160,20 +159,20 @@ class Lines:
         """Makes ready for a new text."""
         self.values: dict[str, Value] = {}
         self.tails: dict[str, Tails] = {}
-        self.going_on = ""
         self.heads: dict[str, tuple] = {}
         self.places: dict[tuple[str, int], tuple[Join, Pieces, dict[tuple, Operation], int]] = {}
+        self.made = 0  # in all places together
         self.pieces: dict[str, Pieces] = {}
 
     def enter(self, values: dict[str, Value]) -> None:
         """Statements with these values in scope come next."""
         if self.values is not values:
             self.values = values
-            self.heads, self.places, self.pieces = {}, {}, {}
+            self.heads, self.places, self.pieces, self.made = {}, {}, {}, 0
 
     def run(self, text: str, at: int, read: Callable[[str, int], int], append: Callable[[Operation], None]) -> int:
         """Goes from statement to statement; `read` reads those of lines that are not known yet, and gives the offset of
-        the next one, or -1. Returns where the first statement begins that it can't read. Raises `NotRead`."""
+        the next one, or -1. Returns where the first statement begins that it can't read."""
         size = min(FIRST_CHUNK, CHUNK)
         while True:
             start = text.rfind("\n", max(0, at - LONGEST), at) + 1
@@ -182,12 +181,12 @@ class Lines:
             if stop < 0 or (start == 0 and at > LONGEST):
                 behind = read(text, at)
                 if behind < 0:
-                    return self._ended(text, at)
+                    return at
                 at = behind
                 continue
             behind = self._lines(text, at, start, stop, read, append)
             if behind < 0:
-                return self._ended(text, ~behind)
+                return ~behind
             at = behind
 
     def _lines(
@@ -230,17 +229,13 @@ class Lines:
             at, start = here, after
         return max(at, SKIP.match(text, stop).end())  # type: ignore[union-attr]
 
-    def _ended(self, text: str, at: int) -> int:
-        """The end of what is known, if the last statement can't go on there: that was not looked at before."""
-        if text[at : at + 1] in self.going_on and at < len(text):
-            raise NotRead("left to Lark")
-        return at
-
     def learn(self, shape: Shape, text: str, at: int, behind: int, op: Operation) -> None:
         """Takes note of a statement from `at` up to the next one at `behind`, which a shape has read as `op`."""
         start = text.rfind("\n", max(0, at - LONGEST), at) + 1
         stop = text.find("\n", at, behind)
         if stop < 0 or op.results or OPERATIONS.get(op.name) is not type(op) or text[start:at].strip(" \t"):
+            return
+        if not shape.closed:  # what stands in the next line would have to be looked at each time
             return
         if SKIP.match(text, stop).end() != behind:  # type: ignore[union-attr]  # it goes on in the next line
             return
@@ -261,7 +256,6 @@ class Lines:
         if len(self.heads) >= MOST_TEXTS:
             self.heads.clear()
         self.heads[head] = (tails, op.operands, types, copy, indent, len(head))
-        self._note_end(shape)
 
     def _learn_pieces(self, shape: Shape, line: str, indent: int, op: Operation) -> None:
         pieces = line.split("%")
@@ -272,14 +266,14 @@ class Lines:
         rests, *columns = zip(*[memo[piece] for piece in pieces[1:]], strict=True)
         if columns != [op.operands, *[getattr(op, slot) for slot in op.references]]:
             return
+        if self.made >= MOST_TEXTS:
+            self.places.clear()
+            self.made = 0
         known = self.places.setdefault((pieces[0], len(pieces)), (join, memo, {}, indent))
         if known[0] is not join or known[1] is not memo:
             return
-        made = known[2]
-        if len(made) >= MOST_TEXTS:
-            made.clear()
-        made[rests] = op
-        self._note_end(shape)
+        known[2][rests] = op
+        self.made += 1
 
     def _pieces_of(self, shape: Shape, width: int) -> Pieces:
         memo = self.pieces.get(shape.reference)
@@ -287,9 +281,6 @@ class Lines:
             assert shape.reading is not None
             memo = self.pieces[shape.reference] = Pieces(re.compile(shape.token), shape.reading, self.values, width)
         return memo
-
-    def _note_end(self, shape: Shape) -> None:
-        self.going_on += "".join(c for c in shape.going_on if c not in self.going_on)
 
 
 @cache

@@ -7,13 +7,12 @@ the ones that count. What has been read by the tables a few times is made into a
 from __future__ import annotations
 
 import re
-from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
 from ...attributes import UNIT
-from .. import cache
 from ..attr_actions import MEMO_SIZE
+from .known_shapes import KEY, KnownShapes, Packed
 from .lines import SKIP, Lines
 from .memos import Memos, NotRead, Tok
 from .shape import Shape
@@ -22,54 +21,38 @@ from .tables import END, Spread, Tables
 SIGHTINGS = 8
 """How often a statement must have come up before a shape is made of it."""
 
-MOST_SHAPES = 400
 MOST_TOKENS = 100
 """Longest statement that a shape is made of."""
 
-MOST_STORED = 200
-"""Shapes that the cache keeps: the newest."""
-
 DIGITS = re.compile(r"-?[0-9]+")
-KEY = 8
-"""Characters of a statement that choose the shapes to try."""
-
-MAKERS = (
-    *(f"fast/{name}.py" for name in ("shape_compiler", "shape_writer", "shape", "tables", "regexes", "memos", "lines")),
-    "fast/first_chars.py", "actions.py", "attr_actions.py",
-)  # fmt: skip
-"""The files that decide what a shape is."""
 
 
 class FastParser:
-    """A grammar's tables with the actions that they call, and the shapes made so far."""
+    """A grammar's tables with one reader's actions, which they call, and the shapes that all readers know."""
 
-    def __init__(self, tables: Tables, actions: Any, stamp: str):
+    def __init__(self, tables: Tables, actions: Any, known: KnownShapes):
         self.tables = tables
         self.actions = actions
-        self.stamp = stamp + cache.makers(MAKERS)
+        self.known = known
         self.memos = Memos(actions, MEMO_SIZE, UNIT, self.whole)
-        self.shapes = Shapes(self._unpack)
-        self.known: dict[str, tuple[Any, ...]] = {}
-        self.seen: Counter[tuple[str, ...]] = Counter()
+        self.shapes = Shapes(known, self._unpack)
         self.lines = Lines()
         self.compiler: Any = None
         self.calls: dict[str, Any] = {}
-        for data in cache.load("shapes", self.stamp) or ():
-            self._add(data)
-        self.new = False
 
     def parse(self, text: str) -> bool:
         """Reads a text into the actions; False where Lark must read it, from the beginning."""
         from ...diagnostics import DiagnosticError
         from ...opdef import OpError
 
+        self.shapes.refresh()
         try:
             self._parse(text)
         except (DiagnosticError, OpError, NotRead, AttributeError):
             return False
         finally:
             self.lines.begin()
-            self._store()
+            self.known.store()
         return not self.actions.errors
 
     def whole(self, text: str, start: str) -> Any:
@@ -146,59 +129,46 @@ class FastParser:
     def learn(self, tokens: list[tuple[str, str, str]]) -> None:
         """Takes note of a statement that was read by the tables (types, texts, the blanks before them); makes a shape
         of it when it has come up often."""
-        key = [gap + (type if type != "FLAT_DICT" else DIGITS.sub("0", text)) for type, text, gap in tokens]
-        key = (tokens[0][1] if tokens[0][0] == "STRING" else "", *key)
-        self.seen[key] += 1
-        if self.seen[key] != SIGHTINGS or len(self.known) >= MOST_SHAPES:
+        kinds = [gap + (type if type != "FLAT_DICT" else DIGITS.sub("0", text)) for type, text, gap in tokens]
+        kind = (tokens[0][1] if tokens[0][0] == "STRING" else "", *kinds)
+        if self.known.is_full() or self.known.sighted(kind) != SIGHTINGS:
             return
         from .shape_compiler import Compiler, NotCompilable
 
         if self.compiler is None:
             self.compiler = Compiler(self.tables, self.actions, self.memos)
         try:
-            self._add(self.compiler.compile(tokens))
+            self.known.add(self.compiler.compile(tokens))
         except NotCompilable:
             return
-        self.new = True
+        self.shapes.refresh()
 
-    def _add(self, data: tuple[Any, ...]) -> None:
-        pattern, prefix, start, *_ = data
-        if pattern not in self.known:
-            self.known[pattern] = data
-            self.shapes.add(prefix[:KEY] if len(prefix) >= KEY else start, data)
-
-    def _unpack(self, data: tuple[Any, ...]) -> Shape:
+    def _unpack(self, data: Packed) -> Shape:
         return Shape(data, self.actions, self.memos, self.tables.patterns)
-
-    def _store(self) -> None:
-        """Keeps new shapes for later runs, with those that others have kept meanwhile."""
-        if self.new:
-            self.new = False
-            for data in cache.load("shapes", self.stamp) or ():
-                self._add(data)
-            cache.store("shapes", self.stamp, list(self.known.values())[-MOST_STORED:])
 
 
 class Shapes(dict[str, list[Shape]]):
-    """Shapes by what their statements begin with, unpacked when that first comes up."""
+    """One reader's shapes by what their statements begin with, unpacked when that first comes up."""
 
-    def __init__(self, unpack: Callable[[tuple[Any, ...]], Shape]):
+    def __init__(self, known: KnownShapes, unpack: Callable[[Packed], Shape]):
         super().__init__()
+        self.known = known
         self.unpack = unpack
-        self.packed: dict[str, list[tuple[Any, ...]]] = {}
-
-    def add(self, key: str, data: tuple[Any, ...]) -> None:
-        self.packed.setdefault(key, []).append(data)
-        self.pop(key, None)
 
     def __bool__(self) -> bool:
-        return bool(self.packed)
+        return bool(self.known.all)
 
     def __missing__(self, key: str) -> list[Shape]:
-        if key not in self.packed:
+        packed = self.known.starting.get(key)
+        if packed is None:
             return []
-        found = self[key] = [self.unpack(data) for data in self.packed[key]]
+        found = self[key] = [self.unpack(data) for data in packed]
         return found
+
+    def refresh(self) -> None:
+        """Takes in what this reader and others have made since."""
+        for key, shapes in self.items():
+            shapes += [self.unpack(data) for data in self.known.starting[key][len(shapes) :]]
 
 
 class _Recorder:

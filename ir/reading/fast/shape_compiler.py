@@ -45,7 +45,8 @@ class Compiler:
         writer.literal(node)
         code = writer.statement(node)
         going_on = self.going_on(states, values)
-        guard = f"(?![{re.escape(going_on)}])" if going_on else ""
+        chars = "".join(sorted(frozenset().union(*map(starts_of, going_on))))
+        guard = f"(?![{re.escape(chars)}])" if chars else ""
         pattern = re.compile("".join(source.pattern) + BLANKS + guard)
         if pattern.groups != source.groups:
             raise NotCompilable
@@ -60,7 +61,7 @@ class Compiler:
             tokens[0].type,
             pack(pattern),
             compiled(code, source.groups),
-            going_on,
+            self.is_closed(going_on),
             generic,
             reference,
         )
@@ -95,18 +96,24 @@ class Compiler:
             end = at + len(token)
         return found
 
-    def going_on(self, states: list[int], values: list[Any]) -> str:
-        """What must not come next: the characters that anything begins with that would go on with the statement."""
-        going_on: set[str] = set()
+    def going_on(self, states: list[int], values: list[Any]) -> list[str]:
+        """What must not come next: the patterns of all terminals that would go on with the statement."""
+        going_on: list[str] = []
         for terminal in self.tables.terminals[self.tables.lexers[states[-1]]]:
             if terminal in self.tables.ignored:
                 continue
             try:
                 if not self.feed(list(states), copy_stack(values), terminal, -1):
-                    going_on |= starts_of(self.tables.patterns[terminal])
+                    going_on.append(self.tables.patterns[terminal])
             except NotCompilable:
                 continue
-        return "".join(sorted(going_on))
+        return going_on
+
+    def is_closed(self, going_on: list[str]) -> bool:
+        """Whether what goes on with a statement can't be taken for what may follow it: other statements, a `}`."""
+        start = self.tables.states[self.tables.starts["start"]]
+        following = self.tables.states[start["FAST"]].keys() & self.tables.patterns.keys() - {"FAST"}
+        return not any(may_collide(mine, self.tables.patterns[other]) for mine in going_on for other in following)
 
     def guard(self, token: Read) -> str:
         """Keeps a token from where Lark's lexer would prefer another terminal."""

@@ -9,7 +9,7 @@ from hypothesis import assume, given, settings
 
 import tilewright
 from tilewright import DiagnosticError
-from tilewright.ir.reading import parser
+from tilewright.ir.reading import language
 from tilewright.ir.reading.fast import parser as fast_parser
 
 from ..parser_mutants import ROOT, corpus, mutants, same
@@ -28,7 +28,7 @@ def eager(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
     """A new parser, whose shapes are made at the first sighting; those of the tests before it are in the cache."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(folder))
     monkeypatch.setattr(fast_parser, "SIGHTINGS", 1)
-    monkeypatch.setattr(parser, "_frontend", None)
+    monkeypatch.setattr(language._CURRENT, "language", None)
 
 
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.name)
@@ -70,9 +70,9 @@ def test_random_programs(text: str) -> None:
 
 
 def fast() -> fast_parser.FastParser:
-    assert parser._frontend is not None
-    assert parser._frontend.fast is not None
-    return parser._frontend.fast
+    (reader,) = language.current_language().idle
+    assert reader.fast is not None
+    return reader.fast
 
 
 def test_shapes_are_used(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import tilewright
-from tilewright.ir.reading import parser
+from tilewright.ir.reading import language, parser
 from tilewright.ir.reading.fast import lines
 from tilewright.ir.reading.fast import parser as fast_parser
 from tilewright.ir.source import Source
@@ -26,7 +26,7 @@ OTHER = "!uop.tiled<tensor<16x8xf32>, [4, 4]>"
 @pytest.fixture(autouse=True)
 def eager(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(fast_parser, "SIGHTINGS", 1)
-    monkeypatch.setattr(parser, "_frontend", None)
+    monkeypatch.setattr(language._CURRENT, "language", None)
 
 
 def function(
