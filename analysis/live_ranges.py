@@ -25,7 +25,7 @@ class LiveRange(NamedTuple):
     op: Operation
 
 
-class _Recorder(Replay):
+class _RangeRecorder(Replay):
     """The verifier's own replay, whose copies are kept."""
 
     def __init__(self, sram: dict[str, Any], func: FuncOp):
@@ -42,7 +42,7 @@ def live_ranges(func: FuncOp, module: ModuleOp) -> list[LiveRange]:
     """Every live range of a valid schedule, by first operation and address. Raises ValueError if it is not valid."""
     target = schedule_target(func, module)
     sram = {"alignment": target.alignment, "reserved": target.reserved, "total_bytes": target.sram_bytes}
-    replay = _Recorder(sram, func)
+    replay = _RangeRecorder(sram, func)
     replay.run(func)
     if replay.errors:
         raise ValueError(replay.errors[0].message)

@@ -17,7 +17,7 @@ from ..ir.attributes import UNIT, Attr
 from ..ir.builtin import FuncOp, ModuleOp
 from ..ir.core import Operation, Value
 from ..ir.diagnostics import Diagnostic, DiagnosticError
-from ..planner.placement import Life, place_lives
+from ..planner.placement import LiveRange, place_live_ranges
 
 
 def expect_schedules(module: ModuleOp, who: str) -> None:
@@ -63,8 +63,8 @@ def place_off_chip(func: FuncOp, lives: Mapping[Value, tuple[int, int]], target:
     for op in ops:
         assert isinstance(op.result.type, TiledType)
         size = -(-off_chip_bytes(op.result.type) // target.alignment) * target.alignment
-        spans.append(Life(*lives[op.result], size))
-    for op, address in zip(ops, place_lives(spans, sum(span.size for span in spans)) or (), strict=True):
+        spans.append(LiveRange(*lives[op.result], size))
+    for op, address in zip(ops, place_live_ranges(spans, sum(span.size for span in spans)) or (), strict=True):
         op.dram = address
 
 

@@ -1,4 +1,4 @@
-"""Orders of execs for programs without the structure of loop nests: list scheduling, then local search. A pure solver.
+"""Orders of execs for programs without the structure of loop nests: list scheduling, then local search.
 
 List scheduling takes next what needs the fewest bytes that are not on chip, with a bounded number of sums open at once
 (several bounds are tried). Local search moves execs and whole chains, with a fixed seed and a budget of steps.
@@ -11,7 +11,7 @@ from collections import OrderedDict
 from heapq import heapify, heappop, heappush, heapreplace
 
 from .arena import SRAMConfig
-from .dependences import NONE, Chains, Progress, Wait
+from .dependences import NONE, Chains, Prerequisite, Progress
 
 Key = tuple[bool, int, int]
 
@@ -25,7 +25,8 @@ SEED = 2024
 
 
 def improve_order(chains: Chains, order: list[int], cost: int, config: SRAMConfig) -> tuple[list[int], int]:
-    """An order that moves fewer bytes, with what it moves; the one given if none was found."""
+    """An order (of the numbers of steps) that moves fewer bytes than `cost`, with what it moves; the one given if none
+    was found. Deterministic: the seed is fixed, the effort bounded by `SEARCH_STEPS`."""
     if len(order) <= LIST_EXECS:
         tiles = max(1, config.total_bytes // max(chains.program.sizes))
         for open_sums in sorted({1, 2, 3, 4, 6, 8, tiles // 2, tiles * 3 // 4, tiles - 3} & set(range(1, tiles + 1))):
@@ -64,7 +65,7 @@ class _List:
         self.open: set[int] = set()
         self.opening = [self.key(i) for i in chains.execs]
         self.going: list[Key] = []
-        self.parked: dict[Wait, list[int]] = {}
+        self.parked: dict[Prerequisite, list[int]] = {}
         heapify(self.opening)
 
     def run(self) -> list[int]:
@@ -139,7 +140,7 @@ class _List:
         for over in (number, *self.chains.sources[i]):
             self.wake(("over", over))
 
-    def wake(self, wait: Wait) -> None:
+    def wake(self, wait: Prerequisite) -> None:
         for i in self.parked.pop(wait, ()):
             self.push(i)
 

@@ -1,4 +1,4 @@
-"""In which order the tiles of a function's operations are computed: loop nests over tile grids. A pure solver.
+"""In which order the tiles of a function's operations are computed: loop nests over tile grids.
 
 An operation is a `Nest`: a product over m x n x k tiles, or an elementwise operation over m x n tiles. `walk` yields
 the tile operations of a list of nests in order. What a nest can say:
@@ -46,6 +46,7 @@ TileOpAt = tuple[int, int, int, int, bool, bool]
 """The number of a nest; m, n and k of a tile; whether this starts and whether it finishes the result's tile m, n."""
 
 Range = tuple[int, int]
+"""Tiles [start, end) along one axis."""
 
 
 def walk(nests: Sequence[Nest]) -> Iterator[TileOpAt]:
@@ -101,8 +102,8 @@ class _Turns:
 @dataclass(slots=True)
 class _Walk:
     nests: Sequence[Nest]
-    epilogues: dict[int, list[int]] = field(default_factory=dict)
-    turns: list[_Turns] = field(default_factory=list)
+    epilogues: dict[int, list[int]] = field(default_factory=dict[int, list[int]])
+    turns: list[_Turns] = field(default_factory=list[_Turns])
 
     def run(self) -> Iterator[TileOpAt]:
         self.turns = [_Turns() for _ in self.nests]

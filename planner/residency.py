@@ -1,4 +1,4 @@
-"""One attempt at planning: which tiles reside in the SRAM when, and at which addresses. A pure solver.
+"""One attempt at planning: which tiles reside in the SRAM when, and at which addresses.
 
 First fit from the lowest address; an operand tile is placed when first needed and freed right after its last use; an
 accumulator is placed at its first exec and stays until it is stored, or finished and only read from then on. A finished
@@ -7,15 +7,18 @@ tile that is not stored is evicted by a spill: a store that the program does not
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Hashable
 from typing import NamedTuple
 
 from .arena import Allocation, OutOfMemoryError, SRAMConfig, VirtualSRAMArena
 from .eviction import Request, make_eviction
-from .liveness import EXEC, NEVER, STORE, Program, finishing_execs, next_uses
+from .liveness import EXEC, NEVER, STORE, Liveness, Program
 
 RUN, FILL, SPILL = 0, 1, 2
 """Kinds of event: the step itself; a load; a store that only makes room."""
+
+ASIDE = -1
+"""The tag of allocations that stand for no tile."""
 
 SET_ASIDE = "(set aside)"
 """What stands in messages for SRAM that is reserved, or kept for tiles at fixed addresses."""
@@ -28,7 +31,8 @@ don't break up the room for the others."""
 class Event(NamedTuple):
     """One scheduled operation: a step itself, or a load or spill of `tile` that `step` needs.
 
-    `addresses` belong to the tile of a load or store, and to destination then sources (distinct ones) of an exec.
+    `addresses`, in bytes, belong to the tile of a load or store, and to destination then sources (distinct ones) of an
+    exec.
     """
 
     kind: int
@@ -38,10 +42,12 @@ class Event(NamedTuple):
 
     @property
     def is_load(self) -> bool:
+        """Whether it brings a tile."""
         return self.kind == FILL
 
 
-_make = tuple.__new__  # `_make(Event, (...))` takes half the time of `Event(...)`, and there is an event for each step
+# `_make(Event, (...))` takes half the time of `Event(...)`, and there is an event for each step.
+_make: Callable[[type[Event], tuple[int, int, int, tuple[int, ...]]], Event] = tuple[object, ...].__new__
 
 
 class Plan(NamedTuple):
@@ -57,8 +63,8 @@ class Plan(NamedTuple):
         return sum(sizes[e.tile] for e in self.events if e.kind != RUN or steps[e.step].kind != EXEC)
 
 
-class Full(Exception):
-    """A step finds no room."""
+class StepOutOfMemoryError(Exception):
+    """A step finds no room. `cause` has the state of the SRAM, with the tiles' names as tags."""
 
     def __init__(self, step: int, cause: OutOfMemoryError):
         super().__init__(step, cause)
@@ -66,25 +72,18 @@ class Full(Exception):
         self.cause = cause
 
 
-class TooMuch(Exception):
+class TrafficLimitError(Exception):
     """The plan moves more bytes than its limit."""
 
 
-class Timeline(NamedTuple):
-    """What a program needs when: the next uses of each step's tiles, and which execs finish their tile for good."""
+class FirstFitPlanner:
+    """One attempt by first fit. Raises `StepOutOfMemoryError` at the step that finds no room, `TrafficLimitError` once
+    the loads and spills move more than `limit` bytes."""
 
-    uses: list[tuple[int, ...]]
-    finishing: list[bool]
-
-
-class Planner:
-    """One attempt by first fit. Raises `Full` at the step that finds no room, `TooMuch` once the loads and spills move
-    more than `limit` bytes."""
-
-    def __init__(self, program: Program, timeline: Timeline, config: SRAMConfig, evict: str, limit: int = NEVER):
+    def __init__(self, program: Program, liveness: Liveness, config: SRAMConfig, evict: str, limit: int = NEVER):
         self.program = program
         self.steps, self.sizes = program.steps, program.sizes
-        self.uses, self.finishing = timeline
+        self.uses, self.finishing = liveness
         self.arena = VirtualSRAMArena(config)
         self.address = [-1] * len(program.sizes)
         self.pinned = [False] * len(program.sizes)
@@ -100,7 +99,7 @@ class Planner:
         self.hot = self.address, self.pinned, self.dirty, self.stay, self.use  # what each exec looks at
         self.fixed: set[int] = set()
         for start, end in program.set_aside(config):
-            self.arena.allocate_at(start, end - start, -1)
+            self.arena.allocate_at(start, end - start, ASIDE)
 
     def run(self) -> Plan:
         address = self.address
@@ -175,7 +174,7 @@ class Planner:
     def spend(self, tile: int) -> None:
         self.budget -= self.sizes[tile]
         if self.budget < 0:
-            raise TooMuch
+            raise TrafficLimitError
 
     def release(self, tile: int) -> None:
         if tile in self.fixed:
@@ -192,12 +191,17 @@ class Planner:
         self.spend(tile)
         self.events.append(_make(Event, (FILL, i, tile, (address,))))
 
-    def full(self, i: int, error: OutOfMemoryError) -> Full:
+    def full(self, i: int, error: OutOfMemoryError) -> StepOutOfMemoryError:
         """The error with the tiles' names in place of their numbers."""
         names = self.program.names
-        live = tuple(a._replace(tag=SET_ASIDE if a.tag == -1 else names[a.tag]) for a in error.live)  # type: ignore[call-overload]
-        request = names[error.request_tag]  # type: ignore[call-overload]
-        return Full(i, OutOfMemoryError(
+
+        def name_of(tag: object) -> Hashable:
+            assert isinstance(tag, int)
+            return SET_ASIDE if tag == ASIDE else names[tag]
+
+        live = tuple(allocation._replace(tag=name_of(allocation.tag)) for allocation in error.live)
+        request = name_of(error.request_tag)
+        return StepOutOfMemoryError(i, OutOfMemoryError(
             error.request_bytes, request, error.capacity, error.live_bytes, error.largest_free_block, live,
             error.fragmented, error.request_address,
         ))  # fmt: skip
@@ -296,8 +300,3 @@ class Planner:
             self.finish(tile)
         else:
             self.keep(tile, next_use)
-
-
-def timeline_of(program: Program) -> Timeline:
-    """The program's next uses and finishing execs, by two backward passes."""
-    return Timeline(next_uses(program), finishing_execs(program))

@@ -153,7 +153,7 @@ class Picture:
         return re.sub(f"{PLACE}([012])", tile, self.forms[self.ops.form[op]])
 
 
-class _Recorder(Replay):
+class _PictureRecorder(Replay):
     """Replays a valid schedule and notes every copy and who uses it."""
 
     def __init__(self, func: FuncOp, module: ModuleOp):
@@ -213,7 +213,7 @@ class _Recorder(Replay):
 
 def picture_of(func: FuncOp, module: ModuleOp) -> Picture:
     """What there is to see of a valid scheduled function."""
-    replay = _Recorder(func, module)
+    replay = _PictureRecorder(func, module)
     replay.play(func)
     placed = placed_ops(func)
     timed = TimedOps(schedule_target(func, module))
@@ -238,7 +238,9 @@ def picture_of(func: FuncOp, module: ModuleOp) -> Picture:
     )  # fmt: skip
 
 
-def _columns(placed: list[Placed], module: ModuleOp, line: Timeline, replay: _Recorder, forms: dict[str, int]) -> Ops:
+def _columns(
+    placed: list[Placed], module: ModuleOp, line: Timeline, replay: _PictureRecorder, forms: dict[str, int]
+) -> Ops:
     ops = Ops(start=line.start, end=line.end, by=line.by, cause=[CAUSES.index(c) for c in line.cause])
     known: dict[object, int] = {}
     transfers = 0
@@ -283,7 +285,7 @@ def _form(op: Placed) -> str:
     return head + op.pretty(names).removeprefix(op.head(op.shown_tiles(names)))
 
 
-def _lives(replay: _Recorder, tiles: dict[tuple[Value, Coord], int], line: Timeline) -> Lives:
+def _lives(replay: _PictureRecorder, tiles: dict[tuple[Value, Coord], int], line: Timeline) -> Lives:
     lives = Lives(kind=replay.kinds, written=replay.written)
     until = [0] * len(replay.made)
     for end, uses in zip(line.end, replay.uses, strict=True):
