@@ -8,14 +8,12 @@ from math import prod
 from ..dialects.graph import GraphOp, MatmulOp
 from ..dialects.levels import level_of
 from ..dialects.tile_ops import ExecBase
-from ..dialects.tiles import Coord, TiledType
+from ..dialects.tiles import Coord, TiledType, TileRef
 from ..dialects.uop import is_alloc
 from ..ir.builtin import FuncOp, ReturnOp
 from ..ir.core import Operation, Value
 from ..ir.types import TensorType
 from ..planner.bounds import Layer, Product, Workload
-
-TileRef = tuple[Value, Coord]
 
 
 def macs_of(op: ExecBase) -> int:

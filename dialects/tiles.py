@@ -18,6 +18,9 @@ from ..ir.types import DTYPE_BYTES, EMPTY_DIMENSION, TensorType, Type, has_empty
 from .graph import ACCUMULATOR, ACTIVATIONS, check_cast
 
 Coord = tuple[int, ...]
+TileRef = tuple[Value, Coord]
+"""A tile: its buffer and its coordinates."""
+
 Names = dict[Value, str]
 
 MEMO_SIZE = 200_000

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from ..dialects.graph import ElementwiseOp, GraphOp, MatmulOp
-from ..dialects.tiles import Coord, TiledType, coord_text
+from ..dialects.tiles import Coord, TiledType, TileRef, coord_text
 from ..ir.attributes import UNIT
 from ..ir.core import Operation, Value
 from ..ir.diagnostics import Diagnostic, DiagnosticError
@@ -16,7 +16,6 @@ from ..planner.arena import SRAMConfig, count_of
 from ..planner.nest_cost import Operator, TileGrid, TrafficModel
 from ..planner.nests import Nest, uneven_members, unread_streams, walk
 
-TileRef = tuple[Value, Coord]
 Tiled = Mapping[Value, TiledType]
 
 

@@ -16,7 +16,7 @@ from typing import ClassVar
 
 from ..dialects.levels import level_of
 from ..dialects.tile_ops import TileOp
-from ..dialects.tiles import Coord
+from ..dialects.tiles import TileRef
 from ..dialects.uop import ExecOp, StoreOp
 from ..ir.attributes import UNIT
 from ..ir.builtin import FuncOp, ModuleOp
@@ -24,8 +24,6 @@ from ..ir.core import Operation, Value
 from ..lowering.allocs import check_understood, tidy_allocs
 from ..lowering.rewriting import ValueMap, clone, clone_with, copy_value, map_functions, with_body
 from .manager import register_pass
-
-TileRef = tuple[Value, Coord]
 
 
 @register_pass

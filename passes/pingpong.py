@@ -20,10 +20,10 @@ from ..dialects import sched, uop
 from ..dialects.levels import level_of
 from ..dialects.placement_limits import wishes_of
 from ..dialects.target import Target, schedule_target
-from ..dialects.tiles import Coord
+from ..dialects.tiles import TileRef
 from ..ir.attributes import UNIT
 from ..ir.builtin import FuncOp, ModuleOp
-from ..ir.core import Operation, Value
+from ..ir.core import Operation
 from ..ir.diagnostics import Diagnostic, DiagnosticError
 from ..lowering.allocs import config_of, tidy_allocs
 from ..lowering.finished_schedule import expect_schedules, settle_off_chip, with_stats
@@ -35,8 +35,6 @@ from ..planner.placement import LiveRange
 from ..planner.simulator import simulate
 from ..planner.units import round_down
 from .manager import register_pass
-
-TileRef = tuple[Value, Coord]
 
 LAGS = (0, 2, 8, 32)
 """How long, in execs and stores, the place of what was computed stays unused before it is used again."""

@@ -73,15 +73,15 @@ class Ops:
 class Lives:
     """The copies of tiles on chip, a column for each of their properties.
 
-    A copy is live from operation `first` to `last`, both included, and from cycle `begin` to `until`; `written` is the
-    last operation that wrote it. `ended` is one of `ENDS`, by the operation `ender`. `reload` says that its tile had
+    A copy is live over the operations [`start`, `end`) and the cycles [`begin`, `until`); `written` is the last
+    operation that wrote it. `ended` is one of `ENDS`, by the operation `ender`. `reload` says that its tile had
     been on chip before and was brought in again.
     """
 
     tile: list[int] = field(default_factory=list)
     address: list[int] = field(default_factory=list)
-    first: list[int] = field(default_factory=list)
-    last: list[int] = field(default_factory=list)
+    start: list[int] = field(default_factory=list)
+    end: list[int] = field(default_factory=list)
     written: list[int] = field(default_factory=list)
     begin: list[int] = field(default_factory=list)
     until: list[int] = field(default_factory=list)
@@ -296,8 +296,8 @@ def _lives(replay: _PictureRecorder, tiles: dict[tuple[Value, Coord], int], line
         tile = tiles[copy.tile.value, copy.tile.coord]
         lives.tile.append(tile)
         lives.address.append(copy.address)
-        lives.first.append(copy.first)
-        lives.last.append(copy.last)
+        lives.start.append(copy.first)
+        lives.end.append(copy.last + 1)
         lives.begin.append(line.start[copy.first])
         lives.reload.append(int(loaded and tile in seen))
         seen.add(tile)

@@ -202,7 +202,7 @@ class _SvgDrawing:
 
     def tip(self, life: int) -> str:
         picture, lives = self.picture, self.picture.lives
-        tile, first, last = lives.tile[life], lives.first[life], lives.last[life]
+        tile, first, last = lives.tile[life], lives.start[life], lives.end[life] - 1
         return "\n".join(
             [
                 f"{picture.tile_name(tile)}, {picture.size(tile):,} B at 0x{lives.address[life]:04x}",
