@@ -11,7 +11,7 @@ The SRAM
     `arena`            `VirtualSRAMArena`: allocate, free, peak, high water; `OutOfMemoryError`
 
 From a tile program to addresses
-    `liveness`         `Program` (loads, execs, stores of tiles), next uses, from when to when a tile has to stay on chip
+    `liveness`         `Program` (loads, execs, stores of tiles), next uses, how long a tile has to stay on chip
     `eviction`         which tile goes when the SRAM is full: LRU, Belady's MIN, MIN with costs
     `residency`        `FirstFitPlanner`: one pass over the program; `Plan`, its events and traffic
     `placement`        addresses for known live ranges (dynamic storage allocation)

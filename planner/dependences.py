@@ -92,7 +92,7 @@ class Chains:
         one that is not of all execs."""
         if len(order) != len(self.chain_of):
             return None
-        state = Progress(self)
+        state = OrderState(self)
         for i in order:
             if not state.exec(i):
                 return None
@@ -120,7 +120,7 @@ Prerequisite = tuple[str, int]
 """What an exec waits for: that a chain is "complete", "begun", or "over" (stored, and read by all that read it)."""
 
 
-class Progress:
+class OrderState:
     """How far an order has come."""
 
     def __init__(self, chains: Chains):

@@ -70,12 +70,14 @@ class LifetimePlanner(FirstFitPlanner):
         """Loads wait for the step that needs them."""
 
     def exec(self, i: int, dst: int, sources: tuple[int, ...]) -> None:
+        """Step `i`: as first fit does, the accumulator at its static address, its operands brought before."""
         if i in self.static.accumulators and not self.pinned[dst]:
             self.settle(i, dst, sources)
         self.bring(i, sources)
         super().exec(i, dst, sources)
 
     def store(self, i: int, tile: int) -> None:
+        """Step `i`: stores a tile, brought before if it is not on chip."""
         self.bring(i, (tile,))
         super().store(i, tile)
 

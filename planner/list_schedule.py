@@ -133,6 +133,7 @@ class _Queues:
             self.add(number, job)
 
     def add(self, number: int, job: Job) -> None:
+        """Enters the next job."""
         kind, _, tile, sources, accumulate, _ = job
         current, last, execs = self.current, self.last, len(self.of[EXEC])
         read = tuple([current[s] for s in sources])
@@ -180,6 +181,7 @@ class _Clock:
         self.out: list[ScheduledJob] = []
 
     def run(self) -> list[ScheduledJob] | None:
+        """Goes from event to event until every job has started; None if that can't be, or takes too long."""
         while len(self.out) < len(self.problem.jobs):
             if self.frees and self.frees[0][0] <= self.now:
                 self.release()
@@ -228,6 +230,7 @@ class _Clock:
             self.given += 1
 
     def place(self, copy: int) -> bool:
+        """Gives a copy its address, the fixed one or by first fit; False if there is no room now."""
         tile = self.copies.tiles[copy]
         size = self.problem.sizes[tile]
         wanted = self.problem.limits.at.get(tile)
@@ -274,6 +277,7 @@ class _Clock:
         return True
 
     def met(self, needs: Needs) -> bool:
+        """Whether what a store waits for besides its tile has come."""
         if len(self.ends[EXEC]) < needs.readers:
             return False
         return self.ended(LOAD, needs.loads) and self.ended(EXEC, needs.execs)
@@ -284,6 +288,7 @@ class _Clock:
         return not count or (len(ends) >= count and ends[count - 1] <= self.now)
 
     def start(self, kind: int, number: int) -> None:
+        """Starts a job now; copies that it is the last to use are freed when it ends."""
         cycles = self.problem.jobs[number].cycles
         end = self.now + cycles
         if kind == EXEC:

@@ -11,7 +11,7 @@ from collections import OrderedDict
 from heapq import heapify, heappop, heappush, heapreplace
 
 from .arena import SRAMConfig
-from .dependences import NONE, Chains, Prerequisite, Progress
+from .dependences import NONE, Chains, OrderState, Prerequisite
 
 Key = tuple[bool, int, int]
 
@@ -47,7 +47,7 @@ class _List:
     def __init__(self, chains: Chains, capacity: int, open_sums: int):
         self.chains = chains
         self.sizes = chains.program.sizes
-        self.progress = Progress(chains)
+        self.state = OrderState(chains)
         self.capacity = capacity
         self.open_sums = open_sums
         self.resident: OrderedDict[int, None] = OrderedDict()
@@ -69,10 +69,11 @@ class _List:
         heapify(self.opening)
 
     def run(self) -> list[int]:
+        """All execs, in the order in which they were picked."""
         order: list[int] = []
         while self.waiting:
             i = self.pick()
-            self.progress.exec(i)
+            self.state.exec(i)
             self.took(i)
             order.append(i)
         return order
@@ -82,7 +83,8 @@ class _List:
         return not self.near[i], self.lacks[i], i
 
     def push(self, i: int) -> None:
-        heappush(self.going if self.progress.begun[self.chains.chain_of[i]] else self.opening, self.key(i))
+        """Enters an exec into the heap that it belongs to."""
+        heappush(self.going if self.state.begun[self.chains.chain_of[i]] else self.opening, self.key(i))
 
     def pick(self) -> int:
         """The ready exec with the least key. A full house forbids to open a sum: if no other exec is ready, it is the
@@ -102,11 +104,11 @@ class _List:
         while heap:
             key = heap[0]
             i = key[2]
-            if i not in self.waiting or self.progress.begun[self.chains.chain_of[i]] != (heap is self.going):
+            if i not in self.waiting or self.state.begun[self.chains.chain_of[i]] != (heap is self.going):
                 heappop(heap)
             elif key != self.key(i):
                 heapreplace(heap, self.key(i))
-            elif (wait := self.progress.waits_for(i)) is not None:
+            elif (wait := self.state.waits_for(i)) is not None:
                 heappop(heap)
                 self.parked.setdefault(wait, []).append(i)
             else:
@@ -120,7 +122,7 @@ class _List:
         tiles = dict.fromkeys((*step.sources, step.tile))
         for tile in tiles:
             del self.readers[tile][i]
-        left = self.progress.left[number]
+        left = self.state.left[number]
         (self.open.add if left else self.open.discard)(number)
         for tile in tiles:
             self.touch(tile)
@@ -141,6 +143,7 @@ class _List:
             self.wake(("over", over))
 
     def wake(self, wait: Prerequisite) -> None:
+        """Enters again what was parked for a prerequisite that is there now."""
         for i in self.parked.pop(wait, ()):
             self.push(i)
 
@@ -156,6 +159,7 @@ class _List:
             self.push(i)
 
     def drop(self, tile: int) -> None:
+        """A tile is no longer on chip."""
         del self.resident[tile]
         self.held -= self.sizes[tile]
         self.count(tile, -1)

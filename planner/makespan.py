@@ -184,6 +184,7 @@ class MakespanModel(TrafficModel):
         ]
 
     def enough(self, first: int, end: int) -> int:
+        """The cycles at which nothing more is tried for some operators."""
         least = self.compulsory(first, end)
         return least + least // NEAR if self.long else least
 

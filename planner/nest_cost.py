@@ -21,7 +21,7 @@ INFEASIBLE = 1 << 62
 """The cost of what can't be planned."""
 
 
-Form = tuple[tuple[int, ...], ...]
+OperatorForm = tuple[tuple[int, ...], ...]
 """How some operators are made up, apart from which tensors they are on: the same for a layer that comes up again."""
 
 Choice = tuple[int, tuple[Nest, ...]]
@@ -67,7 +67,7 @@ class TrafficModel:
     steps: int = 0
     known: dict[Choice, tuple[int, int]] = field(default_factory=dict[Choice, tuple[int, int]])
     forms: dict[tuple[int, int], int] = field(default_factory=dict[tuple[int, int], int])
-    numbers: dict[Form, int] = field(default_factory=dict[Form, int])
+    numbers: dict[OperatorForm, int] = field(default_factory=dict[OperatorForm, int])
 
     def cost(self, nests: Sequence[Nest], first: int = 0, end: int | None = None, limit: int = INFEASIBLE) -> int:
         """Bytes of all loads and stores of the operators from `first` to before `end`, by themselves: what they read
@@ -144,6 +144,7 @@ class TrafficModel:
         return self.tensors[tensor].returned or inner < self.tensors[tensor].readers or not inner
 
     def bytes_of(self, tensor: int) -> int:
+        """The bytes of all tiles of a tensor."""
         it = self.tensors[tensor]
         return it.rows * it.columns * it.tile_bytes
 
@@ -186,6 +187,7 @@ class _ProgramBuilder:
             self.place(tensor)
 
     def place(self, number: int) -> None:
+        """Enters a tensor's tiles into the program."""
         tensor = self.tensors[number]
         count = tensor.rows * tensor.columns
         self.base[number] = len(self.program.sizes)
@@ -195,6 +197,7 @@ class _ProgramBuilder:
         self.done += bytes([not inside]) * count
 
     def build(self, nests: Sequence[Nest]) -> Program | None:
+        """The tile program of the nests; None where `lower` would refuse them."""
         steps, done = self.program.steps, self.done
         nests = self._local(nests)
         if list(uneven_members(nests)) or list(unread_streams(nests, self.lefts())):

@@ -60,6 +60,7 @@ class Search:
         return found == INFEASIBLE or found > before
 
     def tell(self, what: str) -> None:
+        """Tells listeners what the search is at (`progress.py`)."""
         tell(f"plan for {self.model.measure}: {what}")
 
     @property
@@ -110,6 +111,7 @@ class Search:
         return best is not None
 
     def changed(self, nests: list[Nest], changes: dict[int, Nest]) -> list[Nest]:
+        """A copy of the nests with some of them changed."""
         trial = list(nests)
         for i, nest in changes.items():
             trial[i] = nest
@@ -137,9 +139,11 @@ class Search:
         return out
 
     def products(self) -> list[int]:
+        """The operators that are products."""
         return [i for i, operator in enumerate(self.model.operators) if operator.k]
 
     def choose_blocks(self) -> None:
+        """Tries the candidates for each product's block, and its sums backwards."""
         products = self.products()
         for number, i in enumerate(products, 1):
             self.tell(f"blocks of product {number} of {len(products)}")
@@ -193,9 +197,11 @@ class Search:
             start = i
 
     def groupable(self, i: int) -> bool:
+        """Whether an operator can be part of a group: a product, or an epilogue."""
         return self.model.operators[i].k > 0 or self.nests[i].after >= 0
 
     def try_group(self, start: int, end: int, members: list[int]) -> None:
+        """Tries products as one group, with several counts of rows, and a pair of them streamed."""
         for rows in self.row_counts(self.nests[start].m):
             grouped: dict[int, Nest] = {}
             for i in members:
@@ -221,18 +227,22 @@ class Search:
         return [{i: replace(grouped[i], reverse=True) for i in some} for some in chosen]
 
     def group_block(self, i: int, rows: int) -> tuple[int, int]:
+        """The block that the closed form likes best for a product on so many rows of tiles."""
         found = self.candidates(i, rows, self.nests[i].n)
         return found[0][0] if found else (1, 1)
 
     def row_counts(self, m: int) -> list[int]:
+        """Counts of rows of tiles to try for a group that has `m` of them, the most first."""
         return sorted(set(_balanced(m)) if m <= 4 else {ceil(m / p) for p in (1, 2, 3, 4, 8)} | {1, 2}, reverse=True)
 
     def stream_widths(self, n: int) -> list[int]:
+        """Counts of columns of tiles to try for a streamed product that has `n` of them."""
         return sorted({ceil(n / p) for p in (2, 3, 4, 6, 8, 16)} | {1, 2, 4} & set(range(1, n)))
 
     # Small changes
 
     def change_at_random(self) -> None:
+        """Hill climbing by small changes, until the steps are spent or nothing has helped for long."""
         products = self.products()
         if not products:
             return

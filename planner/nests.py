@@ -106,6 +106,7 @@ class _Walk:
     turns: list[_Turns] = field(default_factory=list[_Turns])
 
     def run(self) -> Iterator[TileOpAt]:
+        """The tile operations of all nests, group by group."""
         self.turns = [_Turns() for _ in self.nests]
         for i, nest in enumerate(self.nests):
             if nest.after >= 0:
@@ -141,6 +142,7 @@ class _Walk:
             yield from self.block(j, rows, (0, consumer.n), columns, first, last)
 
     def nest(self, i: int, rows: Range, columns: Range) -> Iterator[TileOpAt]:
+        """One operation on some rows and columns of tiles."""
         nest = self.nests[i]
         if not nest.k:
             for m in range(*rows):
@@ -151,6 +153,7 @@ class _Walk:
             yield from self.block(i, block_rows, block_columns, (0, nest.k), True, True)
 
     def blocks(self, i: int, rows: Range, columns: Range) -> Iterator[tuple[Range, Range]]:
+        """The blocks of a product in the order in which they are walked."""
         nest, turns = self.nests[i], self.turns[i]
         across = nest.order == "mn"
         outer = list(_parts(rows, nest.block[0]) if across else _parts(columns, nest.block[1]))
@@ -165,6 +168,7 @@ class _Walk:
                 yield (one, other) if across else (other, one)
 
     def backwards(self, nest: Nest, turn: int) -> bool:
+        """Whether a snake goes backwards on its n-th turn."""
         return nest.snake and turn % 2 == 1
 
     def block(self, i: int, rows: Range, columns: Range, ks: Range, starts: bool, ends: bool) -> Iterator[TileOpAt]:
@@ -194,6 +198,7 @@ class _Walk:
         yield from self.epilogue(i, m, n)
 
     def epilogue(self, i: int, m: int, n: int) -> Iterator[TileOpAt]:
+        """What is computed right after a nest's tile m, n."""
         for j in self.epilogues.get(i, ()):
             yield from self.tile(j, m, n)
 

@@ -124,6 +124,7 @@ class _Half:
         self.places: dict[int, int] = {}
 
     def drop(self, tile: int) -> None:
+        """Gives up a tile's place."""
         self.arena.free(self.places.pop(tile))
 
 
@@ -177,6 +178,7 @@ class _Cutter:
         return True
 
     def next_use(self, tile: int, i: int) -> int:
+        """The next item after `i` that reads a tile."""
         uses = self.uses[tile]
         at = bisect_right(uses, i)
         return uses[at] if at < len(uses) else NEVER

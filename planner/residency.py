@@ -102,6 +102,7 @@ class FirstFitPlanner:
             self.arena.allocate_at(start, end - start, ASIDE)
 
     def run(self) -> Plan:
+        """Plans all steps in order. Raises as the class says; an instance is run once."""
         address = self.address
         i = -1
         for kind, tile, sources, _, _, _ in self.steps:
@@ -161,6 +162,7 @@ class FirstFitPlanner:
         return start
 
     def victims(self, i: int, size: int, protected: Collection[int]) -> list[int]:
+        """The next tiles to evict so that a tile of `size` bytes may find room at step `i`; none if there are none."""
         return self.evictable.victims(Request(self.arena.rounded(size), i, protected, self.arena))
 
     def evict(self, i: int, tile: int) -> None:
@@ -172,11 +174,13 @@ class FirstFitPlanner:
         self.release(tile)
 
     def spend(self, tile: int) -> None:
+        """Counts a transfer against the limit on traffic."""
         self.budget -= self.sizes[tile]
         if self.budget < 0:
             raise TrafficLimitError
 
     def release(self, tile: int) -> None:
+        """Gives back the bytes of a tile."""
         if tile in self.fixed:
             self.fixed.discard(tile)
         else:
@@ -184,6 +188,7 @@ class FirstFitPlanner:
         self.address[tile] = -1
 
     def load(self, i: int, tile: int, protected: Collection[int]) -> None:
+        """Brings a tile for step `i`, which must not evict what is protected."""
         try:
             address = self.room(i, tile, protected)
         except OutOfMemoryError as error:
@@ -248,6 +253,7 @@ class FirstFitPlanner:
         return self.arena.find(sizes[tile]) is not None and self.arena.free_bytes >= lacking + sizes[tile]
 
     def exec(self, i: int, dst: int, sources: tuple[int, ...]) -> None:
+        """Step `i`: loads what is missing, gives the accumulator its place, frees what is used no more."""
         address, pinned, dirty, stay, use = self.hot
         for s in sources:
             if address[s] < 0:
@@ -289,6 +295,7 @@ class FirstFitPlanner:
         self.pinned[dst] = True
 
     def store(self, i: int, tile: int) -> None:
+        """Step `i`: stores a tile, loaded again if it was spilled; it goes, unless the store retains it."""
         if self.address[tile] < 0:
             self.load(i, tile, ())
         elif not self.pinned[tile]:
