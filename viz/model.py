@@ -13,7 +13,7 @@ from ..dialects.checks.schedule_replay import Copy, Replay
 from ..dialects.placement_limits import wishes_of
 from ..dialects.sched import ExecOp, LoadOp, StoreOp
 from ..dialects.target import schedule_target
-from ..dialects.tiles import Coord, TiledType, coord_text
+from ..dialects.tiles import Coord, TiledType, TileRef, coord_text
 from ..dialects.uop import is_alloc
 from ..ir.attributes import UNIT
 from ..ir.builtin import FuncOp, ModuleOp
@@ -220,7 +220,7 @@ def picture_of(func: FuncOp, module: ModuleOp) -> Picture:
     timed_ops = timed.all(func)
     line = simulate(timed_ops, timed.queues)
     tensors: dict[Value, int] = {}
-    tiles: dict[tuple[Value, Coord], int] = {}
+    tiles: dict[TileRef, int] = {}
     for copy in replay.made:
         tensors.setdefault(copy.tile.value, len(tensors))
         tiles.setdefault((copy.tile.value, copy.tile.coord), len(tiles))
@@ -285,7 +285,7 @@ def _form(op: Placed) -> str:
     return head + op.pretty(names).removeprefix(op.head(op.shown_tiles(names)))
 
 
-def _lives(replay: _PictureRecorder, tiles: dict[tuple[Value, Coord], int], line: Timeline) -> Lives:
+def _lives(replay: _PictureRecorder, tiles: dict[TileRef, int], line: Timeline) -> Lives:
     lives = Lives(kind=replay.kinds, written=replay.written)
     until = [0] * len(replay.made)
     for end, uses in zip(line.end, replay.uses, strict=True):
