@@ -6,14 +6,13 @@ from dataclasses import dataclass, field
 
 from ..dialects.placement_limits import off_chip_bytes
 from ..dialects.sched import ExecOp, LoadOp, StoreOp
-from ..dialects.tiles import Coord
+from ..dialects.tiles import TileRef
 from ..dialects.uop import AllocOp
 from ..ir.attributes import UNIT
 from ..ir.builtin import FuncOp
 from ..ir.core import Value
+from ..planner.units import round_up
 from .workload import buffers_of, macs_of, workload_of
-
-TileRef = tuple[Value, Coord]
 
 
 @dataclass(slots=True)
@@ -103,7 +102,7 @@ def cost_of(func: FuncOp, stats: dict[str, int], alignment: int) -> Cost:
             size = off_chip_bytes(op.result.type)  # type: ignore[arg-type]
             cost.off_chip += size
             cost.dram = max(cost.dram, op.dram + size)
-    cost.high_water = -(-end // alignment) * alignment
+    cost.high_water = round_up(end, alignment)
     workload = workload_of(func)
     for index, tensor in enumerate(cost.tensors):
         tensor.least_loaded = workload.reads.get(index, 0) if workload else 0

@@ -174,19 +174,19 @@ def _describe(
 ) -> Diagnostic:
     names = expected.names | found.names
     model_names = found.names | expected.names
-    missing_layers, extra_layers = _layers(terms, wanted, given), _layers(terms, given, wanted)
+    missing_wrappers, extra_wrappers = _wrappers(terms, wanted, given), _wrappers(terms, given, wanted)
     part = given
     keys = terms.keys[wanted], terms.keys[given]
     missing, extra = Counter(keys[0][1:]) - Counter(keys[1][1:]), Counter(keys[1][1:]) - Counter(keys[0][1:])
     tile, op = names.get(holder, "a result"), None
-    if missing_layers or extra_layers:
-        layers, shown = (missing_layers, expected.names) if missing_layers else (extra_layers, found.names)
-        parts = [_layer_text(terms, layer, names, shown, tile) for layer in layers or ()]
-        state = "missing" if missing_layers else "extra"
+    if missing_wrappers or extra_wrappers:
+        wrappers, shown = (missing_wrappers, expected.names) if missing_wrappers else (extra_wrappers, found.names)
+        parts = [_wrapper_text(terms, wrapper, names, shown, tile) for wrapper in wrappers or ()]
+        state = "missing" if missing_wrappers else "extra"
         text = f"{' and '.join(parts)} {'is' if len(parts) == 1 else 'are'} {state}"
         whole = False
         extra.clear()
-        part = extra_layers[0].part if extra_layers else given
+        part = extra_wrappers[0].part if extra_wrappers else given
     elif keys[0][0] == keys[1][0] == "sum":
         parts = [f"{what} {_products(some, names)}" for what, some in (("missing", missing), ("extra", extra)) if some]
         text = ", ".join(parts)
@@ -204,7 +204,7 @@ def _describe(
     return error
 
 
-class Layer(NamedTuple):
+class Wrapper(NamedTuple):
     """A function or addition around a term `inner`; `part` is what it brings: itself, or the other operand."""
 
     key: tuple[Any, ...]
@@ -212,7 +212,7 @@ class Layer(NamedTuple):
     inner: Term
 
 
-def _layers(terms: Terms, outer: Term, inner: Term, most: int = 4) -> list[Layer] | None:
+def _wrappers(terms: Terms, outer: Term, inner: Term, most: int = 4) -> list[Wrapper] | None:
     """What stands around `inner` to make it `outer`, from the outside in; None where that does not explain it."""
     if outer == inner:
         return []
@@ -222,21 +222,21 @@ def _layers(terms: Terms, outer: Term, inner: Term, most: int = 4) -> list[Layer
     parts = key[1:] if key[0] == "plus" else key[2:]
     steps = [(parts[0], parts[1]), (parts[1], parts[0])] if len(parts) == 2 else [(parts[0], outer)]
     for below, part in steps:
-        rest = _layers(terms, below, inner, most - 1)
+        rest = _wrappers(terms, below, inner, most - 1)
         if rest is not None:
-            return [Layer(key, part, below), *rest]
+            return [Wrapper(key, part, below), *rest]
     return None
 
 
-def _layer_text(terms: Terms, layer: Layer, names: dict[Term, str], own: dict[Term, str], tile: str) -> str:
-    """A layer in words; of what it is, where its own side has another tile for that."""
-    if layer.key[0] == "plus":
-        bias = terms.keys[layer.part][0] == "rows"
-        return _inner(terms, layer.part, names) if bias else f"the addend {_inner(terms, layer.part, names)}"
-    inner = own.get(layer.inner, tile)
+def _wrapper_text(terms: Terms, wrapper: Wrapper, names: dict[Term, str], own: dict[Term, str], tile: str) -> str:
+    """A wrapper in words; of what it is, where its own side has another tile for that."""
+    if wrapper.key[0] == "plus":
+        bias = terms.keys[wrapper.part][0] == "rows"
+        return _inner(terms, wrapper.part, names) if bias else f"the addend {_inner(terms, wrapper.part, names)}"
+    inner = own.get(wrapper.inner, tile)
     of = "" if inner == tile else f" of {inner}"
-    function: Function = layer.key[1]
-    other = "" if len(layer.key) == 3 else f" with {_inner(terms, layer.part, names)}"
+    function: Function = wrapper.key[1]
+    other = "" if len(wrapper.key) == 3 else f" with {_inner(terms, wrapper.part, names)}"
     return f"the {function.name}{of}{other}{' ' + function.words if function.words else ''}"
 
 

@@ -10,14 +10,12 @@ from ..dialects.kernels import KERNELS
 from ..dialects.kernels.declaration import MULTIPLIES
 from ..dialects.levels import level_of
 from ..dialects.tile_ops import ExecBase
-from ..dialects.tiles import Coord, TiledType
+from ..dialects.tiles import Coord, TiledType, TileRef
 from ..dialects.uop import is_alloc
 from ..ir.builtin import FuncOp, ReturnOp
 from ..ir.core import Operation, Value
 from ..ir.types import TensorType
 from ..planner.bounds import Layer, Product, Workload
-
-TileRef = tuple[Value, Coord]
 
 
 def macs_of(op: ExecBase) -> int:
@@ -43,7 +41,7 @@ def workload_of(func: FuncOp) -> Workload | None:
     if not known and any(_touches_tensor(op) for op in func.ops if not isinstance(op, ReturnOp)):
         return None
     index = {value: i for i, value in enumerate(buffers_of(func))}
-    parts = _Parts(index)
+    parts = _WorkloadBuilder(index)
     if level_of(func) == "graph":
         for op in needed_graph_ops(func):
             parts.add_graph_op(op)
@@ -89,7 +87,7 @@ def needed_execs(func: FuncOp) -> list[ExecBase]:
     return kept[::-1]
 
 
-class _Parts:
+class _WorkloadBuilder:
     """Gathers a workload from the operations that are needed: sizes in bytes of the tiles (or whole tensors) named."""
 
     def __init__(self, index: dict[Value, int]):

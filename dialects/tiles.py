@@ -15,6 +15,9 @@ from ..ir.texts import COORD
 from ..ir.types import DTYPE_BYTES, EMPTY_DIMENSION, TensorType, Type, has_empty_dimension
 
 Coord = tuple[int, ...]
+TileRef = tuple[Value, Coord]
+"""A tile: its buffer and its coordinates."""
+
 Names = dict[Value, str]
 
 MEMO_SIZE = 200_000

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from itertools import accumulate
 from typing import Any
 
-from ..dialects.checks.dram import dram_errors, off_chip_lives
+from ..dialects.checks.dram import dram_errors, off_chip_ranges
 from ..dialects.levels import level_of
 from ..dialects.placement_limits import off_chip_bytes
 from ..dialects.sched import ExecOp, LoadOp, StoreOp
@@ -17,7 +17,8 @@ from ..ir.attributes import UNIT, Attr
 from ..ir.builtin import FuncOp, ModuleOp
 from ..ir.core import Operation, Value
 from ..ir.diagnostics import Diagnostic, DiagnosticError
-from ..planner.placement import Life, place_lives
+from ..planner.placement import LiveRange, place_live_ranges
+from ..planner.units import round_up
 
 
 def expect_schedules(module: ModuleOp, who: str) -> None:
@@ -37,34 +38,35 @@ def settle_off_chip(func: FuncOp, target: Target, renew: bool) -> None:
     """
     if not renew and not any(type(op) is AllocOp and op.dram is not None for op in func.ops):
         return
-    lives = off_chip_lives(func)
+    ranges = off_chip_ranges(func)
     for op in func.ops:
-        if isinstance(op, AllocOp) and op.result not in lives:
+        if isinstance(op, AllocOp) and op.result not in ranges:
             op.dram = None
     if renew:
-        place_off_chip(func, lives, target)
+        place_off_chip(func, ranges, target)
     errors = dram_errors(func)
     if errors:
         raise DiagnosticError(errors)
 
 
-def place_off_chip(func: FuncOp, lives: Mapping[Value, tuple[int, int]], target: Target) -> None:
-    """Gives every buffer that is stored its address off chip; those that are not in use at once share bytes.
+def place_off_chip(func: FuncOp, ranges: Mapping[Value, tuple[int, int]], target: Target) -> None:
+    """Gives every buffer that is stored its address off chip; those whose live ranges [start, end), in operations, do
+    not overlap share bytes.
 
     With several DMA channels none do: what comes later in the text may move earlier, and nothing makes it wait.
     """
     if target.dma_channels > 1:
-        lives = dict.fromkeys(lives, (0, len(func.ops)))
+        ranges = dict.fromkeys(ranges, (0, len(func.ops) + 1))
     allocs = [op for op in func.ops if isinstance(op, AllocOp)]
     for op in allocs:
         op.dram = None
-    ops = [op for op in allocs if op.result in lives]
-    spans = []
+    ops = [op for op in allocs if op.result in ranges]
+    sized: list[LiveRange] = []
     for op in ops:
         assert isinstance(op.result.type, TiledType)
-        size = -(-off_chip_bytes(op.result.type) // target.alignment) * target.alignment
-        spans.append(Life(*lives[op.result], size))
-    for op, address in zip(ops, place_lives(spans, sum(span.size for span in spans)) or (), strict=True):
+        size = round_up(off_chip_bytes(op.result.type), target.alignment)
+        sized.append(LiveRange(*ranges[op.result], size))
+    for op, address in zip(ops, place_live_ranges(sized, sum(one.size for one in sized)) or (), strict=True):
         op.dram = address
 
 
@@ -152,7 +154,7 @@ class _Counting:
 
     def rounded(self, op: Operation) -> int:
         size = op.operands[0].type.tile_bytes  # type: ignore[attr-defined]
-        return -(-size // self.alignment) * self.alignment
+        return round_up(size, self.alignment)
 
     def stats(self, count: int) -> dict[str, int]:
         for address in list(self.there):

@@ -9,15 +9,14 @@ from typing import NamedTuple
 
 from ..dialects.graph import ElementwiseOp, GraphOp, MatmulOp
 from ..dialects.kernels import KERNELS
-from ..dialects.tiles import Coord, TiledType, coord_text
+from ..dialects.tiles import Coord, TiledType, TileRef, coord_text
 from ..ir.attributes import UNIT
 from ..ir.core import Operation, Value
 from ..ir.diagnostics import Diagnostic, DiagnosticError
 from ..planner.arena import SRAMConfig, count_of
-from ..planner.nest_cost import Tensor, Trials, Work
+from ..planner.nest_cost import Operator, TileGrid, TrafficModel
 from ..planner.nests import Nest, uneven_members, unread_streams, walk
 
-TileRef = tuple[Value, Coord]
 Tiled = Mapping[Value, TiledType]
 
 
@@ -132,27 +131,29 @@ def described(op: GraphOp, tiled: Tiled) -> Described:
     return Described(op.result, op.operands, tiled[op.operands[0]].grid[1] if isinstance(op, MatmulOp) else 0)
 
 
-def trials_of(operations: Sequence[Described], returned: Iterable[Value], tiled: Tiled, config: SRAMConfig) -> Trials:
+def traffic_model_of(
+    operations: Sequence[Described], returned: Iterable[Value], tiled: Tiled, config: SRAMConfig
+) -> TrafficModel:
     """The operations as numbers, to try nests for them."""
-    return Trials(*numbered(operations, returned, tiled), config)
+    return TrafficModel(*numbered(operations, returned, tiled), config)
 
 
 def numbered(
     operations: Sequence[Described], returned: Iterable[Value], tiled: Tiled
-) -> tuple[list[Tensor], list[Work]]:
+) -> tuple[list[TileGrid], list[Operator]]:
     """The tensors and the operations as numbers."""
     makers = {operation.result: i for i, operation in enumerate(operations)}
     results = set(returned)
     readers = Counter(v for operation in operations for v in dict.fromkeys(operation.sources))
     numbers: dict[Value, int] = {}
-    tensors: list[Tensor] = []
+    tensors: list[TileGrid] = []
     for value in dict.fromkeys(v for operation in operations for v in (*operation.sources, operation.result)):
         rows, columns = grid_of(tiled[value])
         numbers[value] = len(tensors)
         made = makers.get(value, -1)
-        tensors.append(Tensor(rows, columns, tiled[value].tile_bytes, made, value in results, readers[value]))
-    works = [Work(tuple(numbers[v] for v in o.sources), numbers[o.result], o.k) for o in operations]
-    return tensors, works
+        tensors.append(TileGrid(rows, columns, tiled[value].tile_bytes, made, value in results, readers[value]))
+    operators = [Operator(tuple(numbers[v] for v in o.sources), numbers[o.result], o.k) for o in operations]
+    return tensors, operators
 
 
 def grid_of(type: TiledType) -> tuple[int, int]:

@@ -10,7 +10,7 @@ from typing import Any
 from ..dialects import sched, uop
 from ..dialects.kernels import KERNELS
 from ..dialects.placement_limits import Wish
-from ..dialects.tiles import Coord, TiledType, tile_text
+from ..dialects.tiles import Coord, TiledType, TileRef, tile_text
 from ..ir.attributes import UNIT
 from ..ir.constructors import maker
 from ..ir.core import Operation, Value
@@ -18,8 +18,6 @@ from ..planner.arena import SRAMConfig, count_of
 from ..planner.liveness import EXEC, LOAD, STORE, Program, Step
 from ..planner.memory_planner import PlanError, plan
 from ..planner.residency import FILL, RUN, SET_ASIDE, SPILL, Event
-
-TileRef = tuple[Value, Coord]
 
 
 class TileName:

@@ -16,7 +16,7 @@ from ..planner.arena import SRAMConfig
 from ..planner.dependences import NONE, Chain, Chains
 from ..planner.nest_search import Search
 from ..planner.nests import Nest, walk
-from .graph_nests import Described, grid_of, trials_of
+from .graph_nests import Described, grid_of, traffic_model_of
 from .tile_program import TileProgram
 
 
@@ -39,8 +39,8 @@ def raise_nests(tiles: TileProgram, func: FuncOp, chains: Chains, config: SRAMCo
     tiled = {v: v.type for o in found for v in (*o.sources, o.result) if isinstance(v.type, TiledType)}
     operations = [Described(o.result, o.sources, o.k) for o in found]
     nests = [Nest(*grid_of(tiled[o.result]), o.k) for o in found]
-    search = Search(trials_of(operations, func.returned(), tiled, config), nests)
-    if any(o.partial for o in found) or search.trials.program(nests) is None:
+    search = Search(traffic_model_of(operations, func.returned(), tiled, config), nests)
+    if any(o.partial for o in found) or search.model.program(nests) is None:
         return _best_blocks(found, nests, search, chains, config)
     return _order(found, search.run())
 

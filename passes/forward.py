@@ -16,7 +16,7 @@ from typing import ClassVar
 
 from ..dialects.levels import level_of
 from ..dialects.tile_ops import TileOp, activation_of
-from ..dialects.tiles import Coord
+from ..dialects.tiles import TileRef
 from ..dialects.uop import ExecOp, StoreOp
 from ..ir.attributes import UNIT
 from ..ir.builtin import FuncOp, ModuleOp
@@ -24,8 +24,6 @@ from ..ir.core import Operation, Value
 from ..lowering.allocs import check_understood, tidy_allocs
 from ..lowering.rewriting import ValueMap, clone, clone_with, copy_value, map_functions, with_body
 from .manager import register_pass
-
-TileRef = tuple[Value, Coord]
 
 
 @register_pass
@@ -73,7 +71,7 @@ class Changes:
 
 
 @dataclass(slots=True)
-class _Life:
+class _Definition:
     """A tile's present value: its last write, the stores and loads since, and whether a read has followed a store."""
 
     written: ExecOp
@@ -86,35 +84,35 @@ def find_forwards(func: FuncOp) -> Changes:
     """One pass over the function: the value that an exec writes is followed until the tile is written again."""
     returned = set(func.returned())
     changes = Changes()
-    lives: dict[TileRef, _Life] = {}
+    definitions: dict[TileRef, _Definition] = {}
     for op in func.ops:
         if not isinstance(op, TileOp):
             continue
         ref = (op.operands[0], op.coords[0])
         if isinstance(op, ExecOp):
             for source in zip(op.operands[1:], op.coords[1:], strict=True):
-                if source in lives and lives[source].stores:
-                    lives[source].is_read = True
-            if ref in lives:
-                _settle(lives[ref], set(), changes)  # what is overwritten is no result
-            lives[ref] = _Life(op)
-        elif ref in lives:
-            (lives[ref].stores if isinstance(op, StoreOp) else lives[ref].loads).append(op)  # type: ignore[arg-type]
-    for life in lives.values():
-        _settle(life, returned, changes)
+                if source in definitions and definitions[source].stores:
+                    definitions[source].is_read = True
+            if ref in definitions:
+                _settle(definitions[ref], set(), changes)  # what is overwritten is no result
+            definitions[ref] = _Definition(op)
+        elif ref in definitions:
+            (definitions[ref].stores if isinstance(op, StoreOp) else definitions[ref].loads).append(op)  # type: ignore[arg-type]
+    for definition in definitions.values():
+        _settle(definition, returned, changes)
     return changes
 
 
-def _settle(life: _Life, returned: set[Value], changes: Changes) -> None:
+def _settle(definition: _Definition, returned: set[Value], changes: Changes) -> None:
     """Decides on the stores of a value that nobody writes any more."""
-    if not life.is_read:
+    if not definition.is_read:
         return
-    first = life.stores[0]
+    first = definition.stores[0]
     if first.activation is not None:
-        changes.activations[life.written] = first
-    changes.gone.update(life.loads)
+        changes.activations[definition.written] = first
+    changes.gone.update(definition.loads)
     if first.operands[0] in returned:
         changes.retained.add(first)
-        changes.gone.update(life.stores[1:])
+        changes.gone.update(definition.stores[1:])
     else:
-        changes.gone.update(life.stores)
+        changes.gone.update(definition.stores)

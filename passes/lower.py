@@ -38,7 +38,7 @@ from ..lowering.rewriting import ValueMap, clone, copy_value, map_functions, wit
 from ..lowering.tile_program import TileProgram
 from ..lowering.tiling import Shape, check_tensors, tile_shapes
 from ..planner.arena import SRAMConfig, count_of
-from ..planner.liveness import accumulator_lives
+from ..planner.liveness import accumulator_residencies
 from ..planner.memory_planner import most_needed
 from .manager import option, read_alignment, read_bytes, register_pass
 
@@ -78,8 +78,7 @@ def check_fits(func: FuncOp, config: SRAMConfig) -> None:
     needed, at = most_needed(tiles.program, config)
     if needed <= config.total_bytes:
         return
-    lives = accumulator_lives(tiles.program)
-    sums = [tile for first, last, tile in lives if first <= at <= last]
+    sums = [tile for start, end, tile in accumulator_residencies(tiles.program) if start <= at < end]
     step = tiles.program.steps[at]
     own = {step.tile, *step.sources} - set(sums)
     names = Counter(tiles.refs[tile][0].name for tile in sums)

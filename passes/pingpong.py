@@ -20,21 +20,21 @@ from ..dialects import sched, uop
 from ..dialects.levels import level_of
 from ..dialects.placement_limits import wishes_of
 from ..dialects.target import Target, schedule_target
-from ..dialects.tiles import Coord
+from ..dialects.tiles import TileRef
 from ..ir.attributes import UNIT
 from ..ir.builtin import FuncOp, ModuleOp
-from ..ir.core import Operation, Value
+from ..ir.core import Operation
 from ..ir.diagnostics import Diagnostic, DiagnosticError
 from ..lowering.allocs import config_of, tidy_allocs
 from ..lowering.finished_schedule import expect_schedules, settle_off_chip, with_stats
 from ..lowering.rewriting import ValueMap, clone_with, map_functions, with_tile_ops
 from ..lowering.timed_ops import Placed, TimedOps, placed_ops, size_of
 from ..planner.liveness import Limits, Program
-from ..planner.pingpong_phases import Homes, Life, Phase, Problem, cut, halves_above, place_homes
+from ..planner.pingpong_phases import Phase, PhaseProblem, ResultRegion, cut, halves_above, place_results
+from ..planner.placement import LiveRange
 from ..planner.simulator import simulate
+from ..planner.units import round_down
 from .manager import register_pass
-
-TileRef = tuple[Value, Coord]
 
 LAGS = (0, 2, 8, 32)
 """How long, in execs and stores, the place of what was computed stays unused before it is used again."""
@@ -95,13 +95,13 @@ def no_room(given: _Given) -> DiagnosticError:
     """Two halves for the exec that reads the most, beside what is computed, are too much."""
     problem = given.problem
     read, item = problem.most_read()
-    homes = place_homes(problem, 0, 1 << 50)
-    assert homes is not None
-    total = problem.config.total_bytes // problem.config.alignment * problem.config.alignment
-    needs = 2 * read + homes.end
+    results = place_results(problem, 0, 1 << 50)
+    assert results is not None
+    total = problem.config.capacity
+    needs = 2 * read + results.end
     message = (
         f"pingpong: no room for two halves: this exec reads {read:,} bytes of loaded tiles, accumulators and "
-        f"intermediates take {homes.end:,}, together 2 x {read:,} + {homes.end:,} = {needs:,} of {total:,} bytes"
+        f"intermediates take {results.end:,}, together 2 x {read:,} + {results.end:,} = {needs:,} of {total:,} bytes"
     )
     if needs <= total:
         message += ", around those that are reserved"
@@ -113,8 +113,8 @@ def no_room(given: _Given) -> DiagnosticError:
 
 @dataclass(slots=True)
 class _Item:
-    """An exec or a store that stays; for each operand the loaded tile that it is (by number), or the life that it has
-    as something computed, as -1 - number."""
+    """An exec or a store that stays; for each operand the loaded tile that it is (by number), or the result that it
+    is of what is computed, as -1 - number."""
 
     op: Placed
     places: list[int] = field(default_factory=list)
@@ -129,11 +129,11 @@ class _Given:
     def __init__(self, func: FuncOp, target: Target):
         self.items: list[_Item] = []
         self.refs: list[TileRef] = []
-        self.lives: list[Life] = []
+        self.results: list[LiveRange] = []
         self.stored: list[int] = []
         self.numbers: dict[tuple[TileRef, int], int] = {}
         self.versions: dict[TileRef, int] = {}
-        self.homes: dict[TileRef, int] = {}
+        self.on_chip: dict[TileRef, int] = {}
         self.last_store: dict[TileRef, int] = {}
         for op in placed_ops(func):
             if isinstance(op, sched.ExecOp):
@@ -141,15 +141,15 @@ class _Given:
             elif isinstance(op, sched.StoreOp):
                 self.store(op)
             else:
-                self.homes.pop((op.operands[0], op.coords[0]), None)
+                self.on_chip.pop((op.operands[0], op.coords[0]), None)
         self.read = {t for item in self.items for t in item.places if t >= 0}
         config = config_of(func, target)
-        self.problem = Problem(
+        self.problem = PhaseProblem(
             config,
             [tuple(dict.fromkeys(t for t in item.places if t >= 0)) for item in self.items],
             [size_of(value) for value, _ in self.refs],
             self.stored,
-            self.lives,
+            self.results,
             Program(limits=Limits(reserved=target.reserved)).set_aside(config),
         )
 
@@ -157,19 +157,19 @@ class _Given:
         item = _Item(op)
         dst, *sources = zip(op.operands, op.coords, strict=True)
         places = [self.source(ref) for ref in sources]
-        if dst not in self.homes or (not op.accumulate and dst not in sources):
-            self.homes[dst] = len(self.lives)
-            self.lives.append(Life(len(self.items), len(self.items), size_of(dst[0])))
+        if dst not in self.on_chip or (not op.accumulate and dst not in sources):
+            self.on_chip[dst] = len(self.results)
+            self.results.append(LiveRange(len(self.items), len(self.items) + 1, size_of(dst[0])))
         self.versions[dst] = self.versions.get(dst, 0) + 1
-        item.places = [self.use(self.homes[dst]), *places]
+        item.places = [self.use(self.on_chip[dst]), *places]
         self.items.append(item)
 
     def source(self, ref: TileRef) -> int:
-        return self.use(self.homes[ref]) if ref in self.homes else self.number(ref)
+        return self.use(self.on_chip[ref]) if ref in self.on_chip else self.number(ref)
 
-    def use(self, life: int) -> int:
-        self.lives[life] = self.lives[life]._replace(last=len(self.items))
-        return -1 - life
+    def use(self, result: int) -> int:
+        self.results[result] = self.results[result]._replace(end=len(self.items) + 1)
+        return -1 - result
 
     def number(self, ref: TileRef) -> int:
         """The number of a loaded tile with its present value."""
@@ -182,14 +182,14 @@ class _Given:
 
     def store(self, op: sched.StoreOp) -> None:
         ref = (op.operands[0], op.coords[0])
-        if ref not in self.homes:
+        if ref not in self.on_chip:
             return
-        self.items.append(_Item(op, [self.use(self.homes[ref])]))
+        self.items.append(_Item(op, [self.use(self.on_chip[ref])]))
         self.last_store[ref] = len(self.items) - 1
         if op.activation is not None:
             self.versions[ref] = self.versions.get(ref, 0) + 1
         if op.retain is not UNIT:
-            del self.homes[ref]
+            del self.on_chip[ref]
 
 
 # From the solver's answer to a schedule
@@ -201,35 +201,37 @@ class Layout:
 
     phases: list[Phase]
     halves: tuple[tuple[int, int], tuple[int, int]]
-    homes: Homes
+    results: ResultRegion
 
 
-def layouts(problem: Problem) -> Iterator[Layout]:
+def layouts(problem: PhaseProblem) -> Iterator[Layout]:
     """Ways to divide the SRAM that work, the first with the largest halves."""
     large = len(problem.reads) > LARGE
     seen = set()
     for lag in LAGS[:1] if large else LAGS:
-        homes = place_homes(problem, lag, problem.config.total_bytes)
-        halves = halves_above(problem, homes.end) if homes is not None else None
-        if homes is None or halves is None:
+        results = place_results(problem, lag, problem.config.total_bytes)
+        halves = halves_above(problem, results.end) if results is not None else None
+        if results is None or halves is None:
             return
         for part in PARTS[:1] if large else PARTS:
-            size = (halves[0][1] - halves[0][0]) // part // problem.config.alignment * problem.config.alignment
-            phases = cut(problem, size) if (size, homes.end) not in seen else None
-            seen.add((size, homes.end))
+            size = round_down((halves[0][1] - halves[0][0]) // part, problem.config.alignment)
+            phases = cut(problem, size) if (size, results.end) not in seen else None
+            seen.add((size, results.end))
             if phases is not None:
-                yield Layout(phases, ((halves[0][0], halves[0][0] + size), (halves[1][0], halves[1][0] + size)), homes)
+                yield Layout(
+                    phases, ((halves[0][0], halves[0][0] + size), (halves[1][0], halves[1][0] + size)), results
+                )
 
 
 def build(func: FuncOp, given: _Given, layout: Layout) -> FuncOp:
     """The function in its new order, at its new addresses."""
-    made = with_tile_ops(func, lambda values: _Builder(given, layout, values).operations())
+    made = with_tile_ops(func, lambda values: _ScheduleBuilder(given, layout, values).operations())
     sram: dict[str, Any] = made.attrs.get("sched.sram", {})  # type: ignore[assignment]
     made.attrs = made.attrs | {"sched.sram": sram | {"buffering": "pingpong", "halves": layout.halves}}
     return made
 
 
-class _Builder:
+class _ScheduleBuilder:
     def __init__(self, given: _Given, layout: Layout, values: ValueMap):
         self.given = given
         self.layout = layout
@@ -275,7 +277,7 @@ class _Builder:
     def placed(self, i: int, item: _Item, phase: int) -> Operation:
         op, offsets = item.op, self.layout.phases[phase].offsets
         base = self.layout.halves[phase % 2][0]
-        addrs = tuple([base + offsets[p] if p >= 0 else self.layout.homes.addresses[-1 - p] for p in item.places])
+        addrs = tuple([base + offsets[p] if p >= 0 else self.layout.results.addresses[-1 - p] for p in item.places])
         changes: dict[str, Any] = {"addrs": addrs, "queue": None, "signal": None, "wait": None}
         if isinstance(op, sched.ExecOp):
             changes["half"] = phase % 2 if any(p >= 0 for p in item.places) else None

@@ -27,8 +27,8 @@ from ..lowering.rewriting import ValueMap, clone, clone_with, copy_value, map_fu
 from ..lowering.tiling import check_tensors, tile_shapes
 from ..lowering.timed_ops import exec_cycles, move_cycles
 from ..planner.arena import SRAMConfig
-from ..planner.makespan import LONG, TimeTrials
-from ..planner.nest_cost import Trials
+from ..planner.makespan import LONG, MakespanModel
+from ..planner.nest_cost import TrafficModel
 from ..planner.nest_search import Search, execs_of
 from ..planner.nests import Nest
 from .manager import option, read_alignment, read_bytes, read_choice, register_pass
@@ -61,13 +61,13 @@ class PlanPass:
         tiled = tiled_types(func, module)
         taken = set_aside(func, tiled, target)
         config = SRAMConfig(max(target.sram_bytes - taken, target.alignment), target.alignment)
-        tensors, works = numbered([described(op, tiled) for op in ops], func.returned(), tiled)
-        nests = Search(Trials(tensors, works, config), nests_of(ops, tiled)).run()
+        tensors, operators = numbered([described(op, tiled) for op in ops], func.returned(), tiled)
+        nests = Search(TrafficModel(tensors, operators, config), nests_of(ops, tiled)).run()
         if self.objective == "makespan":
             costs = [op_cycles(op, tiled, target) for op in ops]
             moves = partial(move_cycles, target=target)
-            timed = TimeTrials(
-                tensors, works, config, exec_cycles=costs, move_cycles=moves, channels=target.dma_channels,
+            timed = MakespanModel(
+                tensors, operators, config, exec_cycles=costs, move_cycles=moves, channels=target.dma_channels,
                 long=execs_of(nests) > LONG,
             )  # fmt: skip
             nests = Search(timed, nests).run()

@@ -31,7 +31,7 @@ from ..lowering.rewriting import ValueMap, map_functions, with_tile_ops
 from ..lowering.tile_program import TileProgram, buffer_ids, event_ops
 from ..lowering.timed_ops import Placed, TimedOps, exec_cycles, move_cycles, placed_ops
 from ..planner.liveness import NEVER
-from ..planner.makespan import LONG, Speeds, Timed, best_in_time, put_in_time, reserves
+from ..planner.makespan import LONG, Speeds, TimedSchedule, quickest_schedule, reserves, schedule_transfers
 from ..planner.residency import FILL, RUN, SPILL, Event
 from ..planner.simulator import simulate
 from .manager import option, read_bytes, read_count, register_pass
@@ -68,14 +68,14 @@ class PrefetchPass:
         settle_off_chip(made, target, renew=placed)
         return with_stats(made, target)
 
-    def best(self, given: GivenSchedule) -> Timed | None:
+    def best(self, given: GivenSchedule) -> TimedSchedule | None:
         """The quickest of the schedule's own decisions and new ones, each with its transfers as early as can be."""
         program, speeds, config = given.tiles.program, given.speeds, given.config
-        kept = put_in_time(program, given.events, speeds, config, self.distance)
+        kept = schedule_transfers(program, given.events, speeds, config, self.distance)
         long = len(program.steps) > LONG
         left_free = reserves(program, config, few=long) if self.reserve is None else [self.reserve]
         limit = NEVER if kept is None else kept.makespan
-        made = best_in_time(program, speeds, config, left_free, distance=self.distance, limit=limit, settle=long)
+        made = quickest_schedule(program, speeds, config, left_free, distance=self.distance, limit=limit, settle=long)
         return made or kept
 
 
@@ -103,9 +103,9 @@ class GivenSchedule:
             yield Event(kind, min(step, len(self.tiles.ops) - 1), tile, op.addrs)
             step += kind == RUN
 
-    def operations(self, timed: Timed, values: ValueMap) -> list[Operation]:
+    def operations(self, timed: TimedSchedule, values: ValueMap) -> list[Operation]:
         """The schedule in its new order, at its new addresses."""
-        events = [timed.events[p.item]._replace(addresses=p.addresses) for p in timed.placed]
+        events = [timed.events[s.job]._replace(addresses=s.addresses) for s in timed.jobs]
         program = self.tiles.program
         buffers = buffer_ids(program, events) if self.labelled else [None] * len(events)
         return event_ops(self.tiles, events, buffers, values)

@@ -1,6 +1,6 @@
 """Lower bounds on the bytes that a program moves between off-chip memory and an SRAM of a given size.
 
-Plain data in, bytes out; nothing here knows the IR. Tensors are named by their position in a workload's lists.
+Plain data in, bytes out. Tensors are named by their position in a workload's lists.
 
 Sources: J.-W. Hong, H. T. Kung, "I/O complexity: the red-blue pebble game", STOC 1981; D. Irony, S. Toledo, A. Tiskin,
 "Communication lower bounds for distributed-memory matrix multiplication", JPDC 64, 2004; T. M. Smith, B. Lowery,
@@ -41,8 +41,8 @@ class Layer:
 class Workload:
     """A program as far as the bounds need it: per tensor the compulsory bytes read and written, and the layers."""
 
-    reads: dict[int, int] = field(default_factory=dict)
-    writes: dict[int, int] = field(default_factory=dict)
+    reads: dict[int, int] = field(default_factory=dict[int, int])
+    writes: dict[int, int] = field(default_factory=dict[int, int])
     layers: tuple[Layer, ...] = ()
 
 

@@ -1,4 +1,4 @@
-"""The dependence graph of a tile program, and the legal orders of its execs. A pure solver.
+"""The dependence graph of a tile program, and the legal orders of its execs.
 
 A chain is one value of a tile: the exec that starts it, the products that are added to it, in any order, and the store
 of it. An exec that reads a tile waits for the chain that makes it; the first exec of a chain waits for everything that
@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from .arena import SRAMConfig
-from .liveness import EXEC, STORE, Program, Step
-from .residency import Full, Planner, TooMuch, timeline_of
+from .liveness import EXEC, STORE, Program, Step, liveness_of
+from .residency import FirstFitPlanner, StepOutOfMemoryError, TrafficLimitError
 
 NONE = -1
 
@@ -27,14 +27,15 @@ class Chain:
 
     tile: int
     start: int = NONE
-    products: list[int] = field(default_factory=list)
+    products: list[int] = field(default_factory=list[int])
     store: int = NONE
-    reads: set[int] = field(default_factory=set)
-    early: set[int] = field(default_factory=set)
+    reads: set[int] = field(default_factory=set[int])
+    early: set[int] = field(default_factory=set[int])
     before: int = NONE
 
     @property
     def execs(self) -> list[int]:
+        """The chain's execs, the one that must come first before the others."""
         return self.products if self.start == NONE else [self.start, *self.products]
 
 
@@ -47,7 +48,8 @@ class Emitted(NamedTuple):
 
 
 class Chains:
-    """The chains of a program."""
+    """The chains of a tile program, which stand for its dependence graph: for each exec (a number of a step) the chain
+    that it belongs to, and those that it reads."""
 
     def __init__(self, program: Program):
         self.program = program
@@ -90,7 +92,7 @@ class Chains:
         one that is not of all execs."""
         if len(order) != len(self.chain_of):
             return None
-        state = Progress(self)
+        state = OrderState(self)
         for i in order:
             if not state.exec(i):
                 return None
@@ -108,17 +110,17 @@ class Chains:
         program = Program(changed, given.sizes, given.names, given.limits)
         stored = sum(program.sizes[step.tile] for step in changed if step.kind == STORE)
         try:
-            planner = Planner(program, timeline_of(program), config, "cost", limit - stored - 1)
+            planner = FirstFitPlanner(program, liveness_of(program), config, "cost", limit - stored - 1)
             return planner.run().traffic(program)
-        except (Full, TooMuch):
+        except (StepOutOfMemoryError, TrafficLimitError):
             return None
 
 
-Wait = tuple[str, int]
+Prerequisite = tuple[str, int]
 """What an exec waits for: that a chain is "complete", "begun", or "over" (stored, and read by all that read it)."""
 
 
-class Progress:
+class OrderState:
     """How far an order has come."""
 
     def __init__(self, chains: Chains):
@@ -133,7 +135,7 @@ class Progress:
         """Whether an exec may come next."""
         return self.waits_for(i) is None
 
-    def waits_for(self, i: int) -> Wait | None:
+    def waits_for(self, i: int) -> Prerequisite | None:
         """What has to come before an exec, if anything."""
         for source in self.all.sources[i]:
             if self.left[source]:
@@ -150,6 +152,7 @@ class Progress:
         return "over", before
 
     def exec(self, i: int) -> bool:
+        """Takes an exec next, with the stores that can follow it; False, and nothing changes, if it is not ready."""
         if not self.ready(i):
             return False
         number = self.all.chain_of[i]

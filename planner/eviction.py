@@ -1,4 +1,7 @@
-"""Which resident tiles go when the SRAM is full. A pure solver: tiles, steps, addresses and sizes are integers."""
+"""Eviction policies: which resident tiles go when the SRAM is full.
+
+Tiles are numbers, time is counted in steps, addresses and sizes in bytes. `make_eviction` gives the policy of a name.
+"""
 
 from __future__ import annotations
 
@@ -176,14 +179,17 @@ class CheapestStretch:
         self._uses: dict[int, tuple[int, int, int]] = {}
         self._kinds: dict[tuple[int, int], FarthestNextUse] = {}
         self._places: dict[int, list[int]] = {}
+        self._tile_at: dict[int, int] = {}
 
     def use(self, tile: int, next_use: int, address: int, transfers: int = 1) -> None:
         size = self._sizes[tile]
         before = self._uses.get(tile)
         if before is not None and before[1] != transfers:
             self._kinds[size, before[1]].drop(tile)
-        elif before is None and size < self._largest:
-            insort(self._places.setdefault(size, []), address)
+        elif before is None:
+            self._tile_at[address] = tile
+            if size < self._largest:
+                insort(self._places.setdefault(size, []), address)
         self._uses[tile] = next_use, transfers, address
         kind = self._kinds.get((size, transfers))
         if kind is None:
@@ -196,6 +202,7 @@ class CheapestStretch:
             return
         size = self._sizes[tile]
         self._kinds[size, gone[1]].drop(tile)
+        del self._tile_at[gone[2]]
         if size < self._largest:
             places = self._places[size]
             del places[bisect_left(places, gone[2])]
@@ -219,7 +226,8 @@ class CheapestStretch:
         if not small:
             return [], []
         gaps = request.arena.free_blocks()
-        sweep = _Sweep(request, self._sizes, self._uses, dict(gaps), {start + size: start for start, size in gaps})
+        before = {start + size: start for start, size in gaps}
+        sweep = _Sweep(request, self._sizes, self._uses, self._tile_at, dict(gaps), before)
         done = 0
         for address in merge(*small):
             if address >= done:
@@ -232,21 +240,22 @@ class CheapestStretch:
 
 @dataclass(slots=True)
 class _Sweep:
-    """Sums up stretches of evictable tiles. `uses` has each tile's next use, transfers and address, `gaps` the sizes of
-    free blocks by start, `before` their starts by end."""
+    """Sums up stretches of evictable tiles. `uses` has each tile's next use, transfers and address, `tile_at` the tiles
+    by address, `gaps` the sizes of free blocks by start, `before` their starts by end."""
 
     request: Request
     sizes: Sequence[int]
     uses: Mapping[int, tuple[int, int, int]]
+    tile_at: Mapping[int, int]
     gaps: Mapping[int, int]
     before: Mapping[int, int]
-    found: list[Stretch] = field(default_factory=list)
-    tiles: list[int] = field(default_factory=list)
+    found: list[Stretch] = field(default_factory=list[Stretch])
+    tiles: list[int] = field(default_factory=list[int])
 
     def run(self, at: int) -> int:
         """Goes up from the tile at an address to what can't go, or to where no sum is left; returns that address. Adds
         the cheapest stretch on the way, the first of equal ones, to `found`."""
-        wanted, now, protected, arena = self.request
+        wanted, now, protected, _ = self.request
         blocks: list[tuple[int, float, int]] = []  # ends, costs, tiles; the stretch from `start` is of those from first
         start, cost, first = self.before.get(at, at), 0.0, 0
         last, best = at, Stretch(inf, at, [])
@@ -257,12 +266,13 @@ class _Sweep:
                 start, own, _ = blocks[first]
                 cost -= own
                 first += 1
-            tile: int = arena.tag_at(at)  # type: ignore[assignment]
-            use = self.uses.get(tile)
-            over = first == len(blocks) and blocks and not cost and use is not None and self.sizes[tile] >= wanted
-            if use is None or tile in protected or over:
+            tile = self.tile_at.get(at)
+            if tile is None or tile in protected:
                 break
-            own = use[1] * self.sizes[tile] / (use[0] - now + 1)
+            if first == len(blocks) and blocks and not cost and self.sizes[tile] >= wanted:
+                break
+            next_use, transfers, _ = self.uses[tile]
+            own = transfers * self.sizes[tile] / (next_use - now + 1)
             cost += own
             last, end = at, at + self.sizes[tile]
             blocks.append((end, own, tile))
@@ -274,7 +284,7 @@ class _Sweep:
 
 
 def make_eviction(name: str, sizes: Sequence[int] = ()) -> Eviction:
-    """The policy of a name; `sizes` are the bytes that each tile takes up."""
+    """The policy of a name: "lru", "cost", or "min" for any other; `sizes` are the bytes that each tile takes up."""
     if name == "cost":
         return LeastCost() if len(set(sizes)) <= 1 else CheapestStretch(sizes)
     return LeastRecentlyUsed() if name == "lru" else FarthestNextUse()

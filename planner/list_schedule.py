@@ -1,10 +1,11 @@
-"""List scheduling in time: transfers run ahead of the execs as far as the SRAM has room. A pure solver.
+"""List scheduling in time: transfers run ahead of the execs as far as the SRAM has room.
 
-Given is a schedule without addresses: which tiles are brought, computed, stored and dropped, in an order that works.
-The execs keep their order, the loads theirs and the stores theirs; a load may pass execs and stores. Room is given in
-the order in which the schedule asks for it, as soon as it is free, so that a tile far ahead never takes what a nearer
-one needs, and nothing can deadlock. The DMA takes the next load if that has its room, else the next store that is
-ready.
+List scheduling with resources, event by event (Graham, 1966, "Bounds for Certain Multiprocessing Anomalies"); the SRAM
+is one of the resources. Given is a schedule without addresses: which tiles are brought, computed, stored and dropped,
+in an order that works. The execs keep their order, the loads theirs and the stores theirs; a load may pass execs and
+stores. Room is given in the order in which the schedule asks for it, as soon as it is free, so that a tile far ahead
+never takes what a nearer one needs, and nothing can deadlock. The DMA takes the next load if that has its room, else
+the next store that is ready.
 """
 
 from __future__ import annotations
@@ -16,13 +17,15 @@ from typing import NamedTuple
 
 from .arena import SRAMConfig, VirtualSRAMArena
 from .liveness import EXEC, LOAD, NEVER, STORE, Limits
+from .units import ceil_div
 
 NONE = -1
 
 
-class Item(NamedTuple):
-    """One operation: its kind, how many cycles it takes and its tile. An exec reads `sources` (distinct) and goes on
-    with its tile's sum (`accumulate`) or starts it; a store may keep the tile (`retain`)."""
+class Job(NamedTuple):
+    """One operation: its kind (`liveness.LOAD`, EXEC, STORE), how many cycles it takes and its tile. An exec reads
+    `sources` (distinct) and goes on with its tile's sum (`accumulate`) or starts it; a store may keep the tile on chip
+    (`retain`)."""
 
     kind: int
     cycles: int
@@ -32,21 +35,23 @@ class Item(NamedTuple):
     retain: bool = False
 
 
-class Placed(NamedTuple):
-    """An operation of the result: the number of the item, its start in cycles, and the addresses of its tile and of
-    its sources."""
+class ScheduledJob(NamedTuple):
+    """A job of the result: its number, its start in cycles, and the addresses in bytes of its tile and its sources."""
 
-    item: int
+    job: int
     start: int
     addresses: tuple[int, ...]
 
 
 @dataclass(slots=True)
-class Problem:
-    """Items in a working order, tile sizes in bytes, the SRAM, and the machine. `distance` is how many execs ahead of
-    the computing one a load may be asked for."""
+class SchedulingProblem:
+    """Jobs in a working order, tile sizes in bytes, the SRAM, and how many DMA `channels` the machine has.
 
-    items: Sequence[Item]
+    `distance` is the prefetch distance: how many execs ahead of the computing one a load may be asked for. `limits`
+    holds fixed addresses, `set_aside` the ranges [start, end) of bytes that nothing else may use.
+    """
+
+    jobs: Sequence[Job]
     sizes: Sequence[int]
     config: SRAMConfig
     channels: int = 1
@@ -55,22 +60,23 @@ class Problem:
     set_aside: Sequence[tuple[int, int]] = ()
 
 
-def retime(problem: Problem, limit: int = NEVER) -> list[Placed] | None:
-    """The items in order of their starts; None if the room, in pieces as it is, is not enough, or as soon as it is
+def list_schedule(problem: SchedulingProblem, limit: int = NEVER) -> list[ScheduledJob] | None:
+    """The jobs in order of their starts; None if the room, in pieces as it is, is not enough, or as soon as it is
     known that they take `limit` cycles or more."""
     return _Clock(problem, limit).run()
 
 
-def makespan(problem: Problem, placed: Sequence[Placed]) -> int:
-    """When the last operation ends."""
-    return max((p.start + problem.items[p.item].cycles for p in placed), default=0)
+def makespan(problem: SchedulingProblem, scheduled: Sequence[ScheduledJob]) -> int:
+    """When the last job ends, in cycles."""
+    return max((s.start + problem.jobs[s.job].cycles for s in scheduled), default=0)
 
 
-def least_cycles(problem: Problem) -> int:
-    """No order of the items takes less: their execs one after the other, or their transfers on all channels."""
-    execs = sum([item.cycles for item in problem.items if item.kind == EXEC])
-    moves = sum([item.cycles for item in problem.items if item.kind != EXEC])
-    return max(execs, -(-moves // problem.channels))
+def least_cycles(problem: SchedulingProblem) -> int:
+    """The lower bound in cycles: the execs one after the other, or the transfers on all channels. No order of the jobs
+    takes less."""
+    execs = sum([job.cycles for job in problem.jobs if job.kind == EXEC])
+    moves = sum([job.cycles for job in problem.jobs if job.kind != EXEC])
+    return max(execs, ceil_div(moves, problem.channels))
 
 
 class Needs(NamedTuple):
@@ -84,14 +90,14 @@ class Needs(NamedTuple):
 
 @dataclass(slots=True)
 class _Copies:
-    """The stays of tiles on chip, by number: tile, how many items still have to use it, address, when its bytes are
-    there and when its last user ends (NONE: not known yet)."""
+    """Copies of tiles on chip, by number: tile, how many jobs still have to use it, address, when its bytes are there
+    and when its last user ends (NONE: not known yet)."""
 
-    tiles: list[int] = field(default_factory=list)
-    users: list[int] = field(default_factory=list)
-    address: list[int] = field(default_factory=list)
-    ready: list[int] = field(default_factory=list)
-    idle: list[int] = field(default_factory=list)
+    tiles: list[int] = field(default_factory=list[int])
+    users: list[int] = field(default_factory=list[int])
+    address: list[int] = field(default_factory=list[int])
+    ready: list[int] = field(default_factory=list[int])
+    idle: list[int] = field(default_factory=list[int])
 
     def new(self, tile: int) -> int:
         """A copy of a tile that nobody uses yet."""
@@ -104,14 +110,14 @@ class _Copies:
 
 
 class _Queues:
-    """The items by kind, what each uses and waits for, and in which order room is asked for.
+    """The jobs by kind, what each uses and waits for, and in which order room is asked for.
 
-    `places` are the copies that an item's addresses belong to, `uses` the distinct ones of them, and `reads` those
+    `places` are the copies that a job's addresses belong to, `uses` the distinct ones of them, and `reads` those
     that have to be there before it starts. `requests` are copies with the number of execs before them. A load or an
     exec waits for the end of so many `stores`.
     """
 
-    def __init__(self, items: Sequence[Item], tiles: int):
+    def __init__(self, jobs: Sequence[Job], tiles: int):
         self.copies = _Copies()
         self.places: list[tuple[int, ...]] = []
         self.uses: list[tuple[int, ...]] = []
@@ -123,11 +129,12 @@ class _Queues:
         self.current = [NONE] * tiles
         self.last = tuple([0] * tiles for _ in self.of)
         self.readers = [0] * tiles
-        for number, item in enumerate(items):
-            self.add(number, item)
+        for number, job in enumerate(jobs):
+            self.add(number, job)
 
-    def add(self, number: int, item: Item) -> None:
-        kind, _, tile, sources, accumulate, _ = item
+    def add(self, number: int, job: Job) -> None:
+        """Enters the next job."""
+        kind, _, tile, sources, accumulate, _ = job
         current, last, execs = self.current, self.last, len(self.of[EXEC])
         read = tuple([current[s] for s in sources])
         if kind == LOAD or (kind == EXEC and not accumulate and tile not in sources):
@@ -141,7 +148,7 @@ class _Queues:
         for copy in used:
             users[copy] += 1
         store = kind == STORE
-        readers = self.readers[tile] if not item.retain else 0
+        readers = self.readers[tile] if not job.retain else 0
         self.needs.append(Needs(last[LOAD][tile], last[EXEC][tile], readers) if store else None)
         self.stores.append(0 if store else last[STORE][tile])
         self.of[kind].append(number)
@@ -153,13 +160,13 @@ class _Queues:
 class _Clock:
     """The state at a moment."""
 
-    def __init__(self, problem: Problem, limit: int):
+    def __init__(self, problem: SchedulingProblem, limit: int):
         self.problem = problem
         self.limit = limit
         self.arena = VirtualSRAMArena(problem.config)
         for start, end in problem.set_aside:
             self.arena.allocate_at(start, end - start)
-        self.queues = _Queues(problem.items, len(problem.sizes))
+        self.queues = _Queues(problem.jobs, len(problem.sizes))
         self.copies = self.queues.copies
         self.fixed: dict[int, int] = {}
         self.ends: tuple[list[int], ...] = ([], [], [])
@@ -168,13 +175,14 @@ class _Clock:
         self.now = 0
         self.channels = [0] * problem.channels
         self.compute = 0
-        self.left = [sum(problem.items[i].cycles for i in numbers) for numbers in self.queues.of]
+        self.left = [sum(problem.jobs[i].cycles for i in numbers) for numbers in self.queues.of]
         self.events: list[int] = []
         self.frees: list[tuple[int, int, int]] = []
-        self.out: list[Placed] = []
+        self.out: list[ScheduledJob] = []
 
-    def run(self) -> list[Placed] | None:
-        while len(self.out) < len(self.problem.items):
+    def run(self) -> list[ScheduledJob] | None:
+        """Goes from event to event until every job has started; None if that can't be, or takes too long."""
+        while len(self.out) < len(self.problem.jobs):
             if self.frees and self.frees[0][0] <= self.now:
                 self.release()
             if not self.full:
@@ -222,6 +230,7 @@ class _Clock:
             self.given += 1
 
     def place(self, copy: int) -> bool:
+        """Gives a copy its address, the fixed one or by first fit; False if there is no room now."""
         tile = self.copies.tiles[copy]
         size = self.problem.sizes[tile]
         wanted = self.problem.limits.at.get(tile)
@@ -268,6 +277,7 @@ class _Clock:
         return True
 
     def met(self, needs: Needs) -> bool:
+        """Whether what a store waits for besides its tile has come."""
         if len(self.ends[EXEC]) < needs.readers:
             return False
         return self.ended(LOAD, needs.loads) and self.ended(EXEC, needs.execs)
@@ -278,7 +288,8 @@ class _Clock:
         return not count or (len(ends) >= count and ends[count - 1] <= self.now)
 
     def start(self, kind: int, number: int) -> None:
-        cycles = self.problem.items[number].cycles
+        """Starts a job now; copies that it is the last to use are freed when it ends."""
+        cycles = self.problem.jobs[number].cycles
         end = self.now + cycles
         if kind == EXEC:
             self.compute = end
@@ -289,7 +300,7 @@ class _Clock:
         heappush(self.events, end)
         places, copies = self.queues.places[number], self.copies
         address, users, idle = copies.address, copies.users, copies.idle
-        self.out.append(Placed(number, self.now, tuple([address[copy] for copy in places])))
+        self.out.append(ScheduledJob(number, self.now, tuple([address[copy] for copy in places])))
         if kind != STORE:
             copies.ready[places[0]] = end
         for copy in self.queues.uses[number]:

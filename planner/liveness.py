@@ -1,6 +1,7 @@
-"""Which tiles a program of tile steps needs when: plain data for the planner, and its next uses by one backward pass.
+"""Which tiles a tile program needs on chip when: the program as plain data, and its liveness by backward passes.
 
-A pure solver: tiles and steps are integers, not IR.
+Liveness as for registers (Aho, Lam, Sethi, Ullman, Compilers, section 9.2.5), over straight-line code: next uses, and
+from when to when tiles have to reside on chip. Ranges of steps are half-open, [start, end).
 """
 
 from __future__ import annotations
@@ -10,8 +11,10 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from .arena import SRAMConfig
+from .units import round_down, round_up
 
 LOAD, EXEC, STORE = 0, 1, 2
+"""Kinds of step."""
 
 NEVER = 1 << 62
 """The next use of what is not needed again; greater than any step."""
@@ -33,11 +36,11 @@ class Step(NamedTuple):
 
 @dataclass(slots=True)
 class Limits:
-    """What is asked of a plan: tiles that are not evicted before their last use, addresses that tiles must have (no
-    other tile gets there), and ranges of SRAM bytes [start, end) that no tile may touch."""
+    """What is asked of a plan: tiles that are not evicted before their last use (`pinned`), addresses in bytes that
+    tiles must have (`at`: no other tile gets there), and ranges of SRAM bytes [start, end) that no tile may touch."""
 
-    pinned: set[int] = field(default_factory=set)
-    at: dict[int, int] = field(default_factory=dict)
+    pinned: set[int] = field(default_factory=set[int])
+    at: dict[int, int] = field(default_factory=dict[int, int])
     reserved: tuple[tuple[int, int], ...] = ()
 
     def __bool__(self) -> bool:
@@ -46,22 +49,22 @@ class Limits:
 
 @dataclass(slots=True)
 class Program:
-    """What is to be planned: the steps, and per tile its size in bytes and its name for messages."""
+    """A tile program, which is what gets planned: the steps in order, and for each tile, by its number, the size in
+    bytes and the name for messages."""
 
-    steps: list[Step] = field(default_factory=list)
-    sizes: list[int] = field(default_factory=list)
-    names: list[Hashable] = field(default_factory=list)
+    steps: list[Step] = field(default_factory=list[Step])
+    sizes: list[int] = field(default_factory=list[int])
+    names: list[Hashable] = field(default_factory=list[Hashable])
     limits: Limits = field(default_factory=Limits)
 
     def set_aside(self, config: SRAMConfig) -> list[tuple[int, int]]:
-        """The ranges that are reserved or kept for tiles with fixed addresses, whole aligned blocks, joined; only what
-        is within the SRAM's last whole block."""
-        alignment = config.alignment
-        capacity = config.total_bytes // alignment * alignment
+        """The ranges [start, end) of bytes that are reserved or kept for tiles with fixed addresses: whole aligned
+        blocks, in order, joined; only what is within the SRAM's last whole block."""
+        alignment, capacity = config.alignment, config.capacity
         ranges = list(self.limits.reserved)
         ranges += [(address, address + self.sizes[tile]) for tile, address in self.limits.at.items()]
         joined: list[tuple[int, int]] = []
-        for start, end in sorted((s // alignment * alignment, -(-e // alignment) * alignment) for s, e in ranges):
+        for start, end in sorted((round_down(s, alignment), round_up(e, alignment)) for s, e in ranges):
             start, end = min(start, capacity), min(end, capacity)
             if start == end:
                 continue
@@ -121,33 +124,53 @@ def finishing_execs(program: Program) -> list[bool]:
     return finishing
 
 
-def accumulator_lives(program: Program) -> list[tuple[int, int, int]]:
-    """The lives of tiles that an exec writes, as (first step, last step, tile), inclusive, in order of their start.
+class Liveness(NamedTuple):
+    """What a program needs when: for each step the next uses of its tiles (`next_uses`), and whether it is the exec
+    that finishes its tile (`finishing_execs`)."""
 
-    A life ends with the store, or with the exec that finishes a tile which is read next. Until then the tile can't be
-    evicted.
+    uses: list[tuple[int, ...]]
+    finishing: list[bool]
+
+
+def liveness_of(program: Program) -> Liveness:
+    """A program's next uses and finishing execs, by two backward passes; linear in the number of steps."""
+    return Liveness(next_uses(program), finishing_execs(program))
+
+
+class Residency(NamedTuple):
+    """The steps [start, end) over which a tile has to stay on chip."""
+
+    start: int
+    end: int
+    tile: int
+
+
+def accumulator_residencies(program: Program) -> list[Residency]:
+    """From when to when tiles that an exec writes can't be evicted, in order of their start.
+
+    That ends with the store, or with the exec that finishes a tile which is read next.
     """
     finishing = finishing_execs(program)
-    lives: list[tuple[int, int, int]] = []
-    open_lives: dict[int, tuple[int, int]] = {}
+    found: list[Residency] = []
+    open_ranges: dict[int, tuple[int, int]] = {}
     for i, (kind, tile, sources, accumulate, _, _) in enumerate(program.steps):
         if kind == EXEC:
-            if tile in open_lives and not accumulate and tile not in sources:
-                lives.append((*open_lives.pop(tile), tile))
-            open_lives[tile] = (open_lives[tile][0] if tile in open_lives else i, i)
-        if kind == STORE and tile in open_lives:
-            lives.append((open_lives.pop(tile)[0], i, tile))
+            if tile in open_ranges and not accumulate and tile not in sources:
+                found.append(Residency(*open_ranges.pop(tile), tile))
+            open_ranges[tile] = (open_ranges[tile][0] if tile in open_ranges else i, i + 1)
+        if kind == STORE and tile in open_ranges:
+            found.append(Residency(open_ranges.pop(tile)[0], i + 1, tile))
         elif finishing[i]:
-            lives.append((*open_lives.pop(tile), tile))
-    lives += [(*span, tile) for tile, span in open_lives.items()]
-    return sorted(lives)
+            found.append(Residency(*open_ranges.pop(tile), tile))
+    found += [Residency(start, end, tile) for tile, (start, end) in open_ranges.items()]
+    return sorted(found)
 
 
-def pinned_lives(program: Program) -> list[tuple[int, int, int]]:
-    """From the first to the last step that needs each pinned tile, as `accumulator_lives` has them."""
-    spans: dict[int, tuple[int, int]] = {}
+def pinned_residencies(program: Program) -> list[Residency]:
+    """For each pinned tile the steps from the first to the last that needs it, in order of their start."""
+    ranges: dict[int, tuple[int, int]] = {}
     for i, step in enumerate(program.steps):
         for tile in () if step.kind == LOAD else (step.tile, *step.sources):
             if tile in program.limits.pinned:
-                spans[tile] = (spans[tile][0] if tile in spans else i, i)
-    return sorted((first, last, tile) for tile, (first, last) in spans.items())
+                ranges[tile] = (ranges[tile][0] if tile in ranges else i, i + 1)
+    return sorted(Residency(start, end, tile) for tile, (start, end) in ranges.items())

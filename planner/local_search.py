@@ -1,4 +1,4 @@
-"""Orders of execs for programs without the structure of loop nests: list scheduling, then local search. A pure solver.
+"""Orders of execs for programs without the structure of loop nests: list scheduling, then local search.
 
 List scheduling takes next what needs the fewest bytes that are not on chip, with a bounded number of sums open at once
 (several bounds are tried). Local search moves execs and whole chains, with a fixed seed and a budget of steps.
@@ -11,7 +11,7 @@ from collections import OrderedDict
 from heapq import heapify, heappop, heappush, heapreplace
 
 from .arena import SRAMConfig
-from .dependences import NONE, Chains, Progress, Wait
+from .dependences import NONE, Chains, OrderState, Prerequisite
 
 Key = tuple[bool, int, int]
 
@@ -25,7 +25,8 @@ SEED = 2024
 
 
 def improve_order(chains: Chains, order: list[int], cost: int, config: SRAMConfig) -> tuple[list[int], int]:
-    """An order that moves fewer bytes, with what it moves; the one given if none was found."""
+    """An order (of the numbers of steps) that moves fewer bytes than `cost`, with what it moves; the one given if none
+    was found. Deterministic: the seed is fixed, the effort bounded by `SEARCH_STEPS`."""
     if len(order) <= LIST_EXECS:
         tiles = max(1, config.total_bytes // max(chains.program.sizes))
         for open_sums in sorted({1, 2, 3, 4, 6, 8, tiles // 2, tiles * 3 // 4, tiles - 3} & set(range(1, tiles + 1))):
@@ -46,7 +47,7 @@ class _List:
     def __init__(self, chains: Chains, capacity: int, open_sums: int):
         self.chains = chains
         self.sizes = chains.program.sizes
-        self.progress = Progress(chains)
+        self.state = OrderState(chains)
         self.capacity = capacity
         self.open_sums = open_sums
         self.resident: OrderedDict[int, None] = OrderedDict()
@@ -64,14 +65,15 @@ class _List:
         self.open: set[int] = set()
         self.opening = [self.key(i) for i in chains.execs]
         self.going: list[Key] = []
-        self.parked: dict[Wait, list[int]] = {}
+        self.parked: dict[Prerequisite, list[int]] = {}
         heapify(self.opening)
 
     def run(self) -> list[int]:
+        """All execs, in the order in which they were picked."""
         order: list[int] = []
         while self.waiting:
             i = self.pick()
-            self.progress.exec(i)
+            self.state.exec(i)
             self.took(i)
             order.append(i)
         return order
@@ -81,7 +83,8 @@ class _List:
         return not self.near[i], self.lacks[i], i
 
     def push(self, i: int) -> None:
-        heappush(self.going if self.progress.begun[self.chains.chain_of[i]] else self.opening, self.key(i))
+        """Enters an exec into the heap that it belongs to."""
+        heappush(self.going if self.state.begun[self.chains.chain_of[i]] else self.opening, self.key(i))
 
     def pick(self) -> int:
         """The ready exec with the least key. A full house forbids to open a sum: if no other exec is ready, it is the
@@ -101,11 +104,11 @@ class _List:
         while heap:
             key = heap[0]
             i = key[2]
-            if i not in self.waiting or self.progress.begun[self.chains.chain_of[i]] != (heap is self.going):
+            if i not in self.waiting or self.state.begun[self.chains.chain_of[i]] != (heap is self.going):
                 heappop(heap)
             elif key != self.key(i):
                 heapreplace(heap, self.key(i))
-            elif (wait := self.progress.waits_for(i)) is not None:
+            elif (wait := self.state.waits_for(i)) is not None:
                 heappop(heap)
                 self.parked.setdefault(wait, []).append(i)
             else:
@@ -119,7 +122,7 @@ class _List:
         tiles = dict.fromkeys((*step.sources, step.tile))
         for tile in tiles:
             del self.readers[tile][i]
-        left = self.progress.left[number]
+        left = self.state.left[number]
         (self.open.add if left else self.open.discard)(number)
         for tile in tiles:
             self.touch(tile)
@@ -139,7 +142,8 @@ class _List:
         for over in (number, *self.chains.sources[i]):
             self.wake(("over", over))
 
-    def wake(self, wait: Wait) -> None:
+    def wake(self, wait: Prerequisite) -> None:
+        """Enters again what was parked for a prerequisite that is there now."""
         for i in self.parked.pop(wait, ()):
             self.push(i)
 
@@ -155,6 +159,7 @@ class _List:
             self.push(i)
 
     def drop(self, tile: int) -> None:
+        """A tile is no longer on chip."""
         del self.resident[tile]
         self.held -= self.sizes[tile]
         self.count(tile, -1)

@@ -1,7 +1,7 @@
 """Schedules for a machine with speeds: plans a tile program with some room to spare, and lets the transfers run ahead.
 
-A pure solver. Planning for the whole SRAM evicts the tile just used, so that the next load waits for the exec that is
-using it; planning for a few tiles fewer leaves room to load into while computing.
+Planning for the whole SRAM evicts the tile just used, so that the next load waits for the exec that is using it;
+planning for a few tiles fewer leaves room to load into while computing.
 """
 
 from __future__ import annotations
@@ -11,11 +11,12 @@ from dataclasses import dataclass, replace
 from typing import ClassVar
 
 from .arena import SRAMConfig
-from .list_schedule import Item, Placed, Problem, least_cycles, makespan, retime
-from .liveness import EXEC, LOAD, NEVER, STORE, Program
-from .nest_cost import INFEASIBLE, Trials, program_tensors
+from .list_schedule import Job, ScheduledJob, SchedulingProblem, least_cycles, list_schedule, makespan
+from .liveness import EXEC, LOAD, NEVER, STORE, Liveness, Program, liveness_of
+from .nest_cost import INFEASIBLE, TrafficModel, program_tensors
 from .nests import Nest
-from .residency import FILL, SPILL, Event, Full, Plan, Planner, Timeline, TooMuch, timeline_of
+from .residency import FILL, SPILL, Event, FirstFitPlanner, Plan, StepOutOfMemoryError, TrafficLimitError
+from .units import ceil_div
 
 NEAR = 20
 """In a long function, operations that exceed the cycles that they take at least by one part in so many are left alone:
@@ -30,7 +31,7 @@ LONG = 20_000
 
 @dataclass(frozen=True, slots=True)
 class Speeds:
-    """Cycles of a program's execs by step, and of a transfer by bytes; how many transfers go on at once."""
+    """Cycles of a program's execs by step, and of a transfer by its bytes; how many transfers go on at once."""
 
     exec_cycles: Sequence[int]
     move_cycles: Callable[[int], int]
@@ -38,45 +39,45 @@ class Speeds:
 
 
 @dataclass(slots=True)
-class Timed:
-    """A schedule in time: the events of the plan, which of them comes when and where, the makespan in cycles, and the
-    cycles that the busier of compute engine and DMA takes for them."""
+class TimedSchedule:
+    """A schedule in time: the events of the plan, which of them (as jobs, by number) comes when and where, the makespan
+    in cycles, and its lower bound, the cycles that the busier of compute engine and DMA takes for them."""
 
     events: list[Event]
-    placed: list[Placed]
+    jobs: list[ScheduledJob]
     makespan: int
     bound: int
 
 
-def items_of(program: Program, events: Sequence[Event], speeds: Speeds) -> list[Item]:
-    """A plan's events as items to be put in time."""
-    items: list[Item] = []
+def jobs_of(program: Program, events: Sequence[Event], speeds: Speeds) -> list[Job]:
+    """A plan's events as jobs for the list scheduler."""
+    jobs: list[Job] = []
     for event in events:
         tile = event.tile
         if event.kind == FILL:
-            items.append(Item(LOAD, speeds.move_cycles(program.sizes[tile]), tile))
+            jobs.append(Job(LOAD, speeds.move_cycles(program.sizes[tile]), tile))
         elif event.kind == SPILL:
-            items.append(Item(STORE, speeds.move_cycles(program.sizes[tile]), tile))
+            jobs.append(Job(STORE, speeds.move_cycles(program.sizes[tile]), tile))
         else:
             step = program.steps[event.step]
             cycles = speeds.exec_cycles[event.step] if step.kind == EXEC else speeds.move_cycles(program.sizes[tile])
-            items.append(Item(step.kind, cycles, tile, step.sources, step.accumulate, step.retain))
-    return items
+            jobs.append(Job(step.kind, cycles, tile, step.sources, step.accumulate, step.retain))
+    return jobs
 
 
-def put_in_time(
+def schedule_transfers(
     program: Program, events: list[Event], speeds: Speeds, config: SRAMConfig, distance: int | None = None,
     limit: int = NEVER,
-) -> Timed | None:  # fmt: skip
+) -> TimedSchedule | None:  # fmt: skip
     """A plan's events with their transfers as early as there is room; None if that is not found, or takes `limit`
     cycles or more."""
     aside = program.set_aside(config)
-    problem = Problem(
-        items_of(program, events, speeds), program.sizes, config, speeds.channels,
+    problem = SchedulingProblem(
+        jobs_of(program, events, speeds), program.sizes, config, speeds.channels,
         1 << 60 if distance is None else distance, program.limits, aside,
     )  # fmt: skip
-    placed = retime(problem, limit)
-    return None if placed is None else Timed(events, placed, makespan(problem, placed), least_cycles(problem))
+    jobs = list_schedule(problem, limit)
+    return None if jobs is None else TimedSchedule(events, jobs, makespan(problem, jobs), least_cycles(problem))
 
 
 def reserves(program: Program, config: SRAMConfig, few: bool = False) -> list[int]:
@@ -89,7 +90,7 @@ def reserves(program: Program, config: SRAMConfig, few: bool = False) -> list[in
     return [found[1], found[2], found[len(found) // 2], found[-1]] if few and len(found) > 4 else found
 
 
-def best_in_time(
+def quickest_schedule(
     program: Program,
     speeds: Speeds,
     config: SRAMConfig,
@@ -98,20 +99,20 @@ def best_in_time(
     distance: int | None = None,
     limit: int = NEVER,
     settle: bool = False,
-) -> Timed | None:
+) -> TimedSchedule | None:
     """The quickest of the plans that leave those bytes free, the first of equal ones; None if none works in less than
     `limit` cycles. To `settle` is to take the first that comes near its bound.
 
     They are tried from the last on, since what leaves most free is often the quickest, and the others are given up as
     soon as they are slower.
     """
-    timeline = timeline_of(program)
-    best: Timed | None = None
+    liveness = liveness_of(program)
+    best: TimedSchedule | None = None
     for reserve in reversed(reserved):
         left = leaving(program, config, reserve)
-        plan = _plan(left[0], timeline, left[1], evict) if left is not None else None
+        plan = _plan(left[0], liveness, left[1], evict) if left is not None else None
         least = limit if best is None else best.makespan + 1
-        timed = put_in_time(program, plan.events, speeds, config, distance, least) if plan is not None else None
+        timed = schedule_transfers(program, plan.events, speeds, config, distance, least) if plan is not None else None
         if timed is not None and timed.makespan < least:
             best = timed
         if settle and best is not None and best.makespan - best.bound <= best.bound // SETTLED:
@@ -126,11 +127,11 @@ def leaving(program: Program, config: SRAMConfig, reserve: int) -> tuple[Program
     if not aside or not reserve:
         less = config.total_bytes - reserve
         return (program, SRAMConfig(less, config.alignment)) if less >= config.alignment else None
-    taken = []
+    taken: list[tuple[int, int]] = []
     ends = [0, *(end for _, end in aside)]
-    starts = [*(start for start, _ in aside), config.total_bytes // config.alignment * config.alignment]
+    starts = [*(start for start, _ in aside), config.capacity]
     for low, high in sorted(zip(ends, starts, strict=True), reverse=True):
-        size = min(-(-reserve // config.alignment) * config.alignment, high - low)
+        size = min(config.rounded(reserve), high - low)
         if size > 0:
             taken.append((high - size, high))
             reserve -= size
@@ -140,17 +141,18 @@ def leaving(program: Program, config: SRAMConfig, reserve: int) -> tuple[Program
     return replace(program, limits=limits), config
 
 
-def _plan(program: Program, timeline: Timeline, config: SRAMConfig, evict: str) -> Plan | None:
+def _plan(program: Program, liveness: Liveness, config: SRAMConfig, evict: str) -> Plan | None:
     try:
-        return Planner(program, timeline, config, evict).run()
-    except (Full, TooMuch):
+        return FirstFitPlanner(program, liveness, config, evict).run()
+    except (StepOutOfMemoryError, TrafficLimitError):
         return None
 
 
 @dataclass(slots=True)
-class TimeTrials(Trials):
-    """Trials whose cost is the makespan in cycles. `exec_cycles` are those of each operation's tile operation and, for
-    a product, of its bias. In a `long` function nothing is gained where little is left to gain."""
+class MakespanModel(TrafficModel):
+    """The cost of loop nests as a makespan in cycles. `exec_cycles` are those of each operator's tile operation and,
+    for a product, of its bias; `move_cycles` those of a transfer by bytes. In a `long` function nothing is tried where
+    little is left to gain."""
 
     measure: ClassVar[str] = "makespan"
     exec_cycles: Sequence[tuple[int, int]] = ()
@@ -166,7 +168,7 @@ class TimeTrials(Trials):
         tried = reserves(program, self.config, few=True)
         self.steps += len(program.steps) * len(tried) * 4
         settle = len(program.steps) > LONG
-        timed = best_in_time(program, speeds, self.config, tried, self.evict, limit=limit, settle=settle)
+        timed = quickest_schedule(program, speeds, self.config, tried, self.evict, limit=limit, settle=settle)
         return INFEASIBLE if timed is None else timed.makespan
 
     def _cycles(self, program: Program, nests: Sequence[Nest], first: int, end: int) -> list[int]:
@@ -182,6 +184,7 @@ class TimeTrials(Trials):
         ]
 
     def enough(self, first: int, end: int) -> int:
+        """The cycles at which nothing more is tried for some operators."""
         least = self.compulsory(first, end)
         return least + least // NEAR if self.long else least
 
@@ -189,9 +192,9 @@ class TimeTrials(Trials):
         """Cycles that some operations take at least: their execs one after the other, or their compulsory transfers."""
         compute = moved = 0
         for i in range(first, end):
-            result = self.tensors[self.works[i].result]
-            compute += result.rows * result.columns * max(self.works[i].k, 1) * self.exec_cycles[i][0]
+            result = self.tensors[self.operators[i].result]
+            compute += result.rows * result.columns * max(self.operators[i].k, 1) * self.exec_cycles[i][0]
         for tensor in self.moved(first, end):
             it = self.tensors[tensor]
             moved += it.rows * it.columns * self.move_cycles(it.tile_bytes)
-        return max(compute, -(-moved // self.channels))
+        return max(compute, ceil_div(moved, self.channels))

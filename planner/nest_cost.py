@@ -1,4 +1,4 @@
-"""What a choice of loop nests costs: the tile program that they make, planned by the real planner. A pure solver.
+"""What a choice of loop nests costs: the tile program that they make, planned by the real planner.
 
 The program is the one that `lower` and `forward` make of the same nests, but for `uop.load`s, which only ask for what
 the planner brings anyway: an intermediate is stored if it is returned, and stays on chip for its readers.
@@ -11,20 +11,27 @@ from dataclasses import dataclass, field, replace
 from typing import ClassVar
 
 from .arena import SRAMConfig
-from .lifetimes import LifetimePlanner, find_homes
-from .liveness import EXEC, STORE, Program, Step
+from .lifetimes import LifetimePlanner, static_addresses
+from .liveness import EXEC, STORE, Program, Step, liveness_of
 from .memory_planner import least_bytes
 from .nests import Nest, uneven_members, unread_streams, walk
-from .residency import Full, Planner, TooMuch, timeline_of
+from .residency import FirstFitPlanner, StepOutOfMemoryError, TrafficLimitError
 
 INFEASIBLE = 1 << 62
 """The cost of what can't be planned."""
 
 
+OperatorForm = tuple[tuple[int, ...], ...]
+"""How some operators are made up, apart from which tensors they are on: the same for a layer that comes up again."""
+
+Choice = tuple[int, tuple[Nest, ...]]
+"""The number of a form, and nests for its operators."""
+
+
 @dataclass(frozen=True, slots=True)
-class Tensor:
-    """A tiled tensor: rows and columns of tiles (rank 1: one row), bytes of a tile, the number of the operation that
-    makes it (-1: an argument), whether it is returned, and how many operations read it."""
+class TileGrid:
+    """A tensor in tiles: rows and columns of tiles (rank 1: one row), bytes of a tile, the number of the operator that
+    makes it (-1: an argument), whether it is returned, and how many operators read it."""
 
     rows: int
     columns: int
@@ -35,9 +42,9 @@ class Tensor:
 
 
 @dataclass(frozen=True, slots=True)
-class Work:
-    """An operation: `sources` and `result` number tensors; a product reads A, B and, if there is one, its bias.
-    `k` counts tiles; 0: elementwise."""
+class Operator:
+    """A product or an elementwise operator: `sources` and `result` number tensors; a product reads A, B and, if there
+    is one, its bias. `k` counts tiles; 0: elementwise."""
 
     sources: tuple[int, ...]
     result: int
@@ -45,25 +52,28 @@ class Work:
 
 
 @dataclass(slots=True)
-class Trials:
-    """Tries nests for a list of operations on a machine. `steps` counts the steps planned so far; `known` has the cost
-    of what was tried (or that it is infeasible) and the limit that it was tried with."""
+class TrafficModel:
+    """What loop nests for a list of operators cost on a machine: the bytes that a plan of their tile program moves.
+
+    `evict` is an eviction policy (`eviction.py`). `steps` counts the steps planned so far; `known` has the cost of what
+    was tried (or that it is infeasible) and the limit that it was tried with.
+    """
 
     measure: ClassVar[str] = "traffic"
-    tensors: list[Tensor]
-    works: list[Work]
+    tensors: list[TileGrid]
+    operators: list[Operator]
     config: SRAMConfig
     evict: str = "cost"
     steps: int = 0
-    known: dict[tuple[int, tuple[Nest, ...]], tuple[int, int]] = field(default_factory=dict)
-    forms: dict[tuple[int, int], int] = field(default_factory=dict)
-    numbers: dict[tuple[tuple[int, ...], ...], int] = field(default_factory=dict)
+    known: dict[Choice, tuple[int, int]] = field(default_factory=dict[Choice, tuple[int, int]])
+    forms: dict[tuple[int, int], int] = field(default_factory=dict[tuple[int, int], int])
+    numbers: dict[OperatorForm, int] = field(default_factory=dict[OperatorForm, int])
 
     def cost(self, nests: Sequence[Nest], first: int = 0, end: int | None = None, limit: int = INFEASIBLE) -> int:
-        """Bytes of all loads and stores of the operations from `first` to before `end`, by themselves: what they read
-        from operations before is off chip, what operations after them read is stored. `INFEASIBLE` where the nests
+        """Bytes of all loads and stores of the operators from `first` to before `end`, by themselves: what they read
+        from operators before is off chip, what operators after them read is stored. `INFEASIBLE` where the nests
         read a tile before it is computed, no plan is found, or it is not less than `limit`."""
-        end = len(self.works) if end is None else end
+        end = len(self.operators) if end is None else end
         key = (self.form(first, end), _relative(nests, first, end))
         known, least = self.known.get(key, (INFEASIBLE, 0))
         if known == INFEASIBLE and least < limit:
@@ -72,24 +82,25 @@ class Trials:
         return known if known < limit else INFEASIBLE
 
     def scheduled_cost(self, nests: Sequence[Nest]) -> int:
-        """As `cost`, of all operations; where first fit finds no room the second attempt of `planner.plan` is made."""
+        """As `cost`, of all operators; where first fit finds no room the second attempt of `planner.plan` is made."""
         cost = self.cost(nests)
         program = self.program(nests) if cost == INFEASIBLE else None
         if program is None or least_bytes(program, self.config) > self.config.total_bytes:
             return cost
-        homes = find_homes(program, self.config)
-        if homes is None:
+        static = static_addresses(program, self.config)
+        if static is None:
             return INFEASIBLE
         try:
-            return LifetimePlanner(program, timeline_of(program), self.config, self.evict, homes).run().traffic(program)
-        except Full:
+            planner = LifetimePlanner(program, liveness_of(program), self.config, self.evict, static)
+            return planner.run().traffic(program)
+        except StepOutOfMemoryError:
             return INFEASIBLE
 
     def form(self, first: int, end: int) -> int:
-        """A number for how some operations are made up: the same for those of a layer that comes up again."""
+        """A number for how some operators are made up: the same for those of a layer that comes up again."""
         if (first, end) not in self.forms:
             order = {t: i for i, t in enumerate(program_tensors(self, first, end))}
-            parts = [(w.k, *[order[t] for t in (*w.sources, w.result)]) for w in self.works[first:end]]
+            parts = [(op.k, *[order[t] for t in (*op.sources, op.result)]) for op in self.operators[first:end]]
             parts += [self._tensor_form(t, first, end) for t in order]
             self.forms[first, end] = self.numbers.setdefault(tuple(parts), len(self.numbers))
         return self.forms[first, end]
@@ -97,7 +108,7 @@ class Trials:
     def _tensor_form(self, tensor: int, first: int, end: int) -> tuple[int, ...]:
         it = self.tensors[tensor]
         made = first <= it.maker < end
-        stored = made and self.is_stored(tensor, self.works[first:end])
+        stored = made and self.is_stored(tensor, self.operators[first:end])
         return it.rows, it.columns, it.tile_bytes, it.maker - first if made else -1, stored, it.returned
 
     def _plan(self, nests: Sequence[Nest], first: int, end: int, limit: int) -> int:
@@ -106,47 +117,48 @@ class Trials:
             return INFEASIBLE
         self.steps += len(program.steps)
         stored = sum(program.sizes[step.tile] for step in program.steps if step.kind == STORE)
-        planner = Planner(program, timeline_of(program), self.config, self.evict, limit - stored - 1)
+        planner = FirstFitPlanner(program, liveness_of(program), self.config, self.evict, limit - stored - 1)
         try:
             return planner.run().traffic(program)
-        except (Full, TooMuch):
+        except (StepOutOfMemoryError, TrafficLimitError):
             return INFEASIBLE
 
     def enough(self, first: int, end: int) -> int:
-        """The cost at which nothing more is tried for some operations."""
+        """The cost at which nothing more is tried for some operators."""
         return self.compulsory(first, end)
 
     def compulsory(self, first: int, end: int) -> int:
-        """Bytes that some operations move at least."""
+        """Bytes that some operators move at least."""
         return sum(self.bytes_of(t) for t in self.moved(first, end))
 
     def moved(self, first: int, end: int) -> list[int]:
-        """The tensors that some operations move at least once: what comes from outside, what is needed outside."""
-        works = self.works[first:end]
-        inside = dict.fromkeys(work.result for work in works)
-        read = [t for t in dict.fromkeys(s for work in works for s in work.sources) if t not in inside]
-        return read + [t for t in inside if self.is_stored(t, works)]
+        """The tensors that some operators move at least once: what comes from outside, what is needed outside."""
+        operators = self.operators[first:end]
+        inside = dict.fromkeys(op.result for op in operators)
+        read = [t for t in dict.fromkeys(s for op in operators for s in op.sources) if t not in inside]
+        return read + [t for t in inside if self.is_stored(t, operators)]
 
-    def is_stored(self, tensor: int, works: Sequence[Work]) -> bool:
-        """Whether a result of one of these operations is needed beyond them."""
-        inner = sum(tensor in work.sources for work in works)
+    def is_stored(self, tensor: int, operators: Sequence[Operator]) -> bool:
+        """Whether a result of one of these operators is needed beyond them."""
+        inner = sum(tensor in op.sources for op in operators)
         return self.tensors[tensor].returned or inner < self.tensors[tensor].readers or not inner
 
     def bytes_of(self, tensor: int) -> int:
+        """The bytes of all tiles of a tensor."""
         it = self.tensors[tensor]
         return it.rows * it.columns * it.tile_bytes
 
     def program(self, nests: Sequence[Nest], first: int = 0, end: int | None = None) -> Program | None:
-        """The tile program of some operations; None where `lower` would refuse the nests: those of a group don't fit
+        """The tile program of some operators; None where `lower` would refuse the nests: those of a group don't fit
         together, or a tile would be read before it is computed."""
-        end = len(self.works) if end is None else end
-        return _Builder(self, first, end).build(nests)
+        end = len(self.operators) if end is None else end
+        return _ProgramBuilder(self, first, end).build(nests)
 
 
 def _relative(nests: Sequence[Nest], first: int, end: int) -> tuple[Nest, ...]:
     """Some nests with groups and hosts counted from the first of them."""
     groups: dict[int | None, int | None] = {None: None}
-    found = []
+    found: list[Nest] = []
     for nest in nests[first:end]:
         group = groups.setdefault(nest.group, len(groups))
         after = max(nest.after - first, -1)
@@ -154,27 +166,28 @@ def _relative(nests: Sequence[Nest], first: int, end: int) -> tuple[Nest, ...]:
     return tuple(found)
 
 
-def program_tensors(trials: Trials, first: int, end: int) -> list[int]:
-    """The tensors of some operations, in the order in which their tiles are numbered."""
-    return list(dict.fromkeys(t for work in trials.works[first:end] for t in (*work.sources, work.result)))
+def program_tensors(model: TrafficModel, first: int, end: int) -> list[int]:
+    """The tensors of some operators, in the order in which their tiles are numbered."""
+    return list(dict.fromkeys(t for op in model.operators[first:end] for t in (*op.sources, op.result)))
 
 
-class _Builder:
+class _ProgramBuilder:
     """Makes one tile program. Tile t of a tensor has the number base + t, row by row."""
 
-    def __init__(self, trials: Trials, first: int, end: int):
-        self.trials = trials
-        self.works = trials.works
-        self.tensors = trials.tensors
+    def __init__(self, model: TrafficModel, first: int, end: int):
+        self.model = model
+        self.operators = model.operators
+        self.tensors = model.tensors
         self.first = first
         self.end = end
         self.program = Program()
         self.base: dict[int, int] = {}
         self.done = bytearray()
-        for tensor in program_tensors(trials, first, end):
+        for tensor in program_tensors(model, first, end):
             self.place(tensor)
 
     def place(self, number: int) -> None:
+        """Enters a tensor's tiles into the program."""
         tensor = self.tensors[number]
         count = tensor.rows * tensor.columns
         self.base[number] = len(self.program.sizes)
@@ -184,6 +197,7 @@ class _Builder:
         self.done += bytes([not inside]) * count
 
     def build(self, nests: Sequence[Nest]) -> Program | None:
+        """The tile program of the nests; None where `lower` would refuse them."""
         steps, done = self.program.steps, self.done
         nests = self._local(nests)
         if list(uneven_members(nests)) or list(unread_streams(nests, self.lefts())):
@@ -212,7 +226,7 @@ class _Builder:
         return self.program
 
     def _local(self, nests: Sequence[Nest]) -> list[Nest]:
-        """The nests of these operations; an epilogue of an operation that is not among them stands alone."""
+        """The nests of these operators; an epilogue of an operation that is not among them stands alone."""
         first = self.first
         return [
             replace(nest, after=max(nest.after - first, -1)) if first and nest.after >= 0 else nest
@@ -221,31 +235,31 @@ class _Builder:
 
     def lefts(self) -> list[int]:
         """For each operation the one of these that makes its first source, -1 for none."""
-        makers = [self.tensors[work.sources[0]].maker for work in self.works[self.first : self.end]]
+        makers = [self.tensors[op.sources[0]].maker for op in self.operators[self.first : self.end]]
         return [maker - self.first if self.first <= maker < self.end else -1 for maker in makers]
 
     def info(self, number: int) -> tuple[int, int, bool, int, int, int, int, int, int]:
-        """Bases and columns of an operation's tensors, and whether a result is stored (1), and kept besides (2)."""
-        work = self.works[number]
-        result = self.tensors[work.result]
+        """Bases and columns of an operator's tensors, and whether a result is stored (1), and kept besides (2)."""
+        operator = self.operators[number]
+        result = self.tensors[operator.result]
         base, tensors = self.base, self.tensors
-        works = self.works[self.first : self.end]
+        operators = self.operators[self.first : self.end]
         store = 0
-        if self.trials.is_stored(work.result, works):
-            store = 2 if any(work.result in w.sources for w in works) else 1
-        if not work.k:
-            return base[work.result], result.columns, False, 0, 0, 0, 0, -1, store
-        a, b, *bias = work.sources
+        if self.model.is_stored(operator.result, operators):
+            store = 2 if any(operator.result in op.sources for op in operators) else 1
+        if not operator.k:
+            return base[operator.result], result.columns, False, 0, 0, 0, 0, -1, store
+        a, b, *bias = operator.sources
         return (
-            base[work.result], result.columns, True, base[a], tensors[a].columns, base[b], tensors[b].columns,
+            base[operator.result], result.columns, True, base[a], tensors[a].columns, base[b], tensors[b].columns,
             base[bias[0]] if bias else -1, store,
         )  # fmt: skip
 
     def elementwise(self, number: int, m: int, n: int) -> list[int]:
-        """The source tiles of an elementwise operation; a vector is taken along the last axis."""
-        rows = self.tensors[self.works[number].result].rows
-        found = []
-        for s in self.works[number].sources:
+        """The source tiles of an elementwise operator; a vector is taken along the last axis."""
+        rows = self.tensors[self.operators[number].result].rows
+        found: list[int] = []
+        for s in self.operators[number].sources:
             tensor = self.tensors[s]
             row = m if tensor.rows == rows else 0
             found.append(self.base[s] + row * tensor.columns + n)

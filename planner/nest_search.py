@@ -1,4 +1,4 @@
-"""Chooses loop nests that move few bytes: candidates by closed form, judged by the real planner. A pure solver.
+"""Chooses loop nests that move few bytes: candidates by closed form, judged by the real planner.
 
 Each operation's blocks first, then which neighbours to compute depth first or to stream, then small changes at random.
 A choice is tried on a stretch of neighbours, so that the time grows with the number of operations and not with its
@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from math import ceil
 
-from .nest_cost import INFEASIBLE, Trials
+from .nest_cost import INFEASIBLE, TrafficModel
 from .nests import ORDERS, Nest
 from .progress import tell
 
@@ -31,8 +31,8 @@ SEED = 2024
 class Search:
     """A search over the nests of a function's operations; `run` gives the best ones found."""
 
-    def __init__(self, trials: Trials, nests: Sequence[Nest]):
-        self.trials = trials
+    def __init__(self, model: TrafficModel, nests: Sequence[Nest]):
+        self.model = model
         self.nests = list(nests)
         self.random = random.Random(SEED)
         self.limit = max(LEAST_STEPS, EFFORT * execs_of(nests))
@@ -53,18 +53,20 @@ class Search:
         if self.nests == given:
             return False
         self.tell("all operations together")
-        before = self.trials.scheduled_cost(given)
-        if self.trials.cost(self.nests, limit=min(before + 1, INFEASIBLE)) < INFEASIBLE:
+        before = self.model.scheduled_cost(given)
+        if self.model.cost(self.nests, limit=min(before + 1, INFEASIBLE)) < INFEASIBLE:
             return False
-        found = self.trials.scheduled_cost(self.nests)
+        found = self.model.scheduled_cost(self.nests)
         return found == INFEASIBLE or found > before
 
     def tell(self, what: str) -> None:
-        tell(f"plan for {self.trials.measure}: {what}")
+        """Tells listeners what the search is at (`progress.py`)."""
+        tell(f"plan for {self.model.measure}: {what}")
 
     @property
     def spent(self) -> bool:
-        return self.trials.steps >= self.limit
+        """Whether as many steps have been planned as may be."""
+        return self.model.steps >= self.limit
 
     # Trying
 
@@ -90,11 +92,11 @@ class Search:
         """Takes a change if it costs less on its stretch of operations; those in `also` are tried on top of it, if it
         is not much worse, and the best of all is taken."""
         first, end = self.stretch(min(changed), max(changed) + 1)
-        now = self.trials.cost(self.nests, first, end)
-        if now <= self.trials.enough(first, end):
+        now = self.model.cost(self.nests, first, end)
+        if now <= self.model.enough(first, end):
             return False
         trial = self.changed(self.nests, changed)
-        cost = self.trials.cost(trial, first, end, now + now // 8 if also else now)
+        cost = self.model.cost(trial, first, end, now + now // 8 if also else now)
         if cost == INFEASIBLE:
             return False
         best = None
@@ -102,13 +104,14 @@ class Search:
             now, best = cost, trial
         for more in also:
             tried = self.changed(trial, more)
-            cost = self.trials.cost(tried, first, end, now)
+            cost = self.model.cost(tried, first, end, now)
             if cost < now:
                 now, best = cost, tried
         self.nests = best or self.nests
         return best is not None
 
     def changed(self, nests: list[Nest], changes: dict[int, Nest]) -> list[Nest]:
+        """A copy of the nests with some of them changed."""
         trial = list(nests)
         for i, nest in changes.items():
             trial[i] = nest
@@ -118,27 +121,29 @@ class Search:
 
     def with_epilogues(self, nests: list[Nest]) -> list[Nest]:
         """Elementwise operations go into the epilogue of what makes their operand, where that is possible."""
-        makers = {work.result: i for i, work in enumerate(self.trials.works)}
+        makers = {operator.result: i for i, operator in enumerate(self.model.operators)}
         out = list(nests)
-        for i, work in enumerate(self.trials.works):
-            if work.k or out[i].after >= 0 or out[i].group is not None:
+        for i, operator in enumerate(self.model.operators):
+            if operator.k or out[i].after >= 0 or out[i].group is not None:
                 continue
             hosts = [
                 makers[s]
-                for s in work.sources
+                for s in operator.sources
                 if s in makers and (out[makers[s]].m, out[makers[s]].n) == (out[i].m, out[i].n)
             ]
             if not hosts:
                 continue
             trial = [*out[:i], replace(out[i], after=max(hosts)), *out[i + 1 :]]
-            if self.trials.program(trial, first_with(trial, i), i + 1) is not None:
+            if self.model.program(trial, first_with(trial, i), i + 1) is not None:
                 out = trial
         return out
 
     def products(self) -> list[int]:
-        return [i for i, work in enumerate(self.trials.works) if work.k]
+        """The operators that are products."""
+        return [i for i, operator in enumerate(self.model.operators) if operator.k]
 
     def choose_blocks(self) -> None:
+        """Tries the candidates for each product's block, and its sums backwards."""
         products = self.products()
         for number, i in enumerate(products, 1):
             self.tell(f"blocks of product {number} of {len(products)}")
@@ -152,11 +157,11 @@ class Search:
 
     def candidates(self, i: int, m: int, n: int, room: int = 0) -> list[tuple[tuple[int, int], str]]:
         """Blocks and orders by what the closed form says they load, the least first; `room` bytes are taken."""
-        work, k = self.trials.works[i], self.trials.works[i].k
-        a, b = (self.trials.tensors[s].tile_bytes for s in work.sources[:2])
-        c = self.trials.tensors[work.result].tile_bytes
-        capacity = self.trials.config.total_bytes - room
-        rated = []
+        operator, k = self.model.operators[i], self.model.operators[i].k
+        a, b = (self.model.tensors[s].tile_bytes for s in operator.sources[:2])
+        c = self.model.tensors[operator.result].tile_bytes
+        capacity = self.model.config.total_bytes - room
+        rated: list[tuple[int, int, tuple[int, int], str]] = []
         for bm in _balanced(m):
             for bn in _balanced(n):
                 own = bm * bn * c if k > 1 else c  # a sum of one product is complete at once
@@ -175,7 +180,7 @@ class Search:
             self.tell(f"groups, from operation {first + 1} of {len(self.nests)} on")
             for length in range(2, min(end - first, 4) + 1):
                 for start in range(first, end - length + 1):
-                    members = [i for i in range(start, start + length) if self.trials.works[i].k]
+                    members = [i for i in range(start, start + length) if self.model.operators[i].k]
                     if len(members) > 1 and members[0] == start:
                         self.try_group(start, start + length, members)
                     if self.spent:
@@ -192,11 +197,13 @@ class Search:
             start = i
 
     def groupable(self, i: int) -> bool:
-        return self.trials.works[i].k > 0 or self.nests[i].after >= 0
+        """Whether an operator can be part of a group: a product, or an epilogue."""
+        return self.model.operators[i].k > 0 or self.nests[i].after >= 0
 
     def try_group(self, start: int, end: int, members: list[int]) -> None:
+        """Tries products as one group, with several counts of rows, and a pair of them streamed."""
         for rows in self.row_counts(self.nests[start].m):
-            grouped = {}
+            grouped: dict[int, Nest] = {}
             for i in members:
                 block = self.group_block(i, rows)
                 grouped[i] = replace(
@@ -220,18 +227,22 @@ class Search:
         return [{i: replace(grouped[i], reverse=True) for i in some} for some in chosen]
 
     def group_block(self, i: int, rows: int) -> tuple[int, int]:
+        """The block that the closed form likes best for a product on so many rows of tiles."""
         found = self.candidates(i, rows, self.nests[i].n)
         return found[0][0] if found else (1, 1)
 
     def row_counts(self, m: int) -> list[int]:
+        """Counts of rows of tiles to try for a group that has `m` of them, the most first."""
         return sorted(set(_balanced(m)) if m <= 4 else {ceil(m / p) for p in (1, 2, 3, 4, 8)} | {1, 2}, reverse=True)
 
     def stream_widths(self, n: int) -> list[int]:
+        """Counts of columns of tiles to try for a streamed product that has `n` of them."""
         return sorted({ceil(n / p) for p in (2, 3, 4, 6, 8, 16)} | {1, 2, 4} & set(range(1, n)))
 
     # Small changes
 
     def change_at_random(self) -> None:
+        """Hill climbing by small changes, until the steps are spent or nothing has helped for long."""
         products = self.products()
         if not products:
             return
@@ -239,9 +250,9 @@ class Search:
         self.tell("small changes")
         while not self.spent and failures < 600:
             changed = self.mutation(self.random.choice(products))
-            before = self.trials.steps
+            before = self.model.steps
             failures = 0 if changed and self.improve(changed) else failures + 1
-            if self.trials.steps == before:
+            if self.model.steps == before:
                 failures += 1
 
     def mutation(self, i: int) -> dict[int, Nest]:

@@ -1,4 +1,4 @@
-"""In which order the tiles of a function's operations are computed: loop nests over tile grids. A pure solver.
+"""In which order the tiles of a function's operations are computed: loop nests over tile grids.
 
 An operation is a `Nest`: a product over m x n x k tiles, or an elementwise operation over m x n tiles. `walk` yields
 the tile operations of a list of nests in order. What a nest can say:
@@ -46,6 +46,7 @@ TileOpAt = tuple[int, int, int, int, bool, bool]
 """The number of a nest; m, n and k of a tile; whether this starts and whether it finishes the result's tile m, n."""
 
 Range = tuple[int, int]
+"""Tiles [start, end) along one axis."""
 
 
 def walk(nests: Sequence[Nest]) -> Iterator[TileOpAt]:
@@ -101,10 +102,11 @@ class _Turns:
 @dataclass(slots=True)
 class _Walk:
     nests: Sequence[Nest]
-    epilogues: dict[int, list[int]] = field(default_factory=dict)
-    turns: list[_Turns] = field(default_factory=list)
+    epilogues: dict[int, list[int]] = field(default_factory=dict[int, list[int]])
+    turns: list[_Turns] = field(default_factory=list[_Turns])
 
     def run(self) -> Iterator[TileOpAt]:
+        """The tile operations of all nests, group by group."""
         self.turns = [_Turns() for _ in self.nests]
         for i, nest in enumerate(self.nests):
             if nest.after >= 0:
@@ -140,6 +142,7 @@ class _Walk:
             yield from self.block(j, rows, (0, consumer.n), columns, first, last)
 
     def nest(self, i: int, rows: Range, columns: Range) -> Iterator[TileOpAt]:
+        """One operation on some rows and columns of tiles."""
         nest = self.nests[i]
         if not nest.k:
             for m in range(*rows):
@@ -150,6 +153,7 @@ class _Walk:
             yield from self.block(i, block_rows, block_columns, (0, nest.k), True, True)
 
     def blocks(self, i: int, rows: Range, columns: Range) -> Iterator[tuple[Range, Range]]:
+        """The blocks of a product in the order in which they are walked."""
         nest, turns = self.nests[i], self.turns[i]
         across = nest.order == "mn"
         outer = list(_parts(rows, nest.block[0]) if across else _parts(columns, nest.block[1]))
@@ -164,6 +168,7 @@ class _Walk:
                 yield (one, other) if across else (other, one)
 
     def backwards(self, nest: Nest, turn: int) -> bool:
+        """Whether a snake goes backwards on its n-th turn."""
         return nest.snake and turn % 2 == 1
 
     def block(self, i: int, rows: Range, columns: Range, ks: Range, starts: bool, ends: bool) -> Iterator[TileOpAt]:
@@ -193,6 +198,7 @@ class _Walk:
         yield from self.epilogue(i, m, n)
 
     def epilogue(self, i: int, m: int, n: int) -> Iterator[TileOpAt]:
+        """What is computed right after a nest's tile m, n."""
         for j in self.epilogues.get(i, ()):
             yield from self.tile(j, m, n)
 

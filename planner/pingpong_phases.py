@@ -1,4 +1,4 @@
-"""Cuts execs into the phases of a ping/pong buffer and says what each phase has to load where. A pure solver.
+"""Cuts execs into the phases of a ping/pong buffer and says what each phase has to load where.
 
 Execs come one by one; each joins the phase under way if what it reads of loaded tiles fits the phase's half beside what
 the phase has already, else it begins the next phase, in the other half. What the phase before last has left in a half
@@ -14,48 +14,40 @@ from typing import NamedTuple
 
 from .arena import SRAMConfig, VirtualSRAMArena
 from .liveness import NEVER
-
-
-class Life(NamedTuple):
-    """What is computed needs `size` bytes from its first to its last item, both inclusive."""
-
-    first: int
-    last: int
-    size: int
+from .placement import LiveRange
+from .units import round_down
 
 
 @dataclass(slots=True)
-class Problem:
-    """Items in order, by number. `reads` are the loaded tiles that each reads; `sizes` are their bytes, and `stored`
-    the item that puts each off chip (-1 for none). `lives` are what the items compute, in order of their first items.
-    `reserved` are whole blocks of the SRAM."""
+class PhaseProblem:
+    """Items (execs and stores) in order, by number. `reads` are the loaded tiles that each reads; `sizes` are their
+    bytes, and `stored` the item that puts each off chip (-1 for none). `results` are the live ranges, in items, of what
+    the items compute, in order of their starts. `reserved` are ranges [start, end) of bytes, whole blocks of the SRAM.
+    """
 
     config: SRAMConfig
     reads: Sequence[tuple[int, ...]]
     sizes: Sequence[int]
     stored: Sequence[int]
-    lives: Sequence[Life]
+    results: Sequence[LiveRange]
     reserved: Sequence[tuple[int, int]] = ()
-
-    def rounded(self, size: int) -> int:
-        return -(-size // self.config.alignment) * self.config.alignment
 
     def most_read(self) -> tuple[int, int]:
         """The bytes of the item that reads the most, and its number."""
-        sums = [(sum(self.rounded(self.sizes[t]) for t in tiles), -i) for i, tiles in enumerate(self.reads)]
+        sums = [(sum(self.config.rounded(self.sizes[t]) for t in tiles), -i) for i, tiles in enumerate(self.reads)]
         size, item = max(sums, default=(0, 0))
         return size, -item
 
 
-class Homes(NamedTuple):
-    """Where what is computed lies, by life, and the bytes up to which that reaches."""
+class ResultRegion(NamedTuple):
+    """Where what is computed lies, by result, and the address at which that part of the SRAM ends."""
 
     addresses: list[int]
     end: int
 
 
 class Load(NamedTuple):
-    """A tile to be loaded, and its place in its half, from the half's start."""
+    """A tile to be loaded, and its offset in bytes from the start of its half."""
 
     tile: int
     offset: int
@@ -63,15 +55,16 @@ class Load(NamedTuple):
 
 @dataclass(slots=True)
 class Phase:
-    """From the item `first` on; `offsets` is where in its half each tile lies that the phase reads."""
+    """From the item `first` on; `offsets` has, in bytes from the start of its half, where each tile lies that the phase
+    reads."""
 
     first: int
-    loads: list[Load] = field(default_factory=list)
-    offsets: dict[int, int] = field(default_factory=dict)
+    loads: list[Load] = field(default_factory=list[Load])
+    offsets: dict[int, int] = field(default_factory=dict[int, int])
 
 
-def place_homes(problem: Problem, lag: int, total: int) -> Homes | None:
-    """First fit in `total` bytes; a place is used again only so many items after its last use, lest what comes there
+def place_results(problem: PhaseProblem, lag: int, total: int) -> ResultRegion | None:
+    """First fit in `total` bytes; an address is used again only `lag` items after its last use, lest what comes there
     has to wait. None if that doesn't fit."""
     arena = VirtualSRAMArena(SRAMConfig(total, problem.config.alignment))
     for start, end in problem.reserved:
@@ -79,32 +72,32 @@ def place_homes(problem: Problem, lag: int, total: int) -> Homes | None:
             arena.allocate_at(start, min(end, arena.capacity) - start)
     addresses: list[int] = []
     live: list[tuple[int, int]] = []
-    for life in problem.lives:
-        for last, address in [block for block in live if block[0] + lag < life.first]:
-            live.remove((last, address))
+    for result in problem.results:
+        for end, address in [block for block in live if block[0] + lag <= result.start]:
+            live.remove((end, address))
             arena.free(address)
-        if arena.find(life.size) is None:
+        if arena.find(result.size) is None:
             return None
-        addresses.append(arena.allocate(life.size))
-        live.append((life.last, addresses[-1]))
-    ends = (a + problem.rounded(life.size) for a, life in zip(addresses, problem.lives, strict=True))
-    return Homes(addresses, max(ends, default=0))
+        addresses.append(arena.allocate(result.size))
+        live.append((result.end, addresses[-1]))
+    ends = (a + problem.config.rounded(result.size) for a, result in zip(addresses, problem.results, strict=True))
+    return ResultRegion(addresses, max(ends, default=0))
 
 
-def halves_above(problem: Problem, end: int) -> tuple[tuple[int, int], tuple[int, int]] | None:
-    """The two largest ranges of equal size from an address on, around what is reserved; None if there are none."""
-    alignment = problem.config.alignment
-    limit = problem.config.total_bytes // alignment * alignment
+def halves_above(problem: PhaseProblem, end: int) -> tuple[tuple[int, int], tuple[int, int]] | None:
+    """The two largest ranges [start, end) of equal size from the address `end` on, around what is reserved; None if
+    there are none."""
+    limit = problem.config.capacity
     gaps: list[tuple[int, int]] = []
     at = end
-    for start, last in [*problem.reserved, (limit, limit)]:
+    for start, stop in [*problem.reserved, (limit, limit)]:
         if start > at:
             gaps.append((start - at, at))
-        at = max(at, last)
+        at = max(at, stop)
     gaps = sorted(gaps, reverse=True)[:2]
     if not gaps:
         return None
-    split = gaps[0][0] // 2 // alignment * alignment
+    split = round_down(gaps[0][0] // 2, problem.config.alignment)
     if len(gaps) == 2 and gaps[1][0] > split:
         size = gaps[1][0]
         return (gaps[0][1], gaps[0][1] + size), (gaps[1][1], gaps[1][1] + size)
@@ -112,7 +105,7 @@ def halves_above(problem: Problem, end: int) -> tuple[tuple[int, int], tuple[int
     return ((start, start + split), (start + split, start + 2 * split)) if split else None
 
 
-def cut(problem: Problem, size: int) -> list[Phase] | None:
+def cut(problem: PhaseProblem, size: int) -> list[Phase] | None:
     """The phases with halves of so many bytes; None if an item's tiles do not fit."""
     if size < problem.config.alignment:
         return None
@@ -131,11 +124,12 @@ class _Half:
         self.places: dict[int, int] = {}
 
     def drop(self, tile: int) -> None:
+        """Gives up a tile's place."""
         self.arena.free(self.places.pop(tile))
 
 
 class _Cutter:
-    def __init__(self, problem: Problem, size: int):
+    def __init__(self, problem: PhaseProblem, size: int):
         self.problem = problem
         self.config = SRAMConfig(size, problem.config.alignment)
         self.halves = [_Half(self.config), _Half(self.config)]
@@ -184,6 +178,7 @@ class _Cutter:
         return True
 
     def next_use(self, tile: int, i: int) -> int:
+        """The next item after `i` that reads a tile."""
         uses = self.uses[tile]
         at = bisect_right(uses, i)
         return uses[at] if at < len(uses) else NEVER

@@ -1,9 +1,9 @@
-"""Addresses for tiles whose whole lifetimes are known (dynamic storage allocation). A pure solver.
+"""Addresses for what is needed over known live ranges (dynamic storage allocation).
 
-Largest first at the lowest address that is free over all of the life, as is usual in static memory planning (Pisarchyk
-and Lee, 2020, "Efficient Memory Management for Deep Neural Net Inference"). What finds no room goes to the front of the
-order, and all is placed again ("squeaky wheel" optimisation, Joslin and Clements, 1999). Where that leads nowhere, it
-begins again from other orders.
+Largest first at the lowest address that is free over all of the live range, as is usual in static memory planning
+(Pisarchyk and Lee, 2020, "Efficient Memory Management for Deep Neural Net Inference"). What finds no room goes to the
+front of the order, and all is placed again ("squeaky wheel" optimisation, Joslin and Clements, 1999). Where that leads
+nowhere, it begins again from other orders.
 """
 
 from __future__ import annotations
@@ -22,28 +22,31 @@ RANDOM_ORDERS = 20
 SEED = 2024
 
 
-class Life(NamedTuple):
-    """A tile needs `size` bytes from its first to its last step, both inclusive."""
+class LiveRange(NamedTuple):
+    """`size` bytes are needed over the steps [start, end)."""
 
-    first: int
-    last: int
+    start: int
+    end: int
     size: int
 
 
-def place_lives(lives: list[Life], capacity: int, taken: Sequence[tuple[int, int]] = ()) -> list[int] | None:
-    """An address in bytes for each life, so that lives that overlap in time share no byte and all end within capacity.
-    No life gets bytes of the ranges [start, end) that are `taken`.
+def place_live_ranges(
+    ranges: Sequence[LiveRange], capacity: int, taken: Sequence[tuple[int, int]] = ()
+) -> list[int] | None:
+    """An address in bytes for each live range, so that those that overlap in time share no byte and all end within
+    `capacity` bytes. None gets bytes of the address ranges [start, end) that are `taken`.
 
-    Sizes are multiples of the alignment. None if none was found, which is no proof that there is none.
+    Sizes are multiples of the alignment, and so are the addresses then. None if none was found, which is no proof that
+    there is none. Deterministic; at most about `WORK` placements are tried.
     """
-    if any(life.size > capacity for life in lives):
+    if any(one.size > capacity for one in ranges):
         return None
-    neighbours = _overlaps(lives)
-    left = max(1, WORK // max(1, len(lives)))
-    for order in _orders(lives):
+    neighbours = _overlaps(ranges)
+    left = max(1, WORK // max(1, len(ranges)))
+    for order in _orders(ranges):
         for _ in range(min(TRIES, left)):
-            addresses = [-1] * len(lives)
-            failed = _place_in_order(order, lives, neighbours, (capacity, taken), addresses)
+            addresses = [-1] * len(ranges)
+            failed = _place_in_order(order, ranges, neighbours, (capacity, taken), addresses)
             if failed is None:
                 return addresses
             order.remove(failed)
@@ -52,17 +55,17 @@ def place_lives(lives: list[Life], capacity: int, taken: Sequence[tuple[int, int
     return None
 
 
-def _orders(lives: list[Life]) -> Iterator[list[int]]:
-    """Orders to begin with: by size, by size times length of life, by length, by start; then random weights."""
-    numbers = range(len(lives))
+def _orders(ranges: Sequence[LiveRange]) -> Iterator[list[int]]:
+    """Orders to begin with: by size, by size times length, by length, by start; then random weights."""
+    numbers = range(len(ranges))
 
     def area(i: int) -> int:
-        return lives[i].size * (lives[i].last - lives[i].first + 1)
+        return ranges[i].size * (ranges[i].end - ranges[i].start)
 
-    yield sorted(numbers, key=lambda i: (-lives[i].size, lives[i], i))
-    yield sorted(numbers, key=lambda i: (-area(i), lives[i], i))
-    yield sorted(numbers, key=lambda i: (lives[i].first - lives[i].last, -lives[i].size, lives[i], i))
-    yield sorted(numbers, key=lambda i: (lives[i], i))
+    yield sorted(numbers, key=lambda i: (-ranges[i].size, ranges[i], i))
+    yield sorted(numbers, key=lambda i: (-area(i), ranges[i], i))
+    yield sorted(numbers, key=lambda i: (ranges[i].start - ranges[i].end, -ranges[i].size, ranges[i], i))
+    yield sorted(numbers, key=lambda i: (ranges[i], i))
     generator = random.Random(SEED)
     for _ in range(RANDOM_ORDERS):
         weights = [area(i) * generator.random() for i in numbers]
@@ -71,16 +74,16 @@ def _orders(lives: list[Life]) -> Iterator[list[int]]:
 
 def _place_in_order(
     order: list[int],
-    lives: list[Life],
+    ranges: Sequence[LiveRange],
     neighbours: list[list[int]],
     room: tuple[int, Sequence[tuple[int, int]]],
     addresses: list[int],
 ) -> int | None:
-    """Fills in addresses one after the other; the first life without room, if any."""
+    """Fills in addresses one after the other; the first range without room, if any."""
     capacity, always = room
     for i in order:
-        size = lives[i].size
-        taken = [(addresses[j], addresses[j] + lives[j].size) for j in neighbours[i] if addresses[j] >= 0]
+        size = ranges[i].size
+        taken = [(addresses[j], addresses[j] + ranges[j].size) for j in neighbours[i] if addresses[j] >= 0]
         taken += always
         taken.sort()
         address = 0
@@ -94,12 +97,12 @@ def _place_in_order(
     return None
 
 
-def _overlaps(lives: list[Life]) -> list[list[int]]:
-    """For each life the others that overlap it in time."""
-    neighbours: list[list[int]] = [[] for _ in lives]
+def _overlaps(ranges: Sequence[LiveRange]) -> list[list[int]]:
+    """For each live range the others that overlap it in time."""
+    neighbours: list[list[int]] = [[] for _ in ranges]
     live: list[int] = []
-    for i in sorted(range(len(lives)), key=lambda i: lives[i]):
-        live = [j for j in live if lives[j].last >= lives[i].first]
+    for i in sorted(range(len(ranges)), key=lambda i: ranges[i]):
+        live = [j for j in live if ranges[j].end > ranges[i].start]
         for j in live:
             neighbours[i].append(j)
             neighbours[j].append(i)

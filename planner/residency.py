@@ -1,4 +1,4 @@
-"""One attempt at planning: which tiles reside in the SRAM when, and at which addresses. A pure solver.
+"""One attempt at planning: which tiles reside in the SRAM when, and at which addresses.
 
 First fit from the lowest address; an operand tile is placed when first needed and freed right after its last use; an
 accumulator is placed at its first exec and stays until it is stored, or finished and only read from then on. A finished
@@ -7,15 +7,18 @@ tile that is not stored is evicted by a spill: a store that the program does not
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Hashable
 from typing import NamedTuple
 
 from .arena import Allocation, OutOfMemoryError, SRAMConfig, VirtualSRAMArena
 from .eviction import Request, make_eviction
-from .liveness import EXEC, NEVER, STORE, Program, finishing_execs, next_uses
+from .liveness import EXEC, NEVER, STORE, Liveness, Program
 
 RUN, FILL, SPILL = 0, 1, 2
 """Kinds of event: the step itself; a load; a store that only makes room."""
+
+ASIDE = -1
+"""The tag of allocations that stand for no tile."""
 
 SET_ASIDE = "(set aside)"
 """What stands in messages for SRAM that is reserved, or kept for tiles at fixed addresses."""
@@ -28,7 +31,8 @@ don't break up the room for the others."""
 class Event(NamedTuple):
     """One scheduled operation: a step itself, or a load or spill of `tile` that `step` needs.
 
-    `addresses` belong to the tile of a load or store, and to destination then sources (distinct ones) of an exec.
+    `addresses`, in bytes, belong to the tile of a load or store, and to destination then sources (distinct ones) of an
+    exec.
     """
 
     kind: int
@@ -38,10 +42,12 @@ class Event(NamedTuple):
 
     @property
     def is_load(self) -> bool:
+        """Whether it brings a tile."""
         return self.kind == FILL
 
 
-_make = tuple.__new__  # `_make(Event, (...))` takes half the time of `Event(...)`, and there is an event for each step
+# `_make(Event, (...))` takes half the time of `Event(...)`, and there is an event for each step.
+_make: Callable[[type[Event], tuple[int, int, int, tuple[int, ...]]], Event] = tuple[object, ...].__new__
 
 
 class Plan(NamedTuple):
@@ -57,8 +63,8 @@ class Plan(NamedTuple):
         return sum(sizes[e.tile] for e in self.events if e.kind != RUN or steps[e.step].kind != EXEC)
 
 
-class Full(Exception):
-    """A step finds no room."""
+class StepOutOfMemoryError(Exception):
+    """A step finds no room. `cause` has the state of the SRAM, with the tiles' names as tags."""
 
     def __init__(self, step: int, cause: OutOfMemoryError):
         super().__init__(step, cause)
@@ -66,25 +72,18 @@ class Full(Exception):
         self.cause = cause
 
 
-class TooMuch(Exception):
+class TrafficLimitError(Exception):
     """The plan moves more bytes than its limit."""
 
 
-class Timeline(NamedTuple):
-    """What a program needs when: the next uses of each step's tiles, and which execs finish their tile for good."""
+class FirstFitPlanner:
+    """One attempt by first fit. Raises `StepOutOfMemoryError` at the step that finds no room, `TrafficLimitError` once
+    the loads and spills move more than `limit` bytes."""
 
-    uses: list[tuple[int, ...]]
-    finishing: list[bool]
-
-
-class Planner:
-    """One attempt by first fit. Raises `Full` at the step that finds no room, `TooMuch` once the loads and spills move
-    more than `limit` bytes."""
-
-    def __init__(self, program: Program, timeline: Timeline, config: SRAMConfig, evict: str, limit: int = NEVER):
+    def __init__(self, program: Program, liveness: Liveness, config: SRAMConfig, evict: str, limit: int = NEVER):
         self.program = program
         self.steps, self.sizes = program.steps, program.sizes
-        self.uses, self.finishing = timeline
+        self.uses, self.finishing = liveness
         self.arena = VirtualSRAMArena(config)
         self.address = [-1] * len(program.sizes)
         self.pinned = [False] * len(program.sizes)
@@ -100,9 +99,10 @@ class Planner:
         self.hot = self.address, self.pinned, self.dirty, self.stay, self.use  # what each exec looks at
         self.fixed: set[int] = set()
         for start, end in program.set_aside(config):
-            self.arena.allocate_at(start, end - start, -1)
+            self.arena.allocate_at(start, end - start, ASIDE)
 
     def run(self) -> Plan:
+        """Plans all steps in order. Raises as the class says; an instance is run once."""
         address = self.address
         i = -1
         for kind, tile, sources, _, _, _ in self.steps:
@@ -162,6 +162,7 @@ class Planner:
         return start
 
     def victims(self, i: int, size: int, protected: Collection[int]) -> list[int]:
+        """The next tiles to evict so that a tile of `size` bytes may find room at step `i`; none if there are none."""
         return self.evictable.victims(Request(self.arena.rounded(size), i, protected, self.arena))
 
     def evict(self, i: int, tile: int) -> None:
@@ -173,11 +174,13 @@ class Planner:
         self.release(tile)
 
     def spend(self, tile: int) -> None:
+        """Counts a transfer against the limit on traffic."""
         self.budget -= self.sizes[tile]
         if self.budget < 0:
-            raise TooMuch
+            raise TrafficLimitError
 
     def release(self, tile: int) -> None:
+        """Gives back the bytes of a tile."""
         if tile in self.fixed:
             self.fixed.discard(tile)
         else:
@@ -185,6 +188,7 @@ class Planner:
         self.address[tile] = -1
 
     def load(self, i: int, tile: int, protected: Collection[int]) -> None:
+        """Brings a tile for step `i`, which must not evict what is protected."""
         try:
             address = self.room(i, tile, protected)
         except OutOfMemoryError as error:
@@ -192,12 +196,17 @@ class Planner:
         self.spend(tile)
         self.events.append(_make(Event, (FILL, i, tile, (address,))))
 
-    def full(self, i: int, error: OutOfMemoryError) -> Full:
+    def full(self, i: int, error: OutOfMemoryError) -> StepOutOfMemoryError:
         """The error with the tiles' names in place of their numbers."""
         names = self.program.names
-        live = tuple(a._replace(tag=SET_ASIDE if a.tag == -1 else names[a.tag]) for a in error.live)  # type: ignore[call-overload]
-        request = names[error.request_tag]  # type: ignore[call-overload]
-        return Full(i, OutOfMemoryError(
+
+        def name_of(tag: object) -> Hashable:
+            assert isinstance(tag, int)
+            return SET_ASIDE if tag == ASIDE else names[tag]
+
+        live = tuple(allocation._replace(tag=name_of(allocation.tag)) for allocation in error.live)
+        request = name_of(error.request_tag)
+        return StepOutOfMemoryError(i, OutOfMemoryError(
             error.request_bytes, request, error.capacity, error.live_bytes, error.largest_free_block, live,
             error.fragmented, error.request_address,
         ))  # fmt: skip
@@ -244,6 +253,7 @@ class Planner:
         return self.arena.find(sizes[tile]) is not None and self.arena.free_bytes >= lacking + sizes[tile]
 
     def exec(self, i: int, dst: int, sources: tuple[int, ...]) -> None:
+        """Step `i`: loads what is missing, gives the accumulator its place, frees what is used no more."""
         address, pinned, dirty, stay, use = self.hot
         for s in sources:
             if address[s] < 0:
@@ -285,6 +295,7 @@ class Planner:
         self.pinned[dst] = True
 
     def store(self, i: int, tile: int) -> None:
+        """Step `i`: stores a tile, loaded again if it was spilled; it goes, unless the store retains it."""
         if self.address[tile] < 0:
             self.load(i, tile, ())
         elif not self.pinned[tile]:
@@ -296,8 +307,3 @@ class Planner:
             self.finish(tile)
         else:
             self.keep(tile, next_use)
-
-
-def timeline_of(program: Program) -> Timeline:
-    """The program's next uses and finishing execs, by two backward passes."""
-    return Timeline(next_uses(program), finishing_execs(program))

@@ -1,4 +1,4 @@
-"""What a schedule takes in time: in-order engines that wait for each other. A pure solver: operations are plain data.
+"""What a schedule takes in time: in-order engines that wait for each other.
 
 Every operation has a queue, in which it waits for the one before it. It starts when nothing that it needs is in use:
 bytes of the SRAM that it reads have been written (read after write), those that it writes have been read by all that
@@ -13,6 +13,8 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
+
+from .units import ceil_div
 
 Bytes = tuple[int, int]
 """A range [start, end) of SRAM bytes."""
@@ -42,15 +44,16 @@ class Timeline:
     operation that kept it."""
 
     queues: int
-    start: list[int] = field(default_factory=list)
-    end: list[int] = field(default_factory=list)
-    cause: list[str] = field(default_factory=list)
-    by: list[int] = field(default_factory=list)
-    busy: list[int] = field(default_factory=list)
-    stalls: list[Counter[str]] = field(default_factory=list)
+    start: list[int] = field(default_factory=list[int])
+    end: list[int] = field(default_factory=list[int])
+    cause: list[str] = field(default_factory=list[str])
+    by: list[int] = field(default_factory=list[int])
+    busy: list[int] = field(default_factory=list[int])
+    stalls: list[Counter[str]] = field(default_factory=list[Counter[str]])
 
     @property
     def makespan(self) -> int:
+        """When the last operation ends, in cycles."""
         return max(self.end, default=0)
 
 
@@ -74,11 +77,12 @@ class Spans:
         self.starts: list[int] = []
 
     def overlapping(self, start: int, end: int) -> list[_Span]:
+        """The ranges that share a byte with [start, end), in address order."""
         exact = self.spans.get(start)
         if exact is not None and exact.end == end:
             return [exact]
         at = bisect_left(self.starts, start)
-        found = []
+        found: list[_Span] = []
         if at and self.spans[self.starts[at - 1]].end > start:
             found.append(self.spans[self.starts[at - 1]])
         while at < len(self.starts) and self.starts[at] < end:
@@ -142,12 +146,12 @@ def _book_read(span: _Span, end: int, number: int) -> None:
 class _OffChip:
     """Tiles off chip by number, and the buffers that share bytes with others."""
 
-    tiles: dict[int, _Span] = field(default_factory=dict)
-    buffers: dict[int, _Span] = field(default_factory=dict)
+    tiles: dict[int, _Span] = field(default_factory=dict[int, _Span])
+    buffers: dict[int, _Span] = field(default_factory=dict[int, _Span])
 
 
 def simulate(ops: Sequence[TimedOp], queues: int) -> Timeline:
-    """Runs operations in order on so many queues."""
+    """Runs operations in order on so many queues; each starts as soon as its queue and its hazards let it."""
     line = Timeline(queues, busy=[0] * queues, stalls=[Counter() for _ in range(queues)])
     free = [0] * queues
     sram = Spans()
@@ -173,11 +177,12 @@ def simulate(ops: Sequence[TimedOp], queues: int) -> Timeline:
     return line
 
 
-Wait = tuple[int, int, str]
-"""Until when an operation has to wait, for which operation, and why."""
+Hazard = tuple[int, int, str]
+"""Until when (in cycles) an operation has to wait, for which operation, and why: a data hazard, in the terms of
+Hennessy and Patterson, Computer Architecture: A Quantitative Approach, appendix C."""
 
 
-def _ready(op: TimedOp, sram: Spans) -> Wait:
+def _ready(op: TimedOp, sram: Spans) -> Hazard:
     """When nothing in the SRAM keeps an operation; the last operation that does."""
     ready, by, cause = 0, NOBODY, ""
     for start, end in op.reads:
@@ -193,7 +198,7 @@ def _ready(op: TimedOp, sram: Spans) -> Wait:
     return ready, by, cause
 
 
-def _ready_off_chip(op: TimedOp, off_chip: _OffChip, wait: Wait) -> Wait:
+def _ready_off_chip(op: TimedOp, off_chip: _OffChip, wait: Hazard) -> Hazard:
     """The same for the tile off chip and for what shares bytes with its buffer."""
     ready, by, cause = wait
     own = off_chip.tiles.get(op.tile_read if op.tile_read != NOBODY else op.tile_written)
@@ -211,10 +216,10 @@ def _ready_off_chip(op: TimedOp, off_chip: _OffChip, wait: Wait) -> Wait:
 
 
 def _book(op: TimedOp, number: int, end: int, sram: Spans, off_chip: _OffChip) -> None:
-    for first, last in op.reads:
-        sram.read(first, last, end, number)
-    for first, last in op.writes:
-        sram.write(first, last, end, number)
+    for first, stop in op.reads:
+        sram.read(first, stop, end, number)
+    for first, stop in op.writes:
+        sram.write(first, stop, end, number)
     if op.tile_read != NOBODY:
         _book_read(off_chip.tiles.setdefault(op.tile_read, _Span(0, 0)), end, number)
         if op.aliases:
@@ -233,9 +238,9 @@ def one_at_a_time(ops: Sequence[TimedOp]) -> int:
 
 
 def makespan_bound(ops: Sequence[TimedOp], queues: int, computing: int = 1) -> int:
-    """No order of these operations takes less on these engines: the last queues share the execs, the others the
-    transfers."""
+    """The lower bound in cycles: no order of these operations takes less on these engines. The last `computing` queues
+    share the execs, the others the transfers."""
     moving = queues - computing
     compute = sum(op.cycles for op in ops if op.queue >= moving)
     moves = sum(op.cycles for op in ops if op.queue < moving)
-    return max(-(-compute // computing), -(-moves // max(moving, 1)))
+    return max(ceil_div(compute, computing), ceil_div(moves, max(moving, 1)))

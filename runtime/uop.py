@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 
 from ..dialects.tile_ops import ExecBase, StoreBase
-from ..dialects.tiles import Coord, TiledType, tile_text
+from ..dialects.tiles import Coord, TiledType, TileRef, tile_text
 from ..dialects.uop import AllocOp, ExecOp, LoadOp, StoreOp
 from ..ir.attributes import UNIT
 from ..ir.builtin import FuncOp
@@ -15,8 +15,6 @@ from ..ir.core import Operation, Value
 from ..ir.diagnostics import fail
 from .buffers import Buffer, execute, valid_part
 from .numerics import Array, activate, numpy_dtype
-
-TileRef = tuple[Value, Coord]
 
 
 class UopRun:

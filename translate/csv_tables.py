@@ -49,13 +49,11 @@ def lives_csv(functions: list[tuple[FuncOp, ModuleOp]]) -> str:
         count: dict[str, int] = {}
         prefix = f"{func.sym_name}:" if len(functions) > 1 else ""
         end = 0
-        for life in live_ranges(func, module):
-            name = prefix + ".".join([life.value.name, *map(str, life.coord)])
+        for one in live_ranges(func, module):
+            name = prefix + ".".join([one.value.name, *map(str, one.coord)])
             count[name] = count.get(name, -1) + 1
-            end = max(end, life.last + 1)
-            rows.append((
-                f"{name}#{count[name]}", base + life.first, base + life.last + 1, life.end - life.start, life.start
-            ))  # fmt: skip
+            end = max(end, one.end)
+            rows.append((f"{name}#{count[name]}", base + one.start, base + one.end, one.size, one.address))
         base += end
     return _table(LIFE_COLUMNS, rows)
 

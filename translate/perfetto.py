@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from itertools import count
 from typing import Any
 
-from ..analysis.live_ranges import LiveRange, live_ranges
+from ..analysis.live_ranges import PlacedRange, live_ranges
 from ..analysis.naming import line_of, op_text, tile_name
 from ..analysis.simulation import Simulation, kind_of, simulation_of
 from ..dialects.sched import ExecOp, LoadOp
@@ -27,7 +27,7 @@ def trace_text(functions: list[tuple[FuncOp, ModuleOp]], source: Source | None) 
 
 def _events(pid: int, func: FuncOp, module: ModuleOp, source: Source | None, ids: Iterator[int]) -> Iterator[Event]:
     sim = simulation_of(func, module)
-    lives = live_ranges(func, module)
+    ranges = live_ranges(func, module)
     yield {"ph": "M", "pid": pid, "name": "process_name", "args": {"name": f"@{func.sym_name}"}}
     for tid, name in enumerate(sim.engines(), 1):
         yield {"ph": "M", "pid": pid, "tid": tid, "name": "thread_name", "args": {"name": name}}
@@ -37,7 +37,7 @@ def _events(pid: int, func: FuncOp, module: ModuleOp, source: Source | None, ids
         yield _slice(pid, i, sim, source)
         for flow, starts in flows[i]:
             yield _flow(pid, i, sim, flow, starts)
-    for time, value in _counter(sim, lives):
+    for time, value in _counter(sim, ranges):
         yield {"ph": "C", "pid": pid, "ts": time, "name": "SRAM live bytes", "args": {"bytes": value}}
 
 
@@ -89,14 +89,13 @@ def _flows(sim: Simulation, ids: Iterator[int]) -> list[list[tuple[int, bool]]]:
     return ends
 
 
-def _counter(sim: Simulation, lives: list[LiveRange]) -> list[tuple[int, int]]:
+def _counter(sim: Simulation, ranges: list[PlacedRange]) -> list[tuple[int, int]]:
     """The live bytes of the SRAM whenever they change: a copy counts from the start of what writes it to the end of the
     last that reads it."""
     changes: dict[int, int] = {}
-    for life in lives:
-        size = life.end - life.start
-        start, end = sim.line.start[life.first], sim.line.end[life.last]
-        changes[start] = changes.get(start, 0) + size
-        changes[end] = changes.get(end, 0) - size
+    for one in ranges:
+        start, end = sim.line.start[one.start], sim.line.end[one.end - 1]
+        changes[start] = changes.get(start, 0) + one.size
+        changes[end] = changes.get(end, 0) - one.size
     total = 0
     return [(time, total := total + changes[time]) for time in sorted(changes)]

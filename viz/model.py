@@ -14,7 +14,7 @@ from ..dialects.kernels import KERNELS
 from ..dialects.placement_limits import wishes_of
 from ..dialects.sched import ExecOp, LoadOp, StoreOp
 from ..dialects.target import schedule_target
-from ..dialects.tiles import Coord, TiledType, coord_text
+from ..dialects.tiles import Coord, TiledType, TileRef, coord_text
 from ..dialects.uop import is_alloc
 from ..ir.attributes import UNIT
 from ..ir.builtin import FuncOp, ModuleOp
@@ -72,15 +72,15 @@ class Ops:
 class Lives:
     """The copies of tiles on chip, a column for each of their properties.
 
-    A copy is live from operation `first` to `last`, both included, and from cycle `begin` to `until`; `written` is the
-    last operation that wrote it. `ended` is one of `ENDS`, by the operation `ender`. `reload` says that its tile had
+    A copy is live over the operations [`start`, `end`) and the cycles [`begin`, `until`); `written` is the last
+    operation that wrote it. `ended` is one of `ENDS`, by the operation `ender`. `reload` says that its tile had
     been on chip before and was brought in again.
     """
 
     tile: list[int] = field(default_factory=list)
     address: list[int] = field(default_factory=list)
-    first: list[int] = field(default_factory=list)
-    last: list[int] = field(default_factory=list)
+    start: list[int] = field(default_factory=list)
+    end: list[int] = field(default_factory=list)
     written: list[int] = field(default_factory=list)
     begin: list[int] = field(default_factory=list)
     until: list[int] = field(default_factory=list)
@@ -152,7 +152,7 @@ class Picture:
         return re.sub(f"{PLACE}([012])", tile, self.forms[self.ops.form[op]])
 
 
-class _Recorder(Replay):
+class _PictureRecorder(Replay):
     """Replays a valid schedule and notes every copy and who uses it."""
 
     def __init__(self, func: FuncOp, module: ModuleOp):
@@ -212,14 +212,14 @@ class _Recorder(Replay):
 
 def picture_of(func: FuncOp, module: ModuleOp) -> Picture:
     """What there is to see of a valid scheduled function."""
-    replay = _Recorder(func, module)
+    replay = _PictureRecorder(func, module)
     replay.play(func)
     placed = placed_ops(func)
     timed = TimedOps(schedule_target(func, module))
     timed_ops = timed.all(func)
     line = simulate(timed_ops, timed.queues)
     tensors: dict[Value, int] = {}
-    tiles: dict[tuple[Value, Coord], int] = {}
+    tiles: dict[TileRef, int] = {}
     for copy in replay.made:
         tensors.setdefault(copy.tile.value, len(tensors))
         tiles.setdefault((copy.tile.value, copy.tile.coord), len(tiles))
@@ -237,7 +237,9 @@ def picture_of(func: FuncOp, module: ModuleOp) -> Picture:
     )  # fmt: skip
 
 
-def _columns(placed: list[Placed], module: ModuleOp, line: Timeline, replay: _Recorder, forms: dict[str, int]) -> Ops:
+def _columns(
+    placed: list[Placed], module: ModuleOp, line: Timeline, replay: _PictureRecorder, forms: dict[str, int]
+) -> Ops:
     ops = Ops(start=line.start, end=line.end, by=line.by, cause=[CAUSES.index(c) for c in line.cause])
     known: dict[object, int] = {}
     transfers = 0
@@ -285,7 +287,7 @@ def _form(op: Placed) -> str:
     return head + op.pretty(names).removeprefix(op.head(op.shown_tiles(names)))
 
 
-def _lives(replay: _Recorder, tiles: dict[tuple[Value, Coord], int], line: Timeline) -> Lives:
+def _lives(replay: _PictureRecorder, tiles: dict[TileRef, int], line: Timeline) -> Lives:
     lives = Lives(kind=replay.kinds, written=replay.written)
     until = [0] * len(replay.made)
     for end, uses in zip(line.end, replay.uses, strict=True):
@@ -296,8 +298,8 @@ def _lives(replay: _Recorder, tiles: dict[tuple[Value, Coord], int], line: Timel
         tile = tiles[copy.tile.value, copy.tile.coord]
         lives.tile.append(tile)
         lives.address.append(copy.address)
-        lives.first.append(copy.first)
-        lives.last.append(copy.last)
+        lives.start.append(copy.first)
+        lives.end.append(copy.last + 1)
         lives.begin.append(line.start[copy.first])
         lives.reload.append(int(loaded and tile in seen))
         seen.add(tile)

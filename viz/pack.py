@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from .model import Picture
+from .model import Lives, Picture
 
 TYPES = (
     ("u1", "Uint8Array"),
@@ -20,7 +20,7 @@ TYPES = (
 )
 """NumPy's little-endian types, narrowest first, with JavaScript's typed arrays."""
 
-LIFE_COLUMNS = ("tile", "address", "first", "last", "written", "begin", "until", "kind", "ended", "ender", "reload")
+LIFE_COLUMNS = ("tile", "address", "start", "end", "written", "begin", "until", "kind", "ended", "ender", "reload")
 OP_COLUMNS = ("form", "line", "queue", "start", "end", "cause", "by")
 
 
@@ -82,5 +82,13 @@ def _head(picture: Picture, packer: Packer) -> dict[str, Any]:
             "column": packer.add([c[1] for c in coords]),
         },
         "ops": ops | {"live": packer.add(picture.live)},
-        "lives": {name: packer.add(getattr(picture.lives, name)) for name in LIFE_COLUMNS},
+        "lives": _lives(picture.lives, packer),
     }
+
+
+def _lives(lives: Lives, packer: Packer) -> dict[str, list[Any]]:
+    """The columns of the copies. The page shows the operations that a copy is live at as the first and the last."""
+    columns = {name: getattr(lives, name) for name in LIFE_COLUMNS}
+    shown = {"start": "first", "end": "last"}
+    columns["end"] = [end - 1 for end in lives.end]
+    return {shown.get(name, name): packer.add(column) for name, column in columns.items()}

@@ -8,6 +8,7 @@ from itertools import pairwise
 
 import numpy as np
 
+from ..planner.units import round_up
 from .model import ACCUMULATOR, NOBODY, SPILLED, Picture
 
 FREE = -1
@@ -25,7 +26,7 @@ class Window:
         """From where to where a life lasts."""
         lives = picture.lives
         if self.axis == "op":
-            return lives.first[life], lives.last[life] + 1
+            return lives.start[life], lives.end[life]
         return lives.begin[life], lives.until[life]
 
     def op_span(self, picture: Picture, op: int) -> tuple[int, int]:
@@ -97,7 +98,7 @@ def live_steps(picture: Picture, axis: str) -> Iterator[tuple[int, int, int]]:
     changes: dict[int, int] = {}
     lives = picture.lives
     for begin, until, tile in zip(lives.begin, lives.until, lives.tile, strict=True):
-        size = -(-picture.size(tile) // picture.alignment) * picture.alignment
+        size = round_up(picture.size(tile), picture.alignment)
         changes[begin] = changes.get(begin, 0) + size
         changes[until] = changes.get(until, 0) - size
     times = sorted(changes)
@@ -144,5 +145,5 @@ def moves_of(picture: Picture, what: str) -> list[int]:
     """The operations that reload or spill a tile."""
     lives = picture.lives
     if what == "reloads":
-        return [first for first, reload in zip(lives.first, lives.reload, strict=True) if reload]
+        return [start for start, reload in zip(lives.start, lives.reload, strict=True) if reload]
     return [by for how, by in zip(lives.ended, lives.ender, strict=True) if how == SPILLED and by != NOBODY]

@@ -19,7 +19,7 @@ MOST_ROWS = 200
 
 
 @dataclass(frozen=True, slots=True)
-class Block:
+class AddressRange:
     """Bytes [start, end) of the SRAM; `tag` is the tile there, empty for free bytes."""
 
     start: int
@@ -42,7 +42,7 @@ class Shortage:
     largest: int
     needs: int
     cause: str
-    blocks: tuple[Block, ...]
+    blocks: tuple[AddressRange, ...]
 
     def facts(self) -> list[tuple[str, str]]:
         live = sum(1 for b in self.blocks if b.tag)
@@ -60,7 +60,8 @@ def shortage_of(error: ScheduleError) -> Shortage:
     """The state of the SRAM when the planner gave up."""
     plan, cause = error.plan_error, error.plan_error.cause
     tagged = [
-        Block(a.address, a.address + a.bytes, str(a.tag) if a.tag is not None else "(reserved)") for a in cause.live
+        AddressRange(a.address, a.address + a.bytes, str(a.tag) if a.tag is not None else "(reserved)")
+        for a in cause.live
     ]
     why = error.why
     return Shortage(
@@ -77,15 +78,15 @@ def draw(error: ScheduleError, path: str, unicode: bool = True) -> str:
     return shortage_svg(shortage) if path.endswith(".svg") else shortage_text(shortage, unicode)
 
 
-def _with_free(blocks: list[Block], capacity: int) -> Iterator[Block]:
+def _with_free(blocks: list[AddressRange], capacity: int) -> Iterator[AddressRange]:
     at = 0
     for block in sorted(blocks, key=lambda b: b.start):
         if block.start > at:
-            yield Block(at, block.start, "")
+            yield AddressRange(at, block.start, "")
         yield block
         at = max(at, block.end)
     if at < capacity:
-        yield Block(at, capacity, "")
+        yield AddressRange(at, capacity, "")
 
 
 def shortage_text(shortage: Shortage, unicode: bool = True) -> str:
@@ -131,7 +132,7 @@ def shortage_svg(shortage: Shortage, facts: bool = True) -> str:
     return document(WIDTH, bottom + 24, body + _request(shortage, tall, bottom, facts), title)
 
 
-def _block(block: Block, bottom: float, top: float, names: dict[str, int]) -> list[str]:
+def _block(block: AddressRange, bottom: float, top: float, names: dict[str, int]) -> list[str]:
     tall = bottom - top
     words = f"{block.tag or 'free'}, {block.size:,} B"
     look = 'class="f-lane s-grid"'

@@ -33,13 +33,13 @@ def svg(pictures: Sequence[Picture], axis: str = "op") -> str:
     body: list[str] = []
     top = 0
     for picture in pictures:
-        drawing = _Drawing(picture, window, colours, top, live_top)
+        drawing = _SvgDrawing(picture, window, colours, top, live_top)
         body += drawing.all()
         top = drawing.bottom
     return document(WIDTH, top, body, ", ".join(f"{p.source} @{p.function}" for p in pictures))
 
 
-class _Drawing:
+class _SvgDrawing:
     """One schedule's picture from `top` down to `bottom`."""
 
     def __init__(self, picture: Picture, window: Window, colours: dict[str, str], top: int, live_top: float):
@@ -202,7 +202,7 @@ class _Drawing:
 
     def tip(self, life: int) -> str:
         picture, lives = self.picture, self.picture.lives
-        tile, first, last = lives.tile[life], lives.first[life], lives.last[life]
+        tile, first, last = lives.tile[life], lives.start[life], lives.end[life] - 1
         return "\n".join(
             [
                 f"{picture.tile_name(tile)}, {picture.size(tile):,} B at 0x{lives.address[life]:04x}",

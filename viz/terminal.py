@@ -23,10 +23,10 @@ def terminal(pictures: Sequence[Picture], axis: str = "op", unicode: bool = True
     """The pictures below each other, with common axes; ASCII only unless `unicode`."""
     window = window_of(pictures, axis)
     names = list(dict.fromkeys(t.name for p in pictures for t in p.tensors))
-    return "\n".join("\n".join(_Drawing(p, window, names, unicode).lines()) + "\n" for p in pictures)
+    return "\n".join("\n".join(_TextDrawing(p, window, names, unicode).lines()) + "\n" for p in pictures)
 
 
-class _Drawing:
+class _TextDrawing:
     def __init__(self, picture: Picture, window: Window, names: list[str], unicode: bool):
         self.picture = picture
         self.row_bytes = _row_bytes(max(window.top / MAP_ROWS, picture.alignment))

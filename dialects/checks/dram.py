@@ -11,18 +11,18 @@ from ..tiles import Coord, TiledType
 from ..uop import AllocOp, is_alloc
 
 
-def off_chip_lives(func: FuncOp) -> dict[Value, tuple[int, int]]:
-    """The first store and the last load (or store) of each alloc that is stored, as numbers of operations; to the end
-    for what is returned."""
-    lives: dict[Value, tuple[int, int]] = {}
+def off_chip_ranges(func: FuncOp) -> dict[Value, tuple[int, int]]:
+    """The live range [start, end) off chip of each alloc that is stored, in numbers of operations: from its first store
+    to its last load (or store), to the end for what is returned."""
+    ranges: dict[Value, tuple[int, int]] = {}
     for i, op in enumerate(func.ops):
         if isinstance(op, (LoadOp, StoreOp)) and is_alloc(op.operands[0]):
             value = op.operands[0]
-            lives[value] = (lives[value][0] if value in lives else i, i)
+            ranges[value] = (ranges[value][0] if value in ranges else i, i + 1)
     for value in func.returned():
-        if value in lives:
-            lives[value] = (lives[value][0], len(func.ops))
-    return lives
+        if value in ranges:
+            ranges[value] = (ranges[value][0], len(func.ops) + 1)
+    return ranges
 
 
 def dram_errors(func: FuncOp) -> list[Diagnostic]:
@@ -30,12 +30,12 @@ def dram_errors(func: FuncOp) -> list[Diagnostic]:
     allocs = [op for op in func.ops if type(op) is AllocOp and op.dram is not None]
     if not allocs:
         return []
-    lives = off_chip_lives(func)
+    ranges = off_chip_ranges(func)
     placed = []
     errors = []
     for op in allocs:
         value = op.results[0]
-        if value not in lives:
+        if value not in ranges:
             errors.append(
                 Diagnostic(f"%{value.name} has a 'dram' address, but it is never stored", op.loc, focus="dram")
             )
@@ -43,11 +43,11 @@ def dram_errors(func: FuncOp) -> list[Diagnostic]:
         assert isinstance(value.type, TiledType)
         assert op.dram is not None
         start = op.dram
-        placed.append((start, start + off_chip_bytes(value.type), lives[value], op))
+        placed.append((start, start + off_chip_bytes(value.type), ranges[value], op))
     placed.sort(key=lambda p: p[2])
-    for i, (start, end, (first, last), op) in enumerate(placed):
-        for other_start, other_end, (other_first, other_last), other in placed[:i]:
-            if start < other_end and other_start < end and first <= other_last and other_first <= last:
+    for i, (start, end, (begin, until), op) in enumerate(placed):
+        for other_start, other_end, (other_begin, other_until), other in placed[:i]:
+            if start < other_end and other_start < end and begin < other_until and other_begin < until:
                 message = (
                     f"%{op.results[0].name} and %{other.results[0].name} share bytes off chip while both are in use"
                 )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tilewright.planner.arena import SRAMConfig
-from tilewright.planner.liveness import LOAD, STORE, Program, accumulator_lives
+from tilewright.planner.liveness import LOAD, STORE, Program, accumulator_residencies
 from tilewright.planner.residency import FILL, SPILL, Plan
 
 
@@ -20,7 +20,7 @@ class Replay:
 
     def run(self, plan: Plan) -> None:
         steps, done = self.program.steps, -1
-        computed = {tile for _, _, tile in accumulator_lives(self.program)}
+        computed = {tile for _, _, tile in accumulator_residencies(self.program)}
         for tile in computed:
             self.off[tile] = -1
         for event in plan.events:

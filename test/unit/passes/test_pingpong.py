@@ -17,7 +17,8 @@ from tilewright.ir.builtin import FuncOp
 from tilewright.passes.manager.pipelines import parse_pipeline
 from tilewright.passes.manager.running import run_passes_on
 from tilewright.planner.arena import SRAMConfig
-from tilewright.planner.pingpong_phases import Life, Problem, cut, halves_above, place_homes
+from tilewright.planner.pingpong_phases import PhaseProblem, cut, halves_above, place_results
+from tilewright.planner.placement import LiveRange
 from tilewright.runtime.compare import first_difference
 from tilewright.runtime.execute import execute_function, random_inputs
 
@@ -98,8 +99,8 @@ def test_whatever_half_is_changed_is_refused(field: str) -> None:
 
 
 def test_halves_lie_around_what_is_reserved() -> None:
-    def problem(total: int, *reserved: tuple[int, int]) -> Problem:
-        return Problem(SRAMConfig(total, 64), [], [], [], [], reserved)
+    def problem(total: int, *reserved: tuple[int, int]) -> PhaseProblem:
+        return PhaseProblem(SRAMConfig(total, 64), [], [], [], [], reserved)
 
     assert halves_above(problem(512), 128) == ((128, 320), (320, 512))
     assert halves_above(problem(600), 64) == ((64, 320), (320, 576))
@@ -109,18 +110,18 @@ def test_halves_lie_around_what_is_reserved() -> None:
     assert halves_above(problem(128), 128) is None
 
 
-def test_homes_are_used_again_only_after_a_while() -> None:
-    lives = [Life(0, 0, 64), Life(1, 1, 64), Life(2, 2, 64), Life(3, 3, 64)]
-    made = Problem(SRAMConfig(256, 64), [], [], [], lives)
-    assert [place_homes(made, lag, 256) for lag in (0, 1, 9)] == [
+def test_addresses_are_used_again_only_after_a_while() -> None:
+    results = [LiveRange(i, i + 1, 64) for i in range(4)]
+    made = PhaseProblem(SRAMConfig(256, 64), [], [], [], results)
+    assert [place_results(made, lag, 256) for lag in (0, 1, 9)] == [
         ([0, 0, 0, 0], 64), ([0, 64, 0, 64], 128), ([0, 64, 128, 192], 256),
     ]  # fmt: skip
-    assert place_homes(made, 9, 128) is None
+    assert place_results(made, 9, 128) is None
 
 
 def test_phases_wait_for_stores_and_keep_what_is_read_again() -> None:
     reads = [(0, 1), (), (2,), (0, 3), (0, 4)]
-    made = Problem(SRAMConfig(256, 64), reads, [64] * 5, [-1, -1, 1, -1, -1], [])
+    made = PhaseProblem(SRAMConfig(256, 64), reads, [64] * 5, [-1, -1, 1, -1, -1], [])
     phases = cut(made, 128)
     assert phases is not None
     assert [(p.first, [load.tile for load in p.loads]) for p in phases] == [

@@ -15,7 +15,7 @@ from tilewright.ir.builtin import FuncOp, ModuleOp
 from tilewright.passes.manager.pipelines import parse_pipeline
 from tilewright.passes.manager.running import run_passes_on
 from tilewright.planner.arena import SRAMConfig
-from tilewright.planner.list_schedule import Item, Placed, Problem, makespan, retime
+from tilewright.planner.list_schedule import Job, ScheduledJob, SchedulingProblem, list_schedule, makespan
 from tilewright.planner.liveness import EXEC, LOAD, STORE
 from tilewright.planner.simulator import TimedOp, simulate
 
@@ -84,63 +84,63 @@ def test_random_programs(
 # The solver alone
 
 
-def timed(problem: Problem, placed: list[Placed]) -> list[TimedOp]:
+def timed(problem: SchedulingProblem, scheduled: list[ScheduledJob]) -> list[TimedOp]:
     """A solution for the simulator, channels taken in turn."""
     ops: list[TimedOp] = []
     moves = 0
-    for p in placed:
-        item = problem.items[p.item]
-        spans = [(a, a + problem.sizes[t]) for a, t in zip(p.addresses, (item.tile, *item.sources), strict=True)]
-        if item.kind == EXEC:
-            reads = spans if item.accumulate else spans[1:]
-            ops.append(TimedOp(problem.channels, item.cycles, tuple(reads), (spans[0],)))
+    for s in scheduled:
+        job = problem.jobs[s.job]
+        spans = [(a, a + problem.sizes[t]) for a, t in zip(s.addresses, (job.tile, *job.sources), strict=True)]
+        if job.kind == EXEC:
+            reads = spans if job.accumulate else spans[1:]
+            ops.append(TimedOp(problem.channels, job.cycles, tuple(reads), (spans[0],)))
             continue
         queue, moves = moves % problem.channels, moves + 1
-        if item.kind == LOAD:
-            ops.append(TimedOp(queue, item.cycles, (), (spans[0],), item.tile))
+        if job.kind == LOAD:
+            ops.append(TimedOp(queue, job.cycles, (), (spans[0],), job.tile))
         else:
-            ops.append(TimedOp(queue, item.cycles, (spans[0],), (), -1, item.tile))
+            ops.append(TimedOp(queue, job.cycles, (spans[0],), (), -1, job.tile))
     return ops
 
 
 @st.composite
-def problems(draw: st.DrawFn) -> Problem:
+def problems(draw: st.DrawFn) -> SchedulingProblem:
     """Elementwise chains and sums: each step loads what it lacks, computes a tile, and stores it."""
-    items: list[Item] = []
+    jobs: list[Job] = []
     sizes = [draw(st.sampled_from([64, 64, 128])) for _ in range(6)]
     count = draw(st.integers(1, 8))
     for step in range(count):
         sources = tuple(draw(st.lists(st.integers(0, 5), min_size=1, max_size=2, unique=True)))
-        items += [Item(LOAD, draw(st.integers(1, 6)), s) for s in sources]
+        jobs += [Job(LOAD, draw(st.integers(1, 6)), s) for s in sources]
         tile = 6 + step
         sizes.append(draw(st.sampled_from([64, 128])))
-        items.append(Item(EXEC, draw(st.integers(1, 6)), tile, sources))
+        jobs.append(Job(EXEC, draw(st.integers(1, 6)), tile, sources))
         if draw(st.booleans()):
             more = draw(st.integers(0, 5))
-            items.append(Item(LOAD, draw(st.integers(1, 6)), more))
-            items.append(Item(EXEC, draw(st.integers(1, 6)), tile, (more,), accumulate=True))
-        items.append(Item(STORE, draw(st.integers(1, 6)), tile))
+            jobs.append(Job(LOAD, draw(st.integers(1, 6)), more))
+            jobs.append(Job(EXEC, draw(st.integers(1, 6)), tile, (more,), accumulate=True))
+        jobs.append(Job(STORE, draw(st.integers(1, 6)), tile))
     config = SRAMConfig(draw(st.sampled_from([384, 512, 1024])), 64)
-    return Problem(items, sizes, config, draw(st.integers(1, 2)), draw(st.sampled_from([1, 2, 1 << 60])))
+    return SchedulingProblem(jobs, sizes, config, draw(st.integers(1, 2)), draw(st.sampled_from([1, 2, 1 << 60])))
 
 
 @settings(max_examples=300)
 @given(problems())
-def test_the_solver_keeps_orders_and_time(problem: Problem) -> None:
-    placed = retime(problem)
-    if placed is None:
+def test_the_solver_keeps_orders_and_time(problem: SchedulingProblem) -> None:
+    scheduled = list_schedule(problem)
+    if scheduled is None:
         return
-    assert sorted(p.item for p in placed) == list(range(len(problem.items)))
+    assert sorted(s.job for s in scheduled) == list(range(len(problem.jobs)))
     for kind in (LOAD, EXEC, STORE):
-        order = [p.item for p in placed if problem.items[p.item].kind == kind]
+        order = [s.job for s in scheduled if problem.jobs[s.job].kind == kind]
         assert order == sorted(order)
-    starts = [p.start for p in placed]
+    starts = [s.start for s in scheduled]
     assert starts == sorted(starts)
-    line = simulate(timed(problem, placed), problem.channels + 1)
-    assert line.makespan <= makespan(problem, placed)
-    for p in placed:
-        item = problem.items[p.item]
-        for address, tile in zip(p.addresses, (item.tile, *item.sources), strict=True):
+    line = simulate(timed(problem, scheduled), problem.channels + 1)
+    assert line.makespan <= makespan(problem, scheduled)
+    for s in scheduled:
+        job = problem.jobs[s.job]
+        for address, tile in zip(s.addresses, (job.tile, *job.sources), strict=True):
             assert address % 64 == 0
             assert address + problem.sizes[tile] <= problem.config.total_bytes
 

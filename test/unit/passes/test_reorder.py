@@ -19,7 +19,7 @@ from tilewright.passes.manager.running import run_passes_on
 from tilewright.passes.reorder import _in_order, program_of, traffic
 from tilewright.planner import local_search as list_order
 from tilewright.planner.arena import SRAMConfig
-from tilewright.planner.dependences import Chains, Progress
+from tilewright.planner.dependences import Chains, OrderState
 from tilewright.planner.liveness import EXEC, LOAD
 
 from ..models import MIXED, REFERENCE, chain_text
@@ -98,7 +98,7 @@ def test_any_legal_order_computes_the_same(seed: int, random: Random) -> None:
     func = only(module)
     tiles = TileProgram(func.ops)
     chains = Chains(tiles.program)
-    progress, waiting, order = Progress(chains), chains.execs, []
+    progress, waiting, order = OrderState(chains), chains.execs, []
     while waiting:
         i = random.choice([i for i in waiting if progress.ready(i)])
         progress.exec(i)

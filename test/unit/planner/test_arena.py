@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tilewright.planner.arena import Allocation, FreeList, OutOfMemoryError, SRAMConfig, VirtualSRAMArena
+from tilewright.planner.arena import Allocation, OutOfMemoryError, SRAMConfig, VirtualSRAMArena
+from tilewright.planner.free_list import FreeList
 
 
 def make_arena(total_bytes: int = 1024, alignment: int = 64) -> VirtualSRAMArena:

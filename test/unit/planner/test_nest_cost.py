@@ -11,14 +11,14 @@ from tilewright import DiagnosticError
 from tilewright.dialects.graph import GraphOp
 from tilewright.dialects.sched import LoadOp, StoreOp
 from tilewright.ir.builtin import FuncOp, ModuleOp
-from tilewright.lowering.graph_nests import described, nests_of, tasks, trials_of
+from tilewright.lowering.graph_nests import described, nests_of, tasks, traffic_model_of
 from tilewright.lowering.tile_program import TileProgram
 from tilewright.passes.manager.pipelines import parse_pipeline
 from tilewright.passes.manager.running import run_passes_on
 from tilewright.passes.plan import tiled_types
 from tilewright.planner.arena import SRAMConfig
 from tilewright.planner.liveness import LOAD, Program, Step
-from tilewright.planner.nest_cost import INFEASIBLE, Trials
+from tilewright.planner.nest_cost import INFEASIBLE, TrafficModel
 from tilewright.planner.nest_search import Search
 
 from ..strategies import Choice, choices, graph_texts, tile_sizes, write_choices
@@ -49,9 +49,9 @@ def accepted(func: FuncOp, module: ModuleOp) -> bool:
     return True
 
 
-def trials(func: FuncOp, module: ModuleOp, config: SRAMConfig) -> Trials:
+def trials(func: FuncOp, module: ModuleOp, config: SRAMConfig) -> TrafficModel:
     tiled = tiled_types(func, module)
-    return trials_of([described(op, tiled) for op in graph_ops(func)], func.returned(), tiled, config)
+    return traffic_model_of([described(op, tiled) for op in graph_ops(func)], func.returned(), tiled, config)
 
 
 def renumbered(program: Program) -> list[tuple[Step, list[int]]]:

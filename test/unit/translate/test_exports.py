@@ -134,10 +134,10 @@ def test_the_trace_processor_reads_what_the_simulator_says(name: str) -> None:
             size = op.operands[0].type.tile_bytes  # type: ignore[attr-defined]
             times = sim.line.start[i], sim.timed[i].cycles
             assert (row[1], *row[3:]) == (engine, *times, line, cause, op.addrs[0], size)
-        lives = live_ranges(func, parent)
+        ranges = live_ranges(func, parent)
         curve = [(t, v) for p, t, v in counters if p == f"@{func.sym_name}"]
         assert curve[-1] == (sim.makespan, 0)
-        assert max(v for _, v in curve) >= max(live_bytes(lives, len(sim.ops)))
+        assert max(v for _, v in curve) >= max(live_bytes(ranges, len(sim.ops)))
     assert flows
     assert all(later for *_, later in flows)
 

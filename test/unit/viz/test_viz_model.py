@@ -63,15 +63,11 @@ def test_reference_workload(mlp: Picture) -> None:
 def test_lives_of_the_first_tiles(mlp: Picture) -> None:
     (x,) = life_of(mlp, "%x[0, 0]")
     lives = mlp.lives
-    assert (lives.address[x], lives.first[x], lives.last[x], lives.ended[x], lives.ender[x]) == (
-        0,
-        0,
-        14,
-        OVERWRITTEN,
-        15,
-    )
+    assert (lives.address[x], lives.start[x], lives.end[x], lives.ended[x], lives.ender[x]) == (
+        0, 0, 15, OVERWRITTEN, 15,
+    )  # fmt: skip
     h, again = life_of(mlp, "%h1[0, 0]")
-    assert (lives.address[h], lives.first[h], lives.written[h], lives.last[h]) == (0x2000, 2, 11, 12)
+    assert (lives.address[h], lives.start[h], lives.written[h], lives.end[h]) == (0x2000, 2, 11, 13)
     assert (lives.kind[h], lives.ended[h], lives.ender[h], lives.reload[h]) == (ACCUMULATOR, STORED, 12, 0)
     assert (lives.kind[again], lives.reload[again]) == (INTERMEDIATE, 1)
     assert mlp.size(lives.tile[h]) == TILE
@@ -126,7 +122,7 @@ def test_lives_never_share_bytes_and_add_up(axis: str, pipeline: str) -> None:
 def test_every_use_names_the_life_that_is_there(mlp: Picture) -> None:
     for column in mlp.ops.lives:
         for op, life in enumerate(column):
-            assert life == NOBODY or mlp.lives.first[life] <= op <= mlp.lives.last[life]
+            assert life == NOBODY or mlp.lives.start[life] <= op < mlp.lives.end[life]
 
 
 def test_cells_belong_to_the_tensor_that_fills_them(mlp: Picture) -> None:
@@ -135,7 +131,7 @@ def test_cells_belong_to_the_tensor_that_fills_them(mlp: Picture) -> None:
     for life in range(len(mlp.lives)):
         row = mlp.lives.address[life] // TILE
         mine = 2 * mlp.tiles[mlp.lives.tile[life]][0] + (mlp.lives.kind[life] == ACCUMULATOR)
-        assert set(cells[mlp.lives.first[life] : mlp.lives.last[life] + 1, row].tolist()) == {mine}
+        assert set(cells[mlp.lives.start[life] : mlp.lives.end[life], row].tolist()) == {mine}
     assert (cells != FREE).sum() * TILE == sum(mlp.live)
 
 

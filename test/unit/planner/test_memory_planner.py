@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from tilewright.planner.arena import SRAMConfig, VirtualSRAMArena
 from tilewright.planner.eviction import CheapestStretch, FarthestNextUse, LeastRecentlyUsed, Request, make_eviction
-from tilewright.planner.liveness import EXEC, LOAD, NEVER, STORE, Program, Step, accumulator_lives, next_uses
+from tilewright.planner.liveness import EXEC, LOAD, NEVER, STORE, Program, Step, accumulator_residencies, next_uses
 from tilewright.planner.memory_planner import PlanError, least_bytes, plan
 from tilewright.planner.residency import RUN, SPILL, Plan
 
@@ -154,7 +154,7 @@ def test_next_uses_match_a_forward_search(p: Program) -> None:
         assert uses == tuple(naive_next_use(p, i, tile) for tile in tiles)
 
 
-def test_accumulator_lives_of_an_example() -> None:
+def test_accumulator_residencies_of_an_example() -> None:
     steps = [
         Step(EXEC, 1, (0,)),
         Step(EXEC, 2, (0,)),
@@ -165,14 +165,14 @@ def test_accumulator_lives_of_an_example() -> None:
         Step(EXEC, 3, (1,)),  # overwritten: a new one
         Step(STORE, 3),
     ]
-    assert accumulator_lives(program(steps, [4] * 4)) == [(0, 4, 1), (1, 1, 2), (3, 3, 3), (5, 5, 3), (6, 7, 3)]
+    assert accumulator_residencies(program(steps, [4] * 4)) == [(0, 5, 1), (1, 2, 2), (3, 4, 3), (5, 6, 3), (6, 8, 3)]
 
 
 @given(UNIFORM)
-def test_accumulator_lives_run_from_the_first_exec_to_the_store(p: Program) -> None:
+def test_accumulator_residencies_run_from_the_first_exec_to_the_store(p: Program) -> None:
     starts = {i: step.tile for i, step in enumerate(p.steps) if step.kind == EXEC and not step.accumulate}
     ends = {step.tile: i for i, step in enumerate(p.steps) if step.kind == STORE}
-    assert accumulator_lives(p) == [(i, ends[tile], tile) for i, tile in starts.items()]
+    assert accumulator_residencies(p) == [(i, ends[tile] + 1, tile) for i, tile in starts.items()]
 
 
 # --- eviction ---
