@@ -32,6 +32,12 @@ class Type:
     def __hash__(self) -> int:
         return hash(self.text)
 
+    def __copy__(self) -> Type:
+        return self
+
+    def __deepcopy__(self, memo: dict[int, object]) -> Type:
+        return self
+
 
 class ScalarType(Type):
     """`f32`, `i64`, `index`, `none` and the like."""
