@@ -173,11 +173,15 @@ class ModuleOp(Operation):
 
     def functions(self) -> Iterator[FuncOp]:
         """The functions with a body, those of nested modules included, in order."""
+        return (func for func, _ in self.scoped_functions())
+
+    def scoped_functions(self) -> Iterator[tuple[FuncOp, ModuleOp]]:
+        """The same, each with the module that it stands in, whose attributes count for it."""
         for op in self.ops:
             if isinstance(op, FuncOp) and not op.is_declaration:
-                yield op
+                yield op, self
             elif isinstance(op, ModuleOp):
-                yield from op.functions()
+                yield from op.scoped_functions()
 
     @property
     def is_bare(self) -> bool:

@@ -83,7 +83,7 @@ class Operation:
     __slots__ = ("extra", "loc", "operands", "results")
 
     name: str = ""
-    fields: ClassVar[tuple] = ()
+    fields: ClassVar[tuple[Any, ...]] = ()
     references: ClassVar[tuple[str, ...]] = ()
     """Slots that hold one thing for each operand, which the pretty form writes behind the operand, in this order. What
     integers these are makes no difference to reading."""

@@ -43,13 +43,13 @@ def op_text(op: Operation, names: Names | None = None) -> str:
 
 def _name_results(op: Operation, names: Names, used: set[str]) -> None:
     if len(op.results) == 1:
-        names[op.results[0]] = _fresh(op.results[0].name, used)
+        names[op.results[0]] = fresh_name(op.results[0].name, used)
         return
     values = list(op.results)
     while values:
         base, sep, _ = values[0].name.partition("#")
         count = _pack_size(values, base) if sep or not base else 1
-        unique = _fresh(base, used)
+        unique = fresh_name(base, used)
         for i, value in enumerate(values[:count]):
             names[value] = unique if count == 1 else f"{unique}#{i}"
         del values[:count]
@@ -65,8 +65,9 @@ def _pack_size(values: list[Value], base: str) -> int:
     return max(count, 1)
 
 
-def _fresh(wish: str, used: set[str]) -> str:
-    """The wished name if it is free, else the name with a number behind it; plain numbers for values without one."""
+def fresh_name(wish: str, used: set[str]) -> str:
+    """What a value is printed as: `%` and the wished name if it is free, else the name with a number behind it; plain
+    numbers for values without one. `used` are the names that are taken, without `%`; the new one is added."""
     name = wish if VALUE_NAME.match(wish) else re.sub(r"[^A-Za-z0-9_$.\-]", "_", wish)
     if name and name[0].isdigit() and not name.isdigit():
         name = "_" + name
@@ -172,7 +173,7 @@ class Printer:
     def name_args(self, block: Block, used: set[str]) -> None:
         """Gives the arguments of a block their names."""
         for arg in block.args:
-            self.names[arg] = _fresh(arg.name or "arg0", used)
+            self.names[arg] = fresh_name(arg.name or "arg0", used)
 
 
 def _results(op: Operation, names: Names) -> str:

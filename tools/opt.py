@@ -71,7 +71,9 @@ def run(argv: list[str]) -> int:
     if args.version:
         from importlib.metadata import version
 
-        print(f"tilewright {version('tilewright')}")
+        from ..ir.language import LANGUAGE_VERSION
+
+        print(f"tilewright {version('tilewright')} (language {LANGUAGE_VERSION})")
         return 0
     if args.list_passes:
         print(_describe_passes(load_passes()))

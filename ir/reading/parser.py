@@ -10,6 +10,7 @@ from ..builtin import ModuleOp
 from ..collector import collector_off
 from ..core import Operation
 from ..diagnostics import Diagnostic, DiagnosticError, did_you_mean
+from ..language import newer_language
 from ..opdef import DIALECTS, all_ops
 from ..source import Source
 from . import cache
@@ -80,6 +81,9 @@ def parse_source(source: Source, allow_unregistered: bool = False, only_lark: bo
     Raises `DiagnosticError` with every independent syntax error, undefined or redefined value, unknown operation and
     malformed attribute found.
     """
+    newer = newer_language(source.text)
+    if newer is not None:
+        raise DiagnosticError([newer], source)
     global _frontend
     if _frontend is None:
         _frontend = _Frontend()

@@ -1,4 +1,4 @@
-"""Copies of modules by `clone`, `copy.deepcopy` and `pickle`: equal, printed alike, with nothing that changes in common."""
+"""Copies of modules by `clone`, `copy.deepcopy` and `pickle`: equal, printed alike, apart."""
 
 from __future__ import annotations
 
