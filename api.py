@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from .analysis.simulation import Simulation
     from .ir.builtin import FuncOp, ModuleOp
 
-    Array: TypeAlias = np.ndarray[tuple[int, ...], np.dtype[np.generic]]
+    # bf16 is ml_dtypes' own type, which type checkers see as no scalar of NumPy's; it calculates like f16.
+    Array: TypeAlias = np.ndarray[tuple[int, ...], np.dtype[np.float32 | np.float16 | np.int32 | np.int8]]
     Inputs: TypeAlias = Mapping[str, ArrayLike] | Sequence[ArrayLike]
 
 
