@@ -32,6 +32,7 @@ class Moves:
 
     @property
     def total(self) -> int:
+        """All of them."""
         return self.loads + self.execs + self.stores
 
     def to_dict(self) -> dict[str, int]:

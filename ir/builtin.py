@@ -65,10 +65,12 @@ class FuncOp(Operation):
 
     @property
     def args(self) -> list[Value]:
+        """The arguments, in order."""
         return self.body.args
 
     @property
     def ops(self) -> list[Operation]:
+        """The operations, in order; the last is the return."""
         return self.body.ops
 
     @property
@@ -82,14 +84,17 @@ class FuncOp(Operation):
 
     @property
     def regions(self) -> tuple[Block, ...]:
+        """Its body."""
         return (self.body,)
 
     @property
     def function_type(self) -> FunctionType:
+        """The types of its arguments and results."""
         return FunctionType(tuple(a.type for a in self.args), self.result_types)
 
     @property
     def properties(self) -> dict[str, Attr]:
+        """Its type, its name and what goes with them, as the generic form has them."""
         props: dict[str, Attr] = {"function_type": self.function_type, "sym_name": self.sym_name}
         if any(self.arg_attrs):
             props["arg_attrs"] = tuple(self.arg_attrs)
@@ -157,18 +162,22 @@ class ModuleOp(Operation):
 
     @property
     def regions(self) -> tuple[Block, ...]:
+        """Its body."""
         return (self.body,)
 
     @property
     def ops(self) -> list[Operation]:
+        """Its functions, declarations and nested modules, in order."""
         return self.body.ops
 
     @property
     def attrs(self) -> dict[str, Attr]:
+        """The module's attributes, as a dictionary that is not to be changed."""
         return self.extra or {}
 
     @property
     def properties(self) -> dict[str, Attr]:
+        """Its name, as the generic form has it."""
         return {"sym_name": self.sym_name} if self.sym_name else {}
 
     def functions(self) -> Iterator[FuncOp]:

@@ -68,10 +68,12 @@ class TensorType(Type):
 
     @property
     def rank(self) -> int:
+        """How many dimensions there are."""
         return len(self.shape)
 
     @property
     def element_bytes(self) -> int:
+        """Bytes of one element."""
         return DTYPE_BYTES[self.dtype]
 
 

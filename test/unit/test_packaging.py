@@ -107,7 +107,8 @@ except tw.DiagnosticError as error:
 """
 
 REVEALED = (
-    "b", "x", "module", "planned", "text", "results", "results[0].shape", "results[0].dtype", "results[0] * 2", "module.clone()",
+    "b", "x", "module", "planned", "text", "results", "results[0].shape", "results[0].dtype", "results[0] * 2",
+    "module.clone()",
     "list(module.functions())", "[op.name for func in module.functions() for op in func.ops]", "simulation",
     "simulation.makespan", "simulation.stalls()[0].cycles", "report.functions", "report.to_dict()",
     "report.function('layer').cost", "report.function('layer').bounds", "report.function('layer').time",
