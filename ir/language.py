@@ -19,7 +19,7 @@ KEY = "tilewright.language"
 """The module attribute that names a text's version."""
 
 _VERSION = r"([0-9]{1,9})\.[0-9]{1,9}"
-_NAMED = re.compile(rf'^(?:[^\n/"]|"[^"\n]*")*?({re.escape(KEY)}\s*=\s*"{_VERSION}")', re.MULTILINE)
+_NAMED = rf'^(?:[^\n/"]|"[^"\n]*")*?(tilewright\.language\s*=\s*"{_VERSION}")'
 
 
 def check_language(value: Attr) -> str:
@@ -34,7 +34,7 @@ def check_language(value: Attr) -> str:
 
 def newer_language(text: str) -> Diagnostic | None:
     """The error of a text that names a newer major version, if it does: what else seems wrong in it may be new."""
-    match = _NAMED.search(text) if KEY in text else None
+    match = re.search(_NAMED, text, re.MULTILINE) if KEY in text else None
     if match is None or not _is_newer(match[2]):
         return None
     message = f"the text is written in version {match[2]} of the language; {_major()}.x is understood here"
