@@ -1,101 +1,124 @@
 """Tilewright: tile schedules for accelerators with software-managed memory, as text.
 
-import tilewright
+import tilewright as tw
 
-module = tilewright.parse(text)                 # a module; DiagnosticError where the text is wrong
-tilewright.print(module)                        # its text again
-tilewright.run_passes(text, "fuse,tile{sizes=32x32x32},lower,schedule{sram=256KiB}")
+module = tw.parse(text)                         # a module; DiagnosticError where the text is wrong
+planned = tw.run_passes(module, "O1{sram=64KiB}")
+tw.prove(module, planned)                       # it computes the same
+print(planned, tw.report(module, "O1{sram=64KiB}"))
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from .api import SchedExecute, SchedLoad, SchedStore, Schedule, Scheduler, ScheduleStats
-    from .ir.builtin import ModuleOp
-    from .ir.diagnostics import DiagnosticError
+    from .analysis.report import FunctionReport, Invariant, Moves, Report, ScheduleStats
+    from .analysis.report_cost import Bounds, ScheduleCost, TensorTraffic
+    from .analysis.report_time import EngineTime, TimeReport
+    from .analysis.simulation import Simulation, Stall
+    from .api import parse, print, prove, report, run, run_passes, simulate, verify
+    from .builder import FuncBuilder
+    from .dialects.target import Target
+    from .ir.attributes import UNIT
+    from .ir.builtin import FuncOp, ModuleOp
+    from .ir.core import Block, Operation, Value
+    from .ir.diagnostics import Diagnostic, DiagnosticError
+    from .ir.language_version import LANGUAGE_VERSION
+    from .ir.opdef import OpError
+    from .ir.types import TensorType, Type
     from .lowering.tile_program import ScheduleError
     from .passes.manager import UsageError
     from .planner.arena import OutOfMemoryError, SRAMConfig, VirtualSRAMArena
+    from .scheduler import SchedExecute, SchedLoad, SchedStore, Schedule, Scheduler, TileAt
 
     __version__: str
 
 __all__ = [
+    "LANGUAGE_VERSION",
+    "UNIT",
+    "Block",
+    "Bounds",
+    "Diagnostic",
     "DiagnosticError",
+    "EngineTime",
+    "FuncBuilder",
+    "FuncOp",
+    "FunctionReport",
+    "Invariant",
+    "ModuleOp",
+    "Moves",
+    "OpError",
+    "Operation",
     "OutOfMemoryError",
+    "Report",
     "SRAMConfig",
     "SchedExecute",
     "SchedLoad",
     "SchedStore",
     "Schedule",
+    "ScheduleCost",
     "ScheduleError",
     "ScheduleStats",
     "Scheduler",
+    "Simulation",
+    "Stall",
+    "Target",
+    "TensorTraffic",
+    "TensorType",
+    "TileAt",
+    "TimeReport",
+    "Type",
     "UsageError",
+    "Value",
     "VirtualSRAMArena",
+    "__version__",
     "parse",
     "print",
+    "prove",
+    "report",
+    "run",
     "run_passes",
+    "simulate",
+    "verify",
 ]
 
 _HOMES = {
-    "DiagnosticError": "ir.diagnostics",
-    "OutOfMemoryError": "planner.arena",
-    "SRAMConfig": "planner.arena",
-    "VirtualSRAMArena": "planner.arena",
-    "UsageError": "passes.manager",
-    "ScheduleError": "lowering.tile_program",
-} | dict.fromkeys(("Schedule", "SchedExecute", "SchedLoad", "SchedStore", "ScheduleStats", "Scheduler"), "api")
+    "analysis.report": "FunctionReport Invariant Moves Report ScheduleStats",
+    "analysis.report_cost": "Bounds ScheduleCost TensorTraffic",
+    "analysis.report_time": "EngineTime TimeReport",
+    "analysis.simulation": "Simulation Stall",
+    "api": "parse print prove report run run_passes simulate verify",
+    "builder": "FuncBuilder",
+    "dialects.target": "Target",
+    "ir.attributes": "UNIT",
+    "ir.builtin": "FuncOp ModuleOp",
+    "ir.core": "Block Operation Value",
+    "ir.diagnostics": "Diagnostic DiagnosticError",
+    "ir.language_version": "LANGUAGE_VERSION",
+    "ir.opdef": "OpError",
+    "ir.types": "TensorType Type",
+    "lowering.tile_program": "ScheduleError",
+    "passes.manager": "UsageError",
+    "planner.arena": "OutOfMemoryError SRAMConfig VirtualSRAMArena",
+    "scheduler": "SchedExecute SchedLoad SchedStore Schedule Scheduler TileAt",
+}
+"""Where each part is: it is imported when it is first asked for, so that no command pays for what it doesn't use."""
+
+if not TYPE_CHECKING:  # else every misspelt name would have a type
+
+    def __getattr__(name):
+        if name == "__version__":
+            from importlib.metadata import version
+
+            return version("tilewright")
+        home = next((home for home, names in _HOMES.items() if name in names.split()), None)
+        if home is None:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        from importlib import import_module
+
+        return getattr(import_module(f".{home}", __name__), name)
 
 
-def parse(text: str, *, filename: str = "<string>", allow_unregistered: bool = False, verify: bool = True) -> ModuleOp:
-    """Reads a module, and verifies it unless `verify` is false.
-
-    Raises `DiagnosticError` with every independent error; its text has the file's name, lines and columns.
-    """
-    from . import dialects
-    from .ir import verifier
-    from .ir.reading.parser import parse_source
-    from .ir.source import Source
-
-    dialects.load_all()
-    module = parse_source(Source(filename, text.removeprefix("\ufeff")), allow_unregistered)
-    if verify:
-        verifier.verify(module)
-    return module
-
-
-def print(module: ModuleOp, *, generic: bool = False) -> str:
-    """The module's text, in the pretty form or in MLIR's generic form."""
-    from .ir.printer import print_module
-
-    return print_module(module, generic)
-
-
-def run_passes(
-    text: str, pipeline: str, *, filename: str = "<string>", allow_unregistered: bool = False, generic: bool = False
-) -> str:
-    """Runs a pipeline such as `"fuse,tile{sizes=32x32x32},lower,schedule{sram=256KiB}"` over a text; the new text.
-
-    Raises `DiagnosticError` for faults in the text and `UsageError` for faults in the pipeline.
-    """
-    from .passes.manager.pipelines import parse_pipeline
-    from .passes.manager.running import run_passes_on
-
-    passes = parse_pipeline(pipeline)
-    module = parse(text, filename=filename, allow_unregistered=allow_unregistered)
-    return print(run_passes_on(module, passes, verify_input=False), generic=generic)
-
-
-def __getattr__(name: str) -> Any:
-    """Imports a part when it is first asked for, so that no command pays for what it does not use."""
-    if name == "__version__":
-        from importlib.metadata import version
-
-        return version("tilewright")
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from importlib import import_module
-
-    return getattr(import_module(f".{_HOMES[name]}", __name__), name)
+def __dir__() -> list[str]:
+    return list(__all__)

@@ -1,153 +1,242 @@
-"""The scheduler as a Python object: uops or a graph in, typed views of the scheduled operations and statistics out."""
+"""The functions of the public face: texts and modules in; texts, modules, arrays and figures out.
+
+Each imports what it needs when it is called: nothing but `run` needs NumPy.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, overload
 
-from .dialects import sched
-from .dialects.checks.schedule_replay import schedule_stats
-from .dialects.target import EVICTIONS
-from .dialects.tiles import Coord
-from .ir.attributes import UNIT
-from .ir.builtin import FuncOp, ModuleOp
-from .ir.core import Block, Operation
-from .lowering.tile_program import schedule_ops
-from .passes.manager import make_pass
-from .passes.manager.running import run_passes_on
-from .planner.arena import SRAMConfig
+if TYPE_CHECKING:
+    from typing import TypeAlias
 
+    import numpy as np
+    from numpy.typing import ArrayLike
 
-@dataclass(frozen=True, slots=True)
-class TileAt:
-    """A tile of a tensor at an SRAM address in bytes."""
+    from .analysis.report import Report
+    from .analysis.simulation import Simulation
+    from .ir.builtin import FuncOp, ModuleOp
 
-    tensor: str
-    coord: Coord
-    addr: int
+    # bf16 is ml_dtypes' own type, which type checkers see as no scalar of NumPy's; it calculates like f16.
+    Array: TypeAlias = np.ndarray[tuple[int, ...], np.dtype[np.float32 | np.float16 | np.int32 | np.int8]]
+    Inputs: TypeAlias = Mapping[str, ArrayLike] | Sequence[ArrayLike]
 
 
-@dataclass(frozen=True, slots=True)
-class SchedLoad:
-    """A tile's copy from off chip to `dst_addr`; `buffer` is 0 or 1 under double buffering, else None."""
+def parse(text: str, *, filename: str = "<string>", allow_unregistered: bool = False, verify: bool = True) -> ModuleOp:
+    """Reads a module, and verifies it unless `verify` is false.
 
-    tensor: str
-    coord: Coord
-    dst_addr: int
-    bytes: int
-    buffer: int | None = None
+    `allow_unregistered` keeps operations that no dialect declares. Raises `DiagnosticError` with every independent
+    error; its text has `filename`, lines and columns.
 
+    >>> module = tw.parse("func.func @f(%x: tensor<4xf32>) -> tensor<4xf32> { return %x : tensor<4xf32> }")
+    >>> [func.sym_name for func in module.functions()]
+    ['f']
+    """
+    from . import dialects
+    from .ir import verifier
+    from .ir.reading.parser import parse_source
+    from .ir.source import Source
 
-@dataclass(frozen=True, slots=True)
-class SchedExecute:
-    """A kernel on tiles: it starts (`=`) or accumulates on (`+=`) the destination tile."""
-
-    kernel: str
-    dst: TileAt
-    srcs: tuple[TileAt, ...]
-    accumulate: bool
-    activation: str | None = None
-    buffer: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class SchedStore:
-    """A tile's copy from `src_addr` to off chip; `retain` keeps the on-chip copy, `spill` only makes room."""
-
-    tensor: str
-    coord: Coord
-    src_addr: int
-    bytes: int
-    activation: str | None = None
-    retain: bool = False
-    spill: bool = False
+    dialects.load_all()
+    module = parse_source(Source(filename, text.removeprefix("\ufeff")), allow_unregistered)
+    if verify:
+        verifier.verify(module)
+    return module
 
 
-SchedView = SchedLoad | SchedExecute | SchedStore
+def print(module: ModuleOp | FuncOp, *, generic: bool = False) -> str:
+    """The text of a module or a function, in the pretty form (which `str()` gives too) or in MLIR's generic form."""
+    from .ir.printer import print_module
+
+    return print_module(module, generic)
 
 
-@dataclass(frozen=True, slots=True)
-class ScheduleStats:
-    """A schedule's figures, as its text implies them; sizes in bytes."""
+def verify(module: ModuleOp) -> None:
+    """Raises `DiagnosticError` with every independent error of a module: SSA form, each operation by itself, and what
+    makes a function valid at its level (a schedule is replayed byte range by byte range)."""
+    from . import dialects
+    from .ir import verifier
 
-    sched_ops: int
-    loads_emitted: int
-    loads_eliminated: int
-    peak_sram_bytes: int
-    final_live_bytes: int
-    spills: int = 0
-
-    @property
-    def reuse(self) -> float:
-        """The share of tile reads that needed no load, from 0 to 1."""
-        total = self.loads_emitted + self.loads_eliminated
-        return self.loads_eliminated / total if total else 0.0
+    dialects.load_all()
+    verifier.verify(module)
 
 
-@dataclass(frozen=True, slots=True)
-class Schedule:
-    """Scheduled operations in order, with their statistics."""
-
-    ops: list[SchedView]
-    stats: ScheduleStats
-
-    @property
-    def loads(self) -> list[SchedLoad]:
-        return [op for op in self.ops if isinstance(op, SchedLoad)]
-
-    @property
-    def executes(self) -> list[SchedExecute]:
-        return [op for op in self.ops if isinstance(op, SchedExecute)]
-
-    @property
-    def stores(self) -> list[SchedStore]:
-        return [op for op in self.ops if isinstance(op, SchedStore)]
+@overload
+def run_passes(
+    program: str,
+    pipeline: str,
+    *,
+    filename: str = "<string>",
+    allow_unregistered: bool = False,
+    generic: bool = False,
+    prove_each: bool = False,
+) -> str: ...
 
 
-class Scheduler:
-    """Plans for one SRAM; `evict` is "min" (Belady), "cost" or "lru"."""
-
-    def __init__(self, config: SRAMConfig | None = None, double_buffer: bool = False, evict: str = "min"):
-        if evict not in EVICTIONS:
-            raise ValueError(f"evict must be one of {', '.join(EVICTIONS)}, got {evict!r}")
-        self.config = config or SRAMConfig()
-        self.double_buffer = double_buffer
-        self.evict = evict
-
-    def run(self, uops: Iterable[Operation]) -> Schedule:
-        """Schedules uop operations, for instance the `ops` of a lowered function.
-
-        Raises `ScheduleError` if the SRAM is too small; its text names every live tile and a size that is enough.
-        """
-        ops = schedule_ops(list(uops), self.config, self.evict, self.double_buffer)
-        sram = {"alignment": self.config.alignment, "total_bytes": self.config.total_bytes}
-        func = FuncOp("schedule", Block(), attrs={"sched.sram": sram})
-        func.body.ops = [op for op in ops if op.name.startswith("sched.")]
-        return Schedule(views(ops), ScheduleStats(**schedule_stats(func, ModuleOp([]))))
-
-    def run_on_graph(self, module: ModuleOp) -> Schedule:
-        """Fuses, tiles, lowers and schedules a module with a single function at graph level; the module stays as it is.
-
-        Raises ValueError for another number of functions, `DiagnosticError` for what the passes refuse, and
-        `ScheduleError` as `run`.
-        """
-        module = run_passes_on(module, [make_pass("fuse"), make_pass("tile"), make_pass("lower")])
-        functions = list(module.functions())
-        if len(functions) != 1:
-            raise ValueError(f"the module must hold exactly one function, it has {len(functions)}")
-        return self.run(functions[0].ops)
+@overload
+def run_passes(program: ModuleOp, pipeline: str, *, prove_each: bool = False) -> ModuleOp: ...
 
 
-def views(ops: Iterable[Operation]) -> list[SchedView]:
-    """Typed views of the sched operations among `ops`."""
-    out: list[SchedView] = []
-    for op in ops:
-        if isinstance(op, sched.LoadOp):
-            out.append(SchedLoad(op.operands[0].name, op.coords[0], op.addrs[0], op.bytes, op.buffer))
-        elif isinstance(op, sched.ExecOp):
-            tiles = [TileAt(v.name, c, a) for v, c, a in zip(op.operands, op.coords, op.addrs, strict=True)]
-            out.append(SchedExecute(op.kernel, tiles[0], tuple(tiles[1:]), op.accumulate, op.activation, op.buffer))
-        elif isinstance(op, sched.StoreOp):
-            name, retain, spill = op.operands[0].name, op.retain is UNIT, op.spill is UNIT
-            out.append(SchedStore(name, op.coords[0], op.addrs[0], op.bytes, op.activation, retain, spill))
-    return out
+def run_passes(
+    program: str | ModuleOp,
+    pipeline: str,
+    *,
+    filename: str = "<string>",
+    allow_unregistered: bool = False,
+    generic: bool = False,
+    prove_each: bool = False,
+) -> str | ModuleOp:
+    """Runs a pipeline such as `"fuse,tile{sizes=32x32x32},lower,schedule{sram=256KiB}"` or `"O1{sram=64KiB}"`: a new
+    text of a text, a new module of a module, which stays as it is.
+
+    What each pass makes is verified, and with `prove_each` proved to compute what went in. The other options go with a
+    text. Raises `DiagnosticError` for faults in the program and `UsageError` for faults in the pipeline.
+
+    >>> text = "func.func @f(%x: tensor<4x8xf32>, %w: tensor<8x4xf32>) -> tensor<4x4xf32> {"
+    >>> text += " %y = graph.matmul %x, %w : (tensor<4x8xf32>, tensor<8x4xf32>) -> tensor<4x4xf32>"
+    >>> text += " return %y : tensor<4x4xf32> }"
+    >>> tw.run_passes(tw.parse(text), "schedule")
+    <builtin.module, 1 operations>
+    """
+    from .passes.manager.pipelines import parse_pipeline
+    from .passes.manager.running import run_passes_on
+
+    passes = parse_pipeline(pipeline)
+    if not isinstance(program, str):
+        _load_dialects()
+        return run_passes_on(program, passes, prove_each=prove_each)
+    module = parse(program, filename=filename, allow_unregistered=allow_unregistered)
+    return print(run_passes_on(module, passes, prove_each=prove_each, verify_input=False), generic=generic)
+
+
+def prove(model: str | ModuleOp, program: str | ModuleOp) -> None:
+    """Shows that each function of a program computes what the function of that name in `model` does, at whatever
+    levels they stand: term by term, without numbers.
+
+    Raises `DiagnosticError`, located in `program`, naming the tile, what is missing or extra, and the operation; and
+    for a side that is not valid.
+    """
+    from .analysis.proof import prove_module
+
+    prove_module(_verified(model), _verified(program))
+
+
+def run(
+    program: str | ModuleOp,
+    inputs: Inputs,
+    *,
+    function: str | None = None,
+    poison: bool = True,
+    wrap: bool = False,
+) -> tuple[Array, ...]:
+    """Executes a function with NumPy, at whatever level it stands; an array for each result, in order.
+
+    `inputs` are arrays by argument name (without `%`), or in the order of the arguments; each has its argument's shape,
+    and elements that its type holds. `function` names the function, if there are several. A schedule runs on a byte
+    array of the SRAM's size, at its own addresses; with `poison` a read of bytes that hold no live tile is an error.
+    i32 sums that overflow are errors unless they may `wrap`.
+
+    Raises `DiagnosticError` for a program that is not valid, a missing or misshapen input and what goes wrong at run
+    time; ValueError for an unknown function or input; ImportError for bf16 without the package `ml_dtypes`.
+
+    >>> text = "func.func @f(%x: tensor<3xf32>) -> tensor<3xf32> { %y = graph.relu %x : tensor<3xf32>"
+    >>> (y,) = tw.run(text + " return %y : tensor<3xf32> }", {"x": [-1.0, 0.0, 2.0]})
+    >>> y.tolist()
+    [0.0, 0.0, 2.0]
+    """
+    from .runtime.execute import execute_function
+
+    func, module = _chosen(_verified(program), function)
+    arrays = _named(func, inputs)
+    return tuple(execute_function(func, module, arrays, verified=True, poison=poison, wrap=wrap).arrays)
+
+
+def simulate(program: str | ModuleOp | FuncOp, *, function: str | None = None) -> Simulation:
+    """Runs a scheduled function on its machine's model, in-order engines that wait for each other; cycles.
+
+    `function` names the function, if there are several. A function alone is taken to stand in a module without
+    attributes. Raises `DiagnosticError` for a program that is not valid or not scheduled, and ValueError for an unknown
+    function.
+    """
+    from .analysis.simulation import simulation_of
+    from .dialects.levels import level_of
+    from .ir.builtin import FuncOp, ModuleOp
+    from .ir.diagnostics import Diagnostic, DiagnosticError
+
+    module = _verified(ModuleOp([program]) if isinstance(program, FuncOp) else program)
+    func, parent = _chosen(module, function)
+    if level_of(func) != "sched":
+        message = (
+            f"function @{func.sym_name} stands at {level_of(func)} level; the pass schedule makes a schedule of it"
+        )
+        raise DiagnosticError([Diagnostic(message, func.loc)], module.source)
+    return simulation_of(func, parent)
+
+
+def report(program: str | ModuleOp | Sequence[str | ModuleOp], pipeline: str = "") -> Report:
+    """The figures of each function: what it is at each level, what its schedule moves and takes, and bounds for that.
+
+    `program` is a text or a module, which the passes of `pipeline` are run on; or several of one program, at one
+    level after the other. `str()` of the report is what `opt --report` prints, `to_dict()` what `opt --report=json`
+    prints. Sizes in bytes, times in cycles; None for what is not known. Raises as `run_passes` does.
+
+    >>> text = "func.func @f(%x: tensor<4x8xf32>) -> tensor<4x8xf32> { %y = graph.relu %x : tensor<4x8xf32>"
+    >>> report = tw.report(text + " return %y : tensor<4x8xf32> }", "O1{sram=64KiB}")
+    >>> report.function("f").cost.traffic_bytes
+    8192
+    """
+    from .analysis.report import Reporter
+    from .ir.builtin import ModuleOp
+    from .passes.manager.pipelines import parse_pipeline
+    from .passes.manager.running import run_passes_on
+
+    passes = parse_pipeline(pipeline)
+    reporter = Reporter()
+    observe = reporter.begin()
+    *stages, last = [program] if isinstance(program, str | ModuleOp) else program
+    for stage in stages:
+        observe("", _verified(stage))
+    run_passes_on(_verified(last), passes, verify_input=False, observe=observe)
+    return reporter.report()
+
+
+def _load_dialects() -> None:
+    from . import dialects
+
+    dialects.load_all()
+
+
+def _verified(program: str | ModuleOp) -> ModuleOp:
+    """The module of a text, or a module; valid. Raises `DiagnosticError`."""
+    if isinstance(program, str):
+        return parse(program)
+    verify(program)
+    return program
+
+
+def _chosen(module: ModuleOp, name: str | None) -> tuple[FuncOp, ModuleOp]:
+    """The function of a name, or the only one, with the module that it stands in. Raises ValueError."""
+    functions = list(module.scoped_functions())
+    found = [(func, parent) for func, parent in functions if name is None or func.sym_name == name]
+    if len(found) == 1:
+        return found[0]
+    known = ", ".join(f"@{func.sym_name}" for func, _ in functions) or "none"
+    wanted = "name a function" if name is None else f"no function @{name}"
+    raise ValueError(f"{wanted}; there are: {known}")
+
+
+def _named(func: FuncOp, inputs: Inputs) -> dict[str, Array]:
+    """The inputs by argument name. Raises ValueError for one that is no argument's, and a wrong number of them."""
+    import numpy as np
+
+    names = [arg.name for arg in func.args]
+    if isinstance(inputs, Mapping):
+        unknown = next((name for name in inputs if name not in names), None)
+        if unknown is not None:
+            known = ", ".join(f"%{name}" for name in names) or "none"
+            raise ValueError(f"@{func.sym_name} has no argument %{unknown}; it has {known}")
+        return {name: np.asarray(given) for name, given in inputs.items()}
+    if len(inputs) != len(names):
+        raise ValueError(f"@{func.sym_name} takes {len(names)} arrays, got {len(inputs)}")
+    return {name: np.asarray(given) for name, given in zip(names, inputs, strict=True)}

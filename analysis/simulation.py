@@ -37,10 +37,12 @@ class Simulation:
 
     @property
     def makespan(self) -> int:
+        """When the last operation ends."""
         return self.line.makespan
 
     @property
     def one_at_a_time(self) -> int:
+        """What the operations would take one after the other."""
         return one_at_a_time(self.timed)
 
     @property

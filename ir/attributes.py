@@ -29,9 +29,14 @@ F32 = ScalarType("f32")
 
 
 class _Unit:
+    """There is one of it, told by identity, also where it has been copied or pickled."""
+
     __slots__ = ()
 
     def __repr__(self) -> str:
+        return "UNIT"
+
+    def __reduce__(self) -> str:
         return "UNIT"
 
 

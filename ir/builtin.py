@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from .attributes import Attr
+from .attributes import Attr, dict_text, symbol_text
 from .core import Block, Operation, Value, structurally_equal
+from .printer import Printer, print_module
 from .source import UNKNOWN_LOC, Source
-from .types import FunctionType, Type
+from .types import FunctionType, Type, result_list
 
 
 class ReturnOp(Operation):
@@ -16,15 +17,24 @@ class ReturnOp(Operation):
     __slots__ = ()
     name = "func.return"
 
+    def pretty(self, names: dict[Value, str]) -> str:
+        extra = f" {dict_text(self.extra)}" if self.extra else ""
+        if not self.operands:
+            return "return" + extra
+        values = ", ".join([names[v] for v in self.operands])
+        return f"return{extra} {values} : {', '.join([v.type.text for v in self.operands])}"
+
 
 class FuncOp(Operation):
     """`func.func @name(%a: t {attr}) -> (u {attr}) attributes {...} {...}`; or a declaration.
 
-    `arg_attrs` and `result_attrs` are one dictionary per argument and result; `attrs` is the function's own.
+    `arg_attrs` and `result_attrs` are one dictionary per argument and result; `attrs` is the function's own. `str()` is
+    its text.
     """
 
     __slots__ = ("arg_attrs", "body", "is_declaration", "result_attrs", "result_types", "sym_name", "visibility")
     name = "func.func"
+    isolated = True
 
     def __init__(
         self,
@@ -55,10 +65,12 @@ class FuncOp(Operation):
 
     @property
     def args(self) -> list[Value]:
+        """The arguments, in order."""
         return self.body.args
 
     @property
     def ops(self) -> list[Operation]:
+        """The operations, in order; the last is the return."""
         return self.body.ops
 
     @property
@@ -72,14 +84,17 @@ class FuncOp(Operation):
 
     @property
     def regions(self) -> tuple[Block, ...]:
+        """Its body."""
         return (self.body,)
 
     @property
     def function_type(self) -> FunctionType:
+        """The types of its arguments and results."""
         return FunctionType(tuple(a.type for a in self.args), self.result_types)
 
     @property
     def properties(self) -> dict[str, Attr]:
+        """Its type, its name and what goes with them, as the generic form has them."""
         props: dict[str, Attr] = {"function_type": self.function_type, "sym_name": self.sym_name}
         if any(self.arg_attrs):
             props["arg_attrs"] = tuple(self.arg_attrs)
@@ -94,12 +109,42 @@ class FuncOp(Operation):
         last = self.ops[-1] if self.ops else None
         return last.operands if isinstance(last, ReturnOp) else ()
 
+    def write(self, printer: Printer, indent: str) -> None:
+        """Its pretty form."""
+        used: set[str] = set()
+        if self.is_declaration:
+            shown = [a.type.text for a in self.args]
+        else:
+            printer.name_args(self.body, used)
+            shown = [f"{printer.names[a]}: {a.type}" for a in self.args]
+        visibility = f"{self.visibility} " if self.visibility else ""
+        head = f"func.func {visibility}{symbol_text(self.sym_name)}({_typed(shown, self.arg_attrs)})"
+        if any(self.result_attrs):
+            head += f" -> ({_typed([t.text for t in self.result_types], self.result_attrs)})"
+        elif self.result_types:
+            head += f" -> {result_list(self.result_types)}"
+        head += _attributes(self.attrs)
+        if self.is_declaration:
+            printer.out.append(f"{indent}{head}\n")
+        else:
+            printer.braced(head, self.body, indent, used)
+
+    def __str__(self) -> str:
+        return print_module(self)
+
+    def __repr__(self) -> str:
+        return f"<func.func @{self.sym_name}, {len(self.ops)} operations>"
+
 
 class ModuleOp(Operation):
-    """A list of functions with optional name and attributes. `source` is the text that its locations point into."""
+    """A list of functions with optional name and attributes. `source` is the text that its locations point into.
+
+    `str()` is its text, `==` compares structure, and `clone()`, `copy.deepcopy` and `pickle` copy it whole.
+    """
 
     __slots__ = ("body", "source", "sym_name")
     name = "builtin.module"
+    isolated = True
 
     def __init__(
         self,
@@ -117,30 +162,65 @@ class ModuleOp(Operation):
 
     @property
     def regions(self) -> tuple[Block, ...]:
+        """Its body."""
         return (self.body,)
 
     @property
     def ops(self) -> list[Operation]:
+        """Its functions, declarations and nested modules, in order."""
         return self.body.ops
 
     @property
     def attrs(self) -> dict[str, Attr]:
+        """The module's attributes, as a dictionary that is not to be changed."""
         return self.extra or {}
 
     @property
     def properties(self) -> dict[str, Attr]:
+        """Its name, as the generic form has it."""
         return {"sym_name": self.sym_name} if self.sym_name else {}
 
     def functions(self) -> Iterator[FuncOp]:
         """The functions with a body, those of nested modules included, in order."""
+        return (func for func, _ in self.scoped_functions())
+
+    def scoped_functions(self) -> Iterator[tuple[FuncOp, ModuleOp]]:
+        """The same, each with the module that it stands in, whose attributes count for it."""
         for op in self.ops:
             if isinstance(op, FuncOp) and not op.is_declaration:
-                yield op
+                yield op, self
             elif isinstance(op, ModuleOp):
-                yield from op.functions()
+                yield from op.scoped_functions()
+
+    @property
+    def is_bare(self) -> bool:
+        """Whether its text is that of its operations: it has no name, no attributes, and isn't just the wrapper of
+        another module, which would be read back as the outermost one."""
+        wraps = len(self.ops) == 1 and isinstance(self.ops[0], ModuleOp)
+        return not (self.sym_name or self.attrs or wraps)
+
+    def write(self, printer: Printer, indent: str) -> None:
+        """Its pretty form."""
+        name = f" {symbol_text(self.sym_name)}" if self.sym_name else ""
+        printer.braced(f"module{name}{_attributes(self.attrs)}", self.body, indent, set())
+
+    def __str__(self) -> str:
+        return print_module(self)
+
+    def __repr__(self) -> str:
+        name = f" @{self.sym_name}" if self.sym_name else ""
+        return f"<builtin.module{name}, {len(self.ops)} operations>"
 
     def __eq__(self, other: object) -> bool:
         """Structural equality: SSA names, locations and the order of attributes don't count."""
         return isinstance(other, ModuleOp) and structurally_equal(self, other)
 
     __hash__ = None  # type: ignore[assignment]
+
+
+def _attributes(attributes: dict[str, Attr]) -> str:
+    return f" attributes {dict_text(attributes)}" if attributes else ""
+
+
+def _typed(texts: Iterable[str], attrs: list[dict[str, Attr]]) -> str:
+    return ", ".join(t + (f" {dict_text(a)}" if a else "") for t, a in zip(texts, attrs, strict=True))

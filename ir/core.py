@@ -6,8 +6,9 @@ as a dictionary, and only discardable attributes (`dialect.name`) are kept as on
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING, ClassVar, TypeVar
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import cache
+from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar
 
 from .attributes import Attr, attr_text
 from .fields import STRUCTURE, Declared, structural
@@ -18,7 +19,10 @@ OpT = TypeVar("OpT", bound="Operation")
 
 
 class Value:
-    """An SSA value: its type, its name without the `%`, and its owner (the operation or block that defines it)."""
+    """An SSA value: its type, its name without the `%`, and its owner (the operation or block that defines it).
+
+    Copied or pickled alone it has no owner; with its owner see `Operation`.
+    """
 
     __slots__ = ("_loc", "name", "owner", "type")
 
@@ -35,6 +39,12 @@ class Value:
 
     def __repr__(self) -> str:
         return f"%{self.name or '?'}: {self.type}"
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Value:
+        return Value(self.type, self.name, None, self._loc)
+
+    def __reduce__(self) -> tuple[Callable[..., Value], tuple[Any, ...]]:
+        return Value, (self.type, self.name, None, self._loc)
 
 
 class Block:
@@ -54,6 +64,12 @@ class Block:
         self.ops.append(op)
         return op
 
+    def __deepcopy__(self, memo: dict[int, Any]) -> Block:
+        return _copied(self, memo)
+
+    def __reduce__(self) -> tuple[Callable[..., Any], tuple[Any, ...]]:
+        return _pickled(self)
+
 
 def _values(values: Iterable[Value]) -> tuple[Value, ...]:
     return tuple(values)
@@ -64,6 +80,9 @@ class Operation(Declared):
 
     `operands` and `results` are tuples of values; `extra` holds the discardable attributes, or None;
     `loc` is an offset in the module's source.
+
+    A copy (`clone`, `copy.deepcopy`) has results and regions of its own, and the operands that are defined outside of
+    it in common with the original. A pickle holds those as values without an owner.
     """
 
     __slots__ = STRUCTURE
@@ -72,6 +91,8 @@ class Operation(Declared):
     references: ClassVar[tuple[str, ...]] = ()
     """Fields that hold one thing for each operand, which the pretty form writes behind the operand, in this order. What
     integers these are makes no difference to reading."""
+    isolated: ClassVar[bool] = False
+    """Whether the regions see no value from outside, so that their names are free to be used again."""
 
     if TYPE_CHECKING:  # arguments of the constructors that are made of fields
         operands: tuple[Value, ...] = structural(default=(), kw_only=False, converter=_values)
@@ -123,8 +144,21 @@ class Operation(Declared):
             for op in block.ops:
                 yield from op.walk()
 
+    def clone(self) -> Self:
+        """A copy with results and regions of its own, attributes included, on the same operands."""
+        return _copied(self, {})
+
     def __repr__(self) -> str:
         return f"<{self.name} {', '.join(map(repr, self.operands))}>"
+
+    def __copy__(self) -> Self:
+        return _with_state(type(self), {slot: getattr(self, slot) for slot in _slots(type(self))} | _instance(self))
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        return _copied(self, memo)
+
+    def __reduce__(self) -> tuple[Callable[..., Any], tuple[Any, ...]]:
+        return _pickled(self)
 
 
 class UnregisteredOp(Operation):
@@ -193,3 +227,124 @@ def _same_block(a: Block, b: Block, values: dict[Value, Value]) -> bool:
     return _same_values(a.args, b.args, values) and all(
         _same_op(x, y, values) for x, y in zip(a.ops, b.ops, strict=True)
     )
+
+
+# Copying and pickling. Both go by a flat form in which values are numbers: from value to owner to operand and on, a
+# function is a chain as long as itself, which `copy` and `pickle` would follow by recursion.
+
+NodeT = TypeVar("NodeT", bound="Operation | Block")
+
+
+class _Flat:
+    """An operation or a block: its class, its slots, those that hold values (or blocks) as numbers (or `_Flat`)."""
+
+    __slots__ = ("cls", "slots")
+
+    def __init__(self, cls: type[Any], slots: dict[str, Any]):
+        self.cls = cls
+        self.slots = slots
+
+
+class _Numbered(tuple[int, ...]):
+    """Values by number."""
+
+    __slots__ = ()
+
+
+DEFINING = ("results", "args")
+"""The slots with the values that their operation or block owns."""
+
+VALUES = frozenset(("operands", *DEFINING))
+
+
+def _flat(node: Operation | Block, numbers: dict[Value, int]) -> _Flat:
+    """The flat form; values that have no number yet get the next one."""
+    slots: dict[str, Any] = {}
+    for slot in _slots(type(node)):
+        value = getattr(node, slot)
+        if slot in VALUES:
+            slots[slot] = _Numbered([numbers.setdefault(v, len(numbers)) for v in value])
+        elif isinstance(value, Block):
+            slots[slot] = _flat(value, numbers)
+        elif type(value) is list and value and isinstance(value[0], (Operation, Block)):
+            slots[slot] = [_flat(inner, numbers) for inner in value]
+        else:
+            slots[slot] = _own(value)
+    return _Flat(type(node), slots | _instance(node))
+
+
+def _unflat(flat: Any, values: Sequence[Value]) -> Any:
+    """What a flat form stands for, on the values of its numbers."""
+    if type(flat) is _Numbered:
+        return tuple([values[number] for number in flat])
+    if type(flat) is list:
+        return [_unflat(inner, values) for inner in flat]
+    if type(flat) is not _Flat:
+        return flat
+    made = _with_state(flat.cls, {slot: _unflat(value, values) for slot, value in flat.slots.items()})
+    if isinstance(made, Block):
+        made.args = list(made.args)
+    for value in made.results if isinstance(made, Operation) else made.args:
+        value.owner = made
+    return made
+
+
+def _copied(node: NodeT, memo: dict[int, Any]) -> NodeT:
+    numbers: dict[Value, int] = {}
+    flat = _flat(node, numbers)
+    inside = {value for inner in _nodes(node) for value in _defined(inner)}
+    values = [memo.get(id(v)) or (Value(v.type, v.name, None, v._loc) if v in inside else v) for v in numbers]
+    made: NodeT = _unflat(flat, values)
+    memo |= zip(map(id, _nodes(node)), _nodes(made), strict=True)
+    memo |= zip(map(id, numbers), values, strict=True)
+    return made
+
+
+def _pickled(node: Operation | Block) -> tuple[Callable[..., Any], tuple[Any, ...]]:
+    numbers: dict[Value, int] = {}
+    flat = _flat(node, numbers)
+    return _unpickled, (flat, [(v.type, v.name, v._loc) for v in numbers])
+
+
+def _unpickled(flat: _Flat, values: list[tuple[Type, str, int]]) -> Operation | Block:
+    return _unflat(flat, [Value(type, name, None, loc) for type, name, loc in values])
+
+
+def _defined(node: Operation | Block) -> Sequence[Value]:
+    return node.results if isinstance(node, Operation) else node.args
+
+
+def _nodes(node: Operation | Block) -> Iterator[Operation | Block]:
+    """An operation or block and all within it."""
+    yield node
+    for inner in node.regions if isinstance(node, Operation) else node.ops:
+        yield from _nodes(inner)
+
+
+def _own(value: Any) -> Any:
+    """An attribute's value whose dictionaries and lists are nobody else's."""
+    if type(value) is dict:
+        return {key: _own(inner) for key, inner in value.items()}
+    if type(value) is list:
+        return [_own(inner) for inner in value]
+    if type(value) is tuple and any(type(inner) in (dict, list, tuple) for inner in value):
+        return tuple([_own(inner) for inner in value])
+    return value
+
+
+@cache
+def _slots(cls: type[Any]) -> tuple[str, ...]:
+    """The slots of a class and of those that it is made of."""
+    return tuple(slot for base in cls.__mro__ for slot in vars(base).get("__slots__", ()) if slot != "__dict__")
+
+
+def _instance(node: Operation | Block) -> dict[str, Any]:
+    """What a class without slots keeps in an instance."""
+    return getattr(node, "__dict__", {})
+
+
+def _with_state(cls: type[Any], state: dict[str, Any]) -> Any:
+    made = object.__new__(cls)
+    for slot, value in state.items():
+        setattr(made, slot, value)
+    return made

@@ -23,9 +23,13 @@ class Note(NamedTuple):
 
 class Diagnostic:
     """One error: a message at an offset of the source, with notes. `focus` is text to put the caret under,
-    looked for from `loc` to the end of that line. `cause` is what was raised first, for tools that tell more of it."""
+    looked for from `loc` to the end of that line. `cause` is what was raised first, for tools that tell more of it.
 
-    __slots__ = ("cause", "focus", "loc", "message", "notes")
+    `source` is known once a `DiagnosticError` with it has been raised; from then on `filename`, `line`, `column` and
+    `text` say where the error is, as the message printed does.
+    """
+
+    __slots__ = ("cause", "focus", "loc", "message", "notes", "source")
 
     def __init__(self, message: str, loc: int = UNKNOWN_LOC, *, focus: str = "", cause: Exception | None = None):
         self.message = message
@@ -33,9 +37,37 @@ class Diagnostic:
         self.notes: list[Note] = []
         self.focus = focus
         self.cause = cause
+        self.source: Source | None = None
 
     def __repr__(self) -> str:
         return f"Diagnostic({self.message!r}, {self.loc})"
+
+    @property
+    def filename(self) -> str | None:
+        """The name of the text that the error is in; None for what was built in memory."""
+        return self.source.name if self.source is not None else None
+
+    @property
+    def line(self) -> int | None:
+        """The number of the error's line, from 1; None without a place."""
+        place = self._place()
+        return place and place[0]
+
+    @property
+    def column(self) -> int | None:
+        """The number of the character that the caret stands under, from 1; None without a place."""
+        place = self._place()
+        return place and place[1]
+
+    @property
+    def text(self) -> str | None:
+        """The error's line, without its line end; None without a place."""
+        return self.source.line_at(self.loc) if self.source is not None and self.loc >= 0 else None
+
+    def _place(self) -> tuple[int, int] | None:
+        if self.source is None or self.loc < 0:
+            return None
+        return self.source.position(_focus(self.source, self.loc, self.focus))
 
     def note(self, message: str, loc: int = UNKNOWN_LOC) -> Diagnostic:
         """Adds a note, unless there is one at that place already."""
@@ -51,11 +83,14 @@ class Diagnostic:
 
 
 class DiagnosticError(Exception):
-    """One or more errors in the user's text. `str()` renders them all against `source`."""
+    """One or more errors in the user's text. `str()` renders them all against `source`; `diagnostics` has them one by
+    one, in the order in which they were found."""
 
     def __init__(self, diagnostics: Iterable[Diagnostic], source: Source | None = None):
         self.diagnostics = list(diagnostics)
         self.source = source
+        for diagnostic in self.diagnostics if source is not None else ():
+            diagnostic.source = source
         super().__init__(self.diagnostics)
 
     def __str__(self) -> str:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from functools import cache
 from typing import Any
 
-from .attributes import Attr, dict_text, key_text, symbol_text
-from .builtin import FuncOp, ModuleOp, ReturnOp
+from .attributes import Attr, dict_text, key_text
 from .core import Block, Operation, Value
 from .fields import Field
 from .texts import LISTS, SIZE, Made, Texts, entries, key_source
@@ -20,22 +19,17 @@ Names = dict[Value, str]
 VALUE_NAME = re.compile(r"(?:[0-9]+|[A-Za-z_$.\-][A-Za-z0-9_$.\-]*)\Z", re.ASCII)
 
 
-def print_module(module: ModuleOp, generic: bool = False) -> str:
-    """The module's text, ending in a line end (empty for an empty module).
+def print_module(module: Operation, generic: bool = False) -> str:
+    """The text of a module (or of a function), ending in a line end (empty for an empty module).
 
-    In the pretty form a module without name and attributes is its bare list of operations.
+    In the pretty form a module without name and attributes is its bare list of operations (`is_bare`).
     """
-    printer = _Printer(generic)
-    if generic or module.sym_name or module.attrs or _looks_wrapped(module):
-        printer.region_op(module, "", set())
+    printer = Printer(generic)
+    if not generic and getattr(module, "is_bare", False):
+        printer.block(module.regions[0], "", set())
     else:
-        printer.block(module.body, "", set())
+        printer.region_op(module, "", set())
     return "".join(printer.out)
-
-
-def _looks_wrapped(module: ModuleOp) -> bool:
-    """A sole nested module must keep its wrapper, or it would be read back as the outermost one."""
-    return len(module.ops) == 1 and isinstance(module.ops[0], ModuleOp)
 
 
 def op_text(op: Operation, names: Names | None = None) -> str:
@@ -49,13 +43,13 @@ def op_text(op: Operation, names: Names | None = None) -> str:
 
 def _name_results(op: Operation, names: Names, used: set[str]) -> None:
     if len(op.results) == 1:
-        names[op.results[0]] = _fresh(op.results[0].name, used)
+        names[op.results[0]] = fresh_name(op.results[0].name, used)
         return
     values = list(op.results)
     while values:
         base, sep, _ = values[0].name.partition("#")
         count = _pack_size(values, base) if sep or not base else 1
-        unique = _fresh(base, used)
+        unique = fresh_name(base, used)
         for i, value in enumerate(values[:count]):
             names[value] = unique if count == 1 else f"{unique}#{i}"
         del values[:count]
@@ -71,8 +65,9 @@ def _pack_size(values: list[Value], base: str) -> int:
     return max(count, 1)
 
 
-def _fresh(wish: str, used: set[str]) -> str:
-    """The wished name if it is free, else the name with a number behind it; plain numbers for values without one."""
+def fresh_name(wish: str, used: set[str]) -> str:
+    """What a value is printed as: `%` and the wished name if it is free, else the name with a number behind it; plain
+    numbers for values without one. `used` are the names that are taken, without `%`; the new one is added."""
     name = wish if VALUE_NAME.match(wish) else re.sub(r"[^A-Za-z0-9_$.\-]", "_", wish)
     if name and name[0].isdigit() and not name.isdigit():
         name = "_" + name
@@ -86,11 +81,6 @@ def _fresh(wish: str, used: set[str]) -> str:
     return "%" + name
 
 
-def _name_args(block: Block, names: Names, used: set[str]) -> None:
-    for arg in block.args:
-        names[arg] = _fresh(arg.name or "arg0", used)
-
-
 # Operations
 
 
@@ -98,8 +88,12 @@ CHUNK = 1000
 """How many lines are joined at a time: few enough to be still in the processor's cache."""
 
 
-class _Printer:
-    """Prints one module, in pieces of whole lines. Texts of single operations have no indentation and no line end."""
+class Printer:
+    """Prints one module, in pieces of whole lines. Texts of single operations have no indentation and no line end.
+
+    An operation with regions has a pretty form if it has a method `write(printer, indent)`, one without if it has
+    `pretty(names)`.
+    """
 
     def __init__(self, generic: bool):
         self.generic = generic
@@ -152,52 +146,34 @@ class _Printer:
         lines.append(_results(op, self.names) + way(op, self.names))
 
     def region_op(self, op: Operation, indent: str, used: set[str]) -> None:
-        """An operation with regions; those of functions and modules see no names from outside."""
-        if self.generic or not isinstance(op, (FuncOp, ModuleOp)):
-            self._generic_region_op(op, indent, used)
-        elif isinstance(op, FuncOp):
-            self._func(op, indent)
-        else:
-            head = "module" + (f" {symbol_text(op.sym_name)}" if op.sym_name else "") + _attributes(op.attrs)
-            self._braced(head, op.body, indent, set())
-
-    def _generic_region_op(self, op: Operation, indent: str, used: set[str]) -> None:
+        """An operation with regions; those that are isolated see no names from outside."""
+        write = None if self.generic else getattr(op, "write", None)
+        if write is not None:
+            write(self, indent)
+            return
         start = f"{indent}{_results(op, self.names)}{_head(op, self.names)} ("
-        isolated = isinstance(op, (FuncOp, ModuleOp))
         for i, block in enumerate(op.regions):
             self.out.append((start if i == 0 else f"{indent}}}, ") + "{\n")
-            if isinstance(op, FuncOp) and op.is_declaration:
+            if getattr(op, "is_declaration", False):
                 continue
-            inner = set() if isolated else set(used)
-            _name_args(block, self.names, inner)
+            inner = set() if op.isolated else set(used)
+            self.name_args(block, inner)
             if block.args:
                 args = ", ".join([f"{self.names[a]}: {a.type}" for a in block.args])
                 self.out.append(f"{indent}^bb0({args}):\n")
             self.block(block, indent + "  ", inner)
         self.out.append(f"{indent}}}){_tail(op)}\n")
 
-    def _braced(self, head: str, block: Block, indent: str, used: set[str]) -> None:
+    def braced(self, head: str, block: Block, indent: str, used: set[str]) -> None:
+        """A block between braces, after the text that stands before them."""
         self.out.append(f"{indent}{head} {{\n")
         self.block(block, indent + "  ", used)
         self.out.append(indent + "}\n")
 
-    def _func(self, op: FuncOp, indent: str) -> None:
-        used: set[str] = set()
-        if op.is_declaration:
-            args = _typed([a.type.text for a in op.args], op.arg_attrs)
-        else:
-            _name_args(op.body, self.names, used)
-            args = _typed([f"{self.names[a]}: {a.type}" for a in op.args], op.arg_attrs)
-        head = f"func.func {op.visibility + ' ' if op.visibility else ''}{symbol_text(op.sym_name)}({args})"
-        if any(op.result_attrs):
-            head += f" -> ({_typed([t.text for t in op.result_types], op.result_attrs)})"
-        elif op.result_types:
-            head += f" -> {result_list(op.result_types)}"
-        head += _attributes(op.attrs)
-        if op.is_declaration:
-            self.out.append(f"{indent}{head}\n")
-        else:
-            self._braced(head, op.body, indent, used)
+    def name_args(self, block: Block, used: set[str]) -> None:
+        """Gives the arguments of a block their names."""
+        for arg in block.args:
+            self.names[arg] = fresh_name(arg.name or "arg0", used)
 
 
 def _results(op: Operation, names: Names) -> str:
@@ -214,25 +190,9 @@ def _results(op: Operation, names: Names) -> str:
     return ", ".join(shown) + " = "
 
 
-def _attributes(attributes: dict[str, Attr]) -> str:
-    return f" attributes {dict_text(attributes)}" if attributes else ""
-
-
-def _typed(texts: Iterable[str], attrs: list[dict[str, Attr]]) -> str:
-    return ", ".join(t + (f" {dict_text(a)}" if a else "") for t, a in zip(texts, attrs, strict=True))
-
-
 # The pretty form of an operation without regions
 
 Way = Callable[[Operation, Names], str]
-
-
-def _return(op: Operation, names: Names) -> str:
-    extra = f" {dict_text(op.extra)}" if op.extra else ""
-    if not op.operands:
-        return "return" + extra
-    values = ", ".join([names[v] for v in op.operands])
-    return f"return{extra} {values} : {', '.join([v.type.text for v in op.operands])}"
 
 
 def _is_flat(cls: type[Operation]) -> bool:
@@ -244,8 +204,7 @@ class _Ways(dict[type[Operation], "Way | None"]):
     """How a class's operations print in the pretty form, results aside; None for classes that may have regions."""
 
     def __missing__(self, cls: type[Operation]) -> Way | None:
-        usual = _return if issubclass(cls, ReturnOp) else _generic
-        way = self[cls] = getattr(cls, "pretty", usual) if _is_flat(cls) else None
+        way = self[cls] = getattr(cls, "pretty", _generic) if _is_flat(cls) else None
         return way
 
 

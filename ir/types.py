@@ -32,6 +32,12 @@ class Type:
     def __hash__(self) -> int:
         return hash(self.text)
 
+    def __copy__(self) -> Type:
+        return self
+
+    def __deepcopy__(self, memo: dict[int, object]) -> Type:
+        return self
+
 
 class ScalarType(Type):
     """`f32`, `i64`, `index`, `none` and the like."""
@@ -62,10 +68,12 @@ class TensorType(Type):
 
     @property
     def rank(self) -> int:
+        """How many dimensions there are."""
         return len(self.shape)
 
     @property
     def element_bytes(self) -> int:
+        """Bytes of one element."""
         return DTYPE_BYTES[self.dtype]
 
 

@@ -10,6 +10,7 @@ from .builtin import FuncOp, ModuleOp, ReturnOp
 from .collector import collector_off
 from .core import Block, Operation, UnregisteredOp, Value
 from .diagnostics import Diagnostic, DiagnosticError, did_you_mean
+from .language_version import KEY, check_language
 from .opdef import DIALECTS, OpError, all_dialects, is_discardable
 from .types import EMPTY_DIMENSION, has_empty_dimension
 
@@ -27,8 +28,8 @@ def verify(module: ModuleOp) -> None:
 def verification_errors(module: ModuleOp) -> list[Diagnostic]:
     """Every independent error; whole-function checks run only on functions that are right op by op."""
     errors: list[Diagnostic] = []
-    _check_keys(module.attrs, "module", {k: v for d in all_dialects() for k, v in d.module_attributes.items()},
-                module.loc, errors)  # fmt: skip
+    known = {k: v for d in all_dialects() for k, v in d.module_attributes.items()}
+    _check_keys(module.attrs, "module", known | {KEY: check_language}, module.loc, errors)
     for op in module.ops:
         if isinstance(op, ModuleOp):
             errors += verification_errors(op)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 from ..dialects.levels import level_of
 from ..ir.builtin import FuncOp, ModuleOp
 from ..ir.diagnostics import Diagnostic, DiagnosticError, did_you_mean
@@ -29,7 +27,7 @@ def read_module(path: str, machine: Machine | None = None) -> ModuleOp:
 def scheduled_functions(module: ModuleOp, name: str | None, path: str) -> list[tuple[FuncOp, ModuleOp]]:
     """The scheduled functions, or the one of a name, each with the module that it stands in. Raises `InputError` for an
     unknown name, and `DiagnosticError` where nothing is scheduled."""
-    every = list(_with_parents(module))
+    every = list(module.scoped_functions())
     names = [func.sym_name for func, _ in every]
     if name is not None and name not in names:
         shown = "<stdin>" if path == "-" else path
@@ -41,11 +39,3 @@ def scheduled_functions(module: ModuleOp, name: str | None, path: str) -> list[t
         message = f"function @{func.sym_name} stands at {level_of(func)} level; opt --schedule makes a schedule of it"
         raise DiagnosticError([Diagnostic(message, func.loc)], module.source)
     return found
-
-
-def _with_parents(module: ModuleOp) -> Iterator[tuple[FuncOp, ModuleOp]]:
-    for op in module.ops:
-        if isinstance(op, FuncOp) and not op.is_declaration:
-            yield op, module
-        elif isinstance(op, ModuleOp):
-            yield from _with_parents(op)

@@ -16,11 +16,11 @@ from .files import read_text, write_text
 from .machine import add_target_options, aim, target_given, targets_text
 
 if TYPE_CHECKING:
+    from ..analysis.report import Reporter
     from ..ir.builtin import ModuleOp
     from ..ir.diagnostics import DiagnosticError
     from ..ir.source import Source
     from ..passes.manager import Pass
-    from .report import Report
 
 DESCRIPTION = """\
 Reads a module (.mir), runs passes over it in the order given, and prints the result.
@@ -71,7 +71,9 @@ def run(argv: list[str]) -> int:
     if args.version:
         from importlib.metadata import version
 
-        print(f"tilewright {version('tilewright')}")
+        from ..ir.language_version import LANGUAGE_VERSION
+
+        print(f"tilewright {version('tilewright')} (language {LANGUAGE_VERSION})")
         return 0
     if args.list_passes:
         print(_describe_passes(load_passes()))
@@ -271,9 +273,9 @@ def _compile(text: str, args: argparse.Namespace, model: ModuleOp | None) -> int
     name = "<stdin>" if args.input == "-" else args.input
     report = None
     if args.report:
-        from .report import Report
+        from ..analysis.report import Reporter
 
-        report = Report()
+        report = Reporter()
     out: list[str] = []
     failed = False
     for source in _split(name, text, args.split_input_file):
@@ -290,7 +292,8 @@ def _compile(text: str, args: argparse.Namespace, model: ModuleOp | None) -> int
     write_text(args.output, f"{SPLIT_MARK}\n".join(out))
     if report is not None:
         sys.stdout.flush()
-        print(report.json() if args.report == "json" else report.text(), file=sys.stderr)
+        figures = report.report()
+        print(figures.to_json() if args.report == "json" else figures.to_text(), file=sys.stderr)
     return 0
 
 
@@ -344,7 +347,7 @@ def _parse(source: Source, args: argparse.Namespace) -> ModuleOp:
     return module
 
 
-def _run_passes(module: ModuleOp, args: argparse.Namespace, report: Report | None) -> ModuleOp:
+def _run_passes(module: ModuleOp, args: argparse.Namespace, report: Reporter | None) -> ModuleOp:
     from ..passes.manager.running import run_passes_on
     from .status import status_line
 
@@ -359,7 +362,7 @@ def _run_passes(module: ModuleOp, args: argparse.Namespace, report: Report | Non
         )
 
 
-def _process(source: Source, args: argparse.Namespace, report: Report | None, model: ModuleOp | None) -> str:
+def _process(source: Source, args: argparse.Namespace, report: Reporter | None, model: ModuleOp | None) -> str:
     from ..ir.printer import print_module
 
     module = _parse(source, args)

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from ..ir.diagnostics import DiagnosticError
 from ..passes.manager import UsageError
+from ..planner.progress import tell
 from .arrays import load_array, load_arrays, packed
 from .cli import Parser, file_name, run_command, some_name
 from .compared import Side, complaint, equal_text
 from .files import InputError, read_text, write_bytes, write_text
+from .status import status_line
 
 if TYPE_CHECKING:
     from ..ir.builtin import FuncOp, ModuleOp
@@ -192,7 +193,7 @@ def _execute(func: FuncOp, module: ModuleOp, inputs: dict[str, Array], args: arg
     from ..runtime.execute import execute_function
 
     try:
-        with _progress(len(func.ops)) as report:
+        with status_line():
             return execute_function(
                 func,
                 module,
@@ -201,7 +202,7 @@ def _execute(func: FuncOp, module: ModuleOp, inputs: dict[str, Array], args: arg
                 verified=not args.no_verify,
                 wrap=args.wrap,
                 engines=_engines(func, args),
-                progress=report,
+                progress=lambda done: tell(f"run: operation {done:,} of {len(func.ops):,}"),
             )
     except ImportError as error:
         raise _needs(func, error) from None
@@ -217,25 +218,6 @@ def _engines(func: FuncOp, args: argparse.Namespace) -> Engines | None:
     if (args.interleave is None and not args.threads) or level_of(func) != "sched":
         return None
     return Engines(args.interleave)
-
-
-@contextmanager
-def _progress(total: int) -> Iterator[Callable[[int], None] | None]:
-    """Tells a long run's progress on standard error, where that is a terminal."""
-    if total < 20_000 or not sys.stderr.isatty():
-        yield None
-        return
-    try:
-        from tqdm import tqdm
-    except ImportError:
-        yield None
-        return
-    with tqdm(total=total, unit="op", file=sys.stderr, leave=False) as bar:
-
-        def advance(done: int) -> None:
-            bar.update(done - bar.n)
-
-        yield advance
 
 
 def _result_names(func: FuncOp) -> list[str]:

@@ -43,16 +43,15 @@ def run(argv: list[str]) -> int:
         return 0
     module = read_module(args.input, target_given(args))
     functions = scheduled_functions(module, args.function, args.input)
-    from .report_time import time_report
+    from .sim_text import SimText
 
-    reports = [time_report(func, parent) for func, parent in functions]
+    shown = [SimText(func, parent, module.source) for func, parent in functions]
     if args.json:
         import json
 
-        shown = [r.as_json(module.source, args.top, args.timeline) for r in reports]
-        text = json.dumps({"functions": shown}, indent=2)
+        text = json.dumps({"functions": [one.as_json(args.top, args.timeline) for one in shown]}, indent=2)
     else:
-        text = "\n".join(line for r in reports for line in r.whole(module.source, args.top, args.timeline))
+        text = "\n".join(line for one in shown for line in one.lines(args.top, args.timeline))
     write_text(args.output, text + "\n")
     return 0
 

@@ -50,7 +50,7 @@ class StatusLine:
 
 @contextmanager
 def status_line() -> Iterator[None]:
-    """Shows on standard error what passes do within the context, if that is a terminal."""
+    """Shows on standard error what is done within the context, if that is a terminal."""
     if not sys.stderr.isatty():
         yield
         return

@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 
 import tilewright as tw
-from tilewright.analysis.proof import prove_module
 from tilewright.runtime.execute import execute_function
 from tilewright.tools import translate
 
@@ -92,7 +91,7 @@ def outcome(model: str, weights: dict[str, Array], size: str, images: Array, exp
     path = BUILD / f"digits_{size}.mir"
     path.write_text(tw.run_passes(model, f"schedule{{sram={size}}}"), encoding="utf-8")
     scheduled = tw.parse(path.read_text(encoding="utf-8"), filename=str(path))
-    prove_module(tw.parse(model), scheduled)
+    tw.prove(model, scheduled)
     (function,) = scheduled.functions()
     rows = []
     for start in range(0, len(images), BATCH):

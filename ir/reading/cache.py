@@ -16,12 +16,21 @@ MOST_FILES = 8
 PYTHON = f"{sys.implementation.cache_tag} {sys.version} {sys.byteorder}"
 
 
+OWN_RULES = ("win32", "darwin")
+"""Systems that keep caches elsewhere than in `~/.cache`."""
+
+
 def cache_folder() -> str:
-    """`$XDG_CACHE_HOME/tilewright`, or the same below `~/.cache`; what is no absolute path doesn't count."""
+    """The user's cache folder for Tilewright: below `$XDG_CACHE_HOME` if that is an absolute path, else where the
+    system keeps such folders, which is `~/.cache` but for `OWN_RULES`."""
     base = os.environ.get("XDG_CACHE_HOME", "")
-    if not os.path.isabs(base):
-        base = os.path.join(os.path.expanduser("~"), ".cache")
-    return os.path.join(base, "tilewright")
+    if os.path.isabs(base):
+        return os.path.join(base, "tilewright")
+    if sys.platform in OWN_RULES:  # only there: to import it takes as long as to read and print a short text
+        import platformdirs
+
+        return platformdirs.user_cache_dir("tilewright", appauthor=False)
+    return os.path.join(os.path.expanduser("~"), ".cache", "tilewright")
 
 
 def makers(names: Iterable[str]) -> str:

@@ -9,6 +9,7 @@ from ..builtin import ModuleOp
 from ..collector import collector_off
 from ..core import Operation
 from ..diagnostics import Diagnostic, DiagnosticError, did_you_mean
+from ..language_version import newer_language
 from ..opdef import DIALECTS, all_ops
 from ..source import Source
 from .language import Reader, current_language
@@ -30,6 +31,9 @@ def parse_source(source: Source, allow_unregistered: bool = False, only_lark: bo
     Any number of threads may do so at once, with the same or other texts. Raises `DiagnosticError` with every
     independent syntax error, undefined or redefined value, unknown operation and malformed attribute found.
     """
+    newer = newer_language(source.text)
+    if newer is not None:
+        raise DiagnosticError([newer], source)
     with current_language().reader() as reader:
         actions, fast = reader.actions, reader.fast
         if fast is not None and not only_lark:

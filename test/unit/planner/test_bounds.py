@@ -10,6 +10,8 @@ from hypothesis import HealthCheck, given, settings
 
 import tilewright
 from tilewright.analysis.cost import Cost, cost_of
+from tilewright.analysis.report import Report, Reporter
+from tilewright.analysis.report_cost import cost_dict, cost_lines
 from tilewright.analysis.workload import workload_of
 from tilewright.dialects.sched import LoadOp, StoreOp
 from tilewright.ir.attributes import UNIT
@@ -24,8 +26,6 @@ from tilewright.planner.bounds import (
     product_reads,
     published_figure,
 )
-from tilewright.tools.report import Report
-from tilewright.tools.report_cost import CostReport
 
 from ..models import MIXED, REFERENCE, chain_text
 from ..programs import PROGRAMS, Sizes, compile_in_steps
@@ -294,30 +294,30 @@ def report(text: str, pipeline: str) -> Report:
     from tilewright.passes.manager.pipelines import parse_pipeline
     from tilewright.passes.manager.running import run_passes_on
 
-    made = Report()
+    made = Reporter()
     run_passes_on(tilewright.parse(text), parse_pipeline(pipeline), observe=made.begin())
-    return made
+    return made.report()
 
 
 def test_many_tensors_and_long_names_stay_within_80_columns() -> None:
     text = chain_text([32, *[64] * 20]).replace("%w7", "%" + "weights_" * 6)
-    lines = report(text, "schedule{sram=16KiB}").text().splitlines()
+    lines = report(text, "schedule{sram=16KiB}").to_text().splitlines()
     table = lines[next(i for i, line in enumerate(lines) if line.startswith("  tensors, KiB:")) :]
     assert table[13] == "    and 27 more, closer to their least"
     assert max(map(len, lines[13:])) <= 80
-    text = report(chain_text([512, 512, 512]), "schedule{sram=64KiB}").text()
+    text = report(chain_text([512, 512, 512]), "schedule{sram=64KiB}").to_text()
     assert max(map(len, text.splitlines()[13:])) <= 80
 
 
 def test_json_says_what_the_text_says() -> None:
     made = report(REFERENCE, "schedule")
-    (figures,) = json.loads(made.json())["functions"]
+    (figures,) = json.loads(made.to_json())["functions"]
     assert figures["traffic"]["total_bytes"] == 220 * KIB
     assert figures["bounds"]["program_ratio"] == 1.7742
     assert [t["name"] for t in figures["tensors"]] == ["x", "w1", "w2", "w3", "h1", "h2", "y"]
-    assert made.json() == report(REFERENCE, "schedule").json()
+    assert made.to_json() == report(REFERENCE, "schedule").to_json()
 
 
 def test_without_a_function_everything_is_unknown() -> None:
-    assert CostReport().lines()[0] == "  traffic:        unknown"
-    assert set(CostReport().as_json().values()) == {None}
+    assert cost_lines(None, None)[0] == "  traffic:        unknown"
+    assert set(cost_dict(None, None).values()) == {None}

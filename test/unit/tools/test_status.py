@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import io
 import sys
+from pathlib import Path
 
 import pytest
 
+import tilewright
 from tilewright.planner.progress import listening, tell
+from tilewright.tools import run
 from tilewright.tools.status import StatusLine, status_line
+
+from ..models import REFERENCE
 
 
 class Terminal(io.StringIO):
@@ -54,6 +59,17 @@ def test_what_is_no_terminal_gets_nothing(monkeypatch: pytest.MonkeyPatch) -> No
     with status_line():
         tell("plan")
     assert sys.stderr.getvalue() == ""  # type: ignore[attr-defined]
+
+
+def test_a_run_says_which_operation_it_is_at(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    source = tmp_path / "in.mir"
+    source.write_text(tilewright.run_passes(REFERENCE, "schedule{sram=16KiB}"), encoding="utf-8")
+    monkeypatch.setattr("tilewright.tools.status.AFTER", -1.0)
+    monkeypatch.setattr(sys, "stderr", Terminal())
+    assert run.main([str(source)]) == 0
+    shown = sys.stderr.getvalue()  # type: ignore[attr-defined]
+    assert shown.startswith("\rrun: operation 0 of 1")
+    assert shown.endswith("\r\x1b[K")
 
 
 def test_nobody_listens_after_a_context() -> None:

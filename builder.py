@@ -1,0 +1,173 @@
+"""Building functions at graph level from Python, operation by operation, each checked as it is added."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from . import dialects
+from .dialects.graph import result_of_matmul
+from .ir import verifier
+from .ir.attributes import F32, UNIT, Attr, FloatAttr, round_float
+from .ir.builtin import FuncOp, ModuleOp, ReturnOp
+from .ir.core import Block, Operation, Value
+from .ir.diagnostics import did_you_mean
+from .ir.opdef import Field, OpError, all_ops, find_op, from_generic, unit
+from .ir.printer import VALUE_NAME, fresh_name
+from .ir.source import UNKNOWN_LOC
+from .ir.types import DTYPE_BYTES, TensorType, Type
+
+dialects.load_all()
+
+Attribute = bool | int | float | str | Type | FloatAttr | None | Sequence["Attribute"]
+"""What an attribute may be given as: floats are f32, lists stand for themselves; None means that it is not there, and
+so does False where the attribute is a key alone."""
+
+
+class FuncBuilder:
+    """A function in the making: arguments first, then operations, each giving the value of its result.
+
+    Results are named as wished, or by number; a name that is taken gets a number behind it. What does not fit raises
+    `OpError` at once, with the message that a text would get.
+
+    >>> b = tw.FuncBuilder("layer")
+    >>> x, w = b.arg("x", (128, 64)), b.arg("w", (64, 32), param=True)
+    >>> h = b.matmul(x, w, activation="relu", name="h")
+    >>> b.returns(h)
+    >>> tw.report(b.module(), "O1{sram=64KiB}").function("layer").cost.traffic_bytes
+    57344
+    """
+
+    def __init__(self, name: str):
+        self.name = name
+        self._body = Block()
+        self._arg_attrs: list[dict[str, Attr]] = []
+        self._values: set[Value] = set()
+        self._names: set[str] = set()
+
+    def arg(self, name: str, shape: Sequence[int], dtype: str = "f32", *, param: bool = False) -> Value:
+        """An argument: a tensor of a shape in elements and an element type (f32, f16, bf16, i8, i32); `param` says that
+        it is a weight. Raises ValueError for a name that is taken or can't be one, and for what is no tensor's type."""
+        if not VALUE_NAME.match(name) or name in self._names:
+            raise ValueError(f"argument name '{name}' " + ("is taken" if name in self._names else "is not a name"))
+        if dtype not in DTYPE_BYTES:
+            known = ", ".join(DTYPE_BYTES)
+            raise ValueError(f"element type of %{name} must be one of {known}, got '{dtype}'")
+        if self._body.ops:
+            raise ValueError(f"argument %{name} must be added before the first operation")
+        value = Value(TensorType(tuple(shape), dtype), name)
+        value.owner = self._body
+        self._body.args.append(value)
+        self._arg_attrs.append({"graph.param": UNIT} if param else {})
+        self._names.add(name)
+        self._values.add(value)
+        return value
+
+    def op(self, op: str, *operands: Value, type: Type | None = None, name: str = "", **attributes: Attribute) -> Value:
+        """Any operation with one result, such as `b.op("graph.relu", x, tile=[32, 32, 32])`; without a `type` the
+        result has that of the first operand, as elementwise operations do.
+
+        Raises `OpError` for an operation that is unknown or doesn't fit, and ValueError for an operand of another
+        function.
+        """
+        cls = find_op(op)
+        if cls is None:
+            raise OpError(f"unknown operation '{op}'{did_you_mean(op, all_ops())}")
+        self._check_operands(operands)
+        if type is None and not operands:
+            raise OpError(f"{op} needs a result type")
+        result = Value(type or operands[0].type)
+        made = from_generic(cls, operands, [result], _declared(cls, attributes), (), UNKNOWN_LOC)
+        check = getattr(made, "verify", None)
+        if check is not None:
+            check()
+        result.name = fresh_name(name, self._names).removeprefix("%")
+        self._values.add(result)
+        self._body.append(made)
+        return result
+
+    def matmul(
+        self,
+        a: Value,
+        b: Value,
+        bias: Value | None = None,
+        *,
+        activation: str | None = None,
+        name: str = "",
+        **attributes: Attribute,
+    ) -> Value:
+        """`a` x `b`, of shapes [m, k] and [k, n], plus `bias`, of shape [n]; then the activation. The result has shape
+        [m, n] and the accumulator's element type: f32 of floats, i32 of i8. Raises `OpError`."""
+        if not isinstance(a.type, TensorType) or not isinstance(b.type, TensorType):
+            raise OpError("graph.matmul: operands must be tensors")
+        operands = (a, b) if bias is None else (a, b, bias)
+        wanted = result_of_matmul(a.type, b.type)
+        return self.op("graph.matmul", *operands, type=wanted, name=name, activation=activation, **attributes)
+
+    def add(self, a: Value, b: Value, *, name: str = "") -> Value:
+        """`a` + `b`, of one shape, or `b` a vector along the last axis of `a`. Raises `OpError`."""
+        return self.op("graph.add", a, b, name=name)
+
+    def relu(self, x: Value, *, name: str = "") -> Value:
+        """max(x, 0), element by element. Raises `OpError`."""
+        return self.elementwise("relu", x, name=name)
+
+    def elementwise(self, kernel: str, *operands: Value, name: str = "", **attributes: Attribute) -> Value:
+        """An elementwise operation by its name, `b.elementwise("relu", x)`: the result has the type of the first
+        operand. Raises `OpError`."""
+        return self.op(f"graph.{kernel}", *operands, type=None, name=name, **attributes)
+
+    def cast(
+        self, x: Value, dtype: str, *, scale: float | None = None, zero_point: int | None = None, name: str = ""
+    ) -> Value:
+        """`x` in another element type; i32 to i8 with `scale` and `zero_point` requantises. Raises `OpError`."""
+        if not isinstance(x.type, TensorType):
+            raise OpError("graph.cast: the operand must be a tensor")
+        wanted = TensorType(x.type.shape, dtype)
+        return self.op("graph.cast", x, type=wanted, name=name, scale=scale, zero_point=zero_point)
+
+    def returns(self, *values: Value) -> None:
+        """Ends the function; `values` are its results. Raises ValueError for a value of another function."""
+        self._check_operands(values)
+        self._body.append(ReturnOp(values))
+
+    def func(self) -> FuncOp:
+        """A copy of the function as it stands. Raises ValueError before `returns`."""
+        last = self._body.ops[-1] if self._body.ops else None
+        if not isinstance(last, ReturnOp):
+            raise ValueError(f"@{self.name} returns nothing yet: call returns(...)")
+        results = [value.type for value in last.operands]
+        return FuncOp(self.name, self._body, results, arg_attrs=self._arg_attrs).clone()
+
+    def module(self) -> ModuleOp:
+        """A verified module with a copy of the function alone. Raises `DiagnosticError`, and ValueError before
+        `returns`."""
+        module = ModuleOp([self.func()])
+        verifier.verify(module)
+        return module
+
+    def _check_operands(self, operands: Sequence[Value]) -> None:
+        if self._body.ops and isinstance(self._body.ops[-1], ReturnOp):
+            raise ValueError(f"@{self.name} has returned")
+        other = next((value for value in operands if value not in self._values), None)
+        if other is not None:
+            raise ValueError(f"%{other.name or '?'} is no value of @{self.name}")
+
+
+def _declared(cls: type[Operation], attributes: dict[str, Attribute]) -> dict[str, Attr]:
+    """The attributes as the language has them. A key alone may be given as True or False."""
+    fields: tuple[Field, ...] = cls.fields
+    units = {field.name for field in fields if field.kind is unit}
+    given = {key: value for key, value in attributes.items() if value is not None}
+    return {
+        key: UNIT if key in units and value is True else _attribute(value)
+        for key, value in given.items()
+        if not (key in units and value is False)
+    }
+
+
+def _attribute(value: Attribute) -> Attr:
+    if isinstance(value, float):
+        return FloatAttr(round_float(value, "f32"), F32)
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return tuple(map(_attribute, value))
+    return value

@@ -1,0 +1,126 @@
+"""`FuncBuilder`: functions at graph level, built operation by operation."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+import tilewright as tw
+from tilewright.ir.opdef import all_ops
+
+BUILT = """\
+func.func @layer(%x: tensor<8x4xf32>, %w: tensor<4x6xf32> {graph.param}, %b: tensor<6xf32>, %r: tensor<8x6xf32>) \
+-> (tensor<8x6xf32>, tensor<8x6xf16>) {
+  %h = graph.matmul %x, %w, %b {activation = "relu", tile = [4, 2, 4]} \
+: (tensor<8x4xf32>, tensor<4x6xf32>, tensor<6xf32>) -> tensor<8x6xf32>
+  %h_0 = graph.add %h, %r : (tensor<8x6xf32>, tensor<8x6xf32>) -> tensor<8x6xf32>
+  %0 = graph.relu %h_0 {epilogue} : tensor<8x6xf32>
+  %1 = graph.cast %0 : tensor<8x6xf32> -> tensor<8x6xf16>
+  return %0, %1 : tensor<8x6xf32>, tensor<8x6xf16>
+}
+"""
+
+
+def layer() -> tw.FuncBuilder:
+    b = tw.FuncBuilder("layer")
+    x, w = b.arg("x", (8, 4)), b.arg("w", (4, 6), param=True)
+    bias, r = b.arg("b", [6]), b.arg("r", (8, 6), "f32")
+    h = b.matmul(x, w, bias, activation="relu", name="h", tile=[4, 2, 4])
+    s = b.add(h, r, name="h")
+    y = b.elementwise("relu", s, epilogue=True)
+    b.returns(y, b.cast(y, "f16"))
+    return b
+
+
+def test_what_is_built_prints_as_the_language_writes_it() -> None:
+    module = layer().module()
+    assert str(module) == BUILT
+    assert tw.parse(BUILT) == module
+
+
+def test_each_module_is_a_copy() -> None:
+    b = layer()
+    module = b.module()
+    module.ops.clear()
+    next(b.module().functions()).ops.clear()
+    assert str(b.func()) == BUILT
+
+
+def test_attributes_are_given_as_python_has_them() -> None:
+    b = tw.FuncBuilder("f")
+    x = b.arg("x", (4, 4), "i32")
+    b.returns(b.cast(b.relu(b.op("graph.relu", x, epilogue=False, group=None)), "i8", scale=0.05, zero_point=-3))
+    text = str(b.module())
+    assert "%0 = graph.relu %x : tensor<4x4xi32>" in text
+    assert "%2 = graph.cast %1 {scale = 0.05 : f32, zero_point = -3}" in text
+
+
+def test_every_operation_of_the_graph_can_be_built() -> None:
+    names = {name for name in all_ops() if name.startswith("graph.")}
+    assert names == {"graph.matmul", "graph.add", "graph.relu", "graph.cast"}
+    assert {op.name for op in layer().func().ops} == names | {"func.return"}
+
+
+def built() -> tuple[tw.FuncBuilder, tw.Value]:
+    b = tw.FuncBuilder("f")
+    return b, b.arg("x", (4, 5))
+
+
+def returned() -> tw.FuncBuilder:
+    b, x = built()
+    b.returns(x)
+    return b
+
+
+def other() -> tw.Value:
+    return built()[1]
+
+
+@pytest.mark.parametrize(
+    ("build", "error", "message"),
+    [
+        (lambda b, x: b.arg("x", (1,)), ValueError, "argument name 'x' is taken"),
+        (lambda b, x: b.arg("a b", (1,)), ValueError, "argument name 'a b' is not a name"),
+        (lambda b, x: b.arg("", (1,)), ValueError, "argument name '' is not a name"),
+        (lambda b, x: b.arg("y", (0,)), ValueError, "tensor dimension must be at least 1, got 0"),
+        (lambda b, x: b.arg("y", (1,), "f23"), ValueError, "must be one of f32, f16, bf16, i8, i32, got 'f23'"),
+        (lambda b, x: (b.relu(x), b.arg("y", (1,))), ValueError, "%y must be added before the first operation"),
+        (lambda b, x: b.matmul(x, x), tw.OpError, "inner dimensions differ: tensor<4x5xf32> has 5 columns"),
+        (lambda b, x: b.matmul(x, x, activation="rellu"), tw.OpError, "inner dimensions differ"),
+        (lambda b, x: b.add(x, b.cast(x, "f16")), tw.OpError, "the second operand must be tensor<4x5xf32>"),
+        (lambda b, x: b.cast(x, "i32"), tw.OpError, "no cast from f32 to i32"),
+        (lambda b, x: b.op("graph.rellu", x), tw.OpError, r"unknown operation 'graph.rellu' \(did you mean graph.relu"),
+        (lambda b, x: b.op("graph.relu"), tw.OpError, "graph.relu needs a result type"),
+        (lambda b, x: b.op("graph.relu", x, tiel=[1, 1, 1]), tw.OpError, r"unknown attribute 'tiel' on graph.relu"),
+        (lambda b, x: b.op("graph.relu", x, tile=[1, 1]), tw.OpError, "three positive tile sizes"),
+        (lambda b, x: b.op("graph.relu", x, x), tw.OpError, "graph.relu takes 1 operand, got 2"),
+        (lambda b, x: b.relu(other()), ValueError, "%x is no value of @f"),
+        (lambda b, x: b.returns(other()), ValueError, "%x is no value of @f"),
+        (lambda b, x: b.module(), ValueError, r"@f returns nothing yet: call returns\(...\)"),
+        (lambda b, x: returned().relu(x), ValueError, "@f has returned"),
+    ],
+)
+def test_what_does_not_fit_is_said_at_once(
+    build: Callable[[tw.FuncBuilder, tw.Value], object], error: type[Exception], message: str
+) -> None:
+    b, x = built()
+    with pytest.raises(error, match=message):
+        build(b, x)
+
+
+def test_a_refused_operation_leaves_nothing_behind() -> None:
+    b, x = built()
+    with pytest.raises(tw.OpError):
+        b.op("graph.relu", x, x, name="y")
+    b.returns(b.relu(x, name="y"))
+    assert [value.name for op in b.func().ops for value in op.results] == ["y"]
+
+
+def test_a_built_module_goes_all_the_way() -> None:
+    b = tw.FuncBuilder("f")
+    x, w = b.arg("x", (40, 40)), b.arg("w", (40, 40))
+    b.returns(b.matmul(x, w))
+    planned = tw.run_passes(b.module(), "O1{sram=64KiB}")
+    tw.prove(b.module(), planned)
+    assert tw.report(planned).function("f").stats is not None
