@@ -154,9 +154,7 @@ def _places_of_lists(op: Operation, attributes: str) -> list[tuple[int, str]] | 
         return None
     texts = {slot: f"{slot} = {attr_text(getattr(op, slot))}" for slot in op.references}
     places = sorted((attributes.find(text), slot) for slot, text in texts.items())
-    if any(at < 1 or attributes[at - 1] not in " {" for at, _ in places):
-        return None
-    return None if any(attributes.count(f"{slot} = [") != 1 for slot in texts) else places
+    return None if any(at < 1 or attributes[at - 1] not in " {" for at, _ in places) else places
 
 
 class Lines:
