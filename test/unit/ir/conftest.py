@@ -13,9 +13,10 @@ from tilewright.ir.reading import language
 @pytest.fixture
 def registry() -> Iterator[None]:
     """What a test registers is gone after it."""
-    kept = dict(opdef.DIALECTS), dict(opdef.OPERATIONS)
+    dialects, operations = dict(opdef.DIALECTS), dict(opdef.OPERATIONS)
     yield
-    for table, old in zip((opdef.DIALECTS, opdef.OPERATIONS), kept, strict=True):
-        table.clear()
-        table.update(old)
+    opdef.DIALECTS.clear()
+    opdef.DIALECTS.update(dialects)
+    opdef.OPERATIONS.clear()
+    opdef.OPERATIONS.update(operations)
     language._CURRENT.language = None
