@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import tilewright
+import tilewright.dialects  # so that all texts are of the same language
 from tilewright import DiagnosticError
 from tilewright.ir.reading.fast import parser as fast_parser
 from tilewright.ir.reading.parser import parse_source

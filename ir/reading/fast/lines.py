@@ -129,9 +129,8 @@ class Tails(dict[str, tuple[Operation | None, tuple]]):
         attributes, end, _ = tail.partition(END_OF_ATTRIBUTES)
         if not end or not op.references:
             return
-        texts = {slot: f"{slot} = {attr_text(getattr(op, slot))}" for slot in op.references}
-        places = sorted((attributes.find(text), slot) for slot, text in texts.items())
-        if places[0][0] < 0 or any(attributes.count(f"{slot} = [") != 1 for slot in texts):
+        places = _places_of_lists(op, attributes)
+        if places is None:
             return
         form, numbers = self._form(tail)
         expected: list[Any] = []
@@ -147,6 +146,17 @@ class Tails(dict[str, tuple[Operation | None, tuple]]):
 
 
 UNKNOWN: tuple[None, tuple] = (None, ())
+
+
+def _places_of_lists(op: Operation, attributes: str) -> list[tuple[int, str]] | None:
+    """Where the lists of `Operation.references` stand in the text of its attributes, in order, with their slots; None
+    where they can't be told from what a string spells (`"coords = [[0, 1]]"`), or another name ends like theirs."""
+    quoted = attributes.split('"')
+    if "\\" in attributes or len(quoted) % 2 == 0 or any("[" in string for string in quoted[1::2]):
+        return None
+    texts = {slot: f"{slot} = {attr_text(getattr(op, slot))}" for slot in op.references}
+    places = sorted((attributes.find(text), slot) for slot, text in texts.items())
+    return None if any(at < 1 or attributes[at - 1] not in " {" for at, _ in places) else places
 
 
 class Lines:

@@ -198,13 +198,12 @@ def test_nor_does_a_table_of_one_text(generic: bool, monkeypatch: pytest.MonkeyP
     begin = lines.Lines.begin
 
     def looked_through(self: lines.Lines) -> None:
-        tables = [(name, table) for name, table in vars(self).items() if name != "values"] if vars(self) else []
+        tables: list[tuple[str, Any]] = [(name, table) for name, table in vars(self).items() if name != "values"]
         while tables:
             path, table = tables.pop()
-            if isinstance(table, (dict, list)):
+            if isinstance(table, dict):
                 largest.append((len(table), path))
-                own = list(table.values()) if isinstance(table, dict) else list(table)
-                parts = own if type(table) in (dict, list) else [*own, *vars(table).values()]
+                parts = [*table.values(), *vars(table).values()] if type(table) is not dict else table.values()
                 tables += [(f"{path}.{type(part).__name__}", part) for part in parts if part is not self.values]
             elif isinstance(table, tuple):
                 tables += [(path, part) for part in table if isinstance(part, dict)]
