@@ -18,10 +18,11 @@ demo: .venv/installed ## a trained network from its ONNX file to a schedule, pro
 	@echo; echo "build/digits.sched.mir, its first 20 lines:"; head -n 20 build/digits.sched.mir | cut -c 1-120
 	@echo; $(BIN)/python examples/digits/run.py
 
-test: .venv/installed-dev ## run the lit tests, then pytest
+# Processes for pytest: JOBS, else as many as there are cores. Tests that share a costly fixture are an xdist_group.
+test: .venv/installed-dev ## run the lit tests, then pytest on all cores (make test JOBS=2)
 	@status=0; \
 	$(BIN)/lit -sv test || status=1; \
-	$(BIN)/python -m pytest || status=1; \
+	$(BIN)/python -m pytest -n $(or $(JOBS),auto) --dist loadgroup || status=1; \
 	exit $$status
 
 lint: .venv/installed-dev ## ruff (lint and format) and pyright
