@@ -5,7 +5,7 @@ BIN := .venv/bin
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test lint format bench quality plots pictures fuzz update-checks clean
+.PHONY: help demo test lint format bench quality plots pictures fuzz mutants update-checks clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -49,6 +49,9 @@ plots: .venv/installed-dev ## draw docs/images/traffic.svg (make bench draws spe
 
 fuzz: .venv/installed-dev ## random programs at every level for a while: make fuzz SECONDS=600
 	$(BIN)/python test/unit/programs.py --seconds $(or $(SECONDS),60)
+
+mutants: .venv/installed-dev ## planted edits that no test notices: docs/mutants.md (make mutants SEED=1 COUNT=60; an hour)
+	$(BIN)/python test/mutants.py --seed $(or $(SEED),1) --count $(or $(COUNT),60) --markdown docs/mutants.md
 
 update-checks: .venv/installed-dev ## rewrite the CHECK lines of the AUTOCHECK tests
 	$(BIN)/python test/update_checks.py

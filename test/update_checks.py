@@ -1,6 +1,7 @@
-"""Writes the CHECK lines of golden tests: `make update-checks`, or `python test/update_checks.py [FILE...]`.
+"""Writes the CHECK lines of golden tests: `make update-checks`, or `python test/update_checks.py [--check] [FILE...]`.
 
-goldens.py says what such a test looks like, and lit.cfg lets lit compare: nothing else looks for old goldens.
+goldens.py says what such a test looks like. lit compares goldens with what it runs anyway (check.py); `--check` does
+the same without lit, and stops at the first that is out of date.
 """
 
 import argparse
@@ -85,14 +86,15 @@ def updated(file: Path, text: str) -> str:
     return with_checks(body, blocks)
 
 
-def update(file: Path) -> str:
-    """Rewrites one test; returns the unified diff of what changes ("" if nothing)."""
+def update(file: Path, check: bool) -> str:
+    """Rewrites one test, or with `check` only compares it; returns the unified diff of what changes ("" if nothing)."""
     old = current = file.read_text(encoding="utf-8")
-    for _ in range(ROUNDS):
+    for _ in range(1 if check else ROUNDS):
         new = updated(file, current)
         if new == current:
             break
-        file.write_text(new, encoding="utf-8")
+        if not check:
+            file.write_text(new, encoding="utf-8")
         current = new
     name = os.path.relpath(file, ROOT)
     return "".join(difflib.unified_diff(old.splitlines(True), current.splitlines(True), name, f"{name} (updated)"))
@@ -106,22 +108,26 @@ def golden_files(arguments: Iterable[str]) -> list[Path]:
 
 
 def main() -> int:
-    """Returns 1 where a test can't be updated."""
+    """Returns 1 where a test can't be updated, or with --check would change."""
     parser = argparse.ArgumentParser(description="Write the CHECK lines of the AUTOCHECK tests.")
+    parser.add_argument("--check", action="store_true", help="write nothing; exit 1 at the first that would change")
     parser.add_argument("files", nargs="*", help="tests or folders (default: all below test/)")
-    files = golden_files(parser.parse_args().files)
+    options = parser.parse_args()
+    files = golden_files(options.files)
     # What a run loads stays loaded for the forks.
     opt.main(["-O1", "--prove-each", "-o", os.devnull, str(ROOT / "examples" / "two_layers.mir")])
     changed = errors = 0
     for file in files:
         try:
-            diff = update(file)
+            diff = update(file, options.check)
         except UpdateError as error:
             print(f"{os.path.relpath(file, ROOT)}: error: {error}", file=sys.stderr)
             errors += 1
             continue
         print(diff, end="")
         changed += bool(diff)
+        if diff and options.check:
+            return 1
     print(f"{len(files)} golden tests, {changed} updated")
     return 1 if errors else 0
 
