@@ -10,7 +10,7 @@ from tilewright.dialects.checks.queues import placed_ops
 from tilewright.dialects.sched import ExecOp, LoadOp, StoreOp
 from tilewright.ir.builtin import FuncOp
 from tilewright.planner.arena import SRAMConfig
-from tilewright.planner.pingpong_phases import Problem, cut
+from tilewright.planner.pingpong_phases import Life, Problem, cut, place_homes
 
 ROUND_TRIP = """\
 func.func @f(%x: !uop.tiled<tensor<4x8xf32>, [4, 4]>) -> !uop.tiled<tensor<4x8xf32>, [4, 4]> {
@@ -46,6 +46,13 @@ def test_a_tile_that_was_stored_before_the_phase_joins_it() -> None:
     phases = cut(made, 512)
     assert phases is not None
     assert [(p.first, [load.tile for load in p.loads]) for p in phases] == [(0, [0]), (2, [1, 0])]
+
+
+@pytest.mark.parametrize("start", [64, 128, 192])
+def test_what_is_reserved_beyond_the_bytes_given_counts_for_nothing(start: int) -> None:
+    made = Problem(SRAMConfig(256, 64), [], [], [], [Life(0, 0, 64)], [(start, 256)])
+    assert place_homes(made, 0, 128) == ([0], 64)
+    assert place_homes(made, 0, 64) == ([0], 64)
 
 
 def scheduled() -> FuncOp:
@@ -96,3 +103,17 @@ def test_a_phase_of_the_other_half_between_them_makes_it_right() -> None:
     moved = moved.replace("%y[0, 1] @0x0040", "%y[0, 1] @0x0080")
     assert "half = 0" in moved
     assert tw.parse(moved)
+
+
+def test_twenty_errors_are_enough() -> None:
+    """Each of the loads lies below the halves."""
+    loads = "".join(f"  sched.load %x[0, {i}] @0x{64 * i:04x} {{bytes = 64, half = 0}}\n" for i in range(25))
+    text = (
+        "func.func @f(%x: !uop.tiled<tensor<4x100xf32>, [4, 4]>) attributes {sched.sram = {alignment = 64, buffering = "
+        f'"pingpong", halves = [[2048, 3072], [3072, 4096]], total_bytes = 4096}}}} {{\n{loads}  return\n}}\n'
+    )
+    with pytest.raises(tw.DiagnosticError) as refused:
+        tw.parse(text)
+    messages = [error.message for error in refused.value.diagnostics]
+    assert len(messages) == 20
+    assert messages[19] == "%x[0, 19] @0x04c0 is not within half 0, [0x0800, 0x0c00)"
