@@ -5,7 +5,7 @@ BIN := .venv/bin
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test lint format bench quality plots pictures fuzz update-checks clean
+.PHONY: help demo test lint format bench quality plots pictures fuzz mutants update-checks clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -18,10 +18,11 @@ demo: .venv/installed ## a trained network from its ONNX file to a schedule, pro
 	@echo; echo "build/digits.sched.mir, its first 20 lines:"; head -n 20 build/digits.sched.mir | cut -c 1-120
 	@echo; $(BIN)/python examples/digits/run.py
 
-test: .venv/installed-dev ## run the lit tests, then pytest
+# Processes for pytest: JOBS, else as many as there are cores. Tests that share a costly fixture are an xdist_group.
+test: .venv/installed-dev ## run the lit tests, then pytest on all cores (make test JOBS=2)
 	@status=0; \
 	$(BIN)/lit -sv test || status=1; \
-	$(BIN)/python -m pytest || status=1; \
+	$(BIN)/python -m pytest -n $(or $(JOBS),auto) --dist loadgroup || status=1; \
 	exit $$status
 
 lint: .venv/installed-dev ## ruff (lint and format) and pyright
@@ -48,6 +49,9 @@ plots: .venv/installed-dev ## draw docs/images/traffic.svg (make bench draws spe
 
 fuzz: .venv/installed-dev ## random programs at every level for a while: make fuzz SECONDS=600
 	$(BIN)/python test/unit/programs.py --seconds $(or $(SECONDS),60)
+
+mutants: .venv/installed-dev ## planted edits that no test notices: docs/mutants.md (make mutants SEED=1 COUNT=60; an hour)
+	$(BIN)/python test/mutants.py --seed $(or $(SEED),1) --count $(or $(COUNT),60) --markdown docs/mutants.md
 
 update-checks: .venv/installed-dev ## rewrite the CHECK lines of the AUTOCHECK tests
 	$(BIN)/python test/update_checks.py

@@ -7,14 +7,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import settings
+from hypothesis import Phase, settings
 
 if TYPE_CHECKING:
     from .onnx_models import Imports
 
 settings.register_profile("ci", derandomize=True, deadline=None, print_blob=True)
 settings.register_profile("local", deadline=None)
-settings.load_profile("ci" if os.environ.get("CI") == "true" else "local")
+# An edit is caught or not: nobody reads the smallest example that shows it (mutants.py).
+settings.register_profile("mutants", settings.get_profile("ci"), database=None, phases=[Phase.explicit, Phase.generate])
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE") or ("ci" if os.environ.get("CI") == "true" else "local"))
 
 
 @pytest.fixture

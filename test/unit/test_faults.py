@@ -10,6 +10,7 @@ from tilewright.dialects.sched import SCHED
 
 from . import faults
 
+pytestmark = pytest.mark.xdist_group("faults")
 DOCS = Path(__file__).resolve().parents[2] / "docs" / "faults.md"
 COUNT, SEED = 10_000, 1
 

@@ -14,6 +14,7 @@ from pathlib import Path
 import lark
 import pytest
 
+pytestmark = pytest.mark.xdist_group("packaging")
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = ("analysis", "dialects", "ir", "lowering", "passes", "planner", "runtime", "tools", "translate", "viz")
 NOT_PACKAGED = shutil.ignore_patterns(".*", "build", "dist", "venv", "*.egg-info", "__pycache__", "node_modules")

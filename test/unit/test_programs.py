@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from hypothesis import HealthCheck, given, settings
+import pytest
 
-from .programs import PROGRAMS, Sizes, check_program
-from .strategies import Choice, Machine
+from .chunks import run_chunk
+from .programs import PROGRAMS, check_program
+
+CHUNKS = 16
 
 
-@settings(max_examples=2_000, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-@given(*PROGRAMS)
-def test_random_programs(text: str, sizes: Sizes, machine: Machine, who: str, chosen: list[Choice]) -> None:
-    check_program(text, sizes, machine, who, chosen)
+@pytest.mark.parametrize("chunk", range(CHUNKS))
+def test_random_programs(chunk: int) -> None:
+    run_chunk(check_program, PROGRAMS, 2_000 // CHUNKS, chunk)

@@ -10,6 +10,7 @@ from tilewright.dialects.checks import queues
 
 from . import sync_faults
 
+pytestmark = pytest.mark.xdist_group("sync_faults")
 DOCS = Path(__file__).resolve().parents[2] / "docs" / "queues.md"
 COUNT, SEED = 1_000, 1
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import itertools
 import random
 import warnings
+import zlib
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
 
 import tilewright
 from tilewright import DiagnosticError
@@ -19,21 +18,25 @@ from tilewright.dialects.target import Target
 from tilewright.runtime.execute import execute_function
 from tilewright.runtime.queues import Engines
 
+from ..chunks import run_chunk
 from ..models import REFERENCE
 from ..strategies import Machine
 from ..sync_programs import PROGRAMS, Sizes, Speed, check_cycles, check_minimal, check_synchronised, scheduled
 
-NUMBERS = itertools.count()
+CHUNKS = 8
 
 
-@settings(max_examples=2_000, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-@given(*PROGRAMS)
-def test_random_programs_run_from_their_queues(text: str, sizes: Sizes, machine: Machine, speed: Speed) -> None:
+def check_program(text: str, sizes: Sizes, machine: Machine, speed: Speed) -> None:
     graph, module = scheduled(text, sizes, machine, speed, ",sync")
-    number = next(NUMBERS)
+    number = zlib.crc32(text.encode())
     check_synchronised(graph, module, number)
     (func,) = module.functions()
     check_minimal(func, random.Random(number), 2)
+
+
+@pytest.mark.parametrize("chunk", range(CHUNKS))
+def test_random_programs_run_from_their_queues(chunk: int) -> None:
+    run_chunk(check_program, PROGRAMS, 2_000 // CHUNKS, chunk)
 
 
 @pytest.mark.parametrize("channels", [1, 2, 3])

@@ -15,7 +15,10 @@ from ..models import REFERENCE, chain_text
 from .test_viz_model import SPILLS, picture, scheduled
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed")
+pytestmark = [
+    pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed"),
+    pytest.mark.xdist_group("viz_page"),
+]
 
 
 @pytest.fixture(scope="module")

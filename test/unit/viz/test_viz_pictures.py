@@ -24,6 +24,7 @@ from tilewright.viz.terminal import WIDTH, terminal
 from ..models import REFERENCE, chain_text
 from .test_viz_model import SPILLS, picture, scheduled
 
+pytestmark = pytest.mark.xdist_group("viz_pictures")
 SVG = "{http://www.w3.org/2000/svg}"
 
 
