@@ -10,7 +10,8 @@ from tilewright.dialects.checks.queues import placed_ops
 from tilewright.dialects.sched import ExecOp, LoadOp, StoreOp
 from tilewright.ir.builtin import FuncOp
 from tilewright.planner.arena import SRAMConfig
-from tilewright.planner.pingpong_phases import Life, Problem, cut, place_homes
+from tilewright.planner.pingpong_phases import PhaseProblem, cut, place_results
+from tilewright.planner.placement import LiveRange
 
 ROUND_TRIP = """\
 func.func @f(%x: !uop.tiled<tensor<4x8xf32>, [4, 4]>) -> !uop.tiled<tensor<4x8xf32>, [4, 4]> {
@@ -35,14 +36,14 @@ func.func @f(%x: !uop.tiled<tensor<4x8xf32>, [4, 4]>) -> !uop.tiled<tensor<4x8xf
 @pytest.mark.parametrize("order", [(0, 2), (2, 0)])
 def test_one_stored_tile_among_those_read_begins_a_phase(order: tuple[int, int]) -> None:
     """Tile 2 is stored by item 1, in the phase that item 0 has begun."""
-    made = Problem(SRAMConfig(1024, 64), [(0, 1), (), order], [64] * 3, [-1, -1, 1], [])
+    made = PhaseProblem(SRAMConfig(1024, 64), [(0, 1), (), order], [64] * 3, [-1, -1, 1], [])
     phases = cut(made, 512)
     assert phases is not None
     assert [(p.first, {load.tile for load in p.loads}) for p in phases] == [(0, {0, 1}), (2, {0, 2})]
 
 
 def test_a_tile_that_was_stored_before_the_phase_joins_it() -> None:
-    made = Problem(SRAMConfig(1024, 64), [(0,), (), (1,), (0, 1)], [64] * 2, [-1, 1], [])
+    made = PhaseProblem(SRAMConfig(1024, 64), [(0,), (), (1,), (0, 1)], [64] * 2, [-1, 1], [])
     phases = cut(made, 512)
     assert phases is not None
     assert [(p.first, [load.tile for load in p.loads]) for p in phases] == [(0, [0]), (2, [1, 0])]
@@ -50,9 +51,9 @@ def test_a_tile_that_was_stored_before_the_phase_joins_it() -> None:
 
 @pytest.mark.parametrize("start", [64, 128, 192])
 def test_what_is_reserved_beyond_the_bytes_given_counts_for_nothing(start: int) -> None:
-    made = Problem(SRAMConfig(256, 64), [], [], [], [Life(0, 0, 64)], [(start, 256)])
-    assert place_homes(made, 0, 128) == ([0], 64)
-    assert place_homes(made, 0, 64) == ([0], 64)
+    made = PhaseProblem(SRAMConfig(256, 64), [], [], [], [LiveRange(0, 1, 64)], [(start, 256)])
+    assert place_results(made, 0, 128) == ([0], 64)
+    assert place_results(made, 0, 64) == ([0], 64)
 
 
 def scheduled() -> FuncOp:
