@@ -144,6 +144,7 @@ def test_what_a_class_keeps_beside_its_slots_is_copied() -> None:
     block = Noted()
     block.note = [1]  # type: ignore[attr-defined]
     made = copy.deepcopy(block)
+    block.note.append(2)  # type: ignore[attr-defined]
     assert made.note == [1]  # type: ignore[attr-defined]
 
 
