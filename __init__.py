@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from .ir.builtin import FuncOp, ModuleOp
     from .ir.core import Block, Operation, Value
     from .ir.diagnostics import Diagnostic, DiagnosticError
-    from .ir.language import LANGUAGE_VERSION
+    from .ir.language_version import LANGUAGE_VERSION
     from .ir.opdef import OpError
     from .ir.types import TensorType, Type
     from .lowering.tile_program import ScheduleError
@@ -95,7 +95,7 @@ _HOMES = {
     "ir.builtin": "FuncOp ModuleOp",
     "ir.core": "Block Operation Value",
     "ir.diagnostics": "Diagnostic DiagnosticError",
-    "ir.language": "LANGUAGE_VERSION",
+    "ir.language_version": "LANGUAGE_VERSION",
     "ir.opdef": "OpError",
     "ir.types": "TensorType Type",
     "lowering.tile_program": "ScheduleError",

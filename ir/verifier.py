@@ -10,7 +10,7 @@ from .builtin import FuncOp, ModuleOp, ReturnOp
 from .collector import collector_off
 from .core import Block, Operation, UnregisteredOp, Value
 from .diagnostics import Diagnostic, DiagnosticError, did_you_mean
-from .language import KEY, check_language
+from .language_version import KEY, check_language
 from .opdef import DIALECTS, OpError, is_discardable
 from .types import EMPTY_DIMENSION, has_empty_dimension
 

@@ -400,7 +400,7 @@ class VirtualSRAMArena:
             self._high_water = address + size
 
     def out_of_memory(self, nbytes: int, tag: object, address: int | None = None) -> OutOfMemoryError:
-        """The error for a request that finds no room, with all that lives; it is not raised."""
+        """The error that tells why `nbytes` find no room now, at `address` if that was asked for; not raised."""
         size, largest = self.rounded(nbytes), self.largest_free_block
         fragmented = largest < size <= self.free_bytes
         live = self.live()

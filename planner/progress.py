@@ -1,4 +1,4 @@
-"""What a long pass or run is at, in words, for a command that wants to show it. Nobody listens otherwise."""
+"""What a long pass is at, in words, for a command that wants to show it. Nobody listens otherwise."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _listeners: list[Listener] = []
 
 @contextmanager
 def listening(listener: Listener) -> Iterator[None]:
-    """Tells a listener what is done within the context."""
+    """Tells a listener what passes do within the context."""
     _listeners.append(listener)
     try:
         yield

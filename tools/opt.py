@@ -71,7 +71,7 @@ def run(argv: list[str]) -> int:
     if args.version:
         from importlib.metadata import version
 
-        from ..ir.language import LANGUAGE_VERSION
+        from ..ir.language_version import LANGUAGE_VERSION
 
         print(f"tilewright {version('tilewright')} (language {LANGUAGE_VERSION})")
         return 0

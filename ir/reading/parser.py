@@ -10,7 +10,7 @@ from ..builtin import ModuleOp
 from ..collector import collector_off
 from ..core import Operation
 from ..diagnostics import Diagnostic, DiagnosticError, did_you_mean
-from ..language import newer_language
+from ..language_version import newer_language
 from ..opdef import DIALECTS, all_ops
 from ..source import Source
 from . import cache
