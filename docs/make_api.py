@@ -139,7 +139,7 @@ def members(cls: type) -> Iterator[str]:
         else:
             function = member.__func__ if isinstance(member, classmethod) else member
             signature = inspect.signature(function)
-            shown = " ".join(call(name, signature).replace("cls, ", "", 1).split()).replace(",)", ")")
+            shown = " ".join(call(name, signature).replace("cls, ", "", 1).split()).replace(", )", ")")
             yield f"| `{cell(shown.replace('( ', '('))}` | {text} |\n"
 
 

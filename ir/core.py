@@ -270,7 +270,7 @@ def _flat(node: Operation | Block, numbers: dict[Value, int]) -> _Flat:
             slots[slot] = [_flat(inner, numbers) for inner in value]
         else:
             slots[slot] = _own(value)
-    return _Flat(type(node), slots | _instance(node))
+    return _Flat(type(node), slots | _own(_instance(node)))
 
 
 def _unflat(flat: Any, values: Sequence[Value]) -> Any:

@@ -137,13 +137,15 @@ def test_references_beside_a_module_follow_it() -> None:
     assert value is next(made.functions()).args[1]
 
 
-def test_an_operation_that_has_a_dictionary_keeps_it() -> None:
-    class Loose(Operation):
-        name = "t.loose"
+def test_what_a_class_keeps_beside_its_slots_is_copied() -> None:
+    class Noted(Block):
+        pass
 
-    op = Loose()
-    op.note = [1]  # type: ignore[attr-defined]
-    assert op.clone().note == [1]  # type: ignore[attr-defined]
+    block = Noted()
+    block.note = [1]  # type: ignore[attr-defined]
+    made = copy.deepcopy(block)
+    block.note.append(2)  # type: ignore[attr-defined]
+    assert made.note == [1]  # type: ignore[attr-defined]
 
 
 def test_the_unit_and_types_stay_single() -> None:
