@@ -11,11 +11,7 @@ from .collector import collector_off
 from .core import Block, Operation, UnregisteredOp, Value
 from .diagnostics import Diagnostic, DiagnosticError, did_you_mean
 from .language_version import KEY, check_language
-<<<<<<< HEAD
 from .opdef import DIALECTS, OpError, all_dialects, is_discardable
-=======
-from .opdef import DIALECTS, OpError, is_discardable
->>>>>>> w-face
 from .types import EMPTY_DIMENSION, has_empty_dimension
 
 Checks = dict[str, Callable[[Attr], str]]
