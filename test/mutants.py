@@ -33,8 +33,8 @@ FOLDERS = ("planner", "dialects/checks", "analysis", "ir/reading/fast")
 PROGRAMS = "test/unit/test_programs.py::test_random_programs[0]"
 SEARCH = ("test/unit/planner/test_nests.py", "test/unit/planner/test_nest_cost.py")
 EVICTION = (
-    "test/unit/planner/test_dirty_tiles.py", "test/unit/planner/test_memory_planner.py", "test/unit/planner/test_capacity.py",
-    "test/unit/dialects/test_limits.py",
+    "test/unit/planner/test_dirty_tiles.py", "test/unit/planner/test_memory_planner.py",
+    "test/unit/planner/test_capacity.py", "test/unit/dialects/test_limits.py",
 )  # fmt: skip
 TIME = (
     "test/unit/planner/test_list_schedule.py", "test/unit/passes/test_prefetch.py",
