@@ -129,6 +129,20 @@ def test_every_level_computes_what_numpy_does(name: str, pipeline: str) -> None:
         np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-6)
 
 
+def test_the_onnx_operator_of_that_name(tmp_path: Path) -> None:
+    onnx = pytest.importorskip("onnx")
+    pytest.importorskip("onnxruntime")
+    from .onnx_models import X, build, node
+    from .translate.test_onnx import runtime
+
+    model = build([node("Softplus", "x")], X)
+    onnx.save(model, tmp_path / "model.onnx")
+    text = command("mir-translate", "--import-onnx", tmp_path / "model.onnx", "--weights", tmp_path / "weights.npz")
+    assert "%y = graph.softplus %x" in text
+    arrays = random_arrays(text)
+    np.testing.assert_allclose(tw.run(text, arrays)[0], runtime(model, arrays)[0], rtol=1e-5)
+
+
 def test_a_kernel_on_tiles_alone() -> None:
     arrays = {"x": np.arange(12, dtype=np.float32).reshape(3, 4), "s": np.array([1, -2, 3], np.float32)}
     wanted = arrays["x"] * arrays["s"][:, np.newaxis]
@@ -159,7 +173,7 @@ def test_what_a_plan_costs_is_what_is_lowered() -> None:
     assert [o.axes for o in found][1:] == [((0, 1), (0,)), ((0, 1),)]
 
 
-@settings(max_examples=8, database=None, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=8, database=None, deadline=None, suppress_health_check=[HealthCheck.filter_too_much])
 @given(PROGRAMS[0].filter(lambda text: "softplus" in text), *PROGRAMS[1:])
 def test_random_programs_draw_it(text: str, sizes: Any, machine: Any, who: str, chosen: Any) -> None:
     check_program(text, sizes, machine, who, chosen)

@@ -14,10 +14,12 @@ import pytest
 
 import tilewright
 from tilewright.analysis.proof import prove_module
+from tilewright.dialects.graph import GraphOp
 from tilewright.dialects.kernels import KERNELS, Call, Kernel
 from tilewright.dialects.kernels.declaration import KernelError, declare
 from tilewright.dialects.kernels.elementwise import ELEMENTWISE, unary
 from tilewright.dialects.tiles import TiledType
+from tilewright.ir.fields import DeclarationError
 from tilewright.ir.opdef import OpError
 from tilewright.ir.types import TensorType
 from tilewright.runtime.compare import first_difference
@@ -101,6 +103,12 @@ def test_reads_a_tile_of_each_source(name: str) -> None:
     if name in ELEMENTWISE:
         assert found == ((3, 5),) * len(ranks)
         assert kernel.reads((3, 5), 0, [1] * len(ranks)) == ((5,),) * len(ranks)
+
+
+def test_axes() -> None:
+    assert KERNELS["matmul"].axes(2, (2, 2)) == ((0, 2), (2, 1))
+    assert KERNELS["add"].axes(2, (2, 1)) == ((0, 1), (1,))
+    assert KERNELS["add"].axes(1, (1, 1)) == ((0,), (0,))
 
 
 @pytest.mark.parametrize(("name", "dtype"), [(n, d) for n in ELEMENTWISE for d in FLOATS])
@@ -257,6 +265,12 @@ def test_a_kernel_without_a_facet_is_an_error(missing: str) -> None:
 def test_a_name_that_is_taken_is_an_error() -> None:
     with pytest.raises(KernelError, match="kernel 'relu' is declared twice"):
         declare(KERNELS["relu"])
+
+
+def test_a_graph_operation_without_a_kernel_is_an_error() -> None:
+    for given, shown in (({}, ""), ({"kernel": "softmax"}, "softmax")):
+        with pytest.raises(DeclarationError, match=f"LostOp: there is no kernel '{shown}'$"):
+            type("LostOp", (GraphOp,), {"name": "graph.lost", "__module__": __name__, **given})
 
 
 # Nobody else tells kernels apart
