@@ -173,6 +173,9 @@ def _steps(operation: Described, tiled: Tiled) -> tuple[tuple[int, int], ...]:
     found: list[tuple[int, int]] = []
     for value, axes in zip(operation.sources, operation.axes, strict=True):
         grid = tiled[value].grid
+        if axes == tuple(range(last + 1)):
+            found.append((grid[-1], 1))
+            continue
         along = {axis: prod(grid[i + 1 :]) for i, axis in enumerate(axes)}
         found.append((along.get(last - 1, 0), along.get(last, 0)))
     return tuple(found)
