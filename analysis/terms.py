@@ -57,7 +57,7 @@ class Terms:
         return summed if start == NONE else self.plus(start, summed)
 
     def rows(self, vector: Term) -> Term:
-        """A vector repeated over all rows of a tile."""
+        """A vector repeated over a tile: over its rows, unless the kernel that reads it says otherwise."""
         return self.make("rows", vector)
 
     def plus(self, a: Term, b: Term) -> Term:
@@ -234,25 +234,25 @@ class GraphTerms:
     def compute(self, op: GraphOp) -> None:
         tensor = op.result.type
         assert isinstance(tensor, TensorType)
-        shape = self.types[op.operands[0]].tile
-        if isinstance(op, MatmulOp):
-            left, right = self.types[op.operands[0]], self.types[op.operands[1]]
-            if left.tile[1] != right.tile[0]:
-                raise TilingError(op, f"{op.name} %{op.result.name} can't be computed on tiles {left} and {right}")
-            shape = (left.tile[0], right.tile[1])
-        type = self.types[op.result] = TiledType(tensor, shape)
-        self.check_addend(op, type)
+        types = [self.types[v] for v in op.operands]
+        if isinstance(op, MatmulOp) and types[0].tile[1] != types[1].tile[0]:
+            raise TilingError(op, f"{op.name} %{op.result.name} can't be computed on tiles {types[0]} and {types[1]}")
+        axes = self.axes(op, tensor.rank)
+        sizes: dict[int, int] = {}
+        for along, operand in zip(axes, types, strict=True):
+            sizes = dict(zip(along, operand.tile, strict=True)) | sizes
+        type = self.types[op.result] = TiledType(tensor, tuple([sizes[axis] for axis in range(tensor.rank)]))
+        for along, operand in zip(axes, types, strict=True):
+            if operand.tile != tuple([sizes[axis] for axis in along]):
+                raise TilingError(op, f"{op.name} %{op.result.name} can't be computed on tiles {type} and {operand}")
         self.values[op.result] = {c: self.term(op, c) for c in type.coords()}
 
-    def check_addend(self, op: GraphOp, type: TiledType) -> None:
-        """A bias or second operand must be cut as the result is."""
-        addends = op.operands[2:] if isinstance(op, MatmulOp) else op.operands[1:]
-        for value in addends:
-            tile = self.types[value].tile
-            if tile not in (type.tile, type.tile[-1:]):
-                raise TilingError(
-                    op, f"{op.name} %{op.result.name} can't be computed on tiles {type} and {self.types[value]}"
-                )
+    def axes(self, op: GraphOp, rank: int) -> tuple[Coord, ...]:
+        """The axes of the result, or of the sum, along which each operand is cut as it is; a bias as its last one."""
+        kernel = KERNELS[op.kernel]
+        count = len(kernel.sources)
+        found = kernel.axes(rank, [len(self.types[v].grid) for v in op.operands[:count]])
+        return (*found, *[(rank - 1,)] * (len(op.operands) - count))
 
     def term(self, op: GraphOp, coord: Coord) -> Term:
         terms, values = self.terms, [self.values[v] for v in op.operands]
@@ -262,9 +262,11 @@ class GraphTerms:
             products = [(values[0][(m, k)], values[1][(k, n)]) for k in range(count)]
             start = terms.rows(values[2][(n,)]) if op.bias is not None else NONE
             return terms.activate(terms.total(start, products), op, self.types[op.result].dtype)
+        kernel = KERNELS[op.kernel]
+        places = kernel.reads(coord, 0, [len(self.types[v].grid) for v in op.operands])
         sources = [
-            value[coord] if len(self.types[v].grid) == len(coord) else terms.rows(value[coord[-1:]])
-            for v, value in zip(op.operands, values, strict=True)
+            value[place] if len(place) == len(coord) else terms.rows(value[place])
+            for place, value in zip(places, values, strict=True)
         ]
         dtypes = [self.types[v].dtype for v in (op.result, *op.operands)]
-        return terms.of_kernel(KERNELS[op.kernel], op, dtypes, sources)
+        return terms.of_kernel(kernel, op, dtypes, sources)

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 from ..ir.attributes import F32, UNIT, Attr, FloatAttr, dict_text
 from ..ir.core import Operation, Value
-from ..ir.fields import field
+from ..ir.fields import DeclarationError, field
 from ..ir.opdef import (
     Dialect,
     OpError,
@@ -79,6 +79,12 @@ class GraphOp(Operation):
     tile: tuple[int, int, int] | None = field(tile_sizes, default=None)
     group: int | None = field(group_number, default=None)
     rows: int | None = field(tile_count, default=None)
+
+    def __init_subclass__(cls) -> None:
+        """Raises `DeclarationError` for an operation whose kernel has not been declared."""
+        super().__init_subclass__()
+        if "name" in vars(cls) and cls.kernel not in KERNELS:
+            raise DeclarationError(f"{cls.__module__}.{cls.__qualname__}: there is no kernel '{cls.kernel}'")
 
     @classmethod
     def parse(cls, context: ParseContext, parts: list[Any]) -> GraphOp:

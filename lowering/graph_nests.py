@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from math import prod
 from typing import NamedTuple
 
 from ..dialects.graph import ElementwiseOp, GraphOp, MatmulOp
@@ -119,16 +120,21 @@ def _too_early(op: GraphOp, source: TileRef, producer: Operation) -> Diagnostic:
 
 
 class Described(NamedTuple):
-    """An operation on whole tensors: what it makes, what it reads (A, B and the bias of a product), k in tiles."""
+    """An operation on whole tensors: what it makes, what it reads (A, B and the bias of a product), k in tiles; for one
+    that is no product, along which axes of its result those of each source go."""
 
     result: Value
     sources: tuple[Value, ...]
     k: int
+    axes: tuple[Coord, ...] = ()
 
 
 def described(op: GraphOp, tiled: Tiled) -> Described:
     """A graph operation as plain facts."""
-    return Described(op.result, op.operands, tiled[op.operands[0]].grid[1] if isinstance(op, MatmulOp) else 0)
+    if isinstance(op, MatmulOp):
+        return Described(op.result, op.operands, tiled[op.operands[0]].grid[1])
+    ranks = [len(tiled[v].grid) for v in op.operands]
+    return Described(op.result, op.operands, 0, KERNELS[op.kernel].axes(len(tiled[op.result].grid), ranks))
 
 
 def traffic_model_of(
@@ -152,8 +158,27 @@ def numbered(
         numbers[value] = len(tensors)
         made = makers.get(value, -1)
         tensors.append(TileGrid(rows, columns, tiled[value].tile_bytes, made, value in results, readers[value]))
-    operators = [Operator(tuple(numbers[v] for v in o.sources), numbers[o.result], o.k) for o in operations]
+    operators = [
+        Operator(tuple(numbers[v] for v in o.sources), numbers[o.result], o.k, _steps(o, tiled)) for o in operations
+    ]
     return tensors, operators
+
+
+def _steps(operation: Described, tiled: Tiled) -> tuple[tuple[int, int], ...]:
+    """By source, how many tiles lie between those read for one tile of the result and for the next one down, and
+    across."""
+    if operation.k:
+        return ()
+    last = len(tiled[operation.result].grid) - 1
+    found: list[tuple[int, int]] = []
+    for value, axes in zip(operation.sources, operation.axes, strict=True):
+        grid = tiled[value].grid
+        if axes == tuple(range(last + 1)):
+            found.append((grid[-1], 1))
+            continue
+        along = {axis: prod(grid[i + 1 :]) for i, axis in enumerate(axes)}
+        found.append((along.get(last - 1, 0), along.get(last, 0)))
+    return tuple(found)
 
 
 def grid_of(type: TiledType) -> tuple[int, int]:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from ..dialects.graph import GraphOp, MatmulOp
+from ..dialects.kernels import KERNELS
 from ..dialects.target import target_of
 from ..ir.builtin import FuncOp, ModuleOp
 from ..ir.core import Operation, Value
@@ -114,7 +115,7 @@ class _Solver:
                 self.tiling.free.append(arg)
         return None
 
-    # Tensors of one shape that an elementwise operation ties together
+    # Tensors that an operation reads in the tiles of its result
 
     def find(self, value: Value) -> Value:
         root = value
@@ -128,10 +129,9 @@ class _Solver:
         values = [*op.operands, op.result]
         for value in values:
             self.find(value)
-        if not isinstance(op, MatmulOp):
-            for value in values[:-1]:
-                if value.type.shape == op.result.type.shape:  # type: ignore[attr-defined]
-                    self.parent[self.find(value)] = self.find(op.result)
+        for value, axes, _ in sources_of(op):
+            if axes == tuple(range(_rank(op.result))):
+                self.parent[self.find(value)] = self.find(op.result)
 
     def claim(self, claim: _Claim) -> _Claim | None:
         """Enters a claim; the earlier one that it contradicts, if any."""
@@ -161,7 +161,7 @@ class _Solver:
             yield _Claim((tk, tn), op, "right operand", op.operands[1])
             if op.bias is not None:
                 yield _Claim((tn,), op, "bias", op.bias)
-        yield from self.vector_claims(ops)
+        yield from self.other_claims(ops)
 
     def adapted(self, op: MatmulOp) -> Sizes:
         """The default sizes, with tk as the tile of a left operand that is itself computed has it."""
@@ -169,17 +169,20 @@ class _Solver:
         produced = self.claims.get(self.find(op.operands[0]))
         return tm, tn, produced.shape[1] if produced is not None and produced.role == "result" else tk
 
-    def vector_claims(self, ops: list[GraphOp]) -> Iterator[_Claim]:
-        """A rank-1 second operand has the columns of the matrix that it goes with, and the other way round."""
+    def other_claims(self, ops: list[GraphOp]) -> Iterator[_Claim]:
+        """A source with other axes than the result, such as a vector with a matrix, is cut as the result is along them,
+        and the other way round."""
         for op in ops:
-            if isinstance(op, MatmulOp) or len(op.operands) < 2 or op.operands[1].type == op.operands[0].type:
-                continue
-            matrix = self.claims.get(self.find(op.result))
-            vector = self.claims.get(self.find(op.operands[1]))
-            if matrix is not None:
-                yield _Claim(matrix.shape[1:], op, "second operand", op.operands[1])
-            elif vector is not None:
-                yield _Claim((self.sizes[0], *vector.shape), op, "result", op.result)
+            for value, axes, role in sources_of(op):
+                if axes == tuple(range(_rank(op.result))):
+                    continue
+                result, source = self.claims.get(self.find(op.result)), self.claims.get(self.find(value))
+                if result is not None:
+                    yield _Claim(tuple([result.shape[axis] for axis in axes]), op, role, value)
+                elif source is not None:
+                    known = dict(zip(axes, source.shape, strict=True))
+                    default = self.default_shape(op.result)
+                    yield _Claim(tuple([known.get(i, size) for i, size in enumerate(default)]), op, "result", op.result)
 
     def default_claims(self, ops: list[GraphOp]) -> Iterator[_Claim]:
         """What nothing has decided takes the default sizes, noted on the operations."""
@@ -188,11 +191,25 @@ class _Solver:
                 continue
             yield _Claim(self.default_shape(op.result), op, "result", op.result)
             self.tiling.ops[op] = self.sizes
-        yield from self.vector_claims(ops)
+        yield from self.other_claims(ops)
 
     def default_shape(self, value: Value) -> Shape:
         tm, tn, _ = self.sizes
-        return (tm, tn) if value.type.rank == 2 else (tn,)  # type: ignore[attr-defined]
+        return (tm, tn) if _rank(value) == 2 else (tn,)
+
+
+def _rank(value: Value) -> int:
+    assert isinstance(value.type, TensorType)
+    return value.type.rank
+
+
+def sources_of(op: GraphOp) -> Iterator[tuple[Value, Shape, str]]:
+    """What an operation that is no product reads, along which axes of its result, and as what."""
+    if isinstance(op, MatmulOp):
+        return
+    axes = KERNELS[op.kernel].axes(_rank(op.result), [_rank(v) for v in op.operands])
+    roles = ("first operand", "second operand") if len(op.operands) > 1 else ("operand",)
+    yield from zip(op.operands, axes, roles, strict=True)
 
 
 def _describe(conflict: tuple[_Claim, _Claim], func: FuncOp, sizes: Sizes) -> Diagnostic:

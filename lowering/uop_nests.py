@@ -11,7 +11,7 @@ from ..dialects.kernels import KERNELS
 from ..dialects.tiles import Coord, TiledType
 from ..dialects.uop import ExecOp, is_alloc
 from ..ir.builtin import FuncOp
-from ..ir.core import Value
+from ..ir.core import Operation, Value
 from ..planner.arena import SRAMConfig
 from ..planner.dependences import NONE, Chain, Chains
 from ..planner.nest_search import Search
@@ -22,13 +22,15 @@ from .tile_program import TileProgram
 
 class Raised(NamedTuple):
     """An operation that makes all of a buffer: what it reads (A, B and the bias of a product), and which exec computes
-    which tile, by row, column and k (an elementwise operation's k is 0; NONE: the bias). `partial`: not all are."""
+    which tile, by row, column and k (an elementwise operation's k is 0; NONE: the bias). `partial`: not all are. `axes`
+    are those of `Described`."""
 
     result: Value
     sources: tuple[Value, ...]
     k: int
     execs: Mapping[tuple[int, int, int], int]
     partial: bool
+    axes: tuple[Coord, ...] = ()
 
 
 def raise_nests(tiles: TileProgram, func: FuncOp, chains: Chains, config: SRAMConfig) -> list[int] | None:
@@ -37,7 +39,7 @@ def raise_nests(tiles: TileProgram, func: FuncOp, chains: Chains, config: SRAMCo
     if found is None:
         return None
     tiled = {v: v.type for o in found for v in (*o.sources, o.result) if isinstance(v.type, TiledType)}
-    operations = [Described(o.result, o.sources, o.k) for o in found]
+    operations = [Described(o.result, o.sources, o.k, o.axes) for o in found]
     nests = [Nest(*grid_of(tiled[o.result]), o.k) for o in found]
     search = Search(traffic_model_of(operations, func.returned(), tiled, config), nests)
     if any(o.partial for o in found) or search.model.program(nests) is None:
@@ -100,10 +102,13 @@ def find_operations(tiles: TileProgram, chains: Chains) -> list[Raised] | None:
 def _operation(tiles: TileProgram, value: Value, parts: dict[Coord, Chain]) -> Raised | None:
     sources: tuple[Value, ...] | None = None
     execs: dict[tuple[int, int, int], int] = {}
+    axes: dict[tuple[Coord, ...], None] = {}
     for coord, chain in parts.items():
         m, n = coord if len(coord) == 2 else (0, coord[0])
         read = _chain_sources(tiles, chain, m, n, execs)
-        if read is None:
+        if not chain.products:
+            axes[_axes(tiles.ops[chain.start])] = None
+        if read is None or len(axes) > 1:
             return None
         if sources is None or _has_bias_too(read, sources, chain):
             sources = read
@@ -115,7 +120,13 @@ def _operation(tiles: TileProgram, value: Value, parts: dict[Coord, Chain]) -> R
     if any(chain.products for chain in parts.values()):
         depth = (sources or ())[0].type.grid[1]  # type: ignore[attr-defined]
     missing = prod(type.grid) * max(depth, 1) - sum(k != NONE for _, _, k in execs)
-    return Raised(value, sources or (), depth, execs, missing > 0)
+    return Raised(value, sources or (), depth, execs, missing > 0, next(iter(axes), ()))
+
+
+def _axes(op: Operation) -> tuple[Coord, ...]:
+    """Along which axes of its destination an exec's sources go."""
+    assert isinstance(op, ExecOp)
+    return KERNELS[op.kernel].axes(len(op.coords[0]), [len(c) for c in op.coords[1:]])
 
 
 def _has_bias_too(more: tuple[Value, ...], fewer: tuple[Value, ...], chain: Chain) -> bool:
@@ -141,7 +152,7 @@ def _chain_sources(
     op = tiles.ops[chain.start]
     assert isinstance(op, ExecOp)
     own = (m, n) if len(op.coords[0]) == 2 else (n,)
-    if any(where != own[-len(where) :] for where in op.coords[1:]):
+    if op.coords[1:] != KERNELS[op.kernel].reads(own, 0, [len(c) for c in op.coords[1:]]):
         return None
     if chain.products and not KERNELS[op.kernel].starts:
         return None

@@ -175,8 +175,6 @@ class _Lowering:
         self.op = op
         self.values = values
         self.dst = values[op.result]
-        if op.kernel not in KERNELS:
-            raise DiagnosticError([Diagnostic(f"lower has no kernel for {op.name}", op.loc)])
         activation = getattr(op, "activation", None)
         at_store = activation is not None and KERNELS[activation].keeps_zeros
         self.of_store = activation_of(op if at_store else None)

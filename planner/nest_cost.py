@@ -44,11 +44,13 @@ class TileGrid:
 @dataclass(frozen=True, slots=True)
 class Operator:
     """A product or an elementwise operator: `sources` and `result` number tensors; a product reads A, B and, if there
-    is one, its bias. `k` counts tiles; 0: elementwise."""
+    is one, its bias. `k` counts tiles; 0: elementwise. An elementwise operator has `steps`: by source, how many tiles
+    further it reads for the next row and the next column of the result's tiles."""
 
     sources: tuple[int, ...]
     result: int
     k: int = 0
+    steps: tuple[tuple[int, int], ...] = ()
 
 
 @dataclass(slots=True)
@@ -101,6 +103,7 @@ class TrafficModel:
         if (first, end) not in self.forms:
             order = {t: i for i, t in enumerate(program_tensors(self, first, end))}
             parts = [(op.k, *[order[t] for t in (*op.sources, op.result)]) for op in self.operators[first:end]]
+            parts += [step for op in self.operators[first:end] for step in op.steps]
             parts += [self._tensor_form(t, first, end) for t in order]
             self.forms[first, end] = self.numbers.setdefault(tuple(parts), len(self.numbers))
         return self.forms[first, end]
@@ -256,11 +259,9 @@ class _ProgramBuilder:
         )  # fmt: skip
 
     def elementwise(self, number: int, m: int, n: int) -> list[int]:
-        """The source tiles of an elementwise operator; a vector is taken along the last axis."""
-        rows = self.tensors[self.operators[number].result].rows
-        found: list[int] = []
-        for s in self.operators[number].sources:
-            tensor = self.tensors[s]
-            row = m if tensor.rows == rows else 0
-            found.append(self.base[s] + row * tensor.columns + n)
-        return found
+        """The source tiles of an elementwise operator."""
+        operator = self.operators[number]
+        return [
+            self.base[s] + m * down + n * across
+            for s, (down, across) in zip(operator.sources, operator.steps, strict=True)
+        ]

@@ -120,7 +120,8 @@ class Search:
     # Choices
 
     def with_epilogues(self, nests: list[Nest]) -> list[Nest]:
-        """Elementwise operations go into the epilogue of what makes their operand, where that is possible."""
+        """Elementwise operations go into the epilogue of what makes an operand, where that is possible and they read it
+        tile for tile."""
         makers = {operator.result: i for i, operator in enumerate(self.model.operators)}
         out = list(nests)
         for i, operator in enumerate(self.model.operators):
@@ -128,8 +129,10 @@ class Search:
                 continue
             hosts = [
                 makers[s]
-                for s in operator.sources
-                if s in makers and (out[makers[s]].m, out[makers[s]].n) == (out[i].m, out[i].n)
+                for s, steps in zip(operator.sources, operator.steps, strict=True)
+                if s in makers
+                and steps == (out[i].n, 1)
+                and (out[makers[s]].m, out[makers[s]].n) == (out[i].m, out[i].n)
             ]
             if not hosts:
                 continue

@@ -24,9 +24,9 @@ def run_graph(func: FuncOp, inputs: list[Array], wrap: bool = False) -> list[Arr
 
 
 def _compute(op: GraphOp, operands: list[Array], wrap: bool) -> Array:
-    kernel = KERNELS.get(op.kernel)
+    kernel = KERNELS[op.kernel]
     tensor = op.result.type
-    if kernel is None or not isinstance(tensor, TensorType):
+    if not isinstance(tensor, TensorType):
         fail(f"cannot run {op.name}", op.loc)
     count = len(kernel.sources)
     made = kernel.meaning(np, Call(kernel.params_of(op), numpy_dtype(tensor.dtype)), *operands[:count])

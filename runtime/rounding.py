@@ -130,6 +130,12 @@ class Rules:
         return Figure(value, slack)
 
     @staticmethod
+    def column(a: Figure) -> Figure:
+        """A vector along the first axis of a matrix."""
+        slack = a.slack()
+        return Figure(a.value[:, np.newaxis], None if slack is None else slack[:, np.newaxis])
+
+    @staticmethod
     def mapped(kernel: Kernel, call: Call, *sources: Figure) -> Figure:
         """A function element by element: what its sources' bounds become, and what its own rounding adds. Both runs may
         be off by the kernel's ULPs; one that rounds to nearest gives both the same where their operands are."""

@@ -77,6 +77,10 @@ class Rounding(Protocol[FigureT]):
         """Of another element type."""
         ...
 
+    def column(self, a: FigureT) -> FigureT:
+        """Of a vector along the first axis, to go with a matrix."""
+        ...
+
     def mapped(self, kernel: Kernel, call: Call, *sources: FigureT) -> FigureT:
         """Of a function element by element, by its `carry` and its `ulps`."""
         ...
@@ -104,11 +108,12 @@ class Kernel:
       verifier).
     - `check(types, op)`: raises `OpError` for tile shapes and element types that don't fit; destination first
       (verifier).
-    - `reads(coord, k, ranks)`: the tiles of its sources that the tile at `coord` needs, in step k (lower).
+    - `reads(coord, k, ranks)`: the tiles of its sources that the tile at `coord` needs, in step k: some of these
+      numbers each, in any order (lower, tile, plan, proof).
     - `meaning(np, call, *sources)`: what it computes, given the array module; integer results in i64, so that an
       overflow can be told (runtime).
     - `algebra(terms, params, dtypes, *sources)`: its term, given the proof's algebra and the element types, destination
-      first; a source of lower rank has been made to stand for all rows (proof). None for a product, which combines by
+      first; a source of lower rank has been marked as repeated (proof). None for a product, which combines by
       "sum" what the proof knows as sums of products.
     - `rounding(rules, call, *figures)`: how far two runs may part (`mir-run --compare`).
     - `ulps`: how far its own result may lie from the exact one in f32, in units in the last place; 0 for exact (docs,
@@ -182,6 +187,11 @@ class Kernel:
     def is_activation(self) -> bool:
         """Whether it is a function of one tensor, element by element, that an operation may apply to its result."""
         return len(self.sources) == 1 and bool(self.dtypes)
+
+    def axes(self, rank: int, ranks: Sequence[int]) -> tuple[Coord, ...]:
+        """For each source the axes of the destination, of the given rank, that its axes go along; `rank` itself stands
+        for the steps k."""
+        return self.reads(tuple(range(rank)), rank, ranks)
 
     def params_of(self, op: Any, attribute: str = "params") -> tuple[float, ...]:
         """The parameters that an operation gives, in order; `attribute` is where it keeps those without a name."""

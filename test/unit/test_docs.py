@@ -8,7 +8,7 @@
     ```python           run; the ```text block that follows, if one does, is what it prints
 
 What stands between `<!-- generated: NAME -->` and `<!-- end -->` is a table made of what is declared.
-`python test/unit/test_docs.py` puts what is printed now into the documents.
+`python test/unit/test_docs.py [FILE...]` puts what is printed now into the documents, or those named.
 """
 
 import contextlib
@@ -229,5 +229,5 @@ def test_a_wrong_output_is_found() -> None:
 
 
 if __name__ == "__main__":
-    for document in DOCUMENTS:
+    for document in [Path(name).resolve() for name in sys.argv[1:]] or DOCUMENTS:
         document.write_text(refreshed(document.read_text(encoding="utf-8")), encoding="utf-8")

@@ -14,10 +14,12 @@ import pytest
 
 import tilewright
 from tilewright.analysis.proof import prove_module
+from tilewright.dialects.graph import GraphOp
 from tilewright.dialects.kernels import KERNELS, Call, Kernel
 from tilewright.dialects.kernels.declaration import KernelError, declare
 from tilewright.dialects.kernels.elementwise import ELEMENTWISE, unary
 from tilewright.dialects.tiles import TiledType
+from tilewright.ir.fields import DeclarationError
 from tilewright.ir.opdef import OpError
 from tilewright.ir.types import TensorType
 from tilewright.runtime.compare import first_difference
@@ -48,10 +50,11 @@ def params_of(kernel: Kernel) -> tuple[float, ...]:
     return PARAMS[: len([p for p in kernel.parameters if p.attribute == "params"])]
 
 
-def works_on(kernel: Kernel, *dtypes: str) -> bool:
-    """Whether a kernel takes square tiles of these element types, destination first."""
+def works_on(kernel: Kernel, *dtypes: str, vector: bool = False) -> bool:
+    """Whether a kernel takes square tiles of these element types, destination first; the last may be a vector's."""
+    ranks = [2] * (len(dtypes) - vector) + [1] * vector
     try:
-        kernel.check([TiledType(TensorType((4, 4), d), (2, 2)) for d in dtypes], None)
+        kernel.check([TiledType(TensorType((4,) * r, d), (2,) * r) for r, d in zip(ranks, dtypes, strict=True)], None)
     except OpError:
         return False
     return True
@@ -73,8 +76,9 @@ def samples(dtype: str) -> np.ndarray[Any, Any]:
 @pytest.mark.parametrize("name", KERNELS)
 def test_a_kernel_works_on_some_types_and_says_no_to_others(name: str) -> None:
     kernel = KERNELS[name]
-    tried = [works_on(kernel, *dtypes) for dtypes in product(DTYPES, repeat=1 + len(kernel.sources))]
-    assert any(tried) or name == "bias"  # whose source is a vector
+    types = list(product(DTYPES, repeat=1 + len(kernel.sources)))
+    tried = [works_on(kernel, *dtypes, vector=vector) for dtypes in types for vector in (False, True)]
+    assert any(tried)
     assert not all(tried)
 
 
@@ -95,9 +99,16 @@ def test_reads_a_tile_of_each_source(name: str) -> None:
     ranks = [2] * len(kernel.sources)
     found = kernel.reads((3, 5), 7, ranks)
     assert len(found) == len(ranks)
-    if kernel.combine is None:
+    assert all(set(axes) <= {0, 1, 2} for axes in kernel.axes(2, ranks))
+    if name in ELEMENTWISE:
         assert found == ((3, 5),) * len(ranks)
         assert kernel.reads((3, 5), 0, [1] * len(ranks)) == ((5,),) * len(ranks)
+
+
+def test_axes() -> None:
+    assert KERNELS["matmul"].axes(2, (2, 2)) == ((0, 2), (2, 1))
+    assert KERNELS["add"].axes(2, (2, 1)) == ((0, 1), (1,))
+    assert KERNELS["add"].axes(1, (1, 1)) == ((0,), (0,))
 
 
 @pytest.mark.parametrize(("name", "dtype"), [(n, d) for n in ELEMENTWISE for d in FLOATS])
@@ -145,9 +156,10 @@ def test_what_commutes_does(name: str) -> None:
 @pytest.mark.parametrize("name", ELEMENTWISE)
 def test_zeros_stay_zero_where_that_is_said(name: str) -> None:
     kernel = KERNELS[name]
-    made = apply(kernel, "f32", *[np.zeros(3)] * len(kernel.sources))
-    assert bool(np.all(made == 0)) or not kernel.keeps_zeros
-    assert kernel.keeps_zeros or name in ("exp", "sigmoid", "clip")
+    zeros = [np.zeros(3, np.float32)] * len(kernel.sources)
+    calls = [Call(params, numpy_dtype("f32")) for params in (params_of(kernel), (1.5,) * len(kernel.parameters))]
+    made = np.array([kernel.meaning(np, call, *zeros) for call in calls])
+    assert bool(np.all(made == 0)) is kernel.keeps_zeros
 
 
 @pytest.mark.parametrize("name", ELEMENTWISE)
@@ -253,6 +265,12 @@ def test_a_kernel_without_a_facet_is_an_error(missing: str) -> None:
 def test_a_name_that_is_taken_is_an_error() -> None:
     with pytest.raises(KernelError, match="kernel 'relu' is declared twice"):
         declare(KERNELS["relu"])
+
+
+def test_a_graph_operation_without_a_kernel_is_an_error() -> None:
+    for given, shown in (({}, ""), ({"kernel": "softmax"}, "softmax")):
+        with pytest.raises(DeclarationError, match=f"LostOp: there is no kernel '{shown}'$"):
+            type("LostOp", (GraphOp,), {"name": "graph.lost", "__module__": __name__, **given})
 
 
 # Nobody else tells kernels apart

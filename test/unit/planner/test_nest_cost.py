@@ -124,6 +124,18 @@ CHAIN = """func.func @f(%x: tensor<20x8xf32>, %w: tensor<8x12xf32>, %v: tensor<1
 """
 
 
+def test_a_vector_has_no_epilogue_on_a_matrix() -> None:
+    text = (
+        "func.func @f(%x: tensor<4x8xf32>, %b: tensor<8xf32>) -> tensor<4x8xf32> {\n"
+        "  %v = graph.relu %b : tensor<8xf32>\n"
+        "  %y = graph.add %x, %v : (tensor<4x8xf32>, tensor<8xf32>) -> tensor<4x8xf32>\n"
+        "  return %y : tensor<4x8xf32>\n}\n"
+    )
+    planned = tilewright.run_passes(text, "fuse,tile,plan")
+    assert "epilogue" not in planned
+    assert tilewright.run_passes(planned, "lower,forward").count("uop.exec") == 2
+
+
 def test_a_cost_that_is_known_obeys_the_limit() -> None:
     module, func = tiled_module(CHAIN, (4, 4, 8), fuse=True)
     nests = nests_of(graph_ops(func), tiled_types(func, module))
