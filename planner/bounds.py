@@ -47,7 +47,7 @@ class Workload:
 
 
 @dataclass(frozen=True, slots=True)
-class Bounds:
+class LowerBounds:
     """Bytes. `compulsory` and `program` hold for every schedule of the program, and `program` is the larger one;
     `layered` holds only where each layer's operands come from off chip and its result goes there."""
 
@@ -61,12 +61,12 @@ class Bounds:
         return "I/O of one product" if self.program > self.compulsory else "compulsory"
 
 
-def bounds_of(workload: Workload, sram: int) -> Bounds:
+def bounds_of(workload: Workload, sram: int) -> LowerBounds:
     """All bounds of a workload for an SRAM of `sram` bytes."""
     compulsory = compulsory_bytes(workload)
     # A product of arguments has to read both; what is computed may have stayed on chip and costs no read.
     products = [p for layer in workload.layers for p in layer.products if {p.a, p.b} <= workload.reads.keys()]
-    return Bounds(
+    return LowerBounds(
         compulsory,
         compulsory + excess_reads(products, workload.reads, sram),
         sum(layer_bytes(layer, sram) for layer in workload.layers),

@@ -81,7 +81,7 @@ class Turns:
         self.signals = dict.fromkeys(self.lanes, 0)
         self.under_way: dict[int, Accesses] = {}
         self.off_chip = OffChip(func)
-        self.memory = Memory(ops, runner.buffers)
+        self.memory = LastWriters(ops, runner.buffers)
 
     def next(self, queue: int) -> int | None:
         """The next operation of a queue, by number, if it need not wait."""
@@ -133,7 +133,7 @@ def _clash(a: Accesses, b: Accesses) -> bool:
     return any(x[0] < y[1] and y[0] < x[1] for xs, ys in pairs for x in xs for y in ys)
 
 
-class Memory:
+class LastWriters:
     """Who has written what last: by granule of the SRAM, by tile off chip, and what each operation must find there."""
 
     def __init__(self, ops: list[Placed], buffers: dict[Value, Buffer]):

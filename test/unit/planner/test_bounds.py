@@ -17,7 +17,7 @@ from tilewright.dialects.sched import LoadOp, StoreOp
 from tilewright.ir.attributes import UNIT
 from tilewright.ir.builtin import FuncOp
 from tilewright.planner.bounds import (
-    Bounds,
+    LowerBounds,
     Layer,
     Product,
     Workload,
@@ -46,7 +46,7 @@ def workload(text: str, pipeline: str = "") -> Workload:
     return found
 
 
-def measured(text: str, sram: int, options: str = "") -> tuple[Cost, Bounds]:
+def measured(text: str, sram: int, options: str = "") -> tuple[Cost, LowerBounds]:
     """The cost of the baseline schedule and the bounds, at the given SRAM size."""
     func = function(text, f"fuse,tile,lower,schedule{{sram={sram} {options}}}")
     found = workload_of(func)
@@ -211,7 +211,7 @@ func.func @f(%x: tensor<512x512xf32>) -> tensor<512x512xf32> {
   return %y : tensor<512x512xf32>
 }
 """
-    assert bounds_of(workload(text), 64 * KIB) == Bounds(2 * 2**20, 2 * 2**20, 2 * 2**20)
+    assert bounds_of(workload(text), 64 * KIB) == LowerBounds(2 * 2**20, 2 * 2**20, 2 * 2**20)
 
 
 # --- schedules ---
@@ -266,7 +266,7 @@ def test_a_spill_counts_with_the_loads_that_bring_the_tile_back() -> None:
 def test_the_reference_workload() -> None:
     cost, bounds = measured(REFERENCE, 256 * KIB)
     assert (cost.loaded, cost.stored, cost.spilled) == (156 * KIB, 64 * KIB, 0)
-    assert bounds == Bounds(124 * KIB, 124 * KIB, 220 * KIB)
+    assert bounds == LowerBounds(124 * KIB, 124 * KIB, 220 * KIB)
     assert (cost.macs, cost.intensity) == (44 * 32**3, 6.4)
     assert (cost.peak, cost.high_water, cost.fragmentation) == (53248, 53248, 0.0)
     assert [(t.name, t.loads, t.tiles, t.excess) for t in cost.tensors if t.excess] == [
