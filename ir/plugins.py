@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from .core import Operation
 
 MAX_REASON = 400
+OURS = __name__.partition(".")[0]
 
 Warn = Callable[[str], None]
 
@@ -220,18 +221,24 @@ def _tables() -> list[dict[str, Any]]:
 
 
 def _put_back(table: dict[str, Any], was: dict[str, Any]) -> None:
-    """Other threads may be reading the table: what has not changed is there all the time."""
-    for key in [key for key in table if key not in was]:
+    """Other threads may be reading the table: what has not changed is there all the time.
+
+    Passes of our own, which are imported when they are needed, may have come meanwhile: they stay."""
+    for key in [key for key, value in table.items() if key not in was and not _is_ours(value)]:
         del table[key]
     table.update(was)
+
+
+def _is_ours(value: Any) -> bool:
+    return isinstance(value, type) and value.__module__.partition(".")[0] == OURS
 
 
 def _forget(names: set[str]) -> None:
     """Drops modules of plugins, which would register nothing when they are imported again."""
     points = [point for points in _STATE.entry_points.values() for point in points]
-    ours = {point.value.partition(":")[0].partition(".")[0].strip() for point in points}
+    theirs = {point.value.partition(":")[0].partition(".")[0].strip() for point in points}
     for name in names:
-        if name.partition(".")[0] in ours - {"tilewright"}:
+        if name.partition(".")[0] in theirs - {OURS}:
             del sys.modules[name]
 
 

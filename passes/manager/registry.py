@@ -72,7 +72,10 @@ def find_plugin_pass(name: str) -> type | None:
 @cache
 def plugin_passes() -> Group:
     """The passes of other packages."""
+    from ...dialects import load_all
     from ...ir.plugins import Group
+
+    load_all()  # what they import is registered already: of a plugin that fails nothing else is taken back
 
     def accept(name: str, found: Any) -> None:
         """A module registers its passes by being imported, a class may do so."""
@@ -80,6 +83,10 @@ def plugin_passes() -> Group:
             register_pass(found)
         if name not in PASSES:
             raise ValueError(f"it registers no pass '{name}'")
+        missing = [part for part in ("__dataclass_fields__", "needs", "apply") if not hasattr(PASSES[name], part)]
+        if missing:
+            what = "is no dataclass" if missing[0] == "__dataclass_fields__" else f"has no '{missing[0]}'"
+            raise TypeError(f"{PASSES[name].__qualname__} {what}")
 
     return Group("tilewright.passes", "pass", lambda name: find_pass(name) is not None, accept)
 
