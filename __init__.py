@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from .ir.attributes import UNIT
     from .ir.builtin import FuncOp, ModuleOp
     from .ir.core import Block, Operation, Value
-    from .ir.diagnostics import Diagnostic, DiagnosticError
+    from .ir.diagnostics import Diagnostic, DiagnosticError, PluginError
     from .ir.language_version import LANGUAGE_VERSION
     from .ir.opdef import OpError
     from .ir.types import TensorType, Type
@@ -51,6 +51,7 @@ __all__ = [
     "OpError",
     "Operation",
     "OutOfMemoryError",
+    "PluginError",
     "Report",
     "SRAMConfig",
     "SchedExecute",
@@ -94,7 +95,7 @@ _HOMES = {
     "ir.attributes": "UNIT",
     "ir.builtin": "FuncOp ModuleOp",
     "ir.core": "Block Operation Value",
-    "ir.diagnostics": "Diagnostic DiagnosticError",
+    "ir.diagnostics": "Diagnostic DiagnosticError PluginError",
     "ir.language_version": "LANGUAGE_VERSION",
     "ir.opdef": "OpError",
     "ir.types": "TensorType Type",

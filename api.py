@@ -27,7 +27,8 @@ def parse(text: str, *, filename: str = "<string>", allow_unregistered: bool = F
     """Reads a module, and verifies it unless `verify` is false.
 
     `allow_unregistered` keeps operations that no dialect declares. Raises `DiagnosticError` with every independent
-    error; its text has `filename`, lines and columns.
+    error; its text has `filename`, lines and columns. Raises `PluginError` where the text needs a plugin that can't be
+    used.
 
     >>> module = tw.parse("func.func @f(%x: tensor<4xf32>) -> tensor<4xf32> { return %x : tensor<4xf32> }")
     >>> [func.sym_name for func in module.functions()]
@@ -91,7 +92,8 @@ def run_passes(
     text of a text, a new module of a module, which stays as it is.
 
     What each pass makes is verified, and with `prove_each` proved to compute what went in. The other options go with a
-    text. Raises `DiagnosticError` for faults in the program and `UsageError` for faults in the pipeline.
+    text. Raises `DiagnosticError` for faults in the program, `UsageError` for faults in the pipeline, and `PluginError`
+    where one of them needs a plugin that can't be used.
 
     >>> text = "func.func @f(%x: tensor<4x8xf32>, %w: tensor<8x4xf32>) -> tensor<4x4xf32> {"
     >>> text += " %y = graph.matmul %x, %w : (tensor<4x8xf32>, tensor<8x4xf32>) -> tensor<4x4xf32>"

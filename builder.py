@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from . import dialects
-from .dialects.graph import result_of_matmul
+from .dialects.graph import MAPPED, result_of_matmul
+from .dialects.kernels import find_kernel
 from .ir import verifier
 from .ir.attributes import F32, UNIT, Attr, FloatAttr, round_float
 from .ir.builtin import FuncOp, ModuleOp, ReturnOp
 from .ir.core import Block, Operation, Value
 from .ir.diagnostics import did_you_mean
 from .ir.opdef import Field, OpError, all_ops, find_op, from_generic, unit
+from .ir.plugins import find_plugin_op
 from .ir.printer import VALUE_NAME, fresh_name
 from .ir.source import UNKNOWN_LOC
 from .ir.types import DTYPE_BYTES, TensorType, Type
@@ -66,10 +68,10 @@ class FuncBuilder:
         """Any operation with one result, such as `b.op("graph.relu", x, tile=[32, 32, 32])`; without a `type` the
         result has that of the first operand, as elementwise operations do.
 
-        Raises `OpError` for an operation that is unknown or doesn't fit, and ValueError for an operand of another
-        function.
+        Raises `OpError` for an operation that is unknown or doesn't fit, ValueError for an operand of another
+        function, and `PluginError` for an operation of a plugin that can't be used.
         """
-        cls = find_op(op)
+        cls = find_op(op) or find_plugin_op(op)
         if cls is None:
             raise OpError(f"unknown operation '{op}'{did_you_mean(op, all_ops())}")
         self._check_operands(operands)
@@ -112,9 +114,11 @@ class FuncBuilder:
         return self.elementwise("relu", x, name=name)
 
     def elementwise(self, kernel: str, *operands: Value, name: str = "", **attributes: Attribute) -> Value:
-        """An elementwise operation by its name, `b.elementwise("relu", x)`: the result has the type of the first
-        operand. Raises `OpError`."""
-        return self.op(f"graph.{kernel}", *operands, type=None, name=name, **attributes)
+        """An elementwise operation by its kernel's name, `b.elementwise("relu", x)`, a plugin's too: the result has the
+        type of the first operand. Raises `OpError`."""
+        find_kernel(kernel)
+        op = MAPPED[kernel].name if kernel in MAPPED else f"graph.{kernel}"
+        return self.op(op, *operands, type=None, name=name, **attributes)
 
     def cast(
         self, x: Value, dtype: str, *, scale: float | None = None, zero_point: int | None = None, name: str = ""

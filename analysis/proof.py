@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from ..dialects.kernels import KERNELS
-from ..dialects.levels import level_of
+from ..dialects.levels import is_known, level_of
 from ..dialects.tiles import TiledType
 from ..ir.builtin import FuncOp, ModuleOp
 from ..ir.diagnostics import Diagnostic, DiagnosticError
@@ -86,11 +86,10 @@ def _signature_errors(model: FuncOp, func: FuncOp) -> list[Diagnostic]:
 
 
 def _unknown_errors(func: FuncOp) -> list[Diagnostic]:
-    known = ("graph", "uop", "sched", "func")
     return [
         Diagnostic(f"nothing can be proved about {op.name}, which is no operation of this language", op.loc)
         for op in func.ops
-        if op.name.partition(".")[0] not in known and any(_is_data(v.type) for v in (*op.operands, *op.results))
+        if not is_known(op) and any(_is_data(v.type) for v in (*op.operands, *op.results))
     ]
 
 

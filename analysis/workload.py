@@ -8,11 +8,11 @@ from math import prod
 from ..dialects.graph import GraphOp
 from ..dialects.kernels import KERNELS
 from ..dialects.kernels.declaration import MULTIPLIES
-from ..dialects.levels import level_of
+from ..dialects.levels import is_known, level_of
 from ..dialects.tile_ops import ExecBase
 from ..dialects.tiles import Coord, TiledType, TileRef
 from ..dialects.uop import is_alloc
-from ..ir.builtin import FuncOp, ReturnOp
+from ..ir.builtin import FuncOp
 from ..ir.core import Operation, Value
 from ..ir.types import TensorType
 from ..planner.bounds import Layer, Product, Workload
@@ -37,8 +37,7 @@ def workload_of(func: FuncOp) -> Workload | None:
 
     Tensors count in whole padded tiles, at graph level by their elements. Only what results depend on is counted.
     """
-    known = all(isinstance(op, (GraphOp, ReturnOp)) or op.name.startswith(("uop.", "sched.")) for op in func.ops)
-    if not known and any(_touches_tensor(op) for op in func.ops if not isinstance(op, ReturnOp)):
+    if any(not is_known(op) and _touches_tensor(op) for op in func.ops):
         return None
     index = {value: i for i, value in enumerate(buffers_of(func))}
     parts = _WorkloadBuilder(index)
@@ -52,8 +51,6 @@ def workload_of(func: FuncOp) -> Workload | None:
 
 
 def _touches_tensor(op: Operation) -> bool:
-    if isinstance(op, GraphOp) or op.name.startswith(("uop.", "sched.")):
-        return False
     return any(isinstance(v.type, (TensorType, TiledType)) for o in op.walk() for v in (*o.operands, *o.results))
 
 

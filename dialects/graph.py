@@ -9,6 +9,7 @@ from ..ir.attributes import F32, UNIT, Attr, FloatAttr, dict_text
 from ..ir.core import Operation, Value
 from ..ir.fields import DeclarationError, field
 from ..ir.opdef import (
+    REGISTRIES,
     Dialect,
     OpError,
     expect_tensor,
@@ -24,7 +25,7 @@ from ..ir.opdef import (
 from ..ir.parsing import ParseContext
 from ..ir.reading.grammar import grammar_beside
 from ..ir.types import DTYPE_BYTES, FunctionType, TensorType, Type
-from .kernels import KERNELS, activation_name, check_activation
+from .kernels import KERNELS, Kernel, activation_name, check_activation
 from .kernels.conversions import CAST, check_cast
 from .kernels.elementwise import ELEMENTWISE
 from .kernels.products import ACCUMULATOR, MATMUL
@@ -224,23 +225,37 @@ class MappedOp(ElementwiseOp):
         return self.result.type.text if len(self.operands) == 1 else super().shown_type()
 
 
-for _kernel in ELEMENTWISE.values():
-    _members = {
-        "name": f"graph.{_kernel.name}",
-        "kernel": _kernel.name,
-        "__doc__": f"{_kernel.summary}, element by element.",
+MAPPED: dict[str, type[MappedOp]] = {}
+"""The operations of the table by their kernels' names, those of plugins included."""
+
+REGISTRIES.append(MAPPED)
+
+
+def mapped_operation(dialect: Dialect, kernel: Kernel, module: str) -> type[MappedOp]:
+    """Declares the operation of a kernel of the table: `demo.softsign` in the dialect `demo`, which the grammar rule
+    `demo_softsign` reads. `module` is the `__name__` of the module that keeps the class under its own name, or copies
+    of modules can't be pickled. Raises `DeclarationError`."""
+    name = "".join(word.title() for word in kernel.name.split("_"))
+    members = {
+        "__module__": module,
+        "__doc__": f"{kernel.summary}, element by element.",
+        "name": f"{dialect.name}.{kernel.name}",
+        "kernel": kernel.name,
     }
-    GRAPH.op(type(f"{_kernel.name.title()}Op", (MappedOp,), {"__module__": __name__, **_members}))
+    made = dialect.op(type(f"{name}Op", (MappedOp,), members))
+    MAPPED[kernel.name] = made
+    return made
 
 
-MAPPED: dict[str, type[MappedOp]] = {name: cls for name, cls in GRAPH.ops.items() if issubclass(cls, MappedOp)}
-"""The operations of the table by name."""
+for _kernel in ELEMENTWISE.values():
+    _made = mapped_operation(GRAPH, _kernel, __name__)
+    globals()[_made.__name__] = _made
 
 
 @GRAPH.action("graph_unary")
 @GRAPH.action("graph_binary")
 def _read_mapped(context: ParseContext, parts: list[Any]) -> GraphOp:
-    return MAPPED[parts[0]].parse(context, parts)
+    return GRAPH.ops[parts[0]].parse(context, parts)  # type: ignore[attr-defined]
 
 
 @GRAPH.op
@@ -277,7 +292,7 @@ def elementwise(kernel: str, *operands: Value, params: Sequence[float] = (), nam
     """Builds an operation by a kernel of the table. Raises `KeyError` for an unknown kernel, `OpError` if the operands
     or the parameters don't fit."""
     numbers = tuple([FloatAttr(value, F32) for value in params]) or None
-    made = MAPPED[f"graph.{kernel}"](operands, [Value(operands[0].type, name)], params=numbers)
+    made = MAPPED[kernel](operands, [Value(operands[0].type, name)], params=numbers)
     made.verify()
     return made
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from ..ir.builtin import FuncOp
-from ..ir.core import UnregisteredOp
+from ..ir.builtin import FuncOp, ReturnOp
+from ..ir.core import Operation, UnregisteredOp
 from ..ir.diagnostics import Diagnostic
 from ..ir.opdef import OpError
+from .graph import GraphOp
+from .kernels import KERNELS
 from .tiles import TiledType
+from .uop import AllocOp
 
 LEVELS = ("graph", "uop", "sched")
 
@@ -26,8 +29,10 @@ def level_of(func: FuncOp) -> str:
     sched, a tiled argument uop, and anything else graph.
     """
     kinds = set(map(type, func.ops))
-    names = {op.name for op in func.ops} if UnregisteredOp in kinds else {kind.name for kind in kinds}
-    levels = [level for level in LEVELS if any(_stands_at(name, level) for name in names)]
+    found = {_level(kind, kind.name) for kind in kinds - {UnregisteredOp}}
+    if UnregisteredOp in kinds:
+        found |= {_level(UnregisteredOp, op.name) for op in func.ops}
+    levels = [level for level in LEVELS if level in found]
     if len(levels) > 1:
         (one, at), (other, there) = [(level, _first(func, level)) for level in levels[:2]]
         message = f"function @{func.sym_name} mixes {one} and {other} operations"
@@ -37,15 +42,25 @@ def level_of(func: FuncOp) -> str:
         raise MixedLevelsError(Diagnostic(message, _first(func, levels[0])))
     if "sched.sram" in func.attrs:
         return "sched"
-    tiled = "uop.alloc" in names or any(isinstance(a.type, TiledType) for a in func.args)
+    tiled = AllocOp in kinds or any(isinstance(a.type, TiledType) for a in func.args)
     return levels[0] if levels else "uop" if tiled else "graph"
 
 
-def _stands_at(name: str, level: str) -> bool:
-    """Whether an operation of this name makes its function one of a level."""
-    return name.partition(".")[0] == level and name != "uop.alloc"
+def is_known(op: Operation) -> bool:
+    """Whether it is known what an operation does: one on whole tensors, a plugin's too, by its kernel."""
+    if isinstance(op, GraphOp):
+        return op.kernel in KERNELS
+    return isinstance(op, ReturnOp) or (type(op) is not UnregisteredOp and op.name.partition(".")[0] in LEVELS)
+
+
+def _level(kind: type[Operation], name: str) -> str:
+    """The level that an operation makes its function one of, or the empty string."""
+    if issubclass(kind, GraphOp):
+        return "graph"
+    dialect = name.partition(".")[0]
+    return dialect if dialect in LEVELS and name != AllocOp.name else ""
 
 
 def _first(func: FuncOp, level: str) -> int:
     """The place of a function's first operation of a level."""
-    return next(op.loc for op in func.ops if _stands_at(op.name, level))
+    return next(op.loc for op in func.ops if _level(type(op), op.name) == level)

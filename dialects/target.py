@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cache
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..ir.attributes import Attr
 from ..ir.builtin import FuncOp, ModuleOp
 from ..ir.diagnostics import did_you_mean
-from ..ir.opdef import integers
-from .kernels import KERNELS
+from ..ir.opdef import REGISTRIES, integers
+from .kernels import KERNELS, find_kernel
+
+if TYPE_CHECKING:
+    from ..ir.plugins import Group
 
 EVICTIONS = ("min", "lru", "cost")
 
@@ -47,7 +51,7 @@ def _positive(value: Attr) -> bool:
 
 
 def _kernel_cycles(value: Attr) -> bool:
-    return type(value) is dict and all(k in KERNELS and _positive(v) for k, v in value.items())
+    return type(value) is dict and all(find_kernel(k) and _positive(v) for k, v in value.items())
 
 
 CHECKS = {
@@ -99,6 +103,40 @@ def schedule_target(func: FuncOp, module: ModuleOp) -> Target:
     )
 
 
+SPEEDS = ("dma_bytes_per_cycle", "dma_channels", "dma_latency", "elements_per_cycle", "macs_per_cycle")
+
+MACHINES: dict[str, dict[str, Any]] = {}
+"""Machines by name: a small NPU, a wide one, and two with 256 MACs and 16 or 64 bytes a cycle, to compare with.
+
+Each says all its speeds, so that nothing of the machine that a text was made for is left over."""
+
+REGISTRIES.append(MACHINES)
+
+
+def add_machine(name: str, given: Any) -> None:
+    """Makes a machine known by a name, from a dictionary as `sched.target` has it; speeds that it leaves out are those
+    of `Target`. Raises ValueError for what is no such dictionary."""
+    expected = check_target(given)
+    if expected:
+        raise ValueError(f"the target '{name}' must be {expected}")
+    MACHINES[name] = {key: getattr(Target(), key) for key in SPEEDS} | given
+
+
+def find_machine(name: str) -> dict[str, Any] | None:
+    """The machine of a name, a plugin's too. Raises `PluginError`."""
+    if name not in MACHINES:
+        plugin_machines().find(name)
+    return MACHINES.get(name)
+
+
+@cache
+def plugin_machines() -> Group:
+    """The machines of other packages."""
+    from ..ir.plugins import Group
+
+    return Group("tilewright.targets", "target", MACHINES.__contains__, add_machine)
+
+
 _NAMED: dict[str, dict[str, Any]] = {
     "npu-small": {"sram_bytes": 128 * 1024, "dma_bytes_per_cycle": 8, "macs_per_cycle": 256, "dma_latency": 64},
     "npu-wide": {
@@ -108,11 +146,5 @@ _NAMED: dict[str, dict[str, Any]] = {
     "dma16": {"dma_bytes_per_cycle": 16, "macs_per_cycle": 256},
     "dma64": {"dma_bytes_per_cycle": 64, "macs_per_cycle": 256},
 }  # fmt: skip
-SPEEDS = ("dma_bytes_per_cycle", "dma_channels", "dma_latency", "elements_per_cycle", "macs_per_cycle")
-
-MACHINES: dict[str, dict[str, Any]] = {
-    name: {key: getattr(Target(), key) for key in SPEEDS} | given for name, given in _NAMED.items()
-}
-"""Machines by name: a small NPU, a wide one, and two with 256 MACs and 16 or 64 bytes a cycle, to compare with.
-
-Each says all its speeds, so that nothing of the machine that a text was made for is left over."""
+for _name, _given in _NAMED.items():
+    add_machine(_name, _given)

@@ -63,7 +63,8 @@ SECTIONS = {
     "Time": ("Simulation", "Stall", "Target"),
     "Schedules as Python objects": ("Scheduler", "Schedule", "SchedLoad", "SchedExecute", "SchedStore", "TileAt",
                                     "SRAMConfig", "VirtualSRAMArena"),
-    "Errors": ("DiagnosticError", "Diagnostic", "OpError", "UsageError", "ScheduleError", "OutOfMemoryError"),
+    "Errors": ("DiagnosticError", "Diagnostic", "OpError", "UsageError", "PluginError", "ScheduleError",
+               "OutOfMemoryError"),
     "Versions": ("LANGUAGE_VERSION", "__version__"),
 }  # fmt: skip
 

@@ -82,6 +82,10 @@ class Diagnostic:
         return "\n".join(parts)
 
 
+class PluginError(Exception):
+    """A package's addition to the language that can't be used: the message names the package, and the reason."""
+
+
 class DiagnosticError(Exception):
     """One or more errors in the user's text. `str()` renders them all against `source`; `diagnostics` has them one by
     one, in the order in which they were found."""

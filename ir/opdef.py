@@ -151,6 +151,10 @@ class Dialect:
         self.argument_attributes: dict[str, Callable[[Attr], str]] = {}
         self.function_checks: list[Callable[[Any, Any], list[Diagnostic]]] = []
 
+    def tables(self) -> list[dict[str, Any]]:
+        """What grows as operations, actions and attributes are declared."""
+        return [self.ops, self.actions, self.function_attributes, self.module_attributes, self.argument_attributes]
+
     def op(self, cls: type[OpT]) -> type[OpT]:
         """Class decorator: declares an operation; its `parse` answers the grammar rule `dialect_op`.
 
@@ -162,7 +166,7 @@ class Dialect:
         parse = getattr(cls, "parse", None)
         if parse is not None:
             self.actions[cls.name.replace(".", "_")] = parse
-        _registered()
+        registered()
         return cls
 
     def _check_name(self, cls: type[Operation]) -> None:
@@ -181,7 +185,7 @@ class Dialect:
 
         def register(function: Action) -> Action:
             self.actions[rule] = function
-            _registered()
+            registered()
             return function
 
         return register
@@ -195,6 +199,10 @@ class Dialect:
 DIALECTS: dict[str, Dialect] = {}
 """By name. Whoever goes through them takes `all_dialects()`: another thread may register one meanwhile."""
 
+REGISTRIES: list[dict[str, Any]] = [OPERATIONS, DIALECTS]
+"""All tables that a module adds to by being imported, those of other folders too: a plugin that fails must leave them
+as they were."""
+
 _stamp = object()
 
 
@@ -203,7 +211,8 @@ def registry_stamp() -> object:
     return _stamp
 
 
-def _registered() -> None:
+def registered() -> None:
+    """Has the next text read with what is registered now."""
     global _stamp
     _stamp = object()
 
@@ -212,7 +221,7 @@ def register_dialect(dialect: Dialect) -> Dialect:
     """Makes a dialect part of the language, for every parse that begins after it. Raises `DeclarationError`."""
     if DIALECTS.setdefault(dialect.name, dialect) is not dialect:
         raise DeclarationError(f"there is a dialect '{dialect.name}' already")
-    _registered()
+    registered()
     return dialect
 
 

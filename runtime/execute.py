@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from ..dialects.levels import MixedLevelsError, level_of
+from ..dialects.levels import MixedLevelsError, is_known, level_of
 from ..dialects.target import target_of
 from ..dialects.tiles import Coord, TiledType
 from ..ir.builtin import FuncOp, ModuleOp
@@ -71,8 +71,7 @@ def _execute(
     engines: Engines | None,
     progress: Progress | None,
 ) -> Run:
-    known = ("graph", "uop", "sched", "func")
-    other = next((op for op in func.ops if op.name.partition(".")[0] not in known), None)
+    other = next((op for op in func.ops if not is_known(op)), None)
     if other is not None:
         fail(f"cannot run {other.name}: it is no operation of this language", other.loc)
     level = checked_level(func, verified)

@@ -9,9 +9,11 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, NoReturn
 
-from ..ir.diagnostics import DiagnosticError
+from ..ir.diagnostics import DiagnosticError, PluginError
 from ..passes.manager import UsageError
 from .files import InputError, discard_standard_output, write_text
+
+IGNORE_BROKEN = "--ignore-broken-plugins"
 
 
 class Parser(argparse.ArgumentParser):
@@ -21,6 +23,10 @@ class Parser(argparse.ArgumentParser):
         # Without a width, argparse would import `shutil` to ask for the terminal's at every option that it is given.
         layout = partial(argparse.RawDescriptionHelpFormatter, width=80)
         super().__init__(prog, usage, description, epilog, formatter_class=layout, allow_abbrev=False)
+        self.add_argument(
+            IGNORE_BROKEN, action="store_true",
+            help="go on without plugins that can't be used, with a warning for each that is needed",
+        )  # fmt: skip
 
     def format_help(self) -> str:
         self.formatter_class = argparse.RawDescriptionHelpFormatter
@@ -57,10 +63,21 @@ def run_command(name: str, usage: str, run: Callable[[list[str]], int], argv: Se
 
     Without `argv` the words are the process's own, which ends with the command.
     """
-    status = _status(name, usage, run, list(sys.argv[1:] if argv is None else argv))
+    words = list(sys.argv[1:] if argv is None else argv)
+    if IGNORE_BROKEN in words:
+        status = _status_ignoring_broken(name, usage, run, words)
+    else:
+        status = _status(name, usage, run, words)
     if argv is None:
         gc.freeze()  # or Python would look through a million operations once more, and take them apart, before it ends
     return status
+
+
+def _status_ignoring_broken(name: str, usage: str, run: Callable[[list[str]], int], words: list[str]) -> int:
+    from ..ir.plugins import broken_ignored
+
+    with broken_ignored(lambda message: print(f"{name}: warning: {message}", file=sys.stderr)):
+        return _status(name, usage, run, words)
 
 
 def _status(name: str, usage: str, run: Callable[[list[str]], int], words: list[str]) -> int:
@@ -70,7 +87,7 @@ def _status(name: str, usage: str, run: Callable[[list[str]], int], words: list[
         return status
     except UsageError as error:
         return _fail(f"{name}: error: {error}\nusage: {usage}   ({name} --help explains)", 2)
-    except InputError as error:
+    except (InputError, PluginError) as error:
         return _fail(f"{name}: error: {error}", 1)
     except DiagnosticError as error:
         return _fail(str(error), 1)

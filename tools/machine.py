@@ -24,11 +24,15 @@ def add_target_options(group: Any) -> None:
 
 
 def targets_text() -> str:
-    """The machines by name, a line each, as `sched.target` has them."""
-    from ..dialects.target import MACHINES
+    """The machines by name, those of plugins too, a line each, as `sched.target` has them. Raises `PluginError`."""
+    from ..dialects.target import MACHINES, plugin_machines
 
+    plugins = plugin_machines()
+    plugins.find_all()
     width = max(map(len, MACHINES))
-    return "\n".join(f"{name:<{width}}  {dict_text(MACHINES[name])}" for name in MACHINES)
+    lines = [f"{name:<{width}}  {dict_text(MACHINES[name])}" for name in MACHINES]
+    packages = [plugins.packages.get(name) for name in MACHINES]
+    return "\n".join(f"{line}  ({of})" if of else line for line, of in zip(lines, packages, strict=True))
 
 
 def target_given(args: argparse.Namespace) -> Machine | None:
@@ -37,16 +41,20 @@ def target_given(args: argparse.Namespace) -> Machine | None:
     word = args.target
     if word is None:
         return None
-    from ..dialects.target import MACHINES
+    from ..dialects.target import MACHINES, find_machine, plugin_machines
 
     if word in MACHINES:
         return MACHINES[word]
     if word == "-":
         raise UsageError("--target takes a machine's name or a file")
-    if not (word.endswith(".mir") or os.sep in word or os.path.exists(word)):
-        names = ", ".join(MACHINES)
-        raise UsageError(f"unknown target '{word}'{did_you_mean(word, MACHINES)}; there are {names}, or a .mir file")
-    return _from_file(word)
+    if word.endswith(".mir") or os.sep in word or os.path.exists(word):
+        return _from_file(word)
+    found = find_machine(word)
+    if found is None:
+        names = [*MACHINES, *(name for name in plugin_machines().names() if name not in MACHINES)]
+        listed = ", ".join(names)
+        raise UsageError(f"unknown target '{word}'{did_you_mean(word, names)}; there are {listed}, or a .mir file")
+    return found
 
 
 def _from_file(path: str) -> Machine:

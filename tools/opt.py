@@ -10,7 +10,17 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from ..ir.collector import collector_off
-from ..passes.manager import UsageError, find_pass, load_passes, make_pass, options_of, pass_text, read_choice
+from ..passes.manager import (
+    UsageError,
+    find_pass,
+    find_plugin_pass,
+    load_passes,
+    make_pass,
+    options_of,
+    pass_text,
+    plugin_passes,
+    read_choice,
+)
 from .cli import Parser, file_name, run_command, takes_blocks
 from .files import read_text, write_text
 from .machine import add_target_options, aim, target_given, targets_text
@@ -60,12 +70,11 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def run(argv: list[str]) -> int:
     """The whole command. Raises `UsageError` and `InputError`."""
-    # A bare --pass takes no value from the next word: `opt --schedule input.mir` reads input.mir.
-    end = argv.index("--") if "--" in argv else len(argv)
-    steps = _step_options(argv[:end])
-    bare = dict.fromkeys(steps, "") | {"--verify-each": "true", "--report": "text"}
-    words = [f"{w}={bare[w]}" if w in bare and i < end else w for i, w in enumerate(argv)]
-    args, unknown = _make_parser(steps, with_help=any(w.startswith(HELP) for w in argv)).parse_known_args(words)
+    steps = _step_options(argv)
+    args, unknown = _parse_words(argv, steps)
+    more = _plugin_steps(unknown)
+    if more:
+        args, unknown = _parse_words(argv, [*steps, *more])
     if unknown:
         raise UsageError(_unknown(unknown[0], args.input))
     if args.version:
@@ -76,6 +85,7 @@ def run(argv: list[str]) -> int:
         print(f"tilewright {version('tilewright')} (language {LANGUAGE_VERSION})")
         return 0
     if args.list_passes:
+        plugin_passes().find_all()
         print(_describe_passes(load_passes()))
         return 0
     if args.list_targets:
@@ -90,9 +100,28 @@ def run(argv: list[str]) -> int:
     return _compile(text, args, model)
 
 
-def _step_options(words: Iterable[str]) -> list[str]:
+def _end_of_options(argv: Sequence[str]) -> int:
+    return argv.index("--") if "--" in argv else len(argv)
+
+
+def _parse_words(argv: Sequence[str], steps: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
+    """The options, of which `steps` run passes, and the words that are none."""
+    # A bare --pass takes no value from the next word: `opt --schedule input.mir` reads input.mir.
+    end = _end_of_options(argv)
+    bare = dict.fromkeys(steps, "") | {"--verify-each": "true", "--report": "text"}
+    words = [f"{w}={bare[w]}" if w in bare and i < end else w for i, w in enumerate(argv)]
+    return _make_parser(steps, with_help=any(w.startswith(HELP) for w in argv)).parse_known_args(words)
+
+
+def _plugin_steps(words: Iterable[str]) -> list[str]:
+    """The options that run plugins' passes, among words that are no options of our own."""
+    found = dict.fromkeys(w.partition("=")[0] for w in words if w.startswith("--"))
+    return [option for option in found if find_plugin_pass(option[2:])]
+
+
+def _step_options(words: Sequence[str]) -> list[str]:
     """The options among the words that run passes: what isn't asked for isn't imported."""
-    found = [w.partition("=")[0] for w in words]
+    found = [w.partition("=")[0] for w in words[: _end_of_options(words)]]
     steps = [option for option in found if option.startswith("--") and find_pass(option[2:])]
     if any(option.startswith("-O") for option in found):
         from ..passes.manager.pipelines import PIPELINES
@@ -242,8 +271,10 @@ def _describe_passes(passes: dict[str, type]) -> str:
     from ..passes.manager.pipelines import PIPELINES, pipeline_text, reasons
 
     lines: list[str] = []
+    packages = plugin_passes().packages
     for name, cls in passes.items():
-        lines.append(f"{name:<10} {' '.join((cls.__doc__ or '').split())}")
+        of = f" ({packages[name]})" if name in packages else ""
+        lines.append(f"{name:<10} {' '.join((cls.__doc__ or '').split())}{of}")
         lines += [f"{'':<10}   {_option_usage(k, o.metavar):<20} {o.help}" for k, o in options_of(cls).items()]
     for name in PIPELINES:
         lines.append(f"-{name:<9} {pipeline_text(name)}")
@@ -262,7 +293,8 @@ def _unknown(word: str, first: str) -> str:
         return f"more than one input file: '{first}' and '{word}'{hint}"
     if word.startswith("-O"):
         return unknown_pipeline(word)
-    steps = [*(f"--{name}" for name in load_passes()), *(f"-{name}" for name in PIPELINES)]
+    names = dict.fromkeys([*load_passes(), *plugin_passes().names()])
+    steps = [*(f"--{name}" for name in names), *(f"-{name}" for name in PIPELINES)]
     known = list(_make_parser(steps, with_help=False)._option_string_actions)
     return f"unknown option '{word}'{did_you_mean(word.partition('=')[0], known)}"
 

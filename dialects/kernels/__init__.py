@@ -3,7 +3,7 @@ facets)."""
 
 from . import products  # isort: skip  # the table's order: products first
 from . import elementwise, conversions  # isort: skip
-from .declaration import KERNELS, Call, Kernel, activation_name, check_activation, kernel_name
+from .declaration import KERNELS, Call, Kernel, activation_name, check_activation, find_kernel, kernel_name
 
 __all__ = [
     "KERNELS",
@@ -13,6 +13,7 @@ __all__ = [
     "check_activation",
     "conversions",
     "elementwise",
+    "find_kernel",
     "kernel_name",
     "products",
 ]

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple, Protocol, TypeVar
 
 from ...ir.attributes import Attr, FloatAttr
 from ...ir.diagnostics import did_you_mean
-from ...ir.opdef import OpError
+from ...ir.opdef import REGISTRIES, OpError
 from ..tiles import Coord, TiledType
 
 Array = Any
@@ -227,6 +227,8 @@ def elements(tiles: Sequence[Sequence[int]]) -> int:
 KERNELS: dict[str, Kernel] = {}
 """The kernels by name, in the order of their declaration."""
 
+REGISTRIES.append(KERNELS)
+
 
 class KernelError(Exception):
     """A kernel that can't be declared."""
@@ -240,14 +242,29 @@ def declare(kernel: Kernel) -> Kernel:
     return kernel
 
 
+def find_kernel(name: Attr) -> Kernel | None:
+    """The kernel of a name. One that is unknown may be a plugin's: a kernel's name has no dialect, so that all plugins'
+    dialects are loaded. Raises `PluginError`."""
+    if not isinstance(name, str):
+        return None
+    if name not in KERNELS:
+        from ...ir.plugins import DIALECT_PLUGINS
+
+        DIALECT_PLUGINS.find_all()
+    return KERNELS.get(name)
+
+
 def kernel_name(value: Attr) -> str:
     """A field's check for `kernel`."""
-    return _name_among(value, KERNELS)
+    return "" if find_kernel(value) is not None else _one_of(value, KERNELS)
 
 
 def activation_name(value: Attr) -> str:
     """A field's check for `activation`: a kernel of one tensor."""
-    return _name_among(value, [k.name for k in KERNELS.values() if k.is_activation])
+    kernel = find_kernel(value)
+    if kernel is not None and kernel.is_activation:
+        return ""
+    return _one_of(value, [k.name for k in KERNELS.values() if k.is_activation])
 
 
 def check_activation(who: str, op: Any, dtype: str) -> None:
@@ -263,8 +280,6 @@ def check_activation(who: str, op: Any, dtype: str) -> None:
     kernel.check_params(f"{who}: activation {kernel.name}", op.activation_params, "activation_params")
 
 
-def _name_among(value: Attr, names: Any) -> str:
-    if isinstance(value, str) and value in names:
-        return ""
+def _one_of(value: Attr, names: Any) -> str:
     near = did_you_mean(value, names) if isinstance(value, str) else ""
     return "one of " + ", ".join(names) + near

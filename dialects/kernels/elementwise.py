@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from ...ir.opdef import OpError
+from ...ir.opdef import REGISTRIES, OpError
 from ..tiles import TiledType
 from .declaration import ELEMENTS, Array, Call, Carry, Kernel, Parameter, declare, elements, same_coordinates
 from .formulas import gelu, sigmoid
@@ -21,7 +21,10 @@ ALL = (*FLOATS, "i8", "i32")
 Formula = Callable[..., Array]
 
 ELEMENTWISE: dict[str, Kernel] = {}
-"""The kernels of the table by name; each is an operation of the graph dialect too."""
+"""The kernels of the table by name; each is an operation of the graph dialect too, or of the dialect of the plugin that
+has it."""
+
+REGISTRIES.append(ELEMENTWISE)
 
 
 def unary(name: str, formula: Formula, **facets: Any) -> Kernel:

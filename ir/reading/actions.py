@@ -13,7 +13,7 @@ from ..attributes import Attr
 from ..builtin import FuncOp, ModuleOp, ReturnOp
 from ..core import Block, Operation, UnregisteredOp, Value
 from ..diagnostics import Diagnostic, did_you_mean
-from ..opdef import OPERATIONS, OpError, all_dialects, all_ops, find_op, from_generic, is_discardable
+from ..opdef import DIALECTS, OPERATIONS, OpError, all_dialects, all_ops, find_op, from_generic, is_discardable
 from ..parsing import Action
 from ..types import EMPTY_DIMENSION, FunctionType, ScalarType, Type, has_empty_dimension
 from .attr_actions import MAX_DEPTH, AttributeActions
@@ -61,6 +61,7 @@ class Actions(AttributeActions):
         self.symbols: dict[str, int] = {}
         self.loc = 0
         self.statements_ended = 0
+        self.unknown_dialects: set[str] = set()
         self.begin_attributes()
 
     def end(self) -> None:
@@ -263,6 +264,8 @@ class Actions(AttributeActions):
         cls = find_op(name)
         if cls is not None:
             return from_generic(cls, operands, results, attrs | props, regions, at)
+        if name.partition(".")[0] not in DIALECTS:
+            self.unknown_dialects.add(name.partition(".")[0])
         if not self.allow_unregistered:
             near = did_you_mean(name, all_ops())
             raise OpError(f"unknown operation '{name}'{near}; --allow-unregistered-dialect keeps unknown operations")

@@ -22,6 +22,7 @@ MAX_TRAILING = 10_000
 TRAILING = re.compile(r"\s*(?:\n[ \t]*//[^\n]*|\s)*\Z")
 RESYNC = re.compile(r"\n[ \t]*(?=%|\"|[A-Za-z_]+[.\w]*|\})")
 DEFINED = re.compile(r"^[ \t]*(%[\w$.\-]+(?:[ \t]*,[ \t]*%[\w$.\-]+)*)[ \t]*=", re.MULTILINE)
+OPERATION = re.compile(r'(?:^|=)\s*"?([a-z_][a-z_0-9]*)\.[A-Za-z_]', re.MULTILINE)
 WORD = re.compile(r"[A-Za-z_!#%@^][\w$.\-]*|\S")
 
 
@@ -34,24 +35,75 @@ def parse_source(source: Source, allow_unregistered: bool = False, only_lark: bo
     newer = newer_language(source.text)
     if newer is not None:
         raise DiagnosticError([newer], source)
+    unknown: set[str] = set()
+    try:
+        module = _parse(source, allow_unregistered, only_lark, unknown)
+    except DiagnosticError:
+        if not _find_dialects(unknown):
+            raise
+    else:
+        if not _find_dialects(unknown):
+            return module
+    return parse_source(source, allow_unregistered, only_lark)
+
+
+def _parse(source: Source, allow_unregistered: bool, only_lark: bool, unknown: set[str]) -> ModuleOp:
+    """Reads a module by the language of now; `unknown` takes the dialects that its operations have, and nobody
+    knows."""
+    if not only_lark:
+        module = _by_shapes(source, allow_unregistered, unknown)
+        if module is not None:
+            return module
+        if _find_dialects(_unknown_dialects(source.text)):  # before Lark, which takes long to import, is asked why
+            return _parse(source, allow_unregistered, only_lark, unknown)
+    return _by_lark(source, allow_unregistered, unknown)
+
+
+def _unknown_dialects(text: str) -> set[str]:
+    """The prefixes of what looks like operations, in either form, but for those that are known."""
+    return set(OPERATION.findall(text)) - DIALECTS.keys() - {"builtin", "func"}
+
+
+def _find_dialects(names: set[str]) -> bool:
+    """Whether plugins have some of these dialects: then there is more language than the text was read by. Raises
+    `PluginError`."""
+    if not names:
+        return False
+    from ..plugins import DIALECT_PLUGINS
+
+    for name in sorted(names):
+        if name not in DIALECTS:
+            DIALECT_PLUGINS.find(name)
+    return any(name in DIALECTS for name in names)
+
+
+def _by_shapes(source: Source, allow_unregistered: bool, unknown: set[str]) -> ModuleOp | None:
+    """Reads a module without Lark; None where that is needed."""
     with current_language().reader() as reader:
         actions, fast = reader.actions, reader.fast
-        if fast is not None and not only_lark:
-            actions.begin(source.text, allow_unregistered)
-            actions.subparse = lambda text: fast.whole(text, "flat_body")
-            with collector_off():
-                done = fast.parse(source.text)
-            ops = actions.block.ops
-            actions.end()
-            if done:
-                return _as_module(ops, source)
-        return _by_lark(reader, source, allow_unregistered)
+        if fast is None:
+            return None
+        actions.begin(source.text, allow_unregistered)
+        actions.unknown_dialects = unknown
+        actions.subparse = lambda text: fast.whole(text, "flat_body")
+        with collector_off():
+            done = fast.parse(source.text)
+        ops = actions.block.ops
+        actions.end()
+        return _as_module(ops, source) if done else None
 
 
-def _by_lark(reader: Reader, source: Source, allow_unregistered: bool) -> ModuleOp:
+def _by_lark(source: Source, allow_unregistered: bool, unknown: set[str]) -> ModuleOp:
+    with current_language().reader() as reader:
+        actions = reader.actions
+        actions.begin(source.text, allow_unregistered)
+        actions.unknown_dialects = unknown
+        actions.subparse = reader.flat_body
+        return _read_by_lark(reader, source)
+
+
+def _read_by_lark(reader: Reader, source: Source) -> ModuleOp:
     lark, actions = reader.lark, reader.actions
-    actions.begin(source.text, allow_unregistered)
-    actions.subparse = reader.flat_body
     recovery = _Recovery(reader, source.text)
     try:
         with collector_off():
@@ -105,7 +157,7 @@ class _Recovery:
         expected = self._expected(error)
         if word == '"':
             return Diagnostic("string literal is not closed on its line", at)
-        if re.fullmatch(r"[a-z_]+\.[\w.$]+", word):
+        if re.fullmatch(r"[a-z_][a-z_0-9]*\.[\w.$]+", word):
             return self._unknown_op(word, at, expected)
         if word.startswith("^"):
             return Diagnostic(f"unexpected block '{word}': a region has a single block, labelled at its start", at)
@@ -119,7 +171,9 @@ class _Recovery:
             return Diagnostic(f"unexpected '{word}'{_expecting(expected)}", at)
         near = did_you_mean(word, [*ops, "func.func", "func.return", "return", "module"])
         error = Diagnostic(f"unknown operation '{word}'{near}", at)
-        if word.partition(".")[0] not in DIALECTS:
+        dialect = word.partition(".")[0]
+        if dialect not in DIALECTS:
+            self.reader.actions.unknown_dialects.add(dialect)
             error.message += '; an unregistered dialect\'s is written in generic form: "d.op"(%a) : (t) -> u'
         return error
 

@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import importlib
-from typing import Any, ClassVar, Protocol, TypeVar
+from functools import cache
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeVar
 
 from ...ir.builtin import ModuleOp
 from ...ir.diagnostics import did_you_mean
+from ...ir.fields import DeclarationError
+from ...ir.opdef import REGISTRIES
 from .options import UsageError, options_of, split_options
+
+if TYPE_CHECKING:
+    from ...ir.plugins import Group
 
 FOLDER = __name__.rsplit(".", 2)[0]
 """The package whose modules are passes."""
@@ -28,18 +34,25 @@ class Pass(Protocol):
 PASSES: dict[str, type] = {}
 """Those of the modules that have been imported, by name."""
 
+REGISTRIES.append(PASSES)
+
 PassT = TypeVar("PassT", bound=type)
 
 
 def register_pass(cls: PassT) -> PassT:
     """Class decorator: makes a pass known under its `name`. `needs` names the passes to run first on functions that
-    stand at an earlier level."""
+    stand at an earlier level. Raises `DeclarationError` for a name that is taken."""
+    other = PASSES.get(cls.name) or (cls if cls.__module__.startswith(f"{FOLDER}.") else find_pass(cls.name)) or cls
+    if (other.__module__, other.__qualname__) != (cls.__module__, cls.__qualname__):
+        where = f"{cls.__module__}.{cls.__qualname__}"
+        raise DeclarationError(f"{where}: {other.__module__}.{other.__qualname__} is called '{cls.name}' already")
     PASSES[cls.name] = cls
     return cls
 
 
 def find_pass(name: str) -> type | None:
-    """The pass of a name; no other is imported. `kebab-case` is declared in `kebab_case.py`."""
+    """The pass of a name, if it is ours or has been imported; no other is imported. `kebab-case` is declared in
+    `kebab_case.py`."""
     stem = name.replace("-", "_")
     if name not in PASSES and stem.isidentifier():
         try:
@@ -50,8 +63,37 @@ def find_pass(name: str) -> type | None:
     return PASSES.get(name)
 
 
+def find_plugin_pass(name: str) -> type | None:
+    """The pass of a name, if it is a plugin's. Raises `PluginError`."""
+    plugin_passes().find(name)
+    return PASSES.get(name)
+
+
+@cache
+def plugin_passes() -> Group:
+    """The passes of other packages."""
+    from ...dialects import load_all
+    from ...ir.plugins import Group
+
+    load_all()  # what they import is registered already: of a plugin that fails nothing else is taken back
+
+    def accept(name: str, found: Any) -> None:
+        """A module registers its passes by being imported, a class may do so."""
+        if isinstance(found, type) and getattr(found, "name", None) == name:
+            register_pass(found)
+        if name not in PASSES:
+            raise ValueError(f"it registers no pass '{name}'")
+        missing = [part for part in ("__dataclass_fields__", "needs", "apply") if not hasattr(PASSES[name], part)]
+        if missing:
+            what = "is no dataclass" if missing[0] == "__dataclass_fields__" else f"has no '{missing[0]}'"
+            raise TypeError(f"{PASSES[name].__qualname__} {what}")
+
+    return Group("tilewright.passes", "pass", lambda name: find_pass(name) is not None, accept)
+
+
 def load_passes() -> dict[str, type]:
-    """All passes by name: every module of this folder is looked at."""
+    """All passes by name, but for those of plugins that nobody has asked for: every module of this folder is looked
+    at."""
     import pkgutil
 
     for entry in pkgutil.iter_modules(importlib.import_module(FOLDER).__path__):
@@ -61,9 +103,10 @@ def load_passes() -> dict[str, type]:
 
 def make_pass(name: str, text: str = "") -> Pass:
     """A pass from its name and its options' text, such as `sram=64KiB double-buffer`. Raises `UsageError`."""
-    cls = find_pass(name)
+    cls = find_pass(name) or find_plugin_pass(name)
     if cls is None:
-        raise UsageError(f"unknown pass '{name}'{did_you_mean(name, load_passes())}; --list-passes lists them")
+        near = did_you_mean(name, [*load_passes(), *plugin_passes().names()])
+        raise UsageError(f"unknown pass '{name}'{near}; --list-passes lists them")
     options = options_of(cls)
     values: dict[str, Any] = {}
     for key, value in split_options(text, f"pass '{name}'").items():

@@ -9,7 +9,7 @@ from ...ir.collector import collector_off
 from ...ir.diagnostics import DiagnosticError
 from ...ir.verifier import verify
 from ...planner.progress import tell
-from .registry import Pass, inherit, make_pass
+from .registry import Pass, inherit, make_pass, plugin_passes
 
 Observer = Callable[[str, ModuleOp], None]
 """Told the name of each pass that has been run (empty for the input) with what came out."""
@@ -88,5 +88,6 @@ def _prove_result(instance: Pass, before: ModuleOp, after: ModuleOp) -> None:
 
 
 def _blame(instance: Pass, what: str, error: DiagnosticError) -> None:
+    whose = plugin_passes().packages.get(instance.name, "Tilewright")
     for diagnostic in error.diagnostics:
-        diagnostic.message = f"pass '{instance.name}' {what} (a bug in Tilewright): {diagnostic.message}"
+        diagnostic.message = f"pass '{instance.name}' {what} (a bug in {whose}): {diagnostic.message}"

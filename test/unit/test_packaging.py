@@ -32,29 +32,37 @@ def pip(*args: str | Path, cwd: Path) -> str:
     return run(sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check", "--no-input", *args, cwd=cwd)
 
 
-@pytest.fixture(scope="module")
-def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A wheel built from a copy: setuptools writes into the tree that it builds, and reuses what it finds there."""
-    folder = tmp_path_factory.mktemp("wheel")
+def built(project: Path, folder: Path) -> Path:
+    """A wheel built from a copy, `source`: setuptools writes into the tree that it builds, and reuses what it finds
+    there."""
     source = folder / "source"
-    shutil.copytree(ROOT, source, ignore=NOT_PACKAGED)
+    shutil.copytree(project, source, ignore=NOT_PACKAGED)
     pip("wheel", "--no-deps", "--no-build-isolation", "--no-index", "--wheel-dir", folder, source, cwd=folder)
     return next(folder.glob("*.whl"))
 
 
 @pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return built(ROOT, tmp_path_factory.mktemp("wheel"))
+
+
+@pytest.fixture(scope="module")
 def installed(wheel: Path) -> Path:
-    """The scripts' folder of a fresh environment with the wheel in it; the dependencies are borrowed from ours.
+    """The scripts' folder of a fresh environment with the wheel in it; the dependencies are borrowed from ours."""
+    return environment(wheel.parent / "env", wheel)
+
+
+def environment(env: Path, *wheels: Path) -> Path:
+    """The scripts' folder of a fresh environment with some wheels; the dependencies are borrowed from ours.
 
     A folder that a `.pth` file names is searched, but its own `.pth` files aren't read: the editable install of the
     running environment stays out of sight.
     """
-    env = wheel.parent / "env"
     venv.create(env, with_pip=False, symlinks=os.name != "nt")
     scripts = env / ("Scripts" if os.name == "nt" else "bin")
     site = Path(run(scripts / "python", "-c", "import site; print(site.getsitepackages()[0])", cwd=env).strip())
     (site / "borrowed.pth").write_text(f"{Path(lark.__file__).parents[1]}\n", encoding="utf-8")
-    pip("--python", scripts / "python", "install", "--no-deps", "--no-index", "--ignore-installed", wheel, cwd=env)
+    pip("--python", scripts / "python", "install", "--no-deps", "--no-index", "--ignore-installed", *wheels, cwd=env)
     return scripts
 
 
@@ -83,6 +91,25 @@ def test_installed_opt_runs_outside_the_checkout(installed: Path, tmp_path: Path
         assert "func.func @f(%x: tensor<4x4xf32>) -> tensor<4x4xf32> {" in run(
             installed / command, "small.mir", cwd=tmp_path
         )
+
+
+def test_the_plugin_passes_its_own_tests_beside_tilewright(
+    wheel: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Built and installed as its users would; from the tests' folder, where the package itself is not in sight."""
+    plugin = built(ROOT / "examples" / "plugin", tmp_path)
+    names = zipfile.ZipFile(plugin).namelist()
+    assert {name.split("/")[0].split("-")[0] for name in names} == {"tilewright_demo"}
+    assert "tilewright_demo/dialect.lark" in names
+    scripts = environment(tmp_path / "env", wheel, plugin)
+    shutil.move(tmp_path / "source" / "tests", tmp_path / "tests")
+    shutil.rmtree(tmp_path / "source")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    shown = run(scripts / "python", "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests", cwd=tmp_path)
+    assert re.search(r"^5 passed in ", shown, re.MULTILINE), shown
+    lit = "import sys; from lit.main import main; sys.exit(main())"
+    shown = run(scripts / "python", "-c", lit, "-v", "tests", cwd=tmp_path)
+    assert re.search(r"^ +Passed *: 4 \(100.00%\)$", shown, re.MULTILINE), shown
 
 
 SCRIPT = """\

@@ -17,8 +17,8 @@ from tilewright.dialects.sched import LoadOp, StoreOp
 from tilewright.ir.attributes import UNIT
 from tilewright.ir.builtin import FuncOp
 from tilewright.planner.bounds import (
-    LowerBounds,
     Layer,
+    LowerBounds,
     Product,
     Workload,
     bounds_of,

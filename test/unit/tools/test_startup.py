@@ -14,6 +14,7 @@ from tilewright.passes.manager import UsageError, find_pass, load_passes, make_p
 from ..models import REFERENCE, ROOT
 
 HEAVY = {"dataclasses", "difflib", "inspect", "json", "logging", "numpy", "pathlib", "shutil", "tempfile", "zipfile"}
+PLUGINS = {"importlib.metadata", "tilewright.ir.plugins"}
 PARTS = ("tilewright.dialects", "tilewright.ir.printer", "tilewright.ir.verifier", "tilewright.tools.opt")
 
 
@@ -79,6 +80,27 @@ def test_only_what_is_asked_for_is_imported(words: list[str], wanted: set[str], 
     found = imported_by_opt(tmp_path, *words)
     assert passes_in(found) == wanted
     assert "numpy" not in found
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["-O1", "--target=npu-small", "--print-op-generic", "--report"],
+        ["--pass-pipeline=fuse,O0{sram=64KiB}", "--prove-each", "--dump-pass-pipeline"],
+        ["--schedule=double-buffer", "--verify-each=false", "--allow-unregistered-dialect"],
+    ],
+)
+def test_nobody_looks_for_plugins_where_all_names_are_known(words: list[str], tmp_path: Path) -> None:
+    imported_by_opt(tmp_path)
+    (tmp_path / "tilewright").unlink()
+    assert not imported_by_opt(tmp_path, *words) & PLUGINS
+
+
+def test_somebody_does_where_one_is_not(tmp_path: Path) -> None:
+    (tmp_path / "other.mir").write_text('"other.op"() : () -> ()\n', encoding="utf-8")
+    words = ["--allow-unregistered-dialect", str(tmp_path / "other.mir")]
+    program = "from tilewright.tools.opt import main\nassert main() == 0"
+    assert imported_by(tmp_path, program, *words) >= PLUGINS
 
 
 def test_a_pass_is_declared_in_the_module_of_its_name() -> None:

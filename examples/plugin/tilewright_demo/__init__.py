@@ -1,0 +1,1 @@
+"""An operation, a pass and a machine for Tilewright."""
