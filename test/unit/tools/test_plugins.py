@@ -96,6 +96,20 @@ def test_all_levels(level: str, site: Path) -> None:
     assert tw.report(made).functions
 
 
+def test_a_function_of_two_tensors(site: Path) -> None:
+    source = DIALECT.replace("unary", "binary").replace(
+        "lambda np, x: x / (1 + np.abs(x))", "lambda np, a, b: a + 2 * b"
+    )
+    source = source.replace("steepest(1)", "steepest(1, 2)").replace("plain_type", "function_type")
+    write_package(site, "one", ONE, one_plugin=source)
+    types = "(tensor<8x8xf32>, tensor<8x8xf32>) -> tensor<8x8xf32>"
+    text = TEXT.replace("demo.softsign %h : tensor<8x8xf32>", f"demo.softsign %h, %x : {types}")
+    made = tw.run_passes(text, "schedule", prove_each=True)
+    x, w = [[1.0] * 8] * 8, [[0.5] * 8] * 8
+    (found,) = tw.run(made, [x, w])
+    assert found.tolist() == [[6.0] * 8] * 8
+
+
 def test_the_wrong_kernel_is_not_proved(site: Path) -> None:
     write_package(site, "one", ONE, one_plugin=DIALECT)
     with pytest.raises(tw.DiagnosticError, match=r"relu of .* instead of softsign of "):
