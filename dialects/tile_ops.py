@@ -7,7 +7,7 @@ from functools import partial
 from operator import contains
 from typing import Any, ClassVar
 
-from ..ir.attributes import Attr, FloatAttr, dict_text
+from ..ir.attributes import Attr, Attributes, FloatAttr, dict_text
 from ..ir.constructors import made_when_called
 from ..ir.core import Operation, Value
 from ..ir.fields import Field, field
@@ -122,7 +122,7 @@ class TileOp(Operation):
 
     @classmethod
     def build(
-        cls, context: ParseContext, keyword: Token, tokens: list[Token], attributes: dict[str, Attr], **fields: Any
+        cls, context: ParseContext, keyword: Token, tokens: list[Token], attributes: Attributes, **fields: Any
     ) -> TileOp:
         """The operation on the tiles that the tokens name."""
         tiles = [read_tile_token(token) for token in tokens]
@@ -155,7 +155,7 @@ class TileOp(Operation):
         """The tile references as the pretty form writes them."""
         return [names[v] + COORD[c] for v, c in zip(self.operands, self.coords, strict=True)]
 
-    def braced(self) -> dict[str, Attr]:
+    def braced(self) -> Attributes:
         """The attributes that the pretty form prints in braces."""
         present = {f: value for f in self.braces if (value := getattr(self, f.slot)) is not None}
         return {f.name: declared(f.kind, value)[0] for f, value in present.items()}
