@@ -25,7 +25,7 @@ def level_of(func: FuncOp) -> str:
     `uop.alloc` stands in both uop and sched functions. Without any operation to tell, `sched.sram` makes a function
     sched, a tiled argument uop, and anything else graph.
     """
-    kinds = set(map(type, func.ops))
+    kinds = {type(op) for op in func.ops}
     names = {op.name for op in func.ops} if UnregisteredOp in kinds else {kind.name for kind in kinds}
     levels = [level for level in LEVELS if any(_stands_at(name, level) for name in names)]
     if len(levels) > 1:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from functools import cache, partial
-from typing import Any, TypeVar
+from typing import Any, TypeGuard, TypeVar
 
 from .attributes import UNIT, Attr, Attributes, FloatAttr, attr_text
 from .constructors import constructor, made_when_called
@@ -64,6 +64,11 @@ INT_ONLY = frozenset({int})
 
 def integers(value: Attr) -> str:
     return "" if type(value) is tuple and set(map(type, value)) <= INT_ONLY else "a list of i64 integers"
+
+
+def are_integers(value: Attr) -> TypeGuard[tuple[int, ...]]:
+    """Whether an attribute is a list of i64 integers."""
+    return type(value) is tuple and set(map(type, value)) <= INT_ONLY
 
 
 def coordinates(value: Attr) -> str:

@@ -7,7 +7,7 @@ that is left out is an error when the kernel is declared; nothing elsewhere asks
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from math import prod
 from typing import Any, NamedTuple, Protocol, TypeVar
 
@@ -47,6 +47,13 @@ class Call(NamedTuple):
     out: Array | None = None
 
 
+class Activated(Protocol):
+    """An operation that may apply a kernel of one tensor to its result."""
+
+    activation: str | None
+    activation_params: tuple[FloatAttr, ...] | None
+
+
 class Algebra(Protocol[TermT]):
     """How terms of the proof are made; see `analysis/terms.py`."""
 
@@ -82,7 +89,7 @@ class Rounding(Protocol[FigureT]):
         ...
 
 
-Check = Callable[[Sequence[TiledType], Any], None]
+Check = Callable[[Sequence[TiledType], object], None]
 Meaning = Callable[..., Array]
 Carry = Callable[..., Array]
 
@@ -183,15 +190,19 @@ class Kernel:
         """Whether it is a function of one tensor, element by element, that an operation may apply to its result."""
         return len(self.sources) == 1 and bool(self.dtypes)
 
-    def params_of(self, op: Any, attribute: str = "params") -> tuple[float, ...]:
+    def params_of(self, op: object, attribute: str = "params") -> tuple[float, ...]:
         """The parameters that an operation gives, in order; `attribute` is where it keeps those without a name."""
         given = getattr(op, attribute, None) or ()
         return tuple([self._value(p, i, op, given) for i, p in enumerate(self.parameters)])
 
-    def _value(self, parameter: Parameter, at: int, op: Any, given: tuple[FloatAttr, ...]) -> float:
-        value = given[at].value if parameter.attribute == "params" else getattr(op, parameter.attribute, None)
-        value = value.value if isinstance(value, FloatAttr) else value
-        return parameter.default if value is None else value  # type: ignore[return-value]
+    def _value(self, parameter: Parameter, at: int, op: object, given: tuple[FloatAttr, ...]) -> float:
+        if parameter.attribute == "params":
+            return given[at].value
+        value: FloatAttr | float | None = getattr(op, parameter.attribute, None)
+        if value is None:
+            value = parameter.default
+        assert value is not None, f"{parameter.name} has no default"
+        return value.value if isinstance(value, FloatAttr) else value
 
     def check_params(self, who: str, given: Attr, key: str) -> None:
         """Raises `OpError` unless a list of parameters without names has as many as the kernel takes."""
@@ -240,7 +251,7 @@ def activation_name(value: Attr) -> str:
     return _name_among(value, [k.name for k in KERNELS.values() if k.is_activation])
 
 
-def check_activation(who: str, op: Any, dtype: str) -> None:
+def check_activation(who: str, op: Activated, dtype: str) -> None:
     """Raises `OpError` for an activation that does not take elements of a type, or other parameters than are given."""
     if op.activation is None:
         if op.activation_params is not None:
@@ -253,7 +264,7 @@ def check_activation(who: str, op: Any, dtype: str) -> None:
     kernel.check_params(f"{who}: activation {kernel.name}", op.activation_params, "activation_params")
 
 
-def _name_among(value: Attr, names: Any) -> str:
+def _name_among(value: Attr, names: Collection[str]) -> str:
     if isinstance(value, str) and value in names:
         return ""
     near = did_you_mean(value, names) if isinstance(value, str) else ""
