@@ -26,10 +26,10 @@ EVICTED = "was overwritten"
 
 
 class Copy:
-    """A tile's bytes at an address: of which version they are, who wrote them, from when to when they were of use:
-    those from `first` to `last`, the operation at `last` included."""
+    """A tile's bytes [address, end): of which version they are, who wrote them, and in which operations [since, until)
+    they were of use."""
 
-    __slots__ = ("address", "end", "first", "last", "op", "tile", "version")
+    __slots__ = ("address", "end", "op", "since", "tile", "until", "version")
 
     def __init__(self, tile: Tile, address: int, end: int, op: Operation, at: int):
         self.tile = tile
@@ -37,8 +37,8 @@ class Copy:
         self.end = end
         self.version = tile.version
         self.op = op
-        self.first = at
-        self.last = at
+        self.since = at
+        self.until = at + 1
 
 
 class Replay(TileRules):
@@ -161,14 +161,14 @@ class Replay(TileRules):
     def retire(self, copy: Copy) -> None:
         """Books the copy's live range."""
         size = round_up(copy.end - copy.address, self.alignment)
-        self.changes[copy.first] += size
-        self.changes[copy.last + 1] -= size
+        self.changes[copy.since] += size
+        self.changes[copy.until] -= size
 
     def held(self, op: Operation, tile: Tile, address: int, verb: str) -> Copy | None:
         """The valid copy of a tile that an op needs at an address; reports what is really there otherwise."""
         copy = self.copies.get(address)
         if copy is not None and copy.tile is tile and copy.version == tile.version:
-            copy.last = self.at
+            copy.until = self.at + 1
             return copy
         self.explain(op, tile, address, verb)
         return None
@@ -232,7 +232,7 @@ class Replay(TileRules):
         dst, address = tiles[operands[0]][coords[0]], addrs[0]
         size = dst.size
         end = address + size
-        at, in_place = self.at, False
+        until, in_place = self.at + 1, False
         last: Tile | None = None
         for i in range(1, len(operands)):
             source = tiles[operands[i]][coords[i]]
@@ -241,7 +241,7 @@ class Replay(TileRules):
                 copy = None
                 self.explain(op, source, addrs[i], "is read")
             else:
-                copy.last = at
+                copy.until = until
             source.unread = False
             if source.open:
                 self.finish(op, source)
@@ -276,7 +276,7 @@ class Replay(TileRules):
         copy = self.copies.get(address)
         if in_place and copy is not None and copy.tile is dst:
             copy.version = dst.version
-            copy.last = self.at
+            copy.until = self.at + 1
             copy.op = op
         else:
             self.place(op, dst, address, size)
