@@ -8,7 +8,7 @@ from . import dialects
 from .dialects.graph import MAPPED, result_of_matmul
 from .dialects.kernels import find_kernel
 from .ir import verifier
-from .ir.attributes import F32, UNIT, Attr, FloatAttr, round_float
+from .ir.attributes import F32, UNIT, Attr, Attributes, FloatAttr, round_float
 from .ir.builtin import FuncOp, ModuleOp, ReturnOp
 from .ir.core import Block, Operation, Value
 from .ir.diagnostics import did_you_mean
@@ -42,7 +42,7 @@ class FuncBuilder:
     def __init__(self, name: str):
         self.name = name
         self._body = Block()
-        self._arg_attrs: list[dict[str, Attr]] = []
+        self._arg_attrs: list[Attributes] = []
         self._values: set[Value] = set()
         self._names: set[str] = set()
 
@@ -157,7 +157,7 @@ class FuncBuilder:
             raise ValueError(f"%{other.name or '?'} is no value of @{self.name}")
 
 
-def _declared(cls: type[Operation], attributes: dict[str, Attribute]) -> dict[str, Attr]:
+def _declared(cls: type[Operation], attributes: dict[str, Attribute]) -> Attributes:
     """The attributes as the language has them. A key alone may be given as True or False."""
     fields: tuple[Field, ...] = cls.fields
     units = {field.name for field in fields if field.kind is unit}

@@ -35,7 +35,7 @@ class _RangeRecorder(Replay):
     def retire(self, copy: Copy) -> None:
         super().retire(copy)
         tile, size = copy.tile, copy.end - copy.address
-        found = PlacedRange(tile.value, tile.coord, copy.address, size, copy.first, copy.last + 1, copy.op)
+        found = PlacedRange(tile.value, tile.coord, copy.address, size, copy.since, copy.until, copy.op)
         self.found.append(found)
 
 

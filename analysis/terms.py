@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from ..dialects.graph import GraphOp, MatmulOp
 from ..dialects.kernels import KERNELS, Kernel
 from ..dialects.tile_ops import ExecBase, StoreBase
-from ..dialects.tiles import Coord, TiledType, tile_text
+from ..dialects.tiles import Coord, TiledType, TileRef, tile_text
 from ..ir.builtin import FuncOp
 from ..ir.core import Operation, Value
 from ..ir.types import TensorType
@@ -21,7 +21,6 @@ from ..ir.types import TensorType
 NONE = -1
 
 Term = int
-Place = tuple[Value, Coord]
 
 
 class Function(NamedTuple):
@@ -117,7 +116,7 @@ class TileTerms:
     def __init__(self, terms: Terms, func: FuncOp):
         self.terms = terms
         self.func = func
-        self.tiles: dict[Place, TileValue] = {}
+        self.tiles: dict[TileRef, TileValue] = {}
         self.order = {arg: i for i, arg in enumerate(func.args)}
         self.names: dict[Term, str] = {}
         self.holders: dict[Term, tuple[str, TileValue]] = {}
@@ -133,7 +132,7 @@ class TileTerms:
             [self.read((v, c)) for c in v.type.coords()] for v in self.func.returned() if isinstance(v.type, TiledType)
         ]
 
-    def tile(self, place: Place) -> TileValue:
+    def tile(self, place: TileRef) -> TileValue:
         found = self.tiles.get(place)
         if found is None:
             index = self.order.get(place[0], NONE)
@@ -143,7 +142,7 @@ class TileTerms:
             found = self.tiles[place] = TileValue(start)
         return found
 
-    def read(self, place: Place) -> Term:
+    def read(self, place: TileRef) -> Term:
         tile = self.tile(place)
         if tile.term == NONE:
             tile.term = self.terms.total(tile.start, tile.products)

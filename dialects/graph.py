@@ -5,24 +5,25 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any, ClassVar
 
-from ..ir.attributes import F32, UNIT, Attr, FloatAttr, dict_text
+from ..ir.attributes import F32, UNIT, Attr, Attributes, FloatAttr, Unit, dict_text
 from ..ir.core import Operation, Value
 from ..ir.fields import DeclarationError, field
 from ..ir.opdef import (
     REGISTRIES,
     Dialect,
     OpError,
+    are_integers,
     expect_tensor,
     float32,
     integer,
-    integers,
     numbers,
     one_of,
     read_fields,
     register_dialect,
     unit,
 )
-from ..ir.parsing import ParseContext
+from ..ir.parsing import ParseContext, is_attributes
+from ..ir.printer import Names
 from ..ir.reading.grammar import grammar_beside
 from ..ir.types import DTYPE_BYTES, FunctionType, TensorType, Type
 from .kernels import KERNELS, Kernel, activation_name, check_activation
@@ -37,12 +38,12 @@ CHOICES = ("block", "epilogue", "group", "order", "reverse", "rows", "snake", "s
 
 
 def tile_sizes(value: Attr) -> str:
-    good = not integers(value) and len(value) == 3 and all(x > 0 for x in value)
+    good = are_integers(value) and len(value) == 3 and all(x > 0 for x in value)
     return "" if good else "three positive tile sizes [tm, tn, tk]"
 
 
 def tile_counts(value: Attr) -> str:
-    good = not integers(value) and len(value) == 2 and all(x > 0 for x in value)
+    good = are_integers(value) and len(value) == 2 and all(x > 0 for x in value)
     return "" if good else "two positive counts of tiles [bm, bn]"
 
 
@@ -59,7 +60,7 @@ def unit_or_true(value: Attr) -> str:
 
 
 def argument_tile(value: Attr) -> str:
-    good = not integers(value) and 1 <= len(value) <= 2 and all(x > 0 for x in value)
+    good = are_integers(value) and 1 <= len(value) <= 2 and all(x > 0 for x in value)
     return "" if good else "the tile's one or two positive sizes"
 
 
@@ -90,15 +91,15 @@ class GraphOp(Operation):
     @classmethod
     def parse(cls, context: ParseContext, parts: list[Any]) -> GraphOp:
         token, operand_tokens = parts[0], parts[1]
-        attributes = parts[2] if isinstance(parts[2], dict) else {}
-        rest = parts[3:] if isinstance(parts[2], dict) else parts[2:]
+        attributes: Attributes = parts[2] if is_attributes(parts[2]) else {}
+        rest = parts[3:] if is_attributes(parts[2]) else parts[2:]
         signature = _signature(rest, len(operand_tokens))
         operands = context.typed_operands(operand_tokens, signature, cls.name, token.start_pos)
         if len(signature.results) != 1:
             raise OpError(f"{cls.name} has one result")
         return cls(operands, [Value(signature.results[0])], loc=token.start_pos, **read_fields(cls, attributes))
 
-    def pretty(self, names: dict[Value, str]) -> str:
+    def pretty(self, names: Names) -> str:
         attributes = self.attributes
         operands = ", ".join(names[v] for v in self.operands)
         return f"{self.name} {operands}{' ' + dict_text(attributes) if attributes else ''} : {self.shown_type()}"
@@ -175,8 +176,8 @@ class MatmulOp(GraphOp):
     activation_params: tuple[FloatAttr, ...] | None = field(numbers, default=None)
     block: tuple[int, int] | None = field(tile_counts, default=None)
     order: str | None = field(one_of("mn", "nm"), default=None)
-    reverse: Attr = field(unit, default=None)
-    snake: Attr = field(unit, default=None)
+    reverse: Unit | None = field(unit, default=None)
+    snake: Unit | None = field(unit, default=None)
     stream: int | None = field(tile_count, default=None)
 
     @property
@@ -198,7 +199,7 @@ class ElementwiseOp(GraphOp):
     """An operation element by element; `epilogue` has it computed tile by tile, right after its last operand's tile."""
 
     __slots__ = ()
-    epilogue: Attr = field(unit, default=None)
+    epilogue: Unit | None = field(unit, default=None)
 
 
 class MappedOp(ElementwiseOp):

@@ -6,29 +6,30 @@ from collections.abc import Iterator
 from math import prod
 from typing import NamedTuple
 
-from ..ir.attributes import UNIT, Attr
+from ..ir.attributes import UNIT
 from ..ir.builtin import FuncOp
 from ..ir.core import Value
 from ..ir.diagnostics import Diagnostic
 from ..ir.types import TensorType
-from .tiles import Coord, TiledType, coord_text
+from ..planner.units import round_up
+from .tiles import At, Coord, Pin, TiledType, coord_text
 from .uop import AllocOp
 
 
 class Wish(NamedTuple):
     """What is asked of a buffer; None for nothing."""
 
-    pin: Attr
-    at: Attr
+    pin: Pin
+    at: At
     loc: int
 
     def pins(self, coord: Coord) -> bool:
-        return self.pin is UNIT or (type(self.pin) is tuple and coord in self.pin)
+        return self.pin is UNIT or (isinstance(self.pin, tuple) and coord in self.pin)
 
     def address(self, type_: TiledType, coord: Coord, alignment: int) -> int | None:
         """The address that a tile must have: of the whole buffer's tiles row by row, each aligned; or its own."""
         if isinstance(self.at, int):
-            step = -(-type_.tile_bytes // alignment) * alignment
+            step = round_up(type_.tile_bytes, alignment)
             number = coord[0] if len(coord) == 1 else coord[0] * type_.grid[1] + coord[1]
             return self.at + number * step
         return next((v[-1] for v in self.at or () if v[:-1] == coord), None)
@@ -55,8 +56,8 @@ def wish_errors(func: FuncOp, level: str) -> Iterator[Diagnostic]:
             message = f"%{value.name} is no tiled buffer, so that nothing can be asked of where its tiles lie"
             yield Diagnostic(message, wish.loc)
             continue
-        named = [*(wish.pin if type(wish.pin) is tuple else ())]
-        named += [v[:-1] for v in (wish.at if type(wish.at) is tuple else ())]
+        named = [*(wish.pin if isinstance(wish.pin, tuple) else ())]
+        named += [v[:-1] for v in (wish.at if isinstance(wish.at, tuple) else ())]
         for coord in named:
             inside = len(coord) == len(value.type.grid) and all(
                 0 <= c < g for c, g in zip(coord, value.type.grid, strict=True)

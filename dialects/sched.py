@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from ..ir.attributes import Attr
+from ..ir.attributes import Attr, Attributes, Unit
 from ..ir.fields import field
-from ..ir.opdef import Dialect, OpError, integer, integers, one_of, register_dialect, unit
+from ..ir.opdef import Dialect, OpError, are_integers, integer, integers, one_of, register_dialect, unit
+from ..ir.printer import Names
 from ..ir.reading.grammar import grammar_beside
 from ..ir.texts import COORD, of_kind
-from .target import check_target, reserved_ranges
-from .tile_ops import ExecBase, Names, RightExecs, RightStores, RightTiles, StoreBase, TileOp
+from .target import check_target, is_alignment, is_positive, reserved_ranges
+from .tile_ops import ExecBase, RightExecs, RightStores, RightTiles, StoreBase, TileOp
 from .tiles import at_attribute, natural, pin_attribute, read_tile_token
 
 SCHED = register_dialect(
@@ -24,25 +23,25 @@ SCHED = register_dialect(
 
 
 def sram_attribute(value: Attr) -> str:
+    wrong = "{alignment = A, total_bytes = B}, both positive, the alignment a power of two"
+    if type(value) is not dict:
+        return wrong
     good = (
-        type(value) is dict
-        and {"alignment", "total_bytes"} <= set(value) <= {"alignment", "reserved", "total_bytes", *PINGPONG}
-        and all(type(value[k]) is int and value[k] > 0 for k in ("alignment", "total_bytes"))
-        and value["alignment"] & (value["alignment"] - 1) == 0
+        {"alignment", "total_bytes"} <= set(value) <= {"alignment", "reserved", "total_bytes", *PINGPONG}
+        and is_positive(value["total_bytes"])
+        and is_alignment(value["alignment"])
         and reserved_ranges(value.get("reserved", ()))
     )
-    if not good:
-        return "{alignment = A, total_bytes = B}, both positive, the alignment a power of two"
-    return halves_attribute(value)
+    return halves_attribute(value) if good else wrong
 
 
-def halves_attribute(sram: dict[str, Any]) -> str:
+def halves_attribute(sram: Attributes) -> str:
     """Whether what `sched.sram` says of ping/pong buffering makes sense."""
     if not sram.keys() & PINGPONG:
         return ""
     if sram.get("buffering") != "pingpong" or "halves" not in sram:
         return 'a dictionary with both of buffering = "pingpong" and halves = [[a, b], [c, d]], or neither'
-    halves = sram["halves"]
+    halves: Attr = sram["halves"]
     if not reserved_ranges(halves) or len(halves) != 2 or max(halves[0][1], halves[1][1]) > sram["total_bytes"]:
         return "a dictionary in which 'halves' is two ranges of bytes [start, end) within the SRAM"
     (start, end), (other_start, other_end) = halves
@@ -67,7 +66,7 @@ SCHED.module_attributes["sched.target"] = check_target
 
 
 def wait_pairs(value: Attr) -> str:
-    good = type(value) is tuple and all(not integers(w) and len(w) == 2 and w[0] >= 0 and w[1] > 0 for w in value)
+    good = type(value) is tuple and all(are_integers(w) and len(w) == 2 and w[0] >= 0 and w[1] > 0 for w in value)
     return "" if good and value else "a list of [queue, count] such as [[1, 3]]"
 
 
@@ -75,19 +74,25 @@ ADDRESS = of_kind(integer, " @0x{:04x}".format)
 """The texts of addresses behind tiles: ` @0x1000` for 4096."""
 
 
-class RightPlacedTiles(RightTiles):
-    def knows(self, op: Any) -> bool:
-        return RightTiles.knows(self, op) and len(op.addrs) == 1 and op.addrs[0] >= 0
+# Asked of each operation: found once, for these operations' types.
+_right_tiles = RightTiles["PlacedOp"].knows
+_right_stores = RightStores["StoreOp"].knows
+_right_execs = RightExecs["ExecOp"].knows
 
 
-class RightPlacedStores(RightStores):
-    def knows(self, op: Any) -> bool:
-        return RightStores.knows(self, op) and len(op.addrs) == 1 and op.addrs[0] >= 0
+class RightPlacedTiles(RightTiles["PlacedOp"]):
+    def knows(self, op: PlacedOp) -> bool:
+        return _right_tiles(self, op) and len(op.addrs) == 1 and op.addrs[0] >= 0
 
 
-class RightPlacedExecs(RightExecs):
-    def knows(self, op: Any) -> bool:
-        return RightExecs.knows(self, op) and len(op.addrs) == len(op.operands) and min(op.addrs) >= 0
+class RightPlacedStores(RightStores["StoreOp"]):
+    def knows(self, op: StoreOp) -> bool:
+        return _right_stores(self, op) and len(op.addrs) == 1 and op.addrs[0] >= 0
+
+
+class RightPlacedExecs(RightExecs["ExecOp"]):
+    def knows(self, op: ExecOp) -> bool:
+        return _right_execs(self, op) and len(op.addrs) == len(op.operands) and min(op.addrs) >= 0
 
 
 class PlacedOp(TileOp):
@@ -103,7 +108,7 @@ class PlacedOp(TileOp):
     addrs: tuple[int, ...] = field(integers, in_braces=False)
     buffer: int | None = field(one_of(0, 1), default=None)
     queue: int | None = field(natural, default=None)
-    signal: Attr = field(unit, default=None)
+    signal: Unit | None = field(unit, default=None)
     wait: tuple[tuple[int, int], ...] | None = field(wait_pairs, default=None)
 
     def pretty(self, names: Names) -> str:
@@ -164,4 +169,4 @@ class StoreOp(PlacedOp, StoreBase):
     verifier_memory = RightPlacedStores
     name = "sched.store"
     bytes: int = field(integer)
-    spill: Attr = field(unit, default=None)
+    spill: Unit | None = field(unit, default=None)

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cache
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeGuard
 
 from ..ir.attributes import Attr
 from ..ir.builtin import FuncOp, ModuleOp
 from ..ir.diagnostics import did_you_mean
-from ..ir.opdef import REGISTRIES, integers
+from ..ir.opdef import REGISTRIES, are_integers
+from ..planner.units import is_power_of_two
 from .kernels import KERNELS, find_kernel
 
 if TYPE_CHECKING:
@@ -41,34 +42,49 @@ class Target(NamedTuple):
     kernel_cycles: Mapping[str, int] = MappingProxyType({})
 
 
-def reserved_ranges(value: Attr) -> bool:
+def reserved_ranges(value: Attr) -> TypeGuard[tuple[tuple[int, int], ...]]:
     """Whether an attribute is a list of byte ranges [start, end)."""
-    return type(value) is tuple and all(not integers(r) and len(r) == 2 and 0 <= r[0] < r[1] for r in value)
+    return type(value) is tuple and all(are_integers(r) and len(r) == 2 and 0 <= r[0] < r[1] for r in value)
 
 
-def _positive(value: Attr) -> bool:
+def is_positive(value: Attr) -> TypeGuard[int]:
+    """Whether an attribute is a positive i64 integer."""
     return type(value) is int and value > 0
 
 
+def is_alignment(value: Attr) -> TypeGuard[int]:
+    """Whether an attribute is a number of bytes that addresses can be aligned to."""
+    return is_positive(value) and is_power_of_two(value)
+
+
+def _is_tile(value: Attr) -> bool:
+    return are_integers(value) and len(value) == 3 and min(value) > 0
+
+
+def _is_latency(value: Attr) -> bool:
+    return type(value) is int and value >= 0
+
+
+def _is_eviction(value: Attr) -> bool:
+    return value in EVICTIONS
+
+
 def _kernel_cycles(value: Attr) -> bool:
-    return type(value) is dict and all(find_kernel(k) and _positive(v) for k, v in value.items())
+    return type(value) is dict and all(find_kernel(k) and is_positive(v) for k, v in value.items())
 
 
-CHECKS = {
-    "sram_bytes": (_positive, "a positive number of bytes"),
-    "alignment": (lambda v: _positive(v) and v & (v - 1) == 0, "a power of two"),
-    "tile": (
-        lambda v: type(v) is tuple and len(v) == 3 and all(map(_positive, v)),
-        "three positive tile sizes [tm, tn, tk]",
-    ),
-    "dma_bytes_per_cycle": (_positive, "a positive number of bytes"),
-    "dma_channels": (_positive, "a positive number of channels"),
-    "dma_latency": (lambda v: type(v) is int and v >= 0, "a number of cycles, 0 or more"),
-    "macs_per_cycle": (_positive, "a positive number of multiply-accumulates"),
-    "elements_per_cycle": (_positive, "a positive number of elements"),
+CHECKS: dict[str, tuple[Callable[[Attr], bool], str | Callable[[], str]]] = {
+    "sram_bytes": (is_positive, "a positive number of bytes"),
+    "alignment": (is_alignment, "a power of two"),
+    "tile": (_is_tile, "three positive tile sizes [tm, tn, tk]"),
+    "dma_bytes_per_cycle": (is_positive, "a positive number of bytes"),
+    "dma_channels": (is_positive, "a positive number of channels"),
+    "dma_latency": (_is_latency, "a number of cycles, 0 or more"),
+    "macs_per_cycle": (is_positive, "a positive number of multiply-accumulates"),
+    "elements_per_cycle": (is_positive, "a positive number of elements"),
     "kernel_cycles": (_kernel_cycles, lambda: f"a dictionary of cycles by kernel ({', '.join(KERNELS)})"),
     "reserved": (reserved_ranges, "a list of byte ranges [[start, end]]"),
-    "evict": (lambda v: v in EVICTIONS, 'one of "min", "lru", "cost"'),
+    "evict": (_is_eviction, 'one of "min", "lru", "cost"'),
 }
 
 

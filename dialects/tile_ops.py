@@ -5,19 +5,22 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 from operator import contains
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Generic, TypeVar
 
-from ..ir.attributes import Attr, FloatAttr, dict_text
+from ..ir.attributes import Attr, Attributes, FloatAttr, Unit, dict_text
 from ..ir.constructors import made_when_called
 from ..ir.core import Operation, Value
 from ..ir.fields import Field, field
 from ..ir.opdef import OpError, boolean, coordinates, float32, integer, numbers, read_fields, unit
 from ..ir.parsing import ParseContext, Token
+from ..ir.printer import Names
 from ..ir.texts import COORD, Made, by_values, declared, entries
 from .kernels import KERNELS, Kernel, activation_name, check_activation, kernel_name
 from .tiles import Coord, TiledType, check_tile, read_tile_token, tile_text
 
-Names = dict[Value, str]
+TileOpT = TypeVar("TileOpT", bound="TileOp")
+ExecT = TypeVar("ExecT", bound="ExecBase")
+StoreT = TypeVar("StoreT", bound="StoreBase")
 
 MOST_CHECKED = 10_000
 """Most combinations of kernel and types that are remembered as right."""
@@ -40,27 +43,27 @@ class RightCoords(dict[Value, set[Coord]]):
             self[value].add(coord)
 
 
-class RightTiles:
+class RightTiles(Generic[TileOpT]):
     """What has been found right of operations on one tile."""
 
     def __init__(self) -> None:
         self.coords = RightCoords()
 
-    def knows(self, op: TileOp) -> bool:
+    def knows(self, op: TileOpT) -> bool:
         return len(op.operands) == 1 == len(op.coords) and op.coords[0] in self.coords[op.operands[0]]
 
-    def learn(self, op: TileOp) -> None:
+    def learn(self, op: TileOpT) -> None:
         self.coords.learn(op)
 
 
-class RightExecs:
+class RightExecs(Generic[ExecT]):
     """What has been found right of execs: kernels with buffers that go with them, whatever their tiles."""
 
     def __init__(self) -> None:
         self.coords = RightCoords()
-        self.kernels: dict[tuple, list[set[Coord]]] = {}
+        self.kernels: dict[tuple[str, bool, str | None, tuple[Value, ...]], list[set[Coord]]] = {}
 
-    def knows(self, op: ExecBase) -> bool:
+    def knows(self, op: ExecT) -> bool:
         coords = op.coords
         inside = self.kernels.get((op.kernel, op.accumulate, op.activation, op.operands))
         if inside is None or len(inside) != len(coords) or has_parameters(op):
@@ -70,7 +73,7 @@ class RightExecs:
         (a, b, c), (p, q, r) = inside, coords
         return p in a and q in b and r in c
 
-    def learn(self, op: ExecBase) -> None:
+    def learn(self, op: ExecT) -> None:
         self.coords.learn(op)
         if has_parameters(op) or (op.operands[0] in op.operands[1:] and not in_place(KERNELS[op.kernel])):
             return
@@ -88,10 +91,10 @@ def in_place(kernel: Kernel) -> bool:
     return len(kernel.in_place) == len(kernel.sources)
 
 
-class RightStores(RightTiles):
+class RightStores(RightTiles[StoreT]):
     """What has been found right of stores; those with an activation are looked at each time."""
 
-    def knows(self, op: Any) -> bool:
+    def knows(self, op: StoreT) -> bool:
         return op.activation is None is op.activation_params and super().knows(op)
 
 
@@ -117,12 +120,12 @@ class TileOp(Operation):
     @classmethod
     def parse(cls, context: ParseContext, parts: list[Any]) -> TileOp:
         """Reads `KEYWORD tile {...}`; subclasses take their own parts out of the middle."""
-        attributes = parts.pop() if type(parts[-1]) is dict else {}
+        attributes: Attributes = parts.pop() if type(parts[-1]) is dict else {}
         return cls.build(context, parts[0], parts[1:], attributes)
 
     @classmethod
     def build(
-        cls, context: ParseContext, keyword: Token, tokens: list[Token], attributes: dict[str, Attr], **fields: Any
+        cls, context: ParseContext, keyword: Token, tokens: list[Token], attributes: Attributes, **fields: Any
     ) -> TileOp:
         """The operation on the tiles that the tokens name."""
         tiles = [read_tile_token(token) for token in tokens]
@@ -155,7 +158,7 @@ class TileOp(Operation):
         """The tile references as the pretty form writes them."""
         return [names[v] + COORD[c] for v, c in zip(self.operands, self.coords, strict=True)]
 
-    def braced(self) -> dict[str, Attr]:
+    def braced(self) -> Attributes:
         """The attributes that the pretty form prints in braces."""
         present = {f: value for f in self.braces if (value := getattr(self, f.slot)) is not None}
         return {f.name: declared(f.kind, value)[0] for f, value in present.items()}
@@ -191,7 +194,7 @@ class StoreBase(TileOp):
 
     activation: str | None = field(activation_name, default=None)
     activation_params: tuple[FloatAttr, ...] | None = field(numbers, default=None)
-    retain: Attr = field(unit, default=None)
+    retain: Unit | None = field(unit, default=None)
 
     def verify(self) -> None:
         super().verify()
@@ -207,11 +210,9 @@ PARAMETERS = ("params", "scale", "zero_point")
 """The fields of an exec with which numbers its kernel works; those of a graph operation are called alike."""
 
 
-def activation_of(op: Any) -> dict[str, Any]:
-    """The fields that say which activation an operation has; of None, that there is none."""
-    if op is None:
-        return {"activation": None, "activation_params": None}
-    return {"activation": op.activation, "activation_params": op.activation_params}
+def activation_of(op: object) -> dict[str, Any]:
+    """The fields that say which activation an operation has; of one that has none, or None, that there is none."""
+    return {name: getattr(op, name, None) for name in ("activation", "activation_params")}
 
 
 class ExecBase(TileOp):
@@ -234,7 +235,7 @@ class ExecBase(TileOp):
 
     @classmethod
     def parse(cls, context: ParseContext, parts: list[Any]) -> TileOp:
-        attributes = parts.pop() if type(parts[-1]) is dict else {}
+        attributes: Attributes = parts.pop() if type(parts[-1]) is dict else {}
         keyword, kernel, dst, assign, *sources = parts
         expected = kernel_name(kernel)
         if expected:
@@ -316,5 +317,5 @@ def _words(cls: type[ExecBase], values: tuple[Attr, ...]) -> Made:
     return (f"{cls.name} {kernel} ", " += " if accumulate else " = ", tail), keep and isinstance(kernel, str)
 
 
-_CHECKED: set[tuple] = set()
+_CHECKED: set[tuple[object, ...]] = set()
 """Kernels with types of buffers that have been found right."""

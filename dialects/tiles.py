@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from functools import cache, lru_cache
 from math import prod
 
-from ..ir.attributes import UNIT, Attr
+from ..ir.attributes import UNIT, Attr, Unit
 from ..ir.core import Operation, Value
-from ..ir.opdef import OpError, coordinates, integers
+from ..ir.opdef import OpError, are_integers, coordinates
 from ..ir.reading.attr_actions import read_tensor
 from ..ir.texts import COORD
 from ..ir.types import DTYPE_BYTES, EMPTY_DIMENSION, TensorType, Type, has_empty_dimension
@@ -18,7 +18,11 @@ Coord = tuple[int, ...]
 TileRef = tuple[Value, Coord]
 """A tile: its buffer and its coordinates."""
 
-Names = dict[Value, str]
+Pin = Unit | tuple[Coord, ...] | None
+"""What is asked to stay on chip: all tiles of a buffer, those of some coordinates, or none."""
+
+At = int | tuple[tuple[int, ...], ...] | None
+"""Where tiles are asked to be: the first one's address, some tiles' coordinates with an address each, or anywhere."""
 
 MEMO_SIZE = 200_000
 BLANK = r"(?:\s|//[^\n]*\n)"
@@ -139,6 +143,13 @@ def _address(text: str) -> int:
 TILES, ADDRESSES = TileTexts(), AddressTexts()
 
 
+def tiled(value: Value) -> TiledType:
+    """The type of a buffer that is known to be one: its operations have been found right."""
+    type = value.type
+    assert isinstance(type, TiledType)
+    return type
+
+
 def coord_text(coord: Coord) -> str:
     return COORD[coord]
 
@@ -165,7 +176,7 @@ def at_attribute(value: Attr) -> str:
     """A field's check for `at`: the first tile's address, or an address for each of some tiles."""
     if type(value) is int and value >= 0:
         return ""
-    good = type(value) is tuple and all(not integers(v) and 2 <= len(v) <= 3 and v[-1] >= 0 for v in value)
+    good = type(value) is tuple and all(are_integers(v) and 2 <= len(v) <= 3 and v[-1] >= 0 for v in value)
     return "" if good and value else "an address, or a list such as [[0, 1, 4096]] of coordinates and address"
 
 

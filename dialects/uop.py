@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..ir.attributes import UNIT, Attr, dict_text
+from ..ir.attributes import UNIT, Attributes, Unit, dict_text
 from ..ir.core import Operation, Value
 from ..ir.fields import field
 from ..ir.opdef import Dialect, OpError, read_fields, register_dialect, unit
 from ..ir.parsing import ParseContext
+from ..ir.printer import Names
 from ..ir.reading.grammar import grammar_beside
 from ..ir.types import Type
-from .tile_ops import ExecBase, Names, StoreBase, TileOp
-from .tiles import TiledType, at_attribute, natural, pin_attribute, read_tile_token, read_tiled
+from .tile_ops import ExecBase, StoreBase, TileOp
+from .tiles import At, Pin, TiledType, at_attribute, natural, pin_attribute, read_tile_token, read_tiled
 
 UOP = register_dialect(
     Dialect(
@@ -42,14 +43,14 @@ class AllocOp(Operation):
     """
 
     name = "uop.alloc"
-    at: Attr = field(at_attribute, default=None)
+    at: At = field(at_attribute, default=None)
     dram: int | None = field(natural, default=None)
-    on_chip: Attr = field(unit, default=None)
-    pin: Attr = field(pin_attribute, default=None)
+    on_chip: Unit | None = field(unit, default=None)
+    pin: Pin = field(pin_attribute, default=None)
 
     @classmethod
     def parse(cls, context: ParseContext, parts: list[Any]) -> AllocOp:
-        attributes = parts[1] if len(parts) > 2 else {}
+        attributes: Attributes = parts[1] if len(parts) > 2 else {}
         return cls((), [Value(parts[-1])], loc=parts[0].start_pos, **read_fields(cls, attributes))
 
     def pretty(self, names: Names) -> str:

@@ -16,19 +16,17 @@ from __future__ import annotations
 import math
 import re
 import struct
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, TypeAlias
 
 from .types import ScalarType, Type
-
-Attr = Any
-"""An attribute's value: one of the Python types of this module's docstring."""
 
 I64 = ScalarType("i64")
 F64 = ScalarType("f64")
 F32 = ScalarType("f32")
 
 
-class _Unit:
+class Unit:
     """There is one of it, told by identity, also where it has been copied or pickled."""
 
     __slots__ = ()
@@ -40,7 +38,7 @@ class _Unit:
         return "UNIT"
 
 
-UNIT = _Unit()
+UNIT = Unit()
 
 
 class _Parts:
@@ -100,6 +98,14 @@ class OpaqueAttr(_Parts):
         self.text = text
 
 
+Leaf: TypeAlias = int | str | Type | IntAttr | FloatAttr | SymbolRef | OpaqueAttr | Unit | None
+Attr: TypeAlias = "Leaf | tuple[Attr, ...] | dict[str, Attr]"
+"""An attribute's value: one of the Python types of this module's docstring; None is a field's that is absent."""
+
+Attributes = dict[str, Any]
+"""Attributes by name, each an `Attr`. Whoever asks for one by its name knows what the verifier has let stand there, as
+with a table of JSON."""
+
 BARE_ID = re.compile(r"[A-Za-z_][\w$.]*\Z", re.ASCII)
 SYMBOL_ID = re.compile(r"[A-Za-z_][\w$.]*\Z", re.ASCII)
 _PLAIN = re.compile(r'[^"\\\x00-\x1f\x7f\udc80-\udcff]*\Z')
@@ -109,7 +115,7 @@ def quote(text: str) -> str:
     """A string literal with MLIR's escapes."""
     if _PLAIN.match(text):
         return f'"{text}"'
-    out = []
+    out: list[str] = []
     for char in text:
         if char == "\\":
             out.append("\\\\")
@@ -155,25 +161,24 @@ def key_text(key: str) -> str:
 INTS = {int}
 
 
-def attr_text(value: Attr) -> str:
+def attr_text(value: Attr | list[Attr]) -> str:
     """An attribute's canonical MLIR text. Raises TypeError for a value that is no attribute."""
-    kind = type(value)
-    if kind is int:
+    if type(value) is int:
         return str(value)
-    if kind is str:
-        return quote(value)
-    if kind is bool:
-        return "true" if value else "false"
-    if kind is tuple or kind is list:
+    if type(value) is tuple or type(value) is list:
         if set(map(type, value)) == INTS:
             return str(list(value))
         return "[" + ", ".join([attr_text(v) for v in value]) + "]"
-    if kind is dict:
+    if type(value) is str:
+        return quote(value)
+    if type(value) is bool:
+        return "true" if value else "false"
+    if type(value) is dict:
         return dict_text(value)
     return _rare_text(value)
 
 
-def _rare_text(value: Attr) -> str:
+def _rare_text(value: object) -> str:
     if isinstance(value, (Type, OpaqueAttr)):
         return value.text
     if isinstance(value, IntAttr):
@@ -190,7 +195,7 @@ def _rare_text(value: Attr) -> str:
     raise TypeError(f"not an attribute: {value!r}")
 
 
-def dict_text(attributes: dict[str, Attr]) -> str:
+def dict_text(attributes: Mapping[str, Attr]) -> str:
     """`{a = 1, b}`: keys sorted, units as a key alone."""
     entries = (
         key_text(k) if attributes[k] is UNIT else f"{key_text(k)} = {attr_text(attributes[k])}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from .attributes import Attr, dict_text, symbol_text
+from .attributes import Attributes, dict_text, symbol_text
 from .core import Block, Operation, Value, structurally_equal
 from .printer import Printer, print_module
 from .source import UNKNOWN_LOC, Source
@@ -42,9 +42,9 @@ class FuncOp(Operation):
         body: Block,
         result_types: Iterable[Type] = (),
         *,
-        arg_attrs: Iterable[dict[str, Attr]] | None = None,
-        result_attrs: Iterable[dict[str, Attr]] | None = None,
-        attrs: dict[str, Attr] | None = None,
+        arg_attrs: Iterable[Attributes] | None = None,
+        result_attrs: Iterable[Attributes] | None = None,
+        attrs: Attributes | None = None,
         visibility: str = "",
         is_declaration: bool = False,
         loc: int = UNKNOWN_LOC,
@@ -53,8 +53,10 @@ class FuncOp(Operation):
         self.sym_name = sym_name
         self.body = body
         self.result_types = tuple(result_types)
-        self.arg_attrs = list(arg_attrs) if arg_attrs is not None else [{} for _ in body.args]
-        self.result_attrs = list(result_attrs) if result_attrs is not None else [{} for _ in self.result_types]
+        self.arg_attrs: list[Attributes] = list(arg_attrs) if arg_attrs is not None else [{} for _ in body.args]
+        self.result_attrs: list[Attributes] = (
+            list(result_attrs) if result_attrs is not None else [{} for _ in self.result_types]
+        )
         self.visibility = visibility
         self.is_declaration = is_declaration
 
@@ -74,12 +76,12 @@ class FuncOp(Operation):
         return self.body.ops
 
     @property
-    def attrs(self) -> dict[str, Attr]:
+    def attrs(self) -> Attributes:
         """The function's own attributes; assign a new dictionary to change them."""
         return self.extra or {}
 
     @attrs.setter
-    def attrs(self, value: dict[str, Attr]) -> None:
+    def attrs(self, value: Attributes) -> None:
         self.extra = value or None
 
     @property
@@ -93,9 +95,9 @@ class FuncOp(Operation):
         return FunctionType(tuple(a.type for a in self.args), self.result_types)
 
     @property
-    def properties(self) -> dict[str, Attr]:
+    def properties(self) -> Attributes:
         """Its type, its name and what goes with them, as the generic form has them."""
-        props: dict[str, Attr] = {"function_type": self.function_type, "sym_name": self.sym_name}
+        props: Attributes = {"function_type": self.function_type, "sym_name": self.sym_name}
         if any(self.arg_attrs):
             props["arg_attrs"] = tuple(self.arg_attrs)
         if any(self.result_attrs):
@@ -150,7 +152,7 @@ class ModuleOp(Operation):
         self,
         ops: Iterable[Operation] = (),
         *,
-        attrs: dict[str, Attr] | None = None,
+        attrs: Attributes | None = None,
         sym_name: str = "",
         source: Source | None = None,
         loc: int = UNKNOWN_LOC,
@@ -171,12 +173,12 @@ class ModuleOp(Operation):
         return self.body.ops
 
     @property
-    def attrs(self) -> dict[str, Attr]:
+    def attrs(self) -> Attributes:
         """The module's attributes, as a dictionary that is not to be changed."""
         return self.extra or {}
 
     @property
-    def properties(self) -> dict[str, Attr]:
+    def properties(self) -> Attributes:
         """Its name, as the generic form has it."""
         return {"sym_name": self.sym_name} if self.sym_name else {}
 
@@ -218,9 +220,9 @@ class ModuleOp(Operation):
     __hash__ = None  # type: ignore[assignment]
 
 
-def _attributes(attributes: dict[str, Attr]) -> str:
+def _attributes(attributes: Attributes) -> str:
     return f" attributes {dict_text(attributes)}" if attributes else ""
 
 
-def _typed(texts: Iterable[str], attrs: list[dict[str, Attr]]) -> str:
+def _typed(texts: Iterable[str], attrs: list[Attributes]) -> str:
     return ", ".join(t + (f" {dict_text(a)}" if a else "") for t, a in zip(texts, attrs, strict=True))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import os
 from _thread import RLock, get_ident  # `threading` takes longer to import than a short text to read
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 
 
@@ -47,7 +47,7 @@ if hasattr(os, "register_at_fork"):
 
 
 @contextmanager
-def collector_off() -> Iterator[None]:
+def collector_off() -> Generator[None, None, None]:
     """Within it no garbage is collected, in any thread: looking through all live objects again and again as they grow
     in number would take longer than making them."""
     _SWITCH.enter()

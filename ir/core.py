@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cache
-from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeAlias, TypeVar
 
-from .attributes import Attr, attr_text
+from .attributes import Attributes, Leaf, attr_text
 from .fields import STRUCTURE, Declared, structural
 from .source import UNKNOWN_LOC
 from .types import Type
@@ -21,30 +21,32 @@ OpT = TypeVar("OpT", bound="Operation")
 class Value:
     """An SSA value: its type, its name without the `%`, and its owner (the operation or block that defines it).
 
+    `own_loc` is its own place in the text, if it has one apart from its owner's.
+
     Copied or pickled alone it has no owner; with its owner see `Operation`.
     """
 
-    __slots__ = ("_loc", "name", "owner", "type")
+    __slots__ = ("name", "own_loc", "owner", "type")
 
     def __init__(self, type: Type, name: str = "", owner: Operation | Block | None = None, loc: int = UNKNOWN_LOC):
         self.type = type
         self.name = name
         self.owner = owner
-        self._loc = loc
+        self.own_loc = loc
 
     @property
     def loc(self) -> int:
         """Where the value is defined."""
-        return self._loc if self._loc >= 0 or self.owner is None else self.owner.loc
+        return self.own_loc if self.own_loc >= 0 or self.owner is None else self.owner.loc
 
     def __repr__(self) -> str:
         return f"%{self.name or '?'}: {self.type}"
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Value:
-        return Value(self.type, self.name, None, self._loc)
+        return Value(self.type, self.name, None, self.own_loc)
 
     def __reduce__(self) -> tuple[Callable[..., Value], tuple[Any, ...]]:
-        return Value, (self.type, self.name, None, self._loc)
+        return Value, (self.type, self.name, None, self.own_loc)
 
 
 class Block:
@@ -97,7 +99,7 @@ class Operation(Declared):
     if TYPE_CHECKING:  # arguments of the constructors that are made of fields
         operands: tuple[Value, ...] = structural(default=(), kw_only=False, converter=_values)
         results: tuple[Value, ...] = structural(default=(), kw_only=False, converter=_values)
-        extra: dict[str, Attr] | None = structural(default=None)
+        extra: Attributes | None = structural(default=None)
         loc: int = structural(default=UNKNOWN_LOC)
 
     def __init__(
@@ -105,7 +107,7 @@ class Operation(Declared):
         operands: Iterable[Value] = (),
         results: Iterable[Value] = (),
         *,
-        extra: dict[str, Attr] | None = None,
+        extra: Attributes | None = None,
         loc: int = UNKNOWN_LOC,
     ):
         self.operands = tuple(operands)
@@ -122,7 +124,7 @@ class Operation(Declared):
         return value
 
     @property
-    def attributes(self) -> dict[str, Attr]:
+    def attributes(self) -> Attributes:
         """All attributes of the generic form, declared and discardable, as a new dictionary."""
         present = {f.name: getattr(self, f.slot) for f in self.fields if f.printed(getattr(self, f.slot))}
         return present | self.extra if self.extra else present
@@ -133,7 +135,7 @@ class Operation(Declared):
         return ()
 
     @property
-    def properties(self) -> dict[str, Attr]:
+    def properties(self) -> Attributes:
         """What the generic form prints in `<{...}>`; empty but for MLIR's own functions and modules."""
         return {}
 
@@ -173,8 +175,8 @@ class UnregisteredOp(Operation):
         operands: Iterable[Value] = (),
         results: Iterable[Value] = (),
         *,
-        props: dict[str, Attr] | None = None,
-        extra: dict[str, Attr] | None = None,
+        props: Attributes | None = None,
+        extra: Attributes | None = None,
         regions: Iterable[Block] = (),
         loc: int = UNKNOWN_LOC,
     ):
@@ -188,7 +190,7 @@ class UnregisteredOp(Operation):
         return self.blocks
 
     @property
-    def properties(self) -> dict[str, Attr]:
+    def properties(self) -> Attributes:
         return self.props
 
 
@@ -251,6 +253,11 @@ class _Numbered(tuple[int, ...]):
     __slots__ = ()
 
 
+Held: TypeAlias = "Leaf | Operation | Block | _Flat | tuple[Held, ...] | list[Held] | dict[str, Held]"
+"""What a slot holds that isn't one of `VALUES`."""
+
+NESTS: frozenset[type] = frozenset((dict, list, tuple))
+
 DEFINING = ("results", "args")
 """The slots with the values that their operation or block owns."""
 
@@ -264,16 +271,23 @@ def _flat(node: Operation | Block, numbers: dict[Value, int]) -> _Flat:
         value = getattr(node, slot)
         if slot in VALUES:
             slots[slot] = _Numbered([numbers.setdefault(v, len(numbers)) for v in value])
-        elif isinstance(value, Block):
-            slots[slot] = _flat(value, numbers)
-        elif type(value) is list and value and isinstance(value[0], (Operation, Block)):
-            slots[slot] = [_flat(inner, numbers) for inner in value]
         else:
-            slots[slot] = _own(value)
-    return _Flat(type(node), slots | _own(_instance(node)))
+            slots[slot] = _own(value, numbers)
+    return _Flat(type(node), slots | {key: _own(value, numbers) for key, value in _instance(node).items()})
 
 
-def _unflat(flat: Any, values: Sequence[Value]) -> Any:
+def _own(value: Held, numbers: dict[Value, int]) -> Held:
+    """What a slot holds, with dictionaries and lists that are nobody else's, and the flat forms of nodes."""
+    if type(value) is tuple:
+        return tuple([_own(inner, numbers) for inner in value]) if NESTS & set(map(type, value)) else value
+    if type(value) is dict:
+        return {key: _own(inner, numbers) for key, inner in value.items()}
+    if type(value) is list:
+        return [_own(inner, numbers) for inner in value]
+    return _flat(value, numbers) if isinstance(value, (Operation, Block)) else value
+
+
+def _unflat(flat: Held, values: Sequence[Value]) -> Any:
     """What a flat form stands for, on the values of its numbers."""
     if type(flat) is _Numbered:
         return tuple([values[number] for number in flat])
@@ -293,7 +307,7 @@ def _copied(node: NodeT, memo: dict[int, Any]) -> NodeT:
     numbers: dict[Value, int] = {}
     flat = _flat(node, numbers)
     inside = {value for inner in _nodes(node) for value in _defined(inner)}
-    values = [memo.get(id(v)) or (Value(v.type, v.name, None, v._loc) if v in inside else v) for v in numbers]
+    values = [memo.get(id(v)) or (Value(v.type, v.name, None, v.own_loc) if v in inside else v) for v in numbers]
     made: NodeT = _unflat(flat, values)
     memo |= zip(map(id, _nodes(node)), _nodes(made), strict=True)
     memo |= zip(map(id, numbers), values, strict=True)
@@ -303,7 +317,7 @@ def _copied(node: NodeT, memo: dict[int, Any]) -> NodeT:
 def _pickled(node: Operation | Block) -> tuple[Callable[..., Any], tuple[Any, ...]]:
     numbers: dict[Value, int] = {}
     flat = _flat(node, numbers)
-    return _unpickled, (flat, [(v.type, v.name, v._loc) for v in numbers])
+    return _unpickled, (flat, [(v.type, v.name, v.own_loc) for v in numbers])
 
 
 def _unpickled(flat: _Flat, values: list[tuple[Type, str, int]]) -> Operation | Block:
@@ -319,17 +333,6 @@ def _nodes(node: Operation | Block) -> Iterator[Operation | Block]:
     yield node
     for inner in node.regions if isinstance(node, Operation) else node.ops:
         yield from _nodes(inner)
-
-
-def _own(value: Any) -> Any:
-    """An attribute's value whose dictionaries and lists are nobody else's."""
-    if type(value) is dict:
-        return {key: _own(inner) for key, inner in value.items()}
-    if type(value) is list:
-        return [_own(inner) for inner in value]
-    if type(value) is tuple and any(type(inner) in (dict, list, tuple) for inner in value):
-        return tuple([_own(inner) for inner in value])
-    return value
 
 
 @cache

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from functools import cache, partial
-from typing import Any
+from typing import Any, TypeGuard, TypeVar
 
-from .attributes import UNIT, Attr, FloatAttr, attr_text
+from .attributes import UNIT, Attr, Attributes, FloatAttr, attr_text
 from .constructors import constructor, made_when_called
 from .core import Block, Operation, OpT, Value
 from .diagnostics import Diagnostic, did_you_mean
@@ -64,6 +64,11 @@ INT_ONLY = frozenset({int})
 
 def integers(value: Attr) -> str:
     return "" if type(value) is tuple and set(map(type, value)) <= INT_ONLY else "a list of i64 integers"
+
+
+def are_integers(value: Attr) -> TypeGuard[tuple[int, ...]]:
+    """Whether an attribute is a list of i64 integers."""
+    return type(value) is tuple and set(map(type, value)) <= INT_ONLY
 
 
 def coordinates(value: Attr) -> str:
@@ -125,6 +130,15 @@ OPERATIONS: dict[str, type[Operation]] = {}
 """The operations of all dialects by name."""
 
 
+Reading = Callable[[str], tuple[str, *tuple[object, ...]]]
+"""Reads a token that stands for a value: the value's name, and what the token says of it."""
+
+FunctionCheck = Callable[[Any, Any], list[Diagnostic]]
+"""Checks a function in its module (`FuncOp` and `ModuleOp`, which are made of what is here)."""
+
+CheckT = TypeVar("CheckT", bound=FunctionCheck)
+
+
 class Dialect:
     """What a dialect brings: operations, its grammar fragment, readings of tokens, checks of whole functions.
 
@@ -138,7 +152,7 @@ class Dialect:
         grammar: str,
         *,
         terminals: dict[str, str] | None = None,
-        references: dict[str, Callable[[str], tuple]] | None = None,
+        references: dict[str, Reading] | None = None,
     ):
         self.name = name
         self.grammar = grammar
@@ -146,10 +160,10 @@ class Dialect:
         self.references = references or {}
         self.ops: dict[str, type[Operation]] = {}
         self.actions: dict[str, Action] = {}
-        self.function_attributes: dict[str, Callable[[Attr], str]] = {}
-        self.module_attributes: dict[str, Callable[[Attr], str]] = {}
-        self.argument_attributes: dict[str, Callable[[Attr], str]] = {}
-        self.function_checks: list[Callable[[Any, Any], list[Diagnostic]]] = []
+        self.function_attributes: dict[str, Kind] = {}
+        self.module_attributes: dict[str, Kind] = {}
+        self.argument_attributes: dict[str, Kind] = {}
+        self.function_checks: list[FunctionCheck] = []
 
     def tables(self) -> list[dict[str, Any]]:
         """What grows as operations, actions and attributes are declared."""
@@ -190,7 +204,7 @@ class Dialect:
 
         return register
 
-    def check(self, function: Callable) -> Callable:
+    def check(self, function: CheckT) -> CheckT:
         """Decorator: a check of a whole function, run when all its operations are right by themselves."""
         self.function_checks.append(function)
         return function
@@ -249,7 +263,7 @@ def _slots(cls: type[Operation], given: frozenset[str]) -> tuple[dict[str, Field
     return declared, frozenset(f.name for f in declared.values() if f.required)
 
 
-def read_fields(cls: type[Operation], attributes: dict[str, Attr], given: frozenset[str] = NOTHING) -> dict[str, Any]:
+def read_fields(cls: type[Operation], attributes: Attributes, given: frozenset[str] = NOTHING) -> dict[str, Any]:
     """Checks an attribute dictionary against a class's declaration.
 
     Returns keyword arguments for its constructor, discardable attributes under `extra`. Fields in `given` come from
@@ -268,7 +282,7 @@ def read_fields(cls: type[Operation], attributes: dict[str, Attr], given: frozen
     return values
 
 
-def _read_unusual(cls: type[Operation], attributes: dict[str, Attr], given: frozenset[str]) -> dict[str, Any]:
+def _read_unusual(cls: type[Operation], attributes: Attributes, given: frozenset[str]) -> dict[str, Any]:
     """The same for a dictionary with discardable attributes or with faults, which are reported in a fixed order."""
     declared = [f for f in cls.fields if f.name not in given]
     names = [f.name for f in declared]
@@ -287,7 +301,7 @@ def _read_unusual(cls: type[Operation], attributes: dict[str, Attr], given: froz
 
 
 def from_generic(
-    cls: type[Operation], operands: Sequence[Value], results: Sequence[Value], attributes: dict[str, Attr],
+    cls: type[Operation], operands: Sequence[Value], results: Sequence[Value], attributes: Attributes,
     regions: Sequence[Block], loc: int,
 ) -> Operation:  # fmt: skip
     """Builds a declared operation from the parts of its generic form. Raises `OpError`."""

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeGuard
 
+from .attributes import Attributes
 from .core import Value
 from .diagnostics import Diagnostic
 from .types import FunctionType, Type
@@ -38,6 +39,11 @@ class ParseContext(Protocol):
     def memo_type(self, token: Token, read: Callable[[str], Type]) -> Type:
         """A type's reading by `read`, made once for each text of the token."""
         ...
+
+
+def is_attributes(part: object) -> TypeGuard[Attributes]:
+    """Whether a part of a rule is an attribute dictionary."""
+    return isinstance(part, dict)
 
 
 Action = Callable[[ParseContext, list[Any]], Any]

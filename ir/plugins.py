@@ -12,7 +12,7 @@ import os
 import re
 import sys
 from _thread import RLock  # `threading` takes longer to import than a short text to read
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -47,7 +47,7 @@ if hasattr(os, "register_at_fork"):
 
 
 @contextmanager
-def broken_ignored(warn: Warn) -> Iterator[None]:
+def broken_ignored(warn: Warn) -> Generator[None]:
     """Goes on without plugins that can't be used, as if they weren't installed, while this is open: `warn` is told of
     each once."""
     before = _STATE.warn, _STATE.warned
@@ -199,7 +199,7 @@ def _changed(path: str) -> int:
 
 
 @contextmanager
-def unchanged_if_it_fails() -> Iterator[None]:
+def unchanged_if_it_fails() -> Generator[None]:
     """Puts the registries, and the modules of plugins, back as they were where something goes wrong in between."""
     before = [(table, dict(table)) for table in _tables()]
     checks = [(dialect, list(dialect.function_checks)) for dialect in all_dialects()]

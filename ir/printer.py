@@ -156,7 +156,7 @@ class Printer:
             self.out.append((start if i == 0 else f"{indent}}}, ") + "{\n")
             if getattr(op, "is_declaration", False):
                 continue
-            inner = set() if op.isolated else set(used)
+            inner: set[str] = set() if op.isolated else set(used)
             self.name_args(block, inner)
             if block.args:
                 args = ", ".join([f"{self.names[a]}: {a.type}" for a in block.args])

@@ -7,7 +7,7 @@ Python's dictionaries take `True` for 1, and -0.0 for 0.0. So a field prints wha
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, TypeGuard
 
 from .attributes import UNIT, Attr, attr_text, key_text
 from .fields import Field, Kind
@@ -45,10 +45,15 @@ def declared(kind: Kind, value: Attr) -> Made:
     return value, _is_plain(value)
 
 
-def _with_leaves(value: Attr, leaf: type) -> Attr:
+def _with_leaves(value: Attr, leaf: type[int]) -> Attr:
     if type(value) is tuple:
         return tuple([_with_leaves(v, leaf) for v in value])
-    return leaf(value) if isinstance(value, (bool, int)) or (type(value) is float and value.is_integer()) else value
+    return leaf(value) if isinstance(value, int) or _is_whole(value) else value
+
+
+def _is_whole(value: object) -> TypeGuard[float]:
+    """Whether a value is a float that equals an integer."""
+    return type(value) is float and value.is_integer()
 
 
 def _is_plain(value: Attr) -> bool:
@@ -103,5 +108,5 @@ def _coords_text(value: Attr) -> Made:
 
 COORD = of_kind(integers)
 """The texts of tile coordinates: `[0, 1]` for (0, 1)."""
-LISTS: dict[Callable, Texts] = {coordinates: Texts(_coords_text), integers: of_kind(integers)}
+LISTS: dict[Kind, Texts] = {coordinates: Texts(_coords_text), integers: of_kind(integers)}
 """The texts of the kinds of fields that differ from one operation to the next: lists of numbers."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any, Protocol
 
-from .attributes import Attr, attr_text
+from .attributes import Attr, Attributes, attr_text
 from .builtin import FuncOp, ModuleOp, ReturnOp
 from .collector import collector_off
 from .core import Block, Operation, UnregisteredOp, Value
@@ -67,7 +67,7 @@ def operation_errors(func: FuncOp) -> list[Diagnostic]:
     return errors
 
 
-def _check_keys(attrs: dict[str, Attr], what: str, known: Checks, loc: int, errors: list[Diagnostic]) -> None:
+def _check_keys(attrs: Attributes, what: str, known: Checks, loc: int, errors: list[Diagnostic]) -> None:
     """Discardable attributes of our dialects must be ones that we know; others are left alone."""
     for key, value in attrs.items():
         if key in known:

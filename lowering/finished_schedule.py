@@ -13,7 +13,7 @@ from ..dialects.sched import ExecOp, LoadOp, StoreOp
 from ..dialects.target import Target
 from ..dialects.tiles import TiledType
 from ..dialects.uop import AllocOp
-from ..ir.attributes import UNIT, Attr
+from ..ir.attributes import UNIT, Attributes
 from ..ir.builtin import FuncOp, ModuleOp
 from ..ir.core import Operation, Value
 from ..ir.diagnostics import Diagnostic, DiagnosticError
@@ -72,7 +72,7 @@ def place_off_chip(func: FuncOp, ranges: Mapping[Value, tuple[int, int]], target
 
 def with_stats(func: FuncOp, target: Target) -> FuncOp:
     """The scheduled function with `sched.sram` and `sched.stats`, the latter from its text."""
-    sram: dict[str, Attr] = {"alignment": target.alignment, "total_bytes": target.sram_bytes}
+    sram: Attributes = {"alignment": target.alignment, "total_bytes": target.sram_bytes}
     if target.reserved:
         sram["reserved"] = target.reserved
     func.attrs = func.attrs | {"sched.sram": sram}

@@ -7,7 +7,7 @@ from ..dialects.kernels import KERNELS
 from ..dialects.placement_limits import off_chip_bytes
 from ..dialects.sched import ExecOp, LoadOp
 from ..dialects.target import Target
-from ..dialects.tiles import Coord, TiledType
+from ..dialects.tiles import TiledType, TileRef
 from ..dialects.uop import AllocOp
 from ..ir.builtin import FuncOp
 from ..ir.core import Value
@@ -35,7 +35,7 @@ class TimedOps:
         self.target = target
         self.queues = target.dma_channels + 1
         self.transfers = 0
-        self.tiles: dict[tuple[Value, Coord], int] = {}
+        self.tiles: dict[TileRef, int] = {}
         self.exec_costs: dict[tuple[str, tuple[tuple[int, ...], ...]], int] = {}
         self.shared: dict[Value, tuple[int, tuple[int, ...]]] = {}
 

@@ -11,10 +11,10 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import ClassVar, NamedTuple
 
-from ..dialects.graph import ElementwiseOp, GraphOp, MatmulOp
+from ..dialects.graph import ElementwiseOp, GraphOp, MappedOp, MatmulOp
 from ..dialects.kernels import KERNELS
 from ..dialects.levels import level_of
-from ..ir.attributes import Attr
+from ..ir.attributes import FloatAttr
 from ..ir.builtin import FuncOp, ModuleOp
 from ..ir.core import Operation, Value
 from ..ir.types import TensorType
@@ -113,6 +113,6 @@ def _emit(op: Operation, fused: dict[Operation, Fused], values: ValueMap) -> Ope
     )  # fmt: skip
 
 
-def of_kernel(op: GraphOp) -> tuple[str, Attr]:
+def of_kernel(op: GraphOp) -> tuple[str, tuple[FloatAttr, ...] | None]:
     """An elementwise operation as an activation: its kernel and its parameters."""
-    return op.kernel, getattr(op, "params", None)
+    return op.kernel, op.params if isinstance(op, MappedOp) else None

@@ -19,7 +19,7 @@ import numpy as np
 from ..dialects.checks.dram import OffChip
 from ..dialects.checks.queues import Accesses, accesses_of
 from ..dialects.sched import ExecOp, LoadOp, StoreOp
-from ..dialects.tiles import Coord, tile_text
+from ..dialects.tiles import TileRef, tile_text
 from ..ir.builtin import FuncOp
 from ..ir.core import Value
 from ..ir.diagnostics import Diagnostic, DiagnosticError, fail
@@ -141,7 +141,7 @@ class LastWriters:
         self.grain = gcd(*sizes, *{a for op in ops for a in op.addrs}) or 1
         end = max((a + size_of(v) for op in ops for v, a in zip(op.operands, op.addrs, strict=True)), default=0)
         self.writer = [-1] * (end // self.grain)
-        self.stored: dict[tuple[Value, Coord], int] = {}
+        self.stored: dict[TileRef, int] = {}
         self.wanted: list[list[tuple[int, list[int]]]] = []
         self.wanted_off: list[int] = []
         for i, op in enumerate(ops):

@@ -19,7 +19,7 @@ from ..dialects.graph import GraphOp
 from ..dialects.kernels import KERNELS, Call, Kernel, conversions, products
 from ..dialects.levels import level_of
 from ..dialects.tile_ops import ExecBase, StoreBase
-from ..dialects.tiles import Coord, TiledType
+from ..dialects.tiles import Coord, TiledType, TileRef
 from ..ir.builtin import FuncOp
 from ..ir.core import Operation, Value
 from ..ir.types import TensorType
@@ -218,7 +218,7 @@ class TileFigures:
 
     def __init__(self, arguments: Mapping[Value, Array]):
         self.buffers = {v: Buffer(v.type, a) for v, a in arguments.items() if isinstance(v.type, TiledType)}
-        self.tiles: dict[tuple[Value, Coord], Figure] = {}
+        self.tiles: dict[TileRef, Figure] = {}
 
     def read(self, value: Value, coord: Coord) -> Figure:
         found = self.tiles.get((value, coord))

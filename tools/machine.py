@@ -6,13 +6,13 @@ import argparse
 import os
 from typing import Any
 
-from ..ir.attributes import Attr, dict_text
+from ..ir.attributes import Attributes, dict_text
 from ..ir.builtin import FuncOp, ModuleOp
 from ..ir.diagnostics import did_you_mean
 from ..passes.manager import UsageError
 from .files import InputError, read_text
 
-Machine = dict[str, Attr]
+Machine = Attributes
 
 
 def add_target_options(group: Any) -> None:

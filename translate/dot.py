@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ..dialects.graph import GraphOp
 from ..dialects.tile_ops import ExecBase, TileOp
-from ..dialects.tiles import tile_text
+from ..dialects.tiles import TileRef, tile_text
 from ..ir.builtin import FuncOp, ModuleOp
 from ..ir.core import Value
 
@@ -54,7 +54,7 @@ class _Graph:
 
     def tiles(self, func: FuncOp) -> None:
         """Tiles as they are after each operation that writes them, and the execs that read them."""
-        current: dict[tuple[Value, tuple[int, ...]], str] = {}
+        current: dict[TileRef, str] = {}
         for op in func.ops:
             if not isinstance(op, ExecBase):
                 continue

@@ -298,9 +298,9 @@ def _lives(replay: _PictureRecorder, tiles: dict[TileRef, int], line: Timeline) 
         tile = tiles[copy.tile.value, copy.tile.coord]
         lives.tile.append(tile)
         lives.address.append(copy.address)
-        lives.start.append(copy.first)
-        lives.end.append(copy.last + 1)
-        lives.begin.append(line.start[copy.first])
+        lives.start.append(copy.since)
+        lives.end.append(copy.until)
+        lives.begin.append(line.start[copy.since])
         lives.reload.append(int(loaded and tile in seen))
         seen.add(tile)
     lives.until = until

@@ -7,7 +7,7 @@ from ...ir.core import Value
 from ...ir.diagnostics import Diagnostic
 from ..placement_limits import off_chip_bytes
 from ..sched import LoadOp, StoreOp
-from ..tiles import Coord, TiledType
+from ..tiles import Coord, tiled
 from ..uop import AllocOp, is_alloc
 
 
@@ -31,8 +31,8 @@ def dram_errors(func: FuncOp) -> list[Diagnostic]:
     if not allocs:
         return []
     ranges = off_chip_ranges(func)
-    placed = []
-    errors = []
+    placed: list[tuple[int, int, tuple[int, int], AllocOp]] = []
+    errors: list[Diagnostic] = []
     for op in allocs:
         value = op.results[0]
         if value not in ranges:
@@ -40,10 +40,9 @@ def dram_errors(func: FuncOp) -> list[Diagnostic]:
                 Diagnostic(f"%{value.name} has a 'dram' address, but it is never stored", op.loc, focus="dram")
             )
             continue
-        assert isinstance(value.type, TiledType)
         assert op.dram is not None
         start = op.dram
-        placed.append((start, start + off_chip_bytes(value.type), ranges[value], op))
+        placed.append((start, start + off_chip_bytes(tiled(value)), ranges[value], op))
     placed.sort(key=lambda p: p[2])
     for i, (start, end, (begin, until), op) in enumerate(placed):
         for other_start, other_end, (other_begin, other_until), other in placed[:i]:
@@ -64,12 +63,11 @@ class OffChip:
         for op in func.ops:
             if isinstance(op, AllocOp) and op.dram is not None:
                 self.bases[op.result] = op.dram
-                self.free = max(self.free, op.dram + off_chip_bytes(op.result.type))  # type: ignore[arg-type]
+                self.free = max(self.free, op.dram + off_chip_bytes(tiled(op.result)))
 
     def range(self, value: Value, coord: Coord) -> tuple[int, int]:
         """The bytes [start, end) of a tile, in an address space that all buffers share."""
-        type = value.type
-        assert isinstance(type, TiledType)
+        type = tiled(value)
         base = self.bases.get(value)
         if base is None:
             base = self.bases[value] = self.free

@@ -9,7 +9,7 @@ from __future__ import annotations
 from ...ir.builtin import FuncOp
 from ...ir.diagnostics import Diagnostic
 from ..sched import ExecOp, LoadOp
-from ..tiles import tile_text
+from ..tiles import tile_text, tiled
 
 MAX_ERRORS = 20
 
@@ -106,7 +106,7 @@ class _Check:
 
 
 def _size(op: LoadOp | ExecOp, k: int) -> int:
-    return op.operands[k].type.tile_bytes  # type: ignore[attr-defined]
+    return tiled(op.operands[k]).tile_bytes
 
 
 def _name(op: LoadOp | ExecOp, k: int) -> str:

@@ -15,6 +15,7 @@ from typing import NamedTuple
 from ...ir.builtin import FuncOp
 from ...ir.diagnostics import Diagnostic
 from ..sched import ExecOp, LoadOp, StoreOp
+from ..tiles import tiled
 from .dram import OffChip
 
 Placed = LoadOp | ExecOp | StoreOp
@@ -23,7 +24,6 @@ Clock = tuple[int, ...]
 """For each queue, how many of its operations have ended."""
 
 MAX_ERRORS = 20
-PLACED = frozenset({LoadOp, ExecOp, StoreOp})
 
 
 class Accesses(NamedTuple):
@@ -37,7 +37,7 @@ class Accesses(NamedTuple):
 
 def placed_ops(func: FuncOp) -> list[Placed]:
     """The operations that engines carry out, in order."""
-    return [op for op in func.ops if type(op) in PLACED]  # type: ignore[misc]
+    return [op for op in func.ops if type(op) is LoadOp or type(op) is ExecOp or type(op) is StoreOp]
 
 
 def accesses_of(op: Placed, off_chip: OffChip) -> Accesses:
@@ -47,10 +47,10 @@ def accesses_of(op: Placed, off_chip: OffChip) -> Accesses:
 def _touched(op: Placed, off_chip: OffChip) -> tuple[list[Bytes], list[Bytes], list[Bytes], list[Bytes]]:
     """The four lists of `Accesses`."""
     if isinstance(op, ExecOp):
-        ranges = [(a, a + v.type.tile_bytes) for v, a in zip(op.operands, op.addrs, strict=True)]  # type: ignore[attr-defined]
+        ranges = [(a, a + tiled(v).tile_bytes) for v, a in zip(op.operands, op.addrs, strict=True)]
         return ranges if op.accumulate else ranges[1:], ranges[:1], [], []
     value, address = op.operands[0], op.addrs[0]
-    inside = [(address, address + value.type.tile_bytes)]  # type: ignore[attr-defined]
+    inside = [(address, address + tiled(value).tile_bytes)]
     outside = [off_chip.range(value, op.coords[0])]
     return ([], inside, outside, []) if isinstance(op, LoadOp) else (inside, [], [], outside)
 
@@ -79,7 +79,7 @@ class History:
         at = bisect_left(self.starts, start)
         if at and self.stretches[self.starts[at - 1]].end > start:
             at -= 1
-        found = []
+        found: list[_Stretch] = []
         while at < len(self.starts) and self.starts[at] < end:
             found.append(self.stretches[self.starts[at]])
             at += 1
@@ -188,6 +188,11 @@ def queue_errors(func: FuncOp) -> list[Diagnostic]:
     return errors or _races(func, ops, clocks)
 
 
+def _queues(ops: list[Placed]) -> list[int]:
+    """The queue of each operation, where all have one."""
+    return [op.queue for op in ops if op.queue is not None]
+
+
 def _mixed_queue(ops: list[Placed]) -> Diagnostic | None:
     """An engine either computes or moves."""
     first: dict[int, Placed] = {}
@@ -203,7 +208,7 @@ def _mixed_queue(ops: list[Placed]) -> Diagnostic | None:
 def numbers_in_queues(queues: Sequence[int]) -> list[int]:
     """For each operation, which of its queue it is, from 1."""
     counts: dict[int, int] = {}
-    found = []
+    found: list[int] = []
     for queue in queues:
         counts[queue] = counts.get(queue, 0) + 1
         found.append(counts[queue])
@@ -212,11 +217,12 @@ def numbers_in_queues(queues: Sequence[int]) -> list[int]:
 
 def _clocks(ops: list[Placed]) -> tuple[list[Clock], list[Diagnostic]]:
     """What each operation knows to have ended when it starts, by running the queues; or the deadlock they run into."""
-    lanes = lanes_of([op.queue for op in ops])  # type: ignore[misc]
+    queues = _queues(ops)
+    lanes = lanes_of(queues)
     signals = signals_of(ops, lanes)
     slot = {queue: s for s, queue in enumerate(lanes)}
-    slots = [slot[op.queue] for op in ops]  # type: ignore[index]
-    place = numbers_in_queues([op.queue for op in ops])  # type: ignore[misc]
+    slots = [slot[queue] for queue in queues]
+    place = numbers_in_queues(queues)
     clocks: list[Clock] = [()] * len(ops)
 
     def start(i: int, before: int) -> bool:
@@ -266,7 +272,7 @@ def run_lanes(lanes: dict[int, list[int]], start: Callable[[int, int], bool]) ->
 
 def wait_targets(op: Placed, signals: dict[int, list[int]]) -> list[int] | None:
     """The operations whose signals an operation waits for; None if there are not so many."""
-    found = []
+    found: list[int] = []
     for queue, count in op.wait or ():
         if len(signals.get(queue, ())) < count:
             return None
@@ -284,15 +290,15 @@ def _deadlock(op: Placed, signals: dict[int, list[int]]) -> Diagnostic:
 
 
 def _races(func: FuncOp, ops: list[Placed], clocks: list[Clock]) -> list[Diagnostic]:
-    queues = sorted({op.queue for op in ops})  # type: ignore[type-var]
-    slot = {queue: s for s, queue in enumerate(queues)}
-    place = numbers_in_queues([op.queue for op in ops])  # type: ignore[misc]
+    queues = _queues(ops)
+    slot = {queue: s for s, queue in enumerate(sorted(set(queues)))}
+    place = numbers_in_queues(queues)
     conflicts = Conflicts(func)
     errors: list[Diagnostic] = []
-    lanes = [slot[op.queue] for op in ops]
+    lanes = [slot[queue] for queue in queues]
     for i, op in enumerate(ops):
         own, clock = lanes[i], clocks[i]
-        before = conflicts.before(op, op.queue, i)  # type: ignore[arg-type]
+        before = conflicts.before(op, queues[i], i)
         for other in sorted([b for b in before if lanes[b] != own and clock[lanes[b]] < place[b]]):
             first = ops[other]
             message = f"race: nothing makes this wait for queue {first.queue}'s operation {place[other]}"

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from bisect import bisect_left, insort
 from itertools import accumulate
-from typing import Any
 
-from ...ir.attributes import UNIT
+from ...ir.attributes import UNIT, Attributes
 from ...ir.builtin import FuncOp, ModuleOp
 from ...ir.core import Operation, Value
 from ...ir.diagnostics import Diagnostic
+from ...planner.units import round_up
 from ..placement_limits import Wish, wishes_of
 from ..sched import ExecOp, LoadOp, StoreOp
 from ..target import target_of
+from ..tiles import tiled
 from .tile_rules import MAX_ERRORS, Tile, TileRules
 
 STAT_KEYS = ("final_live_bytes", "loads_eliminated", "loads_emitted", "peak_sram_bytes", "sched_ops", "spills")
@@ -25,9 +26,10 @@ EVICTED = "was overwritten"
 
 
 class Copy:
-    """A tile's bytes at an address: of which version they are, who wrote them, from when to when they were of use."""
+    """A tile's bytes [address, end): of which version they are, who wrote them, and in which operations [since, until)
+    they were of use."""
 
-    __slots__ = ("address", "end", "first", "last", "op", "tile", "version")
+    __slots__ = ("address", "end", "op", "since", "tile", "until", "version")
 
     def __init__(self, tile: Tile, address: int, end: int, op: Operation, at: int):
         self.tile = tile
@@ -35,15 +37,15 @@ class Copy:
         self.end = end
         self.version = tile.version
         self.op = op
-        self.first = at
-        self.last = at
+        self.since = at
+        self.until = at + 1
 
 
 class Replay(TileRules):
     """Replays one scheduled function. `sram` has the SRAM's `total_bytes`, `alignment` and, if any, `reserved` ranges;
     `wishes` are what is asked of buffers."""
 
-    def __init__(self, sram: dict[str, Any], wishes: dict[Value, Wish]):
+    def __init__(self, sram: Attributes, wishes: dict[Value, Wish]):
         super().__init__()
         self.total: int = sram["total_bytes"]
         self.alignment: int = sram["alignment"]
@@ -61,15 +63,18 @@ class Replay(TileRules):
 
     def run(self, func: FuncOp) -> None:
         self.changes = [0] * (len(func.ops) + 2)
-        steps = {LoadOp: self.load, ExecOp: self.exec, StoreOp: self.store_op}
         count, errors = 0, self.errors
         for op in func.ops:
-            step: Any = steps.get(type(op))  # type: ignore[arg-type]
-            if step is None:
-                continue
             self.at = count
+            if type(op) is ExecOp:
+                self.exec(op)
+            elif type(op) is LoadOp:
+                self.load(op)
+            elif type(op) is StoreOp:
+                self.store_op(op)
+            else:
+                continue
             count += 1
-            step(op)
             if errors and len(errors) >= MAX_ERRORS:
                 return
         self.sched_ops = count
@@ -102,7 +107,7 @@ class Replay(TileRules):
         wish = self.wishes.get(tile.value)
         if wish is None:
             return True
-        wanted = wish.address(tile.value.type, tile.coord, self.alignment)  # type: ignore[arg-type]
+        wanted = wish.address(tiled(tile.value), tile.coord, self.alignment)
         if wanted is not None and wanted != address:
             message = f"{tile} is put at @0x{address:04x}, but it is asked to be at @0x{wanted:04x}"
             self.error(op, tile, message, f"@0x{address:04x}").note("asked for here", wish.loc)
@@ -125,7 +130,7 @@ class Replay(TileRules):
     def overlapping(self, address: int, end: int) -> list[Copy]:
         """The copies that share bytes with a range, in address order."""
         index = bisect_left(self.starts, address)
-        found = []
+        found: list[Copy] = []
         if index and self.copies[self.starts[index - 1]].end > address:
             found.append(self.copies[self.starts[index - 1]])
         while index < len(self.starts) and self.starts[index] < end:
@@ -155,15 +160,15 @@ class Replay(TileRules):
 
     def retire(self, copy: Copy) -> None:
         """Books the copy's live range."""
-        size = -(-(copy.end - copy.address) // self.alignment) * self.alignment
-        self.changes[copy.first] += size
-        self.changes[copy.last + 1] -= size
+        size = round_up(copy.end - copy.address, self.alignment)
+        self.changes[copy.since] += size
+        self.changes[copy.until] -= size
 
     def held(self, op: Operation, tile: Tile, address: int, verb: str) -> Copy | None:
         """The valid copy of a tile that an op needs at an address; reports what is really there otherwise."""
         copy = self.copies.get(address)
         if copy is not None and copy.tile is tile and copy.version == tile.version:
-            copy.last = self.at
+            copy.until = self.at + 1
             return copy
         self.explain(op, tile, address, verb)
         return None
@@ -173,7 +178,7 @@ class Replay(TileRules):
         if address & (self.alignment - 1):
             self.in_bounds(op, tile, address, 0)
             return
-        there = self.overlapping(address, address + tile.value.type.tile_bytes)  # type: ignore[attr-defined]
+        there = self.overlapping(address, address + tile.size)
         elsewhere = [c for c in self.copies.values() if c.tile is tile and c.version == tile.version and c not in there]
         if not there:
             error = self.error(op, tile, f"{where} {verb}, but no tile is there", where)
@@ -200,7 +205,7 @@ class Replay(TileRules):
             error.note(f"it {what} here", op.loc)
 
     def check_bytes(self, op: LoadOp | StoreOp, tile: Tile) -> int:
-        size = op.operands[0].type.tile_bytes  # type: ignore[attr-defined]
+        size = tile.size
         if op.bytes != size:
             self.error(op, tile, f"{tile} has {size} bytes, the text says {op.bytes}", "bytes")
         return size
@@ -225,9 +230,10 @@ class Replay(TileRules):
         tiles, copies = self.tiles, self.copies
         operands, coords, addrs = op.operands, op.coords, op.addrs
         dst, address = tiles[operands[0]][coords[0]], addrs[0]
-        size = operands[0].type.tile_bytes  # type: ignore[attr-defined]
+        size = dst.size
         end = address + size
-        at, in_place, last = self.at, False, None
+        until, in_place = self.at + 1, False
+        last: Tile | None = None
         for i in range(1, len(operands)):
             source = tiles[operands[i]][coords[i]]
             copy = copies.get(addrs[i])
@@ -235,7 +241,7 @@ class Replay(TileRules):
                 copy = None
                 self.explain(op, source, addrs[i], "is read")
             else:
-                copy.last = at
+                copy.until = until
             source.unread = False
             if source.open:
                 self.finish(op, source)
@@ -270,7 +276,7 @@ class Replay(TileRules):
         copy = self.copies.get(address)
         if in_place and copy is not None and copy.tile is dst:
             copy.version = dst.version
-            copy.last = self.at
+            copy.until = self.at + 1
             copy.op = op
         else:
             self.place(op, dst, address, size)
@@ -312,7 +318,7 @@ class Replay(TileRules):
     def stats(self) -> dict[str, int]:
         """`sched.stats` as the text implies them."""
         tiles = [tile for buffer in self.tiles.values() for tile in buffer.values()]
-        unread = [t.value.type.tile_bytes for t in tiles if t.unread]  # type: ignore[attr-defined]
+        unread = [t.size for t in tiles if t.unread]
         stats = {
             "final_live_bytes": sum(unread),
             "loads_eliminated": self.source_tiles - self.loads,
@@ -338,7 +344,7 @@ def replay_schedule(func: FuncOp, module: ModuleOp) -> list[Diagnostic]:
     if replay.errors or stated is None:
         return replay.errors
     stats = replay.stats()
-    errors = []
+    errors: list[Diagnostic] = []
     for key in sorted(stats.keys() | stated.keys()):
         if key not in stats and key in OPTIONAL_STATS:
             message, focus = f"sched.stats says {key} = {stated[key]}, by the text there are none", f"{key} ="

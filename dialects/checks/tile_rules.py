@@ -12,7 +12,7 @@ from ...ir.builtin import FuncOp
 from ...ir.core import Operation, Value
 from ...ir.diagnostics import Diagnostic
 from ..tile_ops import ExecBase, StoreBase
-from ..tiles import Coord, TiledType, tile_text
+from ..tiles import Coord, TiledType, tile_text, tiled
 from ..uop import ExecOp, LoadOp, StoreOp, is_alloc, is_on_chip
 
 MAX_ERRORS = 20
@@ -22,9 +22,9 @@ MAX_ERRORS = 20
 class Tile:
     """One tile's state. `version` counts its writes; a copy, on chip or off, is stale unless it has that version.
 
-    `off` is the version of the off-chip copy (-1 for none) and `chip` that of the on-chip copy at the uop level.
-    `open` while an exec has started it and nobody has read or stored it; `activation` is the op that activated its
-    present value; `unread` while no read or store has followed an exec's write.
+    `size` is its bytes. `off` is the version of the off-chip copy (-1 for none) and `chip` that of the on-chip copy at
+    the uop level. `open` while an exec has started it and nobody has read or stored it; `activation` is the op that
+    activated its present value; `unread` while no read or store has followed an exec's write.
     """
 
     __slots__ = (
@@ -35,15 +35,17 @@ class Tile:
         "finished",
         "off",
         "open",
+        "size",
         "unread",
         "value",
         "version",
         "written",
     )
 
-    def __init__(self, value: Value, coord: Coord, off: int):
+    def __init__(self, value: Value, coord: Coord, size: int, off: int):
         self.value = value
         self.coord = coord
+        self.size = size
         self.version = 0
         self.off = off
         self.chip = -1
@@ -61,15 +63,16 @@ class Tile:
 class BufferTiles(dict[Coord, Tile]):
     """The tiles of a buffer; those that nothing has named yet are as they are at the start."""
 
-    __slots__ = ("off", "value")
+    __slots__ = ("off", "size", "value")
 
     def __init__(self, value: Value):
         super().__init__()
         self.value = value
+        self.size = tiled(value).tile_bytes
         self.off = -1 if is_alloc(value) else 0
 
     def __missing__(self, coord: Coord) -> Tile:
-        found = self[coord] = Tile(self.value, coord, self.off)
+        found = self[coord] = Tile(self.value, coord, self.size, self.off)
         return found
 
 
@@ -253,15 +256,16 @@ def replay_uop(func: FuncOp) -> list[Diagnostic]:
 class _UopRules(TileRules):
     def run(self, func: FuncOp) -> None:
         tiles, errors = self.tiles, self.errors
-        steps = {ExecOp: self.exec, StoreOp: self.store_op}
         for op in func.ops:
             if type(op) is LoadOp:
                 tile = tiles[op.operands[0]][op.coords[0]]
                 if tile.chip == tile.version:
                     continue
                 self.load(op, tile)
-            elif type(op) in steps:
-                steps[type(op)](op)
+            elif type(op) is ExecOp:
+                self.exec(op)
+            elif type(op) is StoreOp:
+                self.store_op(op)
             if errors and len(errors) >= MAX_ERRORS:
                 return
 

@@ -3,10 +3,20 @@ facets)."""
 
 from . import products  # isort: skip  # the table's order: products first
 from . import elementwise, conversions  # isort: skip
-from .declaration import KERNELS, Call, Kernel, activation_name, check_activation, find_kernel, kernel_name
+from .declaration import (
+    KERNELS,
+    Activated,
+    Call,
+    Kernel,
+    activation_name,
+    check_activation,
+    find_kernel,
+    kernel_name,
+)
 
 __all__ = [
     "KERNELS",
+    "Activated",
     "Call",
     "Kernel",
     "activation_name",

@@ -7,13 +7,26 @@ from typing import Any
 
 from ...ir.opdef import OpError
 from ..tiles import TiledType
-from .declaration import ELEMENTS, Array, Call, Kernel, Parameter, declare, elements, same_coordinates
+from .declaration import (
+    ELEMENTS,
+    Algebra,
+    Array,
+    Call,
+    FigureT,
+    Kernel,
+    Parameter,
+    Rounding,
+    TermT,
+    declare,
+    elements,
+    same_coordinates,
+)
 
 CASTS = {("f32", "f16"), ("f32", "bf16"), ("f16", "f32"), ("bf16", "f32"), ("i32", "i8"), ("i8", "i32")}
 """The element types that a cast can go from and to."""
 
 
-def check_cast(name: str, source: str, target: str, op: Any) -> None:
+def check_cast(name: str, source: str, target: str, op: object) -> None:
     """Raises `OpError` for a pair of element types without a cast, or a scale where nothing is requantised."""
     scale, zero_point = getattr(op, "scale", None), getattr(op, "zero_point", None)
     if (source, target) not in CASTS:
@@ -27,7 +40,7 @@ def check_cast(name: str, source: str, target: str, op: Any) -> None:
         raise OpError(f"{name}: zero_point must lie in -128..127, got {zero_point}", "zero_point")
 
 
-def _check(types: Sequence[TiledType], op: Any) -> None:
+def _check(types: Sequence[TiledType], op: object) -> None:
     if types[0].tile != types[1].tile:
         raise OpError(f"kernel cast: source and destination tiles differ: {types[0]} = cast {types[1]}")
     check_cast("kernel cast", types[1].dtype, types[0].dtype, op)
@@ -46,7 +59,11 @@ def _cast(np: Any, call: Call, values: Array) -> Array:
     return np.clip(wide + zero_point, -128, 127).astype(np.int8)
 
 
-def _term(terms: Any, params: tuple[float, ...], dtypes: Sequence[str], value: Any) -> Any:
+def _rounding(rules: Rounding[FigureT], call: Call, value: FigureT) -> FigureT:
+    return rules.converted(value, call)
+
+
+def _term(terms: Algebra[TermT], params: tuple[float, ...], dtypes: Sequence[str], value: TermT) -> TermT:
     return terms.apply("cast", params, value, words=f"from {dtypes[1]} to {dtypes[0]}")
 
 
@@ -66,7 +83,7 @@ CAST = declare(
         reads=same_coordinates,
         meaning=_cast,
         algebra=_term,
-        rounding=lambda rules, call, value: rules.converted(value, call),
+        rounding=_rounding,
         ulps=0.5,
         carry=None,
         work=elements,

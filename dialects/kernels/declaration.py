@@ -7,7 +7,7 @@ that is left out is an error when the kernel is declared; nothing elsewhere asks
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from math import prod
 from typing import Any, NamedTuple, Protocol, TypeVar
 
@@ -45,6 +45,13 @@ class Call(NamedTuple):
     params: tuple[float, ...] = ()
     dtype: Any = None
     out: Array | None = None
+
+
+class Activated(Protocol):
+    """An operation that may apply a kernel of one tensor to its result."""
+
+    activation: str | None
+    activation_params: tuple[FloatAttr, ...] | None
 
 
 class Algebra(Protocol[TermT]):
@@ -86,7 +93,7 @@ class Rounding(Protocol[FigureT]):
         ...
 
 
-Check = Callable[[Sequence[TiledType], Any], None]
+Check = Callable[[Sequence[TiledType], object], None]
 Meaning = Callable[..., Array]
 Carry = Callable[..., Array]
 
@@ -193,15 +200,19 @@ class Kernel:
         for the steps k."""
         return self.reads(tuple(range(rank)), rank, ranks)
 
-    def params_of(self, op: Any, attribute: str = "params") -> tuple[float, ...]:
+    def params_of(self, op: object, attribute: str = "params") -> tuple[float, ...]:
         """The parameters that an operation gives, in order; `attribute` is where it keeps those without a name."""
         given = getattr(op, attribute, None) or ()
         return tuple([self._value(p, i, op, given) for i, p in enumerate(self.parameters)])
 
-    def _value(self, parameter: Parameter, at: int, op: Any, given: tuple[FloatAttr, ...]) -> float:
-        value = given[at].value if parameter.attribute == "params" else getattr(op, parameter.attribute, None)
-        value = value.value if isinstance(value, FloatAttr) else value
-        return parameter.default if value is None else value  # type: ignore[return-value]
+    def _value(self, parameter: Parameter, at: int, op: object, given: tuple[FloatAttr, ...]) -> float:
+        if parameter.attribute == "params":
+            return given[at].value
+        value: FloatAttr | float | None = getattr(op, parameter.attribute, None)
+        if value is None:
+            value = parameter.default
+        assert value is not None, f"{parameter.name} has no default"
+        return value.value if isinstance(value, FloatAttr) else value
 
     def check_params(self, who: str, given: Attr, key: str) -> None:
         """Raises `OpError` unless a list of parameters without names has as many as the kernel takes."""
@@ -267,7 +278,7 @@ def activation_name(value: Attr) -> str:
     return _one_of(value, [k.name for k in KERNELS.values() if k.is_activation])
 
 
-def check_activation(who: str, op: Any, dtype: str) -> None:
+def check_activation(who: str, op: Activated, dtype: str) -> None:
     """Raises `OpError` for an activation that does not take elements of a type, or other parameters than are given."""
     if op.activation is None:
         if op.activation_params is not None:
@@ -280,6 +291,6 @@ def check_activation(who: str, op: Any, dtype: str) -> None:
     kernel.check_params(f"{who}: activation {kernel.name}", op.activation_params, "activation_params")
 
 
-def _one_of(value: Attr, names: Any) -> str:
+def _one_of(value: Attr, names: Collection[str]) -> str:
     near = did_you_mean(value, names) if isinstance(value, str) else ""
     return "one of " + ", ".join(names) + near

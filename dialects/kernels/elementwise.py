@@ -11,7 +11,22 @@ from typing import Any
 
 from ...ir.opdef import REGISTRIES, OpError
 from ..tiles import TiledType
-from .declaration import ELEMENTS, Array, Call, Carry, Kernel, Parameter, declare, elements, same_coordinates
+from .declaration import (
+    ELEMENTS,
+    Algebra,
+    Array,
+    Call,
+    Carry,
+    Check,
+    FigureT,
+    Kernel,
+    Parameter,
+    Rounding,
+    TermT,
+    declare,
+    elements,
+    same_coordinates,
+)
 from .formulas import gelu, sigmoid
 
 FLOATS = ("f32", "f16", "bf16")
@@ -32,7 +47,7 @@ def unary(name: str, formula: Formula, **facets: Any) -> Kernel:
     return elementwise(name, formula, ("value",), shown=f"{name} {{1}}", **facets)
 
 
-def binary(name: str, formula: Formula, *, sign: str = "", **facets: Any) -> Kernel:
+def binary(name: str, formula: Callable[[Any, Array, Array], Array], *, sign: str = "", **facets: Any) -> Kernel:
     """A function of two tensors of one shape, or of a matrix and a vector along its last axis. `sign` is how it is
     written between its operands."""
     shown = f"{{1}} {sign} {{2}}" if sign else f"{name} {{1}}, {{2}}"
@@ -63,10 +78,10 @@ def elementwise(
     once, `is_sum` that it is the sum of its operands.
     """
 
-    def mapped(rules: Any, call: Call, *figures: Any) -> Any:
+    def mapped(rules: Rounding[FigureT], call: Call, *figures: FigureT) -> FigureT:
         return rules.mapped(kernel, call, *figures)
 
-    def applied(terms: Any, given: tuple[float, ...], types: Sequence[str], *operands: Any) -> Any:
+    def applied(terms: Algebra[TermT], given: tuple[float, ...], types: Sequence[str], *operands: TermT) -> TermT:
         return terms.apply(name, given, *operands, commutes=commutes)
 
     kernel = declare(
@@ -99,11 +114,11 @@ def elementwise(
     return kernel
 
 
-def _sum_term(terms: Any, params: tuple[float, ...], dtypes: Sequence[str], a: Any, b: Any) -> Any:
+def _sum_term(terms: Algebra[TermT], params: tuple[float, ...], dtypes: Sequence[str], a: TermT, b: TermT) -> TermT:
     return terms.plus(a, b)
 
 
-def _sum_rounding(rules: Any, call: Call, a: Any, b: Any) -> Any:
+def _sum_rounding(rules: Rounding[FigureT], call: Call, a: FigureT, b: FigureT) -> FigureT:
     return rules.plus(a, b)
 
 
@@ -113,8 +128,8 @@ def check_dtype(name: str, dtype: str, allowed: Sequence[str]) -> None:
         raise OpError(f"kernel {name}: element type must be one of {', '.join(allowed)}, got {dtype}")
 
 
-def _checked(name: str, dtypes: tuple[str, ...], shown: str) -> Callable[[Sequence[TiledType], Any], None]:
-    def check(types: Sequence[TiledType], op: Any) -> None:
+def _checked(name: str, dtypes: tuple[str, ...], shown: str) -> Check:
+    def check(types: Sequence[TiledType], op: object) -> None:
         dst, first, *rest = types
         fits = first.tile == dst.tile and all(t.tile in (dst.tile, dst.tile[-1:]) for t in rest)
         if not fits or any(t.dtype != dst.dtype for t in types):

@@ -8,13 +8,26 @@ from typing import Any
 
 from ...ir.opdef import OpError
 from ..tiles import Coord, TiledType
-from .declaration import ELEMENTS, MULTIPLIES, Array, Call, Kernel, declare, elements, same_coordinates
+from .declaration import (
+    ELEMENTS,
+    MULTIPLIES,
+    Algebra,
+    Array,
+    Call,
+    FigureT,
+    Kernel,
+    Rounding,
+    TermT,
+    declare,
+    elements,
+    same_coordinates,
+)
 
 ACCUMULATOR = {"f32": "f32", "f16": "f32", "bf16": "f32", "i8": "i32"}
 """Element type of a product's sum, by the operands' element type."""
 
 
-def _check_matmul(types: Sequence[TiledType], op: Any) -> None:
+def _check_matmul(types: Sequence[TiledType], op: object) -> None:
     dst, a, b = types
     if any(len(t.tile) != 2 for t in types):
         raise OpError("kernel matmul works on tiles of rank 2")
@@ -25,7 +38,7 @@ def _check_matmul(types: Sequence[TiledType], op: Any) -> None:
         raise OpError(f"kernel matmul: {a.dtype} times {b.dtype} does not accumulate in {dst.dtype}")
 
 
-def _check_bias(types: Sequence[TiledType], op: Any) -> None:
+def _check_bias(types: Sequence[TiledType], op: object) -> None:
     dst, b = types
     if len(dst.tile) != 2 or b.tile != dst.tile[1:] or b.dtype != dst.dtype:
         raise OpError(f"kernel bias: the source must be a tile of {dst.tile[-1]} elements of {dst.dtype}, got {b}")
@@ -40,6 +53,26 @@ def _product(np: Any, call: Call, a: Array, b: Array) -> Array:
     if a.dtype == np.int8:
         return (a.astype(np.float64) @ b.astype(np.float64)).astype(np.int64)
     return a.astype(np.float32) @ b.astype(np.float32)
+
+
+def _sum_of_products(rules: Rounding[FigureT], call: Call, a: FigureT, b: FigureT) -> FigureT:
+    return rules.product(a, b)
+
+
+def _vector(np: object, call: Call, vector: Array) -> Array:
+    return vector
+
+
+def _rows(terms: Algebra[TermT], params: tuple[float, ...], dtypes: Sequence[str], rows: TermT) -> TermT:
+    return rows
+
+
+def _unrounded(rules: Rounding[FigureT], call: Call, vector: FigureT) -> FigureT:
+    return vector
+
+
+def _multiplies(tiles: Sequence[Sequence[int]]) -> int:
+    return prod(tiles[0]) * tiles[1][1]
 
 
 def _rows_times_columns(coord: Coord, k: int, ranks: Sequence[int]) -> tuple[Coord, ...]:
@@ -63,10 +96,10 @@ MATMUL = declare(
         reads=_rows_times_columns,
         meaning=_product,
         algebra=None,
-        rounding=lambda rules, call, a, b: rules.product(a, b),
+        rounding=_sum_of_products,
         ulps=0.5,
         carry=None,
-        work=lambda tiles: prod(tiles[0]) * tiles[1][1],
+        work=_multiplies,
         rate=MULTIPLIES,
         onnx="MatMul",
         summary="the product of two matrices; `+=` adds it to the destination",
@@ -88,9 +121,9 @@ BIAS = declare(
         dtypes=(),
         check=_check_bias,
         reads=same_coordinates,
-        meaning=lambda np, call, vector: vector,
-        algebra=lambda terms, params, dtypes, rows: rows,
-        rounding=lambda rules, call, vector: vector,
+        meaning=_vector,
+        algebra=_rows,
+        rounding=_unrounded,
         ulps=0,
         carry=None,
         work=elements,

@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from ..attributes import Attr
+from ..attributes import Attributes
 from ..builtin import FuncOp, ModuleOp, ReturnOp
 from ..core import Block, Operation, UnregisteredOp, Value
 from ..diagnostics import Diagnostic, did_you_mean
 from ..opdef import DIALECTS, OPERATIONS, OpError, all_dialects, all_ops, find_op, from_generic, is_discardable
-from ..parsing import Action
+from ..parsing import Action, is_attributes
 from ..types import EMPTY_DIMENSION, FunctionType, ScalarType, Type, has_empty_dimension
 from .attr_actions import MAX_DEPTH, AttributeActions
 from .generic import generic_func, generic_module
@@ -157,7 +157,7 @@ class Actions(AttributeActions):
             self.forgive(["%" + name for name, _ in flat])
             return
         for (name, at), value in zip(flat, op.results, strict=True):
-            value._loc = at
+            value.own_loc = at
             self.define(name, value, at)
 
     def results(self, parts: list[Any]) -> _Names:
@@ -190,7 +190,7 @@ class Actions(AttributeActions):
         return name, parts[0].start_pos
 
     def leaf_op(
-        self, name: str, at: int, tokens: Sequence[Any], attrs: dict[str, Attr], signature: FunctionType
+        self, name: str, at: int, tokens: Sequence[Any], attrs: Attributes, signature: FunctionType
     ) -> Operation | None:
         """A generic operation without regions and properties."""
         operands = self.typed_operands(tokens, signature, name, at)
@@ -207,13 +207,13 @@ class Actions(AttributeActions):
         (name, at), signature = parts[0], parts[-1]
         self.pending = None
         tokens: list[Any] = []
-        props: dict[str, Attr] = {}
-        attrs: dict[str, Attr] = {}
+        props: Attributes = {}
+        attrs: Attributes = {}
         regions: list[Block] = []
         for part in parts[1:-1]:
             if isinstance(part, _Properties):
                 props = part.value
-            elif isinstance(part, dict):
+            elif is_attributes(part):
                 attrs = part
             elif isinstance(part, _Regions):
                 regions = part
@@ -252,7 +252,7 @@ class Actions(AttributeActions):
             )
 
     def _build(
-        self, name: str, operands: list[Value], results: list[Value], props: dict[str, Attr], attrs: dict[str, Attr],
+        self, name: str, operands: list[Value], results: list[Value], props: Attributes, attrs: Attributes,
         regions: list[Block], signature: FunctionType, at: int,
     ) -> Operation:  # fmt: skip
         if name == "func.func":
@@ -312,11 +312,11 @@ class Actions(AttributeActions):
 
     # Functions and modules
 
-    def func_arg(self, parts: list[Any]) -> tuple[Value, dict[str, Attr]]:
+    def func_arg(self, parts: list[Any]) -> tuple[Value, Attributes]:
         named = not isinstance(parts[0], Type)
         name, loc = (parts[0][1:], parts[0].start_pos) if named else ("", self.loc)
         rest = parts[1:] if named else parts
-        attrs = rest[1] if len(rest) > 1 and rest[1] is not None else {}
+        attrs: Attributes = rest[1] if len(rest) > 1 and rest[1] is not None else {}
         if has_empty_dimension(rest[0]):
             self.error(EMPTY_DIMENSION, loc, rest[0].text)
         return Value(rest[0], name, loc=loc), attrs
@@ -324,56 +324,55 @@ class Actions(AttributeActions):
     def func_args(self, parts: list[Any]) -> _Args:
         return _Args(parts)
 
-    def func_result(self, parts: list[Any]) -> tuple[Type, dict[str, Attr]]:
-        return parts[0], parts[1] if len(parts) > 1 else {}
+    def func_result(self, parts: list[Any]) -> _FuncResult:
+        return _FuncResult((parts[0], parts[1] if len(parts) > 1 else {}))
 
     def func_results(self, parts: list[Any]) -> _FuncResults:
-        return _FuncResults(p if isinstance(p, tuple) else (p, {}) for p in parts)
+        return _FuncResults(p if isinstance(p, _FuncResult) else _FuncResult((p, {})) for p in parts)
 
-    def func_attributes(self, parts: list[Any]) -> dict[str, Attr]:
+    def func_attributes(self, parts: list[Any]) -> Attributes:
         return parts[0]
 
-    def func_header(self, parts: list[Any]) -> dict[str, Any]:
-        header: dict[str, Any] = {"loc": parts[0].start_pos, "args": [], "results": [], "attrs": {}, "visibility": ""}
+    def func_header(self, parts: list[Any]) -> _Header:
+        header = _Header(parts[0].start_pos)
         for part in parts[1:]:
             if isinstance(part, _Args):
-                header["args"] = part
+                header.args = part
             elif isinstance(part, _FuncResults):
-                header["results"] = part
-            elif isinstance(part, dict):
-                header["attrs"] = part
+                header.results = part
+            elif is_attributes(part):
+                header.attrs = part
             elif part.type == "SYMBOL":
-                header["name"], header["name_loc"] = self.symbol_name(part), part.start_pos
+                header.name, header.named_at = self.symbol_name(part), part.start_pos
             else:
-                header["visibility"] = str(part)
-        args = [value for value, _ in header["args"]]
-        self.loc = header["loc"]
-        self.pending = args
-        self.declare_symbol(header["name"], header["name_loc"])
-        for name in header["attrs"]:
+                header.visibility = str(part)
+        self.loc = header.loc
+        self.pending = [value for value, _ in header.args]
+        self.declare_symbol(header.name, header.named_at)
+        for name in header.attrs:
             if not is_discardable(name):
                 message = f"unknown attribute '{name}' on func.func; its own attributes have a dialect's prefix"
-                self.error(message, header["loc"], name)
+                self.error(message, header.loc, name)
         return header
 
     def func(self, parts: list[Any]) -> FuncOp:
-        header = parts[0]
-        values = [value for value, _ in header["args"]]
+        header: _Header = parts[0]
+        values = [value for value, _ in header.args]
         has_body = len(parts) > 1
         if has_body and any(not v.name for v in values):
             unnamed = next(v for v in values if not v.name)
-            self.error("a function with a body needs names for its arguments", header["loc"], unnamed.type.text)
+            self.error("a function with a body needs names for its arguments", header.loc, unnamed.type.text)
         self.pending = None
         return FuncOp(
-            header["name"],
+            header.name,
             parts[1] if has_body else Block(values),
-            [type for type, _ in header["results"]],
-            arg_attrs=[attrs for _, attrs in header["args"]],
-            result_attrs=[attrs for _, attrs in header["results"]],
-            attrs=header["attrs"],
-            visibility=header["visibility"],
+            [type for type, _ in header.results],
+            arg_attrs=[attrs for _, attrs in header.args],
+            result_attrs=[attrs for _, attrs in header.results],
+            attrs=header.attrs,
+            visibility=header.visibility,
             is_declaration=not has_body,
-            loc=header["loc"],
+            loc=header.loc,
         )
 
     def declare_symbol(self, name: str, at: int) -> None:
@@ -382,11 +381,11 @@ class Actions(AttributeActions):
             self.error(f"redefinition of function @{name}", at).note("first defined here", self.symbols[key])
         self.symbols.setdefault(key, at)
 
-    def module_header(self, parts: list[Any]) -> tuple[int, str, dict[str, Attr]]:
-        name = next((self.symbol_name(p) for p in parts[1:] if not isinstance(p, dict)), "")
+    def module_header(self, parts: list[Any]) -> tuple[int, str, Attributes]:
+        name = next((self.symbol_name(p) for p in parts[1:] if not is_attributes(p)), "")
         self.loc = parts[0].start_pos
         self.pending = []
-        return self.loc, name, next((p for p in parts if isinstance(p, dict)), {})
+        return self.loc, name, next(filter(is_attributes, parts), None) or {}
 
     def module(self, parts: list[Any]) -> ModuleOp:
         (loc, name, attrs), block = parts
@@ -396,8 +395,8 @@ class Actions(AttributeActions):
 
     def func_return(self, parts: list[Any]) -> ReturnOp:
         token = parts[0]
-        extra = next((p for p in parts[1:] if isinstance(p, dict)), None)
-        rest = [p for p in parts[1:] if not isinstance(p, dict)]
+        extra = next(filter(is_attributes, parts), None)
+        rest = [p for p in parts[1:] if not is_attributes(p)]
         if not rest:
             return ReturnOp((), extra=extra, loc=token.start_pos)
         signature = FunctionType(tuple(rest[1]), ())
@@ -406,24 +405,43 @@ class Actions(AttributeActions):
         )
 
 
-class _Names(list):
+class _Names(list[tuple[str, int, int]]):
     """Results as written: name, how many, where."""
 
 
-class _Regions(list):
+class _Regions(list[Block]):
     pass
 
 
-class _Args(list):
+class _Args(list[tuple[Value, Attributes]]):
     pass
 
 
-class _FuncResults(list):
+class _FuncResult(tuple[Type, Attributes]):
+    __slots__ = ()
+
+
+class _FuncResults(list[_FuncResult]):
     pass
+
+
+class _Header:
+    """The head of a function. `named_at` is where its name stands."""
+
+    __slots__ = ("args", "attrs", "loc", "name", "named_at", "results", "visibility")
+
+    def __init__(self, loc: int):
+        self.loc = loc
+        self.name = ""
+        self.named_at = loc
+        self.args = _Args()
+        self.results = _FuncResults()
+        self.attrs: Attributes = {}
+        self.visibility = ""
 
 
 class _Properties:
     __slots__ = ("value",)
 
-    def __init__(self, value: dict[str, Attr]):
+    def __init__(self, value: Attributes):
         self.value = value

@@ -11,6 +11,7 @@ from ..attributes import (
     I64,
     UNIT,
     Attr,
+    Attributes,
     FloatAttr,
     IntAttr,
     OpaqueAttr,
@@ -38,7 +39,7 @@ FLOAT_TYPE = re.compile(r"bf16|tf32|f[0-9].*")
 INTEGER_TYPE = re.compile(r"([su]?)i([0-9]+)")
 
 
-class _Types(tuple):
+class _Types(tuple[Type, ...]):
     """A list of types, told apart from an attribute's tuple."""
 
     __slots__ = ()
@@ -49,12 +50,12 @@ class AttributeActions:
 
     def __init__(self) -> None:
         self.type_memo: dict[str, Type] = {}
-        self.flat_memo: dict[str, dict[str, Attr]] = {}
-        self.subparse: Callable[[str], dict[str, Attr]] = lambda text: {}
+        self.flat_memo: dict[str, Attributes] = {}
+        self.subparse: Callable[[str], Attributes] = lambda text: {}
         self.text = ""
         self.offset = 0
         self.errors: list[Diagnostic] = []
-        self.aliases: dict[str, Attr] = {}
+        self.aliases: Attributes = {}
 
     def begin_attributes(self) -> None:
         self.aliases = {}
@@ -127,14 +128,14 @@ class AttributeActions:
 
     # Attributes
 
-    def flat_dict(self, parts: list[Any]) -> dict[str, Attr]:
+    def flat_dict(self, parts: list[Any]) -> Attributes:
         token = parts[0]
         found = self.flat_memo.get(token)
         if found is None:
             found = self._read_flat(token)
         return dict(found)
 
-    def _read_flat(self, token: Any) -> dict[str, Attr]:
+    def _read_flat(self, token: Any) -> Attributes:
         self.offset = token.start_pos
         try:
             found = self.subparse(str(token))
@@ -159,11 +160,11 @@ class AttributeActions:
         hint = "; expected an attribute such as name = value" if found else ""
         return DiagnosticError([Diagnostic(f"unexpected '{found}' in the attribute dictionary{hint}", at)])
 
-    def flat_body(self, parts: list[Any]) -> dict[str, Attr]:
+    def flat_body(self, parts: list[Any]) -> Attributes:
         return self.attr_dict(parts)
 
-    def attr_dict(self, parts: list[Any]) -> dict[str, Attr]:
-        result: dict[str, Attr] = {}
+    def attr_dict(self, parts: list[Any]) -> Attributes:
+        result: Attributes = {}
         for token, key, value in parts:
             if key in result:
                 self.stop(f"attribute '{key}' is given twice", token.start_pos)
@@ -291,11 +292,11 @@ def depth(value: Attr) -> int:
     level = 0
     values = [value]
     while level < MAX_DEPTH:
-        values = [v for v in values if type(v) is tuple or type(v) is dict]
-        if not values:
+        nested = [v for v in values if type(v) is tuple or type(v) is dict]
+        if not nested:
             break
         level += 1
-        values = [x for v in values for x in (v.values() if type(v) is dict else v)]
+        values = [x for v in nested for x in (v.values() if type(v) is dict else v)]
     return level
 
 

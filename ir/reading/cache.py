@@ -36,7 +36,7 @@ def cache_folder() -> str:
 def makers(names: Iterable[str]) -> str:
     """What tells one version of some files of this folder from another, for a stamp."""
     folder = os.path.dirname(__file__)
-    sums = []
+    sums: list[int] = []
     for name in names:
         with open(os.path.join(folder, name), "rb") as file:
             sums.append(zlib.crc32(file.read()))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..attributes import Attr
+from ..attributes import Attr, Attributes
 from ..builtin import FuncOp, ModuleOp
 from ..core import Block, Value
 from ..opdef import OpError, is_discardable
@@ -11,7 +11,7 @@ from ..types import FunctionType
 FUNC_KEYS = ("function_type", "sym_name", "arg_attrs", "res_attrs", "sym_visibility")
 
 
-def generic_func(attributes: dict[str, Attr], regions: list[Block], loc: int) -> FuncOp:
+def generic_func(attributes: Attributes, regions: list[Block], loc: int) -> FuncOp:
     """`"func.func"() <{function_type = ..., sym_name = ...}> ({...}) : () -> ()`. Raises `OpError`."""
     name, signature = attributes.get("sym_name"), attributes.get("function_type")
     if not isinstance(name, str) or not isinstance(signature, FunctionType):
@@ -40,14 +40,15 @@ def generic_func(attributes: dict[str, Attr], regions: list[Block], loc: int) ->
     )
 
 
-def _dictionaries(attributes: dict[str, Attr], key: str, count: int) -> list[dict[str, Attr]]:
-    given = attributes.get(key, ({},) * count)
-    if type(given) is not tuple or len(given) != count or any(type(d) is not dict for d in given):
+def _dictionaries(attributes: Attributes, key: str, count: int) -> list[Attributes]:
+    given: Attr = attributes.get(key, ({},) * count)
+    found: list[Attributes] = [d for d in given if type(d) is dict] if type(given) is tuple else []
+    if type(given) is not tuple or not len(given) == len(found) == count:
         raise OpError(f"{key} must be a list of {count} dictionaries")
-    return list(given)
+    return found
 
 
-def generic_module(attributes: dict[str, Attr], regions: list[Block], loc: int) -> ModuleOp:
+def generic_module(attributes: Attributes, regions: list[Block], loc: int) -> ModuleOp:
     """`"builtin.module"() ({...}) : () -> ()`. Raises `OpError`."""
     if len(regions) != 1:
         raise OpError("builtin.module needs one region")

@@ -6,14 +6,16 @@ import contextlib
 import os
 import re
 import sys
+from collections.abc import Callable, Collection
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from ..opdef import all_dialects
 from .cache import cache_folder
 
 if TYPE_CHECKING:
-    from lark import Lark
+    from lark.exceptions import UnexpectedInput
+    from lark.lexer import TerminalDef
 
 STARTS = ["start", "flat_body", "function_type"]
 
@@ -64,7 +66,19 @@ def lark_version() -> str:
     return found.group() if found else ""
 
 
-def make_parser(grammar: str, transformer: object) -> Lark:
+class LarkParser(Protocol):
+    """What is used of `lark.Lark`, whose actions say what `parse` makes."""
+
+    rules: Any
+    terminals: Collection[TerminalDef]
+    parser: Any
+
+    def parse(
+        self, text: str, start: str | None = None, on_error: Callable[[UnexpectedInput], bool] | None = None
+    ) -> Any: ...
+
+
+def make_parser(grammar: str, transformer: object) -> LarkParser:
     """The LALR parser with the given actions embedded, from the user's cache folder where it stands there whole."""
     import hashlib
 
@@ -87,15 +101,15 @@ class _CachePath(str):
         return "grammar"
 
 
-def _lark(grammar: str, transformer: object, path: str | None) -> Lark:
+def _lark(grammar: str, transformer: object, path: str | None) -> LarkParser:
     from lark import Lark
 
     cache_file = _CachePath(path) if path else False
     options: dict[str, Any] = {"parser": "lalr", "lexer": "contextual", "maybe_placeholders": False}
-    return Lark(grammar, start=STARTS, transformer=transformer, cache=cache_file, **options)  # pyright: ignore
+    return Lark(grammar, start=STARTS, transformer=transformer, cache=cache_file, **options)
 
 
-def _lark_into_cache(grammar: str, transformer: object, path: str) -> Lark:
+def _lark_into_cache(grammar: str, transformer: object, path: str) -> LarkParser:
     """Writes the parser beside its final place and renames it, so that a reader never meets half a file."""
     import tempfile
 
@@ -115,7 +129,7 @@ def _lark_into_cache(grammar: str, transformer: object, path: str) -> Lark:
             os.unlink(beside)
 
 
-def terminal_words(parser: Lark) -> dict[str, str]:
+def terminal_words(parser: LarkParser) -> dict[str, str]:
     """What to call each terminal in a diagnostic: keywords and punctuation as they are written, others described."""
     described = dict(CORE_TERMINALS)
     for dialect in all_dialects():

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import os
 from _thread import RLock  # `threading` takes longer to import than a short text to read
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager, suppress
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ..diagnostics import DiagnosticError
 from ..opdef import registry_stamp
@@ -21,10 +21,7 @@ from .actions import Actions
 from .fast.known_shapes import KnownShapes
 from .fast.parser import FastParser
 from .fast.tables import Tables
-from .grammar import grammar_text, lark_version, make_parser, terminal_words
-
-if TYPE_CHECKING:
-    from lark import Lark
+from .grammar import LarkParser, grammar_text, lark_version, make_parser, terminal_words
 
 MAKERS = ("fast/lark_tables.py", "fast/tables.py", "fast/regexes.py")
 """The files that decide what tables look like."""
@@ -65,7 +62,7 @@ class Language:
         self.idle.append(first)
 
     @contextmanager
-    def reader(self) -> Iterator[Reader]:
+    def reader(self) -> Generator[Reader, None, None]:
         """A reader for one text. One that anything but an error in the text went through is not used again."""
         try:
             reader = self.idle.pop()
@@ -95,7 +92,7 @@ class Reader:
             self.fast = FastParser(language.tables, actions, language.known)
 
     @cached_property
-    def lark(self) -> Lark:
+    def lark(self) -> LarkParser:
         return make_parser(self.language.grammar, self.actions)
 
     def flat_body(self, text: str) -> Any:

@@ -14,7 +14,7 @@ ROOT = Path(__file__).resolve().parents[2]
 ABOVE = {
     "planner": (),
     "ir": (),
-    "dialects": ("ir",),
+    "dialects": ("planner", "ir"),
     "lowering": ("planner", "ir", "dialects"),
     "runtime": ("planner", "ir", "dialects"),
     "analysis": ("planner", "ir", "dialects", "lowering", "runtime"),

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ...ir.attributes import UNIT, Attr
+from ...ir.attributes import UNIT, Attributes
 from ...ir.builtin import FuncOp, ModuleOp, ReturnOp
 from ...ir.core import Block, Value
 from ...ir.opdef import OpError
@@ -177,7 +177,7 @@ class Importer:
             if h.value is None:
                 self.build.note(f"input '{name}' is left out: only its shape is read")
         types = [v.type for v in values]
-        attrs: list[dict[str, Attr]] = [{} for _ in held] + [{"graph.param": UNIT} for _ in self.build.params]
+        attrs: list[Attributes] = [{} for _ in held] + [{"graph.param": UNIT} for _ in self.build.params]
         body = Block([*held, *self.build.params], [*self.build.ops, ReturnOp(values, [])])
         func = FuncOp(function_name(self.model.name), body, types, arg_attrs=attrs)
         module = ModuleOp([func])

@@ -5,17 +5,21 @@ Both answers are safe: where the expression is too hard to tell, it may start wi
 
 from __future__ import annotations
 
-import re._constants as codes  # pyright: ignore[reportMissingImports]
-import re._parser as parser  # pyright: ignore[reportMissingImports]
 from functools import cache
+from importlib import import_module
 from typing import Any
 
-ANY = frozenset(map(chr, range(128))) | {"\u0080"}
+# How `re` takes expressions apart; it says nothing about these modules' types.
+codes = import_module("re._constants")
+parser = import_module("re._parser")
+
+OTHERS = frozenset({"\u0080"})
+ANY = frozenset(map(chr, range(128))) | OTHERS
 """All characters: each of ASCII, and one that stands for all others."""
 
 WORD = frozenset(c for c in ANY if c.isalnum() or c == "_") | {"\u0080"}
 SPACE = frozenset(" \t\n\r\f\v") | {"\u0080"}
-CATEGORIES = {
+CATEGORIES: dict[object, frozenset[str]] = {
     codes.CATEGORY_DIGIT: frozenset("0123456789") | {"\u0080"},
     codes.CATEGORY_WORD: WORD,
     codes.CATEGORY_SPACE: SPACE,
@@ -49,7 +53,7 @@ def _item(code: Any, argument: Any) -> tuple[frozenset[str], bool]:
         return frozenset(), True
     if code is codes.BRANCH:
         parts = [_starts(list(branch)) for branch in argument[1]]
-        return frozenset().union(*(p[0] for p in parts)), any(p[1] for p in parts)
+        return frozenset[str]().union(*(p[0] for p in parts)), any(p[1] for p in parts)
     if code is codes.SUBPATTERN:
         return _starts(list(argument[3]))
     if code is codes.ATOMIC_GROUP:
@@ -71,12 +75,12 @@ def _class(items: list[Any]) -> frozenset[str]:
             found |= {chr(argument) if argument < 128 else "\u0080"}
         elif code is codes.RANGE:
             low, high = argument
-            found |= frozenset(map(chr, range(low, min(high, 127) + 1))) | ({"\u0080"} if high > 127 else set())
+            found |= frozenset(map(chr, range(low, min(high, 127) + 1))) | (OTHERS if high > 127 else frozenset[str]())
         elif code is codes.CATEGORY and argument in CATEGORIES:
             found |= CATEGORIES[argument]
         else:
             return ANY
-    return (ANY - found) | {"\u0080"} if negated else found
+    return (ANY - found) | OTHERS if negated else found
 
 
 @cache

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any, NamedTuple
 
+from ..grammar import LarkParser
 from .regexes import pack
 from .tables import Tables
 
-if TYPE_CHECKING:
-    from lark import Lark
 
-
-def tables_of(lark: Lark) -> Tables | None:
+def tables_of(lark: LarkParser) -> Tables | None:
     """The tables of a Lark parser (LALR with the contextual lexer); None if it tells terminals apart by more than
     regular expressions."""
     from lark.parsers.lalr_analysis import Shift
@@ -20,7 +18,7 @@ def tables_of(lark: Lark) -> Tables | None:
     parser: Any = lark.parser
     table = parser.parser._parse_table
     numbers = {rule: number for number, rule in enumerate(lark.rules)}
-    rows = []
+    rows: list[dict[str, int]] = []
     for state in range(len(table.states)):
         row = table.states[state]
         rows.append({str(k): a if kind is Shift else ~numbers[a] for k, (kind, a) in row.items()})
@@ -42,30 +40,46 @@ def tables_of(lark: Lark) -> Tables | None:
     })  # fmt: skip
 
 
-def _rules(lark: Lark) -> list[tuple[str, str, int, tuple[tuple[int, bool], ...], bool]]:
+def _rules(lark: LarkParser) -> list[tuple[str, str, int, tuple[tuple[int, bool], ...], bool]]:
     """The rules as Lark's own tree builder treats them: it is asked, with parts that can be told apart."""
     from lark import Tree
     from lark.parse_tree_builder import ParseTreeBuilder
 
-    builder: Any = ParseTreeBuilder(lark.rules, Tree, False, False, False).create_callback(_Asked())
-    found: list[Any] = []
+    make: Any = ParseTreeBuilder
+    builder = make(lark.rules, Tree, False, False, False).create_callback(_Asked())
+    found: list[tuple[str, str, int, tuple[tuple[int, bool], ...], bool]] = []
     for rule in lark.rules:
         size = len(rule.expansion)
-        made = builder[rule]([Tree("part", [(number, True)]) for number in range(size)])
+        made = builder[rule]([Tree("part", [_Inner(number)]) for number in range(size)])
         single = bool(rule.options.expand1) and not rule.alias
-        parts: list[Any]
-        name, parts = made if type(made) is tuple else ("", made.children)
-        if type(made) is Tree and made.data == "part":
+        if isinstance(made, _Called):
+            name, parts = made.name, made.parts
+        elif made.data == "part":
             name, parts = str(rule.origin.name), [made]
-        picks = tuple(p if type(p) is tuple else (p.children[0][0], False) for p in parts)
-        found.append((str(name), str(rule.origin.name), size, picks, single))
+        else:
+            name, parts = "", made.children
+        picks = tuple([(p.number, True) if isinstance(p, _Inner) else (p.children[0].number, False) for p in parts])
+        found.append((name, str(rule.origin.name), size, picks, single))
     return found
+
+
+class _Inner(NamedTuple):
+    """What a part is made of: found by itself where the part's own parts were taken."""
+
+    number: int
+
+
+class _Called(NamedTuple):
+    """A call of an action."""
+
+    name: str
+    parts: list[Any]
 
 
 class _Asked:
     """Stands for the actions: says which was called, and with what."""
 
-    def __getattr__(self, name: str) -> Callable[[Sequence[Any]], tuple[str, list[Any]]]:
+    def __getattr__(self, name: str) -> Callable[[Sequence[Any]], _Called]:
         if name.startswith("__"):
             raise AttributeError(name)
-        return lambda parts: (name, list(parts))
+        return lambda parts: _Called(str(name), list(parts))

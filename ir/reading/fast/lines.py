@@ -18,13 +18,14 @@ from ...attributes import attr_text
 from ...constructors import maker, written
 from ...core import Operation, Value
 from ...fields import keeps_only_fields
-from ...opdef import OPERATIONS, OpError
+from ...opdef import OPERATIONS, OpError, Reading
+from ...types import Type
 
 if TYPE_CHECKING:
     from .shape import Shape
 
 BLANKS = r"[ \t\r\n]*+(?:(?://[^\n]*+[ \t\r\n]*+)++)?+"
-SKIP = re.compile(BLANKS)
+skip: Callable[[str, int], re.Match[str]] = re.compile(BLANKS).match  # type: ignore[assignment]  # it always matches
 
 PLAIN_LIST = re.compile(r"(?:0|-?[1-9][0-9]{0,17})(?:, (?:0|-?[1-9][0-9]{0,17}))*")
 
@@ -40,21 +41,28 @@ LONGEST = 1000
 """Characters before a statement within which its line must begin."""
 
 Copy = Callable[[Operation, int, tuple[Value, ...]], Operation]
-Join = Callable[[list[str], "Pieces", dict[tuple, Operation], int], Operation | None]
+Rests = tuple[str | None, ...]
+"""What stands behind each reference of a line: between this and the next one."""
+
+Types = tuple[Type, ...]
+Join = Callable[[list[str], "Pieces", dict[Rests, Operation], int], Operation | None]
+
+Piece = tuple[str | None, Value | None, *tuple[object, ...]]
+"""`(rest, value, ...)`, where `rest` is the text behind the token and `...` what the token says of the value; all None
+for what can't be read."""
 
 
-class Pieces(dict[str, tuple]):
-    """References by text, from behind one `%` to the next: `(rest, value, ...)`, where `rest` is the text behind the
-    token and `...` what the token says of the value."""
+class Pieces(dict[str, Piece]):
+    """References by text, from behind one `%` to the next."""
 
-    def __init__(self, token: re.Pattern[str], read: Callable[[str], tuple], scope: dict[str, Value], width: int):
+    def __init__(self, token: re.Pattern[str], read: Reading, scope: dict[str, Value], width: int):
         super().__init__()
         self.match = token.match
         self.read = read
         self.scope = scope
-        self.unknown = (None,) * width
+        self.unknown: Piece = (None, None, *(None,) * (width - 2))
 
-    def __missing__(self, piece: str) -> tuple:
+    def __missing__(self, piece: str) -> Piece:
         token = self.match("%" + piece)
         if token is None:
             return self.unknown
@@ -87,7 +95,7 @@ class Lists(dict[str, tuple[str, tuple[int, ...] | None]]):
         return found
 
 
-class Tails(dict[str, tuple[Operation | None, tuple]]):
+class Tails(dict[str, tuple[Operation | None, Types]]):
     """What follows the operands of one operation, by text: an operation with these attributes, and its operands' types.
 
     Texts that differ in the integers of `Operation.references` alone (`coords = [[0, 1]]`) are one form, known once.
@@ -96,9 +104,9 @@ class Tails(dict[str, tuple[Operation | None, tuple]]):
     def __init__(self) -> None:
         super().__init__()
         self.lists = Lists()
-        self.forms: dict[tuple[str, ...], tuple[Operation, tuple, list[tuple[str, int]], Copy]] = {}
+        self.forms: dict[tuple[str, ...], tuple[Operation, Types, list[tuple[str, int]], Copy]] = {}
 
-    def __missing__(self, tail: str) -> tuple[Operation | None, tuple]:
+    def __missing__(self, tail: str) -> tuple[Operation | None, Types]:
         form, numbers = self._form(tail)
         known = self.forms.get(form)
         if known is None:
@@ -121,7 +129,7 @@ class Tails(dict[str, tuple[Operation | None, tuple]]):
         form = (first, *[rest for rest, _ in parts], end, signature)
         return form, [found for _, found in parts if found is not None]
 
-    def learn(self, tail: str, op: Operation, types: tuple, copy: Copy) -> None:
+    def learn(self, tail: str, op: Operation, types: Types, copy: Copy) -> None:
         """Takes note of an operation that was read with this text behind its operands."""
         if len(self) >= MOST_TEXTS:
             self.clear()
@@ -145,7 +153,7 @@ class Tails(dict[str, tuple[Operation | None, tuple]]):
             self.forms[form] = op, types, slots, copy
 
 
-UNKNOWN: tuple[None, tuple] = (None, ())
+UNKNOWN: tuple[None, Types] = (None, ())
 
 
 def _places_of_lists(op: Operation, attributes: str) -> list[tuple[int, str]] | None:
@@ -169,8 +177,8 @@ class Lines:
         """Makes ready for a new text."""
         self.values: dict[str, Value] = {}
         self.tails: dict[str, Tails] = {}
-        self.heads: dict[str, tuple] = {}
-        self.places: dict[tuple[str, int], tuple[Join, Pieces, dict[tuple, Operation], int]] = {}
+        self.heads: dict[str, tuple[Tails, tuple[Value, ...], Types, Copy, int, int]] = {}
+        self.places: dict[tuple[str, int], tuple[Join, Pieces, dict[Rests, Operation], int]] = {}
         self.made = 0  # in all places together
         self.pieces: dict[str, Pieces] = {}
 
@@ -230,14 +238,14 @@ class Lines:
                             append(op)
                             start = after
                             continue
-            here = SKIP.match(text, max(at, start)).end()  # type: ignore[union-attr]
+            here = skip(text, max(at, start)).end()
             while here < after:
                 at = read(text, here)
                 if at < 0:
                     return ~here
                 here = at
             at, start = here, after
-        return max(at, SKIP.match(text, stop).end())  # type: ignore[union-attr]
+        return max(at, skip(text, stop).end())
 
     def learn(self, shape: Shape, text: str, at: int, behind: int, op: Operation) -> None:
         """Takes note of a statement from `at` up to the next one at `behind`, which a shape has read as `op`."""
@@ -247,7 +255,7 @@ class Lines:
             return
         if not shape.closed:  # what stands in the next line would have to be looked at each time
             return
-        if SKIP.match(text, stop).end() != behind:  # type: ignore[union-attr]  # it goes on in the next line
+        if skip(text, stop).end() != behind:  # it goes on in the next line
             return
         line = text[start:stop]
         if shape.generic:

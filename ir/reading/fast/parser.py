@@ -13,7 +13,7 @@ from typing import Any
 from ...attributes import UNIT
 from ..attr_actions import MEMO_SIZE
 from .known_shapes import KEY, KnownShapes, Packed
-from .lines import SKIP, Lines
+from .lines import Lines, skip
 from .memos import Memos, NotRead, Tok
 from .shape import Shape
 from .tables import END, Spread, Tables
@@ -73,7 +73,7 @@ class FastParser:
         at = 0
         while True:
             if self.shapes and "FAST" in tables.states[states[-1]]:
-                at = SKIP.match(text, at).end()  # type: ignore[union-attr]
+                at = skip(text, at).end()
                 first, _ = self._match(text, at)
                 if first is not None and self._same_end(states[-1], first):
                     actions.statements_ended = 0

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from array import array
+from importlib import import_module
 from typing import Any
 
 Regex = tuple[Any, ...]
@@ -15,11 +16,9 @@ Regex = tuple[Any, ...]
 def pack(pattern: re.Pattern[str]) -> Regex:
     """A pattern's text and flags, and its code where this Python shows it."""
     try:
-        from re import _compiler, _parser  # type: ignore[attr-defined]
-
-        parsed = _parser.parse(pattern.pattern, pattern.flags)
-        code = array("I", _compiler._code(parsed, pattern.flags)).tobytes()
-        names = {str(name): number for name, number in parsed.state.groupdict.items()}
+        parsed = import_module("re._parser").parse(pattern.pattern, pattern.flags)
+        code = array("I", import_module("re._compiler")._code(parsed, pattern.flags)).tobytes()
+        names: dict[str, int] = {str(name): number for name, number in parsed.state.groupdict.items()}
         return pattern.pattern, pattern.flags, code, parsed.state.groups - 1, names
     except (ImportError, AttributeError, TypeError):
         return pattern.pattern, pattern.flags
@@ -35,11 +34,9 @@ def unpack(packed: Regex) -> re.Pattern[str]:
 
 
 def _from_code(text: str, flags: int, code: bytes, groups: int, names: dict[str, int]) -> re.Pattern[str]:
-    import _sre  # pyright: ignore[reportMissingImports]
-
     words = array("I")
     words.frombytes(code)
     by_number: list[str | None] = [None] * (groups + 1)
     for name, number in names.items():
         by_number[number] = name
-    return _sre.compile(text, flags, words.tolist(), groups, names, tuple(by_number))
+    return import_module("_sre").compile(text, flags, words.tolist(), groups, names, tuple(by_number))

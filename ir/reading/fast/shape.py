@@ -6,7 +6,7 @@ from collections.abc import Callable
 from types import CodeType, FunctionType
 from typing import TYPE_CHECKING, Any
 
-from ...opdef import all_dialects
+from ...opdef import Reading, all_dialects
 from .memos import Memos, Tok
 from .regexes import unpack
 
@@ -31,7 +31,7 @@ class Shape:
         _, self.prefix, _, self.first, pattern, code, self.closed, self.generic, reference = data
         self.pattern: re.Pattern[str] = unpack(pattern)
         self.run: Callable[[re.Match[str], int], None] = _function(code, actions, memos)
-        self.reading: Callable[[str], tuple] | None = None
+        self.reading: Reading | None = None
         self.reference = ""
         self.token = ""
         for dialect in all_dialects():

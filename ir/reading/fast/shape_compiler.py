@@ -18,7 +18,7 @@ from .lines import BLANKS
 from .memos import Memos, NotRead
 from .regexes import pack
 from .shape_writer import UNREADABLE, Node, NotCompilable, Read, Source, Writer
-from .tables import Tables, copy_stack
+from .tables import Spread, Tables, copy_stack
 
 
 class Compiler:
@@ -45,7 +45,7 @@ class Compiler:
         writer.literal(node)
         code = writer.statement(node)
         going_on = self.going_on(states, values)
-        chars = "".join(sorted(frozenset().union(*map(starts_of, going_on))))
+        chars = "".join(sorted(frozenset[str]().union(*map(starts_of, going_on))))
         guard = f"(?![{re.escape(chars)}])" if chars else ""
         pattern = re.compile("".join(source.pattern) + BLANKS + guard)
         if pattern.groups != source.groups:
@@ -77,7 +77,7 @@ class Compiler:
         before = list(states), copy_stack(values)
         self.feed(states, values, end, -1)
         found = values[0]
-        while isinstance(found, list) and found:
+        while isinstance(found, Spread) and found:
             found = found[0]  # what stands for a repetition in the grammar
         return found, *before
 

@@ -49,9 +49,8 @@ class Read:
 class Source:
     """The pieces of a shape while it is made."""
 
-    pattern: list[str] = field(default_factory=list)
+    pattern: list[str] = field(default_factory=list[str])
     groups: int = 0
-    captured: dict[int, int] = field(default_factory=dict)
 
 
 class Trees(Protocol):
@@ -188,7 +187,7 @@ class Writer:
         name, *middle, signature = node.parts
         if name.name != "generic_name" or any(p.name in ("properties", "region_list") for p in middle):
             raise NotCompilable
-        number = name.parts[0]
+        number: int = name.parts[0]
         if self.tokens[number].text in ('"func.func"', '"builtin.module"'):
             raise NotCompilable
         at = "at" if number == 0 else self.placed(number) + ".start_pos"
@@ -258,6 +257,7 @@ class Writer:
 
     def flat_dict(self, node: Node) -> str:
         """A dictionary that is one token: its own tokens, in the grammar of dictionaries."""
+        number: int
         (number,) = node.parts
         self.upto(number)
         text = self.tokens[number].text
@@ -282,6 +282,7 @@ class Writer:
         shown: list[str] = []
         keys: set[str] = set()
         for entry in root.parts:
+            key: int
             key, *value = entry.parts
             name = self.tokens[key].text
             if self.tokens[key].type != "BARE_ID" or name in keys:

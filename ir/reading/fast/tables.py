@@ -20,7 +20,7 @@ Reduce = Callable[[str, list[Any]], Any]
 """Makes the result of a rule, by the action's name, of what its parts gave."""
 
 
-class Spread(list):
+class Spread(list[Any]):
     """The parts of a rule without a name of its own: they belong to the rule that it stands in."""
 
 
