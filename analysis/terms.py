@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 from ..dialects.graph import GraphOp, MatmulOp
 from ..dialects.kernels import KERNELS, Kernel
+from ..dialects.kernels.products import MATMUL
 from ..dialects.tile_ops import ExecBase, StoreBase
 from ..dialects.tiles import Coord, TiledType, TileRef, tile_text
 from ..ir.builtin import FuncOp
@@ -54,6 +55,11 @@ class Terms:
             return start
         summed = self.make("sum", *sorted(products))
         return summed if start == NONE else self.plus(start, summed)
+
+    def product(self, kernel: Kernel, op: ExecBase, left: Term, right: Term) -> tuple[Term, Term]:
+        """What a kernel that combines by "sum" adds: of the matrix product its two factors; of another one what these
+        are to it, lest it be taken for the matrix product."""
+        return (left, right) if kernel is MATMUL else (self.apply(kernel.name, kernel.params_of(op), left), right)
 
     def rows(self, vector: Term) -> Term:
         """A vector repeated over a tile: over its rows, unless the kernel that reads it says otherwise."""
@@ -165,7 +171,7 @@ class TileTerms:
             if not op.accumulate:
                 self.tiles[place] = TileValue(NONE)
             tile = self.tile(place)
-            tile.products.append((sources[0], sources[1]))
+            tile.products.append(self.terms.product(kernel, op, sources[0], sources[1]))
             tile.ops.append(op)
         tile.term = NONE
         tile.activation = op if op.activation is not None else None

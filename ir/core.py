@@ -300,7 +300,19 @@ def _unflat(flat: Held, values: Sequence[Value]) -> Any:
         made.args = list(made.args)
     for value in made.results if isinstance(made, Operation) else made.args:
         value.owner = made
+    if isinstance(made, Operation):
+        _share_defaults(made)
     return made
+
+
+def _share_defaults(op: Operation) -> None:
+    """Gives an operation the very objects that its fields have as defaults: those are told by identity."""
+    for field in op.fields:
+        if field.default is None:
+            continue
+        value = getattr(op, field.slot)
+        if type(value) is type(field.default) and value == field.default:
+            setattr(op, field.slot, field.default)
 
 
 def _copied(node: NodeT, memo: dict[int, Any]) -> NodeT:

@@ -7,7 +7,7 @@ that is left out is an error when the kernel is declared; nothing elsewhere asks
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from math import prod
 from typing import Any, NamedTuple, Protocol, TypeVar
 
@@ -98,7 +98,7 @@ Meaning = Callable[..., Array]
 Carry = Callable[..., Array]
 
 
-class Kernel:
+class Kernel(NamedTuple):
     """A tile computation. All facets must be given; each says who reads it.
 
     - `sources`: the roles of what it reads, in order (verifier, messages).
@@ -133,62 +133,28 @@ class Kernel:
     - `summary`, `example`: a sentence and a line of text (language reference).
     """
 
-    # fmt: off
-    __slots__ = (
-        "algebra", "carry", "check", "combine", "commutes", "dtypes", "example", "in_place", "is_sum", "keeps_zeros",
-        "meaning", "name", "onnx", "parameters", "rate", "reads", "rounding", "sources", "starts", "summary", "ulps",
-        "work",
-    )
-    # fmt: on
-
-    def __init__(
-        self,
-        name: str,
-        *,
-        sources: tuple[str, ...],
-        parameters: tuple[Parameter, ...],
-        combine: str | None,
-        is_sum: bool,
-        commutes: bool,
-        starts: bool,
-        in_place: frozenset[int],
-        keeps_zeros: bool,
-        dtypes: tuple[str, ...],
-        check: Check,
-        reads: Callable[[Coord, int, Sequence[int]], tuple[Coord, ...]],
-        meaning: Meaning,
-        algebra: Callable[..., Any] | None,
-        rounding: Callable[..., Any],
-        ulps: float,
-        carry: Carry | None,
-        work: Callable[[Sequence[Sequence[int]]], int],
-        rate: str,
-        onnx: str | None,
-        summary: str,
-        example: str,
-    ):
-        self.name = name
-        self.sources = sources
-        self.parameters = parameters
-        self.combine = combine
-        self.is_sum = is_sum
-        self.commutes = commutes
-        self.starts = starts
-        self.in_place = in_place
-        self.keeps_zeros = keeps_zeros
-        self.dtypes = dtypes
-        self.check = check
-        self.reads = reads
-        self.meaning = meaning
-        self.algebra = algebra
-        self.rounding = rounding
-        self.ulps = ulps
-        self.carry = carry
-        self.work = work
-        self.rate = rate
-        self.onnx = onnx
-        self.summary = summary
-        self.example = example
+    name: str
+    sources: tuple[str, ...]
+    parameters: tuple[Parameter, ...]
+    combine: str | None
+    is_sum: bool
+    commutes: bool
+    starts: bool
+    in_place: frozenset[int]
+    keeps_zeros: bool
+    dtypes: tuple[str, ...]
+    check: Check
+    reads: Callable[[Coord, int, Sequence[int]], tuple[Coord, ...]]
+    meaning: Meaning
+    algebra: Callable[..., Any] | None
+    rounding: Callable[..., Any]
+    ulps: float
+    carry: Carry | None
+    work: Callable[[Sequence[Sequence[int]]], int]
+    rate: str
+    onnx: str | None
+    summary: str
+    example: str
 
     @property
     def is_activation(self) -> bool:
@@ -246,11 +212,28 @@ class KernelError(Exception):
 
 
 def declare(kernel: Kernel) -> Kernel:
-    """Makes a kernel part of the language. Raises `KernelError` for a name that is taken."""
+    """Makes a kernel part of the language. Raises `KernelError` for a name that is taken, and for facets that
+    contradict each other or that nobody understands."""
     if kernel.name in KERNELS:
         raise KernelError(f"kernel '{kernel.name}' is declared twice")
+    wrong = next((words for holds, words in _rules(kernel) if not holds), None)
+    if wrong is not None:
+        raise KernelError(f"kernel '{kernel.name}': {wrong}")
     KERNELS[kernel.name] = kernel
     return kernel
+
+
+def _rules(kernel: Kernel) -> Iterator[tuple[bool, str]]:
+    """What must hold of facets, and what to say where it does not."""
+    yield kernel.combine in (None, "sum"), f'`combine` is None or "sum", got {kernel.combine!r}'
+    yield (
+        (kernel.algebra is None) == (kernel.combine == "sum"),
+        'what combines by "sum" has no `algebra`, all else has one',
+    )
+    yield kernel.rate in (MULTIPLIES, ELEMENTS), f"`rate` is '{MULTIPLIES}' or '{ELEMENTS}', got {kernel.rate!r}"
+    yield kernel.ulps >= 0, f"`ulps` is 0 or more, got {kernel.ulps}"
+    yield kernel.in_place <= set(range(len(kernel.sources))), "`in_place` names sources by position"
+    yield kernel.combine is None or len(kernel.sources) == 2, 'what combines by "sum" has two sources'
 
 
 def find_kernel(name: Attr) -> Kernel | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import math
+import re
 from collections.abc import Callable, Iterator
 from itertools import product
 from pathlib import Path
@@ -255,9 +256,9 @@ def test_a_row_without_a_facet_is_an_error(missing: str) -> None:
     assert "same" not in KERNELS
 
 
-@pytest.mark.parametrize("missing", [name for name in Kernel.__slots__ if name != "name"])
+@pytest.mark.parametrize("missing", [name for name in Kernel._fields if name != "name"])
 def test_a_kernel_without_a_facet_is_an_error(missing: str) -> None:
-    given = {name: getattr(KERNELS["relu"], name) for name in Kernel.__slots__ if name not in ("name", missing)}
+    given = {name: getattr(KERNELS["relu"], name) for name in Kernel._fields if name not in ("name", missing)}
     with pytest.raises(TypeError, match=f"'{missing}'"):
         Kernel("same", **given)
 
@@ -271,6 +272,49 @@ def test_a_graph_operation_without_a_kernel_is_an_error() -> None:
     for given, shown in (({}, ""), ({"kernel": "softmax"}, "softmax")):
         with pytest.raises(DeclarationError, match=f"LostOp: there is no kernel '{shown}'$"):
             type("LostOp", (GraphOp,), {"name": "graph.lost", "__module__": __name__, **given})
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"combine": "max"}, "`combine` is None or"),
+        ({"combine": "sum"}, "has no `algebra`"),
+        ({"algebra": None}, "has no `algebra`"),
+        ({"rate": "bananas"}, "`rate` is 'macs_per_cycle' or 'elements_per_cycle', got 'bananas'"),
+        ({"ulps": -1}, "`ulps` is 0 or more"),
+        ({"in_place": frozenset({1})}, "`in_place` names sources"),
+    ],
+)
+def test_a_facet_that_makes_no_sense_is_an_error(changes: dict[str, Any], words: str) -> None:
+    with pytest.raises(KernelError, match=re.escape(words)):
+        declare(KERNELS["relu"]._replace(name="same", **changes))
+    assert "same" not in KERNELS
+
+
+def test_another_product_is_not_taken_for_the_matrix_product(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A kernel that sums up something else proves against itself alone."""
+    matmul = KERNELS["matmul"]
+    twice = matmul._replace(name="twice", meaning=lambda np, call, a, b: 2 * matmul.meaning(np, call, a, b))
+    monkeypatch.setitem(KERNELS, "twice", twice)
+    buffer = "!uop.tiled<tensor<4x4xf32>, [2, 2]>"
+    one, other = (
+        tilewright.parse(
+            f"func.func @f(%x: {buffer}) -> {buffer} {{\n  %y = uop.alloc : {buffer}\n"
+            + "".join(f"  uop.load %x[{i}, {j}]\n" for i in range(2) for j in range(2))
+            + "".join(
+                f"  uop.exec {name} %y[{i}, {j}] {'+=' if k else '='} %x[{i}, {k}], %x[{k}, {j}]\n"
+                for i, j, k in product(range(2), repeat=3)
+            )
+            + "".join(f"  uop.store %y[{i}, {j}]\n" for i in range(2) for j in range(2))
+            + f"  return %y : {buffer}\n}}\n"
+        )
+        for name in ("matmul", "twice")
+    )
+    prove_module(one, one)
+    prove_module(other, other)
+    for model, module in ((one, other), (other, one)):
+        with pytest.raises(tilewright.DiagnosticError, match="is not what the model computes"):
+            prove_module(model, module)
 
 
 # Nobody else tells kernels apart
