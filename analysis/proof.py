@@ -152,7 +152,7 @@ def _single_difference(wanted: tuple[Any, ...], given: tuple[Any, ...]) -> tuple
         missing, extra = Counter(wanted[1:]) - Counter(given[1:]), Counter(given[1:]) - Counter(wanted[1:])
         differing = list(zip(missing, extra, strict=True)) if missing.total() == extra.total() == 1 else []
     else:
-        first = 2 if wanted[0] == "apply" else 1
+        first = 2 if wanted[0] in ("apply", "within") else 1
         same = wanted[:first] == given[:first] and len(wanted) == len(given)
         differing = [(w, g) for w, g in zip(wanted[first:], given[first:], strict=True) if w != g] if same else []
     return differing[0] if len(differing) == 1 else None
@@ -257,6 +257,8 @@ def _text(terms: Terms, key: tuple[Any, ...], names: dict[Term, str]) -> str:
         return f"{key[1]}, which was never written,"
     if kind == "plus":
         return f"a sum of {_inner(terms, key[1], names)} and {_inner(terms, key[2], names)}"
+    if kind == "within":
+        return f"{_inner(terms, key[2], names)} on tiles of which {'x'.join(map(str, key[1]))} elements are no padding"
     if kind == "rows":
         return f"the bias {_name(key[1], names)}"
     if kind == "apply":

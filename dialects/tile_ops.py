@@ -15,7 +15,7 @@ from ..ir.opdef import OpError, boolean, coordinates, float32, integer, numbers,
 from ..ir.parsing import ParseContext, Token
 from ..ir.printer import Names
 from ..ir.texts import COORD, Made, by_values, declared, entries
-from .kernels import KERNELS, Kernel, activation_name, check_activation, kernel_name
+from .kernels import KERNELS, Kernel, activation_name, check_activation, find_kernel, kernel_name
 from .tiles import Coord, TiledType, check_tile, read_tile_token, tile_text
 
 TileOpT = TypeVar("TileOpT", bound="TileOp")
@@ -262,7 +262,9 @@ class ExecBase(TileOp):
         return f"{self.name} {self.kernel} {tiles[0]} {'+=' if self.accumulate else '='} {', '.join(tiles[1:])}"
 
     def verify(self) -> None:
-        kernel = KERNELS[self.kernel]
+        kernel = find_kernel(self.kernel)
+        if kernel is None:
+            raise OpError(f"unknown kernel '{self.kernel}'")
         count = len(kernel.sources)
         if len(self.operands) != count + 1:
             noun = "source" if count == 1 else "sources"

@@ -58,7 +58,7 @@ def broken_ignored(warn: Warn) -> Generator[None]:
         _STATE.warn, _STATE.warned = before
 
 
-class Entry(NamedTuple):
+class PluginEntry(NamedTuple):
     """One entry point: its name, what it names, and the package that has it, with its version."""
 
     name: str
@@ -87,7 +87,7 @@ class Group:
         self.packages: dict[str, str] = {}
         """The package of each plugin that has been loaded, with its version, by the plugin's name."""
         self.loading: set[str] = set()
-        self.broken: dict[tuple[Entry, ...], str] = {}
+        self.broken: dict[tuple[PluginEntry, ...], str] = {}
         REGISTRIES.append(self.packages)
 
     def find(self, name: str) -> bool:
@@ -111,12 +111,12 @@ class Group:
         with _STATE.lock:
             return [entries[0].name for entries in self._by_name()]
 
-    def _entries(self) -> list[Entry]:
+    def _entries(self) -> list[PluginEntry]:
         points = _entry_points(self.entry_points)
-        return [Entry(point.name, point.value, _package(point), point) for point in points]
+        return [PluginEntry(point.name, point.value, _package(point), point) for point in points]
 
-    def _by_name(self) -> list[list[Entry]]:
-        found: dict[str, list[Entry]] = {}
+    def _by_name(self) -> list[list[PluginEntry]]:
+        found: dict[str, list[PluginEntry]] = {}
         for entry in self._entries():
             found.setdefault(entry.name, []).append(entry)
         return [found[name] for name in sorted(found)]
@@ -127,7 +127,7 @@ class Group:
             if entry.name not in self.packages and entry.module not in sys.modules and self.taken(entry.name):
                 self._fail([entry], f"there is a {self.kind} '{entry.name}' already")
 
-    def _load(self, entries: list[Entry]) -> bool:
+    def _load(self, entries: list[PluginEntry]) -> bool:
         """Loads the only plugin of a name."""
         if not entries or entries[0].name in self.packages or entries[0].name in self.loading:
             return False
@@ -139,7 +139,7 @@ class Group:
             return self._fail(entries, "two packages can't have one name; uninstall one of them")
         return self._load_one(entries[0])
 
-    def _load_one(self, entry: Entry) -> bool:
+    def _load_one(self, entry: PluginEntry) -> bool:
         self.loading.add(entry.name)
         try:
             with unchanged_if_it_fails():
@@ -154,7 +154,7 @@ class Group:
             self.loading.discard(entry.name)
         return True
 
-    def _fail(self, entries: list[Entry], reason: str, cause: BaseException | None = None) -> bool:
+    def _fail(self, entries: list[PluginEntry], reason: str, cause: BaseException | None = None) -> bool:
         """Raises `PluginError`, or warns of it and returns False."""
         self.broken[tuple(entries)] = reason
         packages = " and ".join(entry.package for entry in entries)

@@ -199,8 +199,11 @@ class _Walk:
 
     def epilogue(self, i: int, m: int, n: int) -> Iterator[TileOpAt]:
         """What is computed right after a nest's tile m, n."""
-        for j in self.epilogues.get(i, ()):
-            yield from self.tile(j, m, n)
+        waiting = list(reversed(self.epilogues.get(i, ())))
+        while waiting:
+            j = waiting.pop()
+            yield j, m, n, 0, True, True
+            waiting += reversed(self.epilogues.get(j, ()))
 
 
 def _parts(whole: Range, size: int) -> Iterator[Range]:

@@ -109,6 +109,11 @@ class Rules:
         return Figure(a.value + b.value, both(a.carried, b.carried), a.terms + b.terms, mass, a.whole and b.whole)
 
     @staticmethod
+    def added(kernel: Kernel, call: Call, a: Figure, b: Figure) -> Figure:
+        """Nobody reorders a sum of two terms that are no sums: it is rounded once, to nearest."""
+        return Rules.mapped(kernel, call, a, b) if a.mass is None and b.mass is None else Rules.plus(a, b)
+
+    @staticmethod
     def product(a: Figure, b: Figure) -> Figure:
         """A x B; `mass` is that of |A| x |B|, with what their bounds add."""
         x, y = magnitude(a.value), magnitude(b.value)

@@ -77,7 +77,11 @@ class Rounding(Protocol[FigureT]):
         ...
 
     def plus(self, a: FigureT, b: FigureT) -> FigureT:
-        """Of a sum of two, which may be part of a longer sum."""
+        """Of a sum of two, at least one of which is a sum itself: it is one sum."""
+        ...
+
+    def added(self, kernel: Kernel, call: Call, a: FigureT, b: FigureT) -> FigureT:
+        """Of a sum of two: part of a longer sum, or the function that it is of two terms."""
         ...
 
     def converted(self, a: FigureT, call: Call) -> FigureT:

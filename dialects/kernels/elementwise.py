@@ -81,6 +81,9 @@ def elementwise(
     def mapped(rules: Rounding[FigureT], call: Call, *figures: FigureT) -> FigureT:
         return rules.mapped(kernel, call, *figures)
 
+    def added(rules: Rounding[FigureT], call: Call, a: FigureT, b: FigureT) -> FigureT:
+        return rules.added(kernel, call, a, b)
+
     def applied(terms: Algebra[TermT], given: tuple[float, ...], types: Sequence[str], *operands: TermT) -> TermT:
         return terms.apply(name, given, *operands, commutes=commutes)
 
@@ -100,7 +103,7 @@ def elementwise(
             reads=same_coordinates,
             meaning=_meaning(formula, widens, in_double),
             algebra=_sum_term if is_sum else applied,
-            rounding=_sum_rounding if is_sum else mapped,
+            rounding=added if is_sum else mapped,
             ulps=ulps,
             carry=carry,
             work=elements,
@@ -116,10 +119,6 @@ def elementwise(
 
 def _sum_term(terms: Algebra[TermT], params: tuple[float, ...], dtypes: Sequence[str], a: TermT, b: TermT) -> TermT:
     return terms.plus(a, b)
-
-
-def _sum_rounding(rules: Rounding[FigureT], call: Call, a: FigureT, b: FigureT) -> FigureT:
-    return rules.plus(a, b)
 
 
 def check_dtype(name: str, dtype: str, allowed: Sequence[str]) -> None:

@@ -1,4 +1,4 @@
-"""The named pipelines, -O0 and -O1: which passes they run, why each stands where it does, and who gets which option."""
+"""The named pipelines, -O0 to -O2: which passes they run, why each stands where it does, and who gets which option."""
 
 from __future__ import annotations
 

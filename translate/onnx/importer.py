@@ -18,7 +18,7 @@ from ...planner.arena import count_of
 from .build import Builder, Const, Held, Tensor, Unsupported, View, natural, text
 from .ends import End, find_end
 from .model import ELEMENT_TYPES, Node, OnnxError, OnnxModel, fold
-from .ops import ARITY, FOLDED, HANDLERS, check_unread
+from .ops import FOLDED, check_unread, handler_of, inputs_of
 
 if TYPE_CHECKING:
     Array = np.ndarray[Any, Any]
@@ -189,18 +189,20 @@ class Importer:
     def node(self, node: Node) -> Tensor | None:
         """What a node's first output is; None where one of its inputs could not be imported."""
         inputs = [self.read(name) if name else None for name in node.inputs]
-        least, most = ARITY.get(node.op, (1, 1))
-        if node.op in HANDLERS and not (least <= len(inputs) <= most and all(node.inputs[:least])):
+        least, most = inputs_of(node.op)
+        handler = handler_of(node.op)
+        if handler is not None and not (least <= len(inputs) <= most and all(node.inputs[:least])):
             takes = f"{least} or {most}" if most > least else str(least)
             raise ValueError(f"it has {count_of(len(inputs), 'input')}, and takes {takes}")
         lost = any(name and tensor is None for name, tensor in zip(node.inputs, inputs, strict=True))
         constant = all(isinstance(t, Const) for t in inputs if t is not None) and node.op in FOLDED
-        if not constant and node.op not in HANDLERS:
+        if not constant and handler is None:
             raise Unsupported("it has no counterpart here")
         if lost:
             return check_unread(self.model, node, [t is None for t in inputs])
         if not constant:
-            return HANDLERS[node.op](self.build, node, inputs)
+            assert handler is not None
+            return handler(self.build, node, inputs)
         array = np.asarray(fold(self.model, node, [t.array if isinstance(t, Const) else None for t in inputs]))
         sources = [t.name for t in inputs if isinstance(t, Const)]
         return Const(sources[0] if sources and node.op != "Concat" else node.outputs[0], array)

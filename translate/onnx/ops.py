@@ -8,20 +8,29 @@ from typing import Any
 
 import numpy as np
 
-from ...dialects.kernels import KERNELS
+from ...dialects.kernels import KERNELS, Kernel
 from ...dialects.kernels.elementwise import ELEMENTWISE
+from ...ir.plugins import DIALECT_PLUGINS
 from .build import Builder, Const, Shape, Tensor, Unsupported, binary, broadcast, cast, flat, product, unary
 from .model import ELEMENT_TYPES, Node, OnnxModel, type_name
 
 Inputs = list[Any]
 """A node's inputs, each a view, a constant, or None where it is left out."""
 
-MAPPED = {kernel.onnx: kernel for kernel in ELEMENTWISE.values() if kernel.onnx is not None}
-"""The kernels that mean what an ONNX operator does, by its name."""
+
+def kernel_of(op: str) -> Kernel | None:
+    """The elementwise kernel that means what an ONNX operator does; that of a plugin where we have none."""
+    found = next((kernel for kernel in ELEMENTWISE.values() if kernel.onnx == op), None)
+    if found is None:
+        DIALECT_PLUGINS.find_all()
+        found = next((kernel for kernel in ELEMENTWISE.values() if kernel.onnx == op), None)
+    return found
+
 
 FOLDED = frozenset({
     "Cast", "Clip", "Concat", "Constant", "Div", "Flatten", "Gather", "Gemm", "Identity", "MatMul", "Neg", "Reshape",
-    "Shape", "Slice", "Squeeze", "Transpose", "Unsqueeze", *MAPPED,
+    "Shape", "Slice", "Squeeze", "Transpose", "Unsqueeze",
+    *[kernel.onnx for kernel in ELEMENTWISE.values() if kernel.onnx is not None],
 })  # fmt: skip
 """What is computed at import where all that it reads is constant."""
 
@@ -71,7 +80,7 @@ def import_gemm(build: Builder, node: Node, inputs: Inputs) -> Tensor:
     elif beta != 1:
         raise Unsupported(f"beta = {beta:g} has no constant operand to go into")
     total = product(build, f"{node.outputs[0]}_product", (a, a.shape), (b, b.shape), shape)
-    return binary(build, node.outputs[0], MAPPED["Add"], total, c)
+    return binary(build, node.outputs[0], KERNELS["add"], total, c)
 
 
 def scaled(tensor: Const, factor: float) -> Const:
@@ -87,14 +96,15 @@ def transposed(tensor: Any, perm: Shape, node: Node) -> Any:
     return tensor.transposed(perm, node)
 
 
-def import_binary(build: Builder, node: Node, inputs: Inputs) -> Tensor:
-    return binary(build, node.outputs[0], MAPPED[node.op], *inputs)
-
-
-def import_unary(build: Builder, node: Node, inputs: Inputs) -> Tensor:
+def import_mapped(build: Builder, node: Node, inputs: Inputs) -> Tensor:
+    """By the kernel that means the same."""
+    kernel = kernel_of(node.op)
+    assert kernel is not None
+    if len(kernel.sources) == 2:
+        return binary(build, node.outputs[0], kernel, *inputs)
     if node.attribute("approximate", "none") != "none":
         raise Unsupported(f"approximate = {node.attribute('approximate', '')}; there is the exact form")
-    return unary(build, node.outputs[0], MAPPED[node.op], inputs[0])
+    return unary(build, node.outputs[0], kernel, inputs[0])
 
 
 def import_clip(build: Builder, node: Node, inputs: Inputs) -> Tensor:
@@ -214,7 +224,9 @@ def integers(tensor: Tensor, what: str) -> list[int]:
 
 MOVING = frozenset(["Transpose", "Reshape", "Flatten", "Squeeze", "Unsqueeze", "Identity"])
 """What a transposition may undo, or whose result it may leave in order."""
-HANDLERS: dict[str, Callable[[Builder, Node, Inputs], Tensor]] = {
+Handler = Callable[[Builder, Node, Inputs], Tensor]
+
+HANDLERS: dict[str, Handler] = {
     "Cast": import_cast,
     "Clip": import_clip,
     "Flatten": import_flatten,
@@ -226,10 +238,21 @@ HANDLERS: dict[str, Callable[[Builder, Node, Inputs], Tensor]] = {
     "Squeeze": import_squeeze,
     "Transpose": import_transpose,
     "Unsqueeze": import_unsqueeze,
-    **{op: import_unary if len(kernel.sources) == 1 else import_binary for op, kernel in MAPPED.items()},
 }
 ARITY = {
     "Clip": (1, 3), "Gemm": (2, 3), "MatMul": (2, 2), "Reshape": (2, 2), "Squeeze": (1, 2), "Unsqueeze": (1, 2),
-    **{op: (len(kernel.sources),) * 2 for op, kernel in MAPPED.items()},
 }  # fmt: skip
 """How many inputs a node has, at least and at most; one where nothing is said."""
+
+
+def handler_of(op: str) -> Handler | None:
+    """How a kind of node is imported; None where it can't be."""
+    return HANDLERS.get(op) or (None if kernel_of(op) is None else import_mapped)
+
+
+def inputs_of(op: str) -> tuple[int, int]:
+    """How many inputs a kind of node has, at least and at most."""
+    kernel = None if op in HANDLERS else kernel_of(op)
+    if kernel is None:
+        return ARITY.get(op, (1, 1))
+    return len(kernel.sources), len(kernel.sources)

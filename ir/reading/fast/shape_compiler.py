@@ -17,7 +17,7 @@ from .first_chars import may_collide, starts_of
 from .lines import BLANKS
 from .memos import Memos, NotRead
 from .regexes import pack
-from .shape_writer import UNREADABLE, Node, NotCompilable, Read, Source, Writer
+from .shape_writer import UNREADABLE, NotCompilable, Read, Reduction, ShapeSource, Writer
 from .tables import Spread, Tables, copy_stack
 
 
@@ -37,9 +37,9 @@ class Compiler:
         if any(t.type in UNREADABLE for t in tokens):
             raise NotCompilable
         node, states, values = self.tree(tokens, "start", "FAST")
-        if not isinstance(node, Node) or node.name != "statement":
+        if not isinstance(node, Reduction) or node.name != "statement":
             raise NotCompilable
-        source = Source()
+        source = ShapeSource()
         writer = Writer(self, tokens, source)
         writer.measure(node)
         writer.literal(node)
@@ -51,7 +51,7 @@ class Compiler:
         if pattern.groups != source.groups:
             raise NotCompilable
         (*_, last) = node.parts
-        generic = isinstance(last, Node) and last.name == "generic_op"
+        generic = isinstance(last, Reduction) and last.name == "generic_op"
         types = {t.type for t in tokens if t.text.startswith("%")}
         reference = types.pop() if len(types) == 1 else ""
         return (
@@ -83,7 +83,7 @@ class Compiler:
 
     def feed(self, states: list[int], values: list[Any], type: str, value: Any) -> bool:
         try:
-            return self.tables.feed(states, values, type, value, Node)
+            return self.tables.feed(states, values, type, value, Reduction)
         except NotRead:
             raise NotCompilable from None
 

@@ -26,7 +26,7 @@ class NotCompilable(Exception):
 
 
 @dataclass(slots=True)
-class Node:
+class Reduction:
     """A reduction: the action's name, and what its parts gave (nodes, or positions of tokens)."""
 
     name: str
@@ -46,7 +46,7 @@ class Read:
 
 
 @dataclass(slots=True)
-class Source:
+class ShapeSource:
     """The pieces of a shape while it is made."""
 
     pattern: list[str] = field(default_factory=list[str])
@@ -77,7 +77,7 @@ class Trees(Protocol):
 class Writer:
     """Writes the pattern and the constructor of one statement, token by token."""
 
-    def __init__(self, compiler: Trees, tokens: Sequence[Read], source: Source):
+    def __init__(self, compiler: Trees, tokens: Sequence[Read], source: ShapeSource):
         self.compiler = compiler
         self.tokens = tokens
         self.source = source
@@ -87,21 +87,21 @@ class Writer:
 
     # Which tokens belong to which node
 
-    def measure(self, node: Node) -> None:
+    def measure(self, node: Reduction) -> None:
         """Finds the first and the last token of each node, punctuation included, by going through them in order."""
-        inside = [p for p in node.parts if isinstance(p, Node)]
+        inside = [p for p in node.parts if isinstance(p, Reduction)]
         for part in inside:
             self.measure(part)
         numbers = [p for p in node.parts if type(p) is int]
         node.first = min([*numbers, *(p.first for p in inside)], default=-1)
         node.last = max([*numbers, *(p.last for p in inside)], default=-1)
 
-    def literal(self, node: Node) -> None:
+    def literal(self, node: Reduction) -> None:
         """Tokens whose text is part of the shape: names of attributes and of generic operations."""
         if node.name in ("entry", "generic_name") and type(node.parts[0]) is int:
             self.literals.add(node.parts[0])
         for part in node.parts:
-            if isinstance(part, Node):
+            if isinstance(part, Reduction):
                 self.literal(part)
 
     def prefix(self) -> str:
@@ -160,7 +160,7 @@ class Writer:
 
     # The constructor
 
-    def statement(self, node: Node) -> str:
+    def statement(self, node: Reduction) -> str:
         parts = [self.part(p) for p in node.parts]
         self.upto(len(self.tokens))
         return f"A.leaf({parts[0]})" if len(parts) == 1 else f"A.statement([{', '.join(parts)}])"
@@ -168,7 +168,7 @@ class Writer:
     def part(self, part: Any, placed: bool = False) -> str:
         if type(part) is int:
             return self.placed(part) if placed or part == 0 else self.token(part)
-        if not isinstance(part, Node):
+        if not isinstance(part, Reduction):
             raise NotCompilable
         if self.compiler.origins.get(part.name) in PURE:
             return self.pure(part)
@@ -182,7 +182,7 @@ class Writer:
         parts = [self.part(p, place == 0) for place, p in enumerate(part.parts)]
         return f"A.{part.name}([{', '.join(parts)}])"
 
-    def generic(self, node: Node) -> str:
+    def generic(self, node: Reduction) -> str:
         """A generic operation without regions and properties: its parts, put where they belong."""
         name, *middle, signature = node.parts
         if name.name != "generic_name" or any(p.name in ("properties", "region_list") for p in middle):
@@ -202,7 +202,7 @@ class Writer:
         rest = f"{found['value_list']}, {found['flat_dict']}, {self.part(signature)}"
         return f"A.leaf_op({name_text}, {at}, {rest})"
 
-    def pure(self, node: Node) -> str:
+    def pure(self, node: Reduction) -> str:
         """A type or an attribute: a reading of its text."""
         memos = self.compiler.memos
         if node.name == "flat_dict":
@@ -219,7 +219,7 @@ class Writer:
             raise NotCompilable
         return f"A.{node.name}([{', '.join([self.part(p, placed=True) for p in node.parts])}])"  # such as 4 : i32
 
-    def whole(self, node: Node, kind: str) -> str:
+    def whole(self, node: Reduction, kind: str) -> str:
         """The signature of a generic operation as one group: it is all that follows the last colon."""
         start = max((i for i, t in enumerate(self.tokens) if t.type == "COLON"), default=-1) + 1
         if start == 0 or (node.first >= 0 and node.first < start):
@@ -238,15 +238,17 @@ class Writer:
         source.pattern.append(")")
         return f"{self.compiler.memos.table(kind)}[g{group}]"
 
-    def array(self, node: Node) -> str:
-        if node.parts and all(isinstance(p, Node) and p.name == "int_attr" and len(p.parts) == 1 for p in node.parts):
+    def array(self, node: Reduction) -> str:
+        if node.parts and all(
+            isinstance(p, Reduction) and p.name == "int_attr" and len(p.parts) == 1 for p in node.parts
+        ):
             return self.integers(node)
         if not node.parts:
             raise NotCompilable
         parts = [self.part(p) for p in node.parts]
         return f"({', '.join(parts)},)"
 
-    def integers(self, node: Node) -> str:
+    def integers(self, node: Reduction) -> str:
         """A list of integers as one group."""
         self.upto(node.first - 1)
         source = self.source
@@ -255,7 +257,7 @@ class Writer:
         self.at = node.last + 2
         return f"{self.compiler.memos.table('integers')}[g{source.groups}]"
 
-    def flat_dict(self, node: Node) -> str:
+    def flat_dict(self, node: Reduction) -> str:
         """A dictionary that is one token: its own tokens, in the grammar of dictionaries."""
         number: int
         (number,) = node.parts
@@ -267,7 +269,7 @@ class Writer:
         if any(t.type in UNREADABLE for t in inner):
             raise NotCompilable
         root, _, _ = self.compiler.tree(inner, "flat_body", "$END")
-        if not isinstance(root, Node) or root.name != "flat_body" or not root.parts:
+        if not isinstance(root, Reduction) or root.name != "flat_body" or not root.parts:
             raise NotCompilable
         self.source.pattern.append(self.blanks(self.tokens[number]) + self.compiler.guard(self.tokens[number]))
         writer = Writer(self.compiler, inner, self.source)
@@ -278,7 +280,7 @@ class Writer:
         self.at = number + 1
         return code
 
-    def entries(self, root: Node) -> str:
+    def entries(self, root: Reduction) -> str:
         shown: list[str] = []
         keys: set[str] = set()
         for entry in root.parts:

@@ -393,3 +393,42 @@ def test_unknown_operations_prove_nothing() -> None:
     for model, made in ((module, parse(LAYER)), (parse(LAYER), module), (module, module)):
         with pytest.raises(DiagnosticError, match=r"nothing can be proved about my\.op"):
             prove_module(model, made)
+
+
+PADDING = """func.func @f(%x: !uop.tiled<tensor<4x6xf32>, [4, 4]>) -> !uop.tiled<tensor<4x6xf32>, [4, 4]> {
+  %t = uop.alloc : !uop.tiled<tensor<TxS>, [4, 4]>
+  %y = uop.alloc : !uop.tiled<tensor<4x6xf32>, [4, 4]>
+  uop.load %x[0, 0]
+  uop.load %x[0, 1]
+  uop.exec exp %t[0, A] = %x[0, 0]
+  uop.exec exp %t[0, B] = %x[0, 1]
+  uop.exec relu %y[0, 0] = %t[0, A]
+  uop.exec relu %y[0, 1] = %t[0, B]
+  uop.store %y[0, 0]
+  uop.store %y[0, 1]
+  return %y : !uop.tiled<tensor<4x6xf32>, [4, 4]>
+}
+"""
+
+
+@pytest.mark.parametrize(
+    ("shape", "first", "second", "right"),
+    [
+        ("4x6xf32", 0, 1, True),
+        ("4x6xf32", 1, 0, False),  # the full tile goes through one that is half padding
+        ("4x8xf32", 0, 1, False),  # exp(0) of the padding becomes data
+        ("1x8xf32", 0, 1, False),
+    ],
+)
+def test_what_is_padding_counts(shape: str, first: int, second: int, right: bool) -> None:
+    model = (
+        "func.func @f(%x: tensor<4x6xf32>) -> tensor<4x6xf32> {\n  %h = graph.exp %x : tensor<4x6xf32>\n"
+        "  %y = graph.relu %h : tensor<4x6xf32>\n  return %y : tensor<4x6xf32>\n}\n"
+    )
+    text = PADDING.replace("TxS", shape).replace("A]", f"{first}]").replace("B]", f"{second}]")
+    module = tilewright.parse(text)
+    if right:
+        prove_module(tilewright.parse(model), module)
+        return
+    with pytest.raises(DiagnosticError, match=r"on tiles of which \d+x\d+ elements are no padding|is not what"):
+        prove_module(tilewright.parse(model), module)
