@@ -151,7 +151,8 @@ def run(
 
     func, module = _chosen(_verified(program), function)
     arrays = _named(func, inputs)
-    return tuple(execute_function(func, module, arrays, verified=True, poison=poison, wrap=wrap).arrays)
+    made = execute_function(func, module, arrays, verified=True, poison=poison, wrap=wrap).arrays
+    return tuple([array.copy() for array in made])  # a result may be an argument's array
 
 
 def simulate(program: str | ModuleOp | FuncOp, *, function: str | None = None) -> Simulation:

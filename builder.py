@@ -54,6 +54,8 @@ class FuncBuilder:
         if dtype not in DTYPE_BYTES:
             known = ", ".join(DTYPE_BYTES)
             raise ValueError(f"element type of %{name} must be one of {known}, got '{dtype}'")
+        if not 1 <= len(shape) <= 2 or any(type(size) is not int for size in shape):
+            raise ValueError(f"shape of %{name} must be one or two whole numbers, got {tuple(shape)}")
         if self._body.ops:
             raise ValueError(f"argument %{name} must be added before the first operation")
         value = Value(TensorType(tuple(shape), dtype), name)

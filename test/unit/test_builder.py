@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import numpy as np
 import pytest
 
 import tilewright as tw
@@ -130,3 +131,18 @@ def test_a_built_module_goes_all_the_way() -> None:
     planned = tw.run_passes(b.module(), "O1{sram=64KiB}")
     tw.prove(b.module(), planned)
     assert tw.report(planned).function("f").stats is not None
+
+
+@pytest.mark.parametrize("shape", [(), (4.0, 8), (True, 8), (2, 3, 4)])
+def test_a_shape_is_one_or_two_whole_numbers(shape: tuple[int, ...]) -> None:
+    with pytest.raises(ValueError, match="one or two whole numbers"):
+        tw.FuncBuilder("f").arg("x", shape)
+
+
+def test_results_are_nobody_elses_arrays() -> None:
+    b, x = built()
+    b.returns(x, x)
+    given = np.ones((4, 5), np.float32)
+    first, second = tw.run(b.module(), [given])
+    first[:] = 7
+    assert given.max() == second.max() == 1
