@@ -28,7 +28,7 @@ def level_of(func: FuncOp) -> str:
     `uop.alloc` stands in both uop and sched functions. Without any operation to tell, `sched.sram` makes a function
     sched, a tiled argument uop, and anything else graph.
     """
-    kinds = {type(op) for op in func.ops}
+    kinds: set[type[Operation]] = set(map(type, func.ops))
     found = {_level(kind, kind.name) for kind in kinds - {UnregisteredOp}}
     if UnregisteredOp in kinds:
         found |= {_level(UnregisteredOp, op.name) for op in func.ops}

@@ -66,7 +66,9 @@ class RightExecs(Generic[ExecT]):
     def knows(self, op: ExecT) -> bool:
         coords = op.coords
         inside = self.kernels.get((op.kernel, op.accumulate, op.activation, op.operands))
-        if inside is None or len(inside) != len(coords) or has_parameters(op):
+        if inside is None or len(inside) != len(coords) or op.activation_params is not None:
+            return False
+        if op.params is not None or op.scale is not None or op.zero_point is not None:
             return False
         if len(coords) != 3:
             return all(map(contains, inside, coords))
@@ -92,10 +94,22 @@ def in_place(kernel: Kernel) -> bool:
 
 
 class RightStores(RightTiles[StoreT]):
-    """What has been found right of stores; those with an activation are looked at each time."""
+    """What has been found right of stores: tiles, and activations of buffers; those with parameters are looked at each
+    time."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.activations: set[tuple[Value, str | None]] = set()
 
     def knows(self, op: StoreT) -> bool:
-        return op.activation is None is op.activation_params and super().knows(op)
+        operands, coords = op.operands, op.coords
+        if len(operands) != 1 or len(coords) != 1 or op.activation_params is not None:
+            return False
+        return coords[0] in self.coords[operands[0]] and (operands[0], op.activation) in self.activations
+
+    def learn(self, op: StoreT) -> None:
+        super().learn(op)
+        self.activations.add((op.operands[0], op.activation))
 
 
 class TileOp(Operation):
