@@ -5,7 +5,6 @@ from . import products  # isort: skip  # the table's order: products first
 from . import elementwise, conversions  # isort: skip
 from .declaration import (
     KERNELS,
-    Activated,
     Call,
     Kernel,
     activation_name,
@@ -16,7 +15,6 @@ from .declaration import (
 
 __all__ = [
     "KERNELS",
-    "Activated",
     "Call",
     "Kernel",
     "activation_name",

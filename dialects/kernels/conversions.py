@@ -3,24 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ...ir.opdef import OpError
 from ..tiles import TiledType
-from .declaration import (
-    ELEMENTS,
-    Algebra,
-    Array,
-    Call,
-    FigureT,
-    Kernel,
-    Parameter,
-    Rounding,
-    TermT,
-    declare,
-    elements,
-    same_coordinates,
-)
+from .declaration import ELEMENTS, Array, Call, Kernel, Parameter, declare, elements, same_coordinates
+
+if TYPE_CHECKING:
+    from .declaration import Algebra, FigureT, Rounding, TermT
 
 CASTS = {("f32", "f16"), ("f32", "bf16"), ("f16", "f32"), ("bf16", "f32"), ("i32", "i8"), ("i8", "i32")}
 """The element types that a cast can go from and to."""

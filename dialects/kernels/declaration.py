@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Sequence
 from math import prod
-from typing import Any, NamedTuple, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar
 
 from ...ir.attributes import Attr, FloatAttr
 from ...ir.diagnostics import did_you_mean
@@ -19,8 +19,6 @@ from ..tiles import Coord, TiledType
 Array = Any
 """An array of whatever module the meaning is given; NumPy's in the interpreter."""
 
-TermT = TypeVar("TermT")
-FigureT = TypeVar("FigureT")
 
 MULTIPLIES, ELEMENTS = "macs_per_cycle", "elements_per_cycle"
 """The engines' rates, as keys of `sched.target`: what a kernel's work is counted in."""
@@ -47,54 +45,56 @@ class Call(NamedTuple):
     out: Array | None = None
 
 
-class Activated(Protocol):
-    """An operation that may apply a kernel of one tensor to its result."""
+if TYPE_CHECKING:  # what kernels are written against; making these classes takes a millisecond of each start
+    TermT = TypeVar("TermT")
+    FigureT = TypeVar("FigureT")
 
-    activation: str | None
-    activation_params: tuple[FloatAttr, ...] | None
+    class Activated(Protocol):
+        """An operation that may apply a kernel of one tensor to its result."""
 
+        activation: str | None
+        activation_params: tuple[FloatAttr, ...] | None
 
-class Algebra(Protocol[TermT]):
-    """How terms of the proof are made; see `analysis/terms.py`."""
+    class Algebra(Protocol[TermT]):
+        """How terms of the proof are made; see `analysis/terms.py`."""
 
-    def plus(self, a: TermT, b: TermT) -> TermT:
-        """A sum of two, in either order."""
-        ...
+        def plus(self, a: TermT, b: TermT) -> TermT:
+            """A sum of two, in either order."""
+            ...
 
-    def apply(
-        self, name: str, params: Sequence[float], *sources: TermT, commutes: bool = False, words: str = ""
-    ) -> TermT:
-        """An uninterpreted function of its sources: equal if all of this is. `words` say more of it in messages, such
-        as "from f32 to f16"."""
-        ...
+        def apply(
+            self, name: str, params: Sequence[float], *sources: TermT, commutes: bool = False, words: str = ""
+        ) -> TermT:
+            """An uninterpreted function of its sources: equal if all of this is. `words` say more of it in messages,
+            such as "from f32 to f16"."""
+            ...
 
+    class Rounding(Protocol[FigureT]):
+        """How bounds on rounding are made; see `runtime/rounding.py`."""
 
-class Rounding(Protocol[FigureT]):
-    """How bounds on rounding are made; see `runtime/rounding.py`."""
+        def product(self, a: FigureT, b: FigureT) -> FigureT:
+            """Of a sum of products."""
+            ...
 
-    def product(self, a: FigureT, b: FigureT) -> FigureT:
-        """Of a sum of products."""
-        ...
+        def plus(self, a: FigureT, b: FigureT) -> FigureT:
+            """Of a sum of two, at least one of which is a sum itself: it is one sum."""
+            ...
 
-    def plus(self, a: FigureT, b: FigureT) -> FigureT:
-        """Of a sum of two, at least one of which is a sum itself: it is one sum."""
-        ...
+        def added(self, kernel: Kernel, call: Call, a: FigureT, b: FigureT) -> FigureT:
+            """Of a sum of two: part of a longer sum, or the function that it is of two terms."""
+            ...
 
-    def added(self, kernel: Kernel, call: Call, a: FigureT, b: FigureT) -> FigureT:
-        """Of a sum of two: part of a longer sum, or the function that it is of two terms."""
-        ...
+        def converted(self, a: FigureT, call: Call) -> FigureT:
+            """Of another element type."""
+            ...
 
-    def converted(self, a: FigureT, call: Call) -> FigureT:
-        """Of another element type."""
-        ...
+        def column(self, a: FigureT) -> FigureT:
+            """Of a vector along the first axis, to go with a matrix."""
+            ...
 
-    def column(self, a: FigureT) -> FigureT:
-        """Of a vector along the first axis, to go with a matrix."""
-        ...
-
-    def mapped(self, kernel: Kernel, call: Call, *sources: FigureT) -> FigureT:
-        """Of a function element by element, by its `carry` and its `ulps`."""
-        ...
+        def mapped(self, kernel: Kernel, call: Call, *sources: FigureT) -> FigureT:
+            """Of a function element by element, by its `carry` and its `ulps`."""
+            ...
 
 
 Check = Callable[[Sequence[TiledType], object], None]

@@ -7,27 +7,15 @@ A row says what the function is; which levels there are, it need not know. To ad
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ...ir.opdef import REGISTRIES, OpError
 from ..tiles import TiledType
-from .declaration import (
-    ELEMENTS,
-    Algebra,
-    Array,
-    Call,
-    Carry,
-    Check,
-    FigureT,
-    Kernel,
-    Parameter,
-    Rounding,
-    TermT,
-    declare,
-    elements,
-    same_coordinates,
-)
+from .declaration import ELEMENTS, Array, Call, Carry, Check, Kernel, Parameter, declare, elements, same_coordinates
 from .formulas import gelu, sigmoid
+
+if TYPE_CHECKING:
+    from .declaration import Algebra, FigureT, Rounding, TermT
 
 FLOATS = ("f32", "f16", "bf16")
 SUMMABLE = (*FLOATS, "i32")

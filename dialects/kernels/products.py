@@ -4,24 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from math import prod
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ...ir.opdef import OpError
 from ..tiles import Coord, TiledType
-from .declaration import (
-    ELEMENTS,
-    MULTIPLIES,
-    Algebra,
-    Array,
-    Call,
-    FigureT,
-    Kernel,
-    Rounding,
-    TermT,
-    declare,
-    elements,
-    same_coordinates,
-)
+from .declaration import ELEMENTS, MULTIPLIES, Array, Call, Kernel, declare, elements, same_coordinates
+
+if TYPE_CHECKING:
+    from .declaration import Algebra, FigureT, Rounding, TermT
 
 ACCUMULATOR = {"f32": "f32", "f16": "f32", "bf16": "f32", "i8": "i32"}
 """Element type of a product's sum, by the operands' element type."""
