@@ -14,7 +14,7 @@ from ..dialects.graph import GraphOp, MatmulOp
 from ..dialects.kernels import KERNELS, Kernel
 from ..dialects.kernels.products import MATMUL
 from ..dialects.tile_ops import ExecBase, StoreBase
-from ..dialects.tiles import Coord, TiledType, TileRef, tile_text
+from ..dialects.tiles import Coord, TiledType, TileRef, tile_text, tiled
 from ..ir.builtin import FuncOp
 from ..ir.core import Operation, Value
 from ..ir.types import TensorType
@@ -124,7 +124,11 @@ class TileTerms:
         self.func = func
         self.tiles: dict[TileRef, TileValue] = {}
         self.order = {arg: i for i, arg in enumerate(func.args)}
-        self.padded = {v for v in (*func.args, *(r for op in func.ops for r in op.results)) if _is_padded(v)}
+        self.padded = {
+            v
+            for v in (*func.args, *(r for op in func.ops for r in op.results))
+            if isinstance(v.type, TiledType) and v.type.is_padded
+        }
         self.names: dict[Term, str] = {}
         self.holders: dict[Term, tuple[str, TileValue]] = {}
         for op in func.ops:
@@ -167,7 +171,7 @@ class TileTerms:
         kernel = KERNELS[op.kernel]
         sources = [self.read(p) for p in zip(operands[1:], coords[1:], strict=True)]
         if not self.padded.isdisjoint(operands) and not _fit(kernel, op):
-            sources[0] = self.terms.make("within", _valid(operands[0], coords[0]), sources[0])
+            sources[0] = self.terms.make("within", tiled(operands[0]).valid(coords[0]), sources[0])
         if kernel.algebra is not None:
             tile = self.tiles[place] = TileValue(self.computed(op, kernel, sources), op)
         else:
@@ -194,27 +198,14 @@ class TileTerms:
         self.tiles[place] = TileValue(self.terms.activate(before, op, _dtype(place[0])), op)
 
 
-def _is_padded(value: Value) -> bool:
-    """Whether the last tiles of a buffer are not full."""
-    type = value.type
-    return isinstance(type, TiledType) and any(d % t for d, t in zip(type.tensor.shape, type.tile, strict=True))
-
-
-def _valid(value: Value, coord: Coord) -> tuple[int, ...]:
-    """The sizes of the part of a tile that is no padding."""
-    type = value.type
-    assert isinstance(type, TiledType)
-    return tuple([min(t, d - c * t) for t, d, c in zip(type.tile, type.tensor.shape, coord, strict=True)])
-
-
 def _fit(kernel: Kernel, op: ExecBase) -> bool:
     """Whether an exec's tiles have as much that is no padding along each axis. If not, what it computes is cut to what
     its destination has of it, or makes data of padding."""
     rank = len(op.coords[0])
-    sizes = dict(enumerate(_valid(op.operands[0], op.coords[0])))
+    sizes = dict(enumerate(tiled(op.operands[0]).valid(op.coords[0])))
     along = kernel.axes(rank, [len(coord) for coord in op.coords[1:]])
     for axes, value, coord in zip(along, op.operands[1:], op.coords[1:], strict=True):
-        for axis, size in zip(axes, _valid(value, coord), strict=True):
+        for axis, size in zip(axes, tiled(value).valid(coord), strict=True):
             if sizes.setdefault(axis, size) != size:
                 return False
     return True

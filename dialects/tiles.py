@@ -53,6 +53,15 @@ class TiledType(Type):
     def dtype(self) -> str:
         return self.tensor.dtype
 
+    @property
+    def is_padded(self) -> bool:
+        """Whether the last tiles of the buffer are not full."""
+        return any(d % t for d, t in zip(self.tensor.shape, self.tile, strict=True))
+
+    def valid(self, coord: Coord) -> tuple[int, ...]:
+        """The sizes, in elements, of the part of a tile that is no padding."""
+        return tuple([min(t, d - c * t) for t, d, c in zip(self.tile, self.tensor.shape, coord, strict=True)])
+
     def each_coord(self) -> Iterator[Coord]:
         """The tiles of the grid, row by row."""
         if len(self.grid) == 1:

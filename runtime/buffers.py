@@ -29,7 +29,7 @@ class Buffer:
             self.tiles.view(np.uint8)[...] = POISON
             return
         whole = np.ascontiguousarray(data, numpy_dtype(type.dtype))
-        if is_padded(type):
+        if type.is_padded:
             whole = np.pad(whole, [(0, g * t - d) for g, t, d in zip(type.grid, type.tile, whole.shape, strict=True)])
         if len(type.grid) == 1:
             self.tiles = whole.reshape(*type.grid, *type.tile)
@@ -56,14 +56,9 @@ POISON = 0xFF
 """The byte that fills what must not be read: NaN in every float type, -1 in the integers."""
 
 
-def is_padded(type: TiledType) -> bool:
-    """Whether the last tiles of a buffer are not full."""
-    return any(d % t for d, t in zip(type.tensor.shape, type.tile, strict=True))
-
-
 def valid_part(type: TiledType, coord: Coord) -> tuple[int, ...] | None:
     """How many rows and columns of a tile are not padding; None for a tile without any."""
-    sizes = tuple(min(t, d - c * t) for t, d, c in zip(type.tile, type.tensor.shape, coord, strict=True))
+    sizes = type.valid(coord)
     return None if sizes == type.tile else sizes
 
 

@@ -21,7 +21,7 @@ from ..ir.attributes import UNIT
 from ..ir.builtin import FuncOp
 from ..ir.core import Operation, Value
 from ..ir.diagnostics import fail
-from .buffers import POISON, Buffer, execute, is_padded, valid_part
+from .buffers import POISON, Buffer, execute, valid_part
 from .numerics import FLOAT32, Array, activate, numpy_dtype
 from .uop import read_off_chip
 
@@ -71,7 +71,7 @@ class SchedRun:
         self.sram = np.full(max((end for end in ends if end <= self.total), default=0), POISON, np.uint8)
         self.views = {value: {} for value in self.buffers}
         self.off_chip = {value: {} for value in self.buffers}
-        self.padded = {v for v, buffer in self.buffers.items() if is_padded(buffer.type)}
+        self.padded = {v for v, buffer in self.buffers.items() if buffer.type.is_padded}
         self.scratch = {
             v: Call((), FLOAT32, np.empty(b.type.tile, FLOAT32))
             for v, b in self.buffers.items()
