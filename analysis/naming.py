@@ -1,4 +1,4 @@
-"""How reports and traces name an operation: its line, its text, its tile."""
+"""How reports and traces show an operation (its line, its text, its tile) and a ratio."""
 
 from __future__ import annotations
 
@@ -22,3 +22,8 @@ def op_text(op: Any) -> str:
 def tile_name(op: Any) -> str:
     """The tile that an operation writes, or the one that it moves."""
     return tile_text(op.operands[0], op.coords[0])
+
+
+def rounded(value: float | None) -> float | None:
+    """A ratio as reports in JSON show it."""
+    return None if value is None else round(value, 4)

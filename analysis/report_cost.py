@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from ..planner.bounds import bounds_of
 from .cost import Cost, TensorCost
+from .naming import rounded
 from .workload import Workload
 
 UNKNOWN = "unknown"
@@ -49,7 +50,7 @@ class TensorTraffic:
             "compulsory_stored_bytes": self.compulsory_stored_bytes,
             "spilled_bytes": self.spilled_bytes,
             "loads": self.loads,
-            "loads_per_tile": _rounded(self.loads_per_tile),
+            "loads_per_tile": rounded(self.loads_per_tile),
         }
 
 
@@ -110,9 +111,9 @@ class Bounds:
             "compulsory_bytes": self.compulsory_bytes,
             "program_bytes": self.program_bytes,
             "program_kind": self.program_kind,
-            "program_ratio": _rounded(self.program_ratio),
+            "program_ratio": rounded(self.program_ratio),
             "layer_by_layer_bytes": self.layer_by_layer_bytes,
-            "layer_by_layer_ratio": _rounded(self.layer_by_layer_ratio),
+            "layer_by_layer_ratio": rounded(self.layer_by_layer_ratio),
         }
 
 
@@ -153,12 +154,12 @@ def cost_dict(cost: ScheduleCost | None, bounds: Bounds | None) -> dict[str, obj
         "traffic": cost and _traffic_dict(cost),
         "bounds": bounds and bounds.to_dict(),
         "macs": None if cost is None else cost.macs,
-        "macs_per_byte": None if cost is None else _rounded(cost.macs_per_byte),
+        "macs_per_byte": None if cost is None else rounded(cost.macs_per_byte),
         "peak_live_bytes": None if cost is None else cost.peak_live_bytes,
         "high_water_bytes": None if cost is None else cost.high_water_bytes,
         "off_chip_bytes": None if cost is None else cost.off_chip_bytes,
         "dram_bytes": None if cost is None else cost.dram_bytes,
-        "fragmentation": None if cost is None else _rounded(cost.fragmentation),
+        "fragmentation": None if cost is None else rounded(cost.fragmentation),
         "tensors": None if cost is None else [tensor.to_dict() for tensor in cost.tensors],
     }
 
@@ -255,7 +256,3 @@ def _name(tensor: TensorTraffic) -> str:
 def kib(size: int) -> str:
     """Bytes as KiB, with a decimal only where it takes one."""
     return f"{size // 1024:,}" if size % 1024 == 0 else f"{size / 1024:,.1f}"
-
-
-def _rounded(value: float | None) -> float | None:
-    return None if value is None else round(value, 4)

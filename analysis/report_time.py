@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from ..dialects.target import SPEEDS, Target
 from ..ir.builtin import FuncOp, ModuleOp
+from .naming import rounded
 from .queue_timing import CAUSE as SIGNAL
 from .simulation import Simulation, simulation_of
 
@@ -63,7 +64,7 @@ class TimeReport:
             {
                 "engine": engine.engine,
                 "busy_cycles": engine.busy_cycles,
-                "utilisation": _rounded(self.utilisation(engine)),
+                "utilisation": rounded(self.utilisation(engine)),
                 "wait_cycles": engine.wait_cycles,
             }
             for engine in self.engines
@@ -73,7 +74,7 @@ class TimeReport:
             "machine": speeds | {"kernel_cycles": dict(self.machine.kernel_cycles)},
             "makespan_cycles": self.makespan_cycles,
             "bound_cycles": self.bound_cycles,
-            "bound_ratio": _rounded(self.bound_ratio),
+            "bound_ratio": rounded(self.bound_ratio),
             "one_at_a_time_cycles": self.one_at_a_time_cycles,
             "engines": engines,
         }
@@ -107,7 +108,3 @@ def _initials(cause: str) -> str:
         return "signals"
     place, _, hazard = cause.rpartition("off-chip ")
     return ("off-chip " if place or cause != hazard else "") + "".join(word[0].upper() for word in hazard.split())
-
-
-def _rounded(value: float | None) -> float | None:
-    return None if value is None else round(value, 4)
