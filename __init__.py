@@ -10,7 +10,7 @@ print(planned, tw.report(module, "O1{sram=64KiB}"))
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+TYPE_CHECKING = False  # as of `typing`, without its import
 
 if TYPE_CHECKING:
     from .analysis.report import FunctionReport, Invariant, Moves, Report, ScheduleStats

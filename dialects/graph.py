@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any, ClassVar
 
 from ..ir.attributes import F32, UNIT, Attr, Attributes, FloatAttr, Unit, dict_text
 from ..ir.core import Operation, Value
-from ..ir.fields import DeclarationError, field
+from ..ir.fields import DeclarationError, field, inherited_slots
+from ..ir.light_typing import TYPE_CHECKING, Any
 from ..ir.opdef import (
     REGISTRIES,
     Dialect,
@@ -30,6 +30,9 @@ from .kernels import KERNELS, Kernel, activation_name, check_activation
 from .kernels.conversions import CAST, check_cast
 from .kernels.elementwise import ELEMENTWISE
 from .kernels.products import ACCUMULATOR, MATMUL
+
+if TYPE_CHECKING:
+    from typing import ClassVar
 
 GRAPH = register_dialect(Dialect("graph", grammar_beside(__file__)))
 
@@ -226,6 +229,8 @@ class MappedOp(ElementwiseOp):
         return self.result.type.text if len(self.operands) == 1 else super().shown_type()
 
 
+MAPPED_SLOTS = inherited_slots(MappedOp)
+
 MAPPED: dict[str, type[MappedOp]] = {}
 """The operations of the table by their kernels' names, those of plugins included."""
 
@@ -242,6 +247,7 @@ def mapped_operation(dialect: Dialect, kernel: Kernel, module: str) -> type[Mapp
         "__doc__": f"{kernel.summary}, element by element.",
         "name": f"{dialect.name}.{kernel.name}",
         "kernel": kernel.name,
+        "__slots__": MAPPED_SLOTS,
     }
     made = dialect.op(type(f"{name}Op", (MappedOp,), members))
     MAPPED[kernel.name] = made

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from math import prod
-from typing import NamedTuple
 
 from ..ir.attributes import UNIT
 from ..ir.builtin import FuncOp
 from ..ir.core import Value
 from ..ir.diagnostics import Diagnostic
+from ..ir.light_typing import NamedTuple
 from ..ir.types import TensorType
 from ..planner.units import round_up
 from .tiles import At, Coord, Pin, TiledType, coord_text

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from functools import cache
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeGuard
 
 from ..ir.attributes import Attr
 from ..ir.builtin import FuncOp, ModuleOp
 from ..ir.diagnostics import did_you_mean
+from ..ir.light_typing import TYPE_CHECKING, Any, NamedTuple, TypeGuard
 from ..ir.opdef import REGISTRIES, are_integers
 from ..planner.units import is_power_of_two
 from .kernels import KERNELS, find_kernel

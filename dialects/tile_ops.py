@@ -5,18 +5,21 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 from operator import contains
-from typing import Any, ClassVar, Generic, TypeVar
 
 from ..ir.attributes import Attr, Attributes, FloatAttr, Unit, dict_text
 from ..ir.constructors import made_when_called
 from ..ir.core import Operation, Value
 from ..ir.fields import Field, field
+from ..ir.light_typing import TYPE_CHECKING, Any, Generic, TypeVar
 from ..ir.opdef import OpError, boolean, coordinates, float32, integer, numbers, read_fields, unit
 from ..ir.parsing import ParseContext, Token
 from ..ir.printer import Names
 from ..ir.texts import COORD, Made, by_values, declared, entries
 from .kernels import KERNELS, Kernel, activation_name, check_activation, find_kernel, kernel_name
 from .tiles import Coord, TiledType, check_tile, read_tile_token, tile_text
+
+if TYPE_CHECKING:
+    from typing import ClassVar
 
 TileOpT = TypeVar("TileOpT", bound="TileOp")
 ExecT = TypeVar("ExecT", bound="ExecBase")

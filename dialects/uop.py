@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from ..ir.attributes import UNIT, Attributes, Unit, dict_text
 from ..ir.core import Operation, Value
 from ..ir.fields import field
+from ..ir.light_typing import Any
 from ..ir.opdef import Dialect, OpError, read_fields, register_dialect, unit
 from ..ir.parsing import ParseContext
 from ..ir.printer import Names

@@ -15,11 +15,13 @@ from __future__ import annotations
 
 import math
 import re
-import struct
 from collections.abc import Mapping
-from typing import Any, TypeAlias
 
+from .light_typing import TYPE_CHECKING, Any
 from .types import ScalarType, Type
+
+if TYPE_CHECKING:
+    from typing import TypeAlias
 
 I64 = ScalarType("i64")
 F64 = ScalarType("f64")
@@ -209,6 +211,13 @@ def same_attr(a: Attr, b: Attr) -> bool:
     return a is b or attr_text(a) == attr_text(b)
 
 
+def _reinterpret(value: float, given: str, wanted: str) -> Any:
+    """A number's bits read as another type; both types are codes of `struct`. Raises OverflowError."""
+    import struct  # where it is used: importing it takes longer than to read a short text without floats
+
+    return struct.unpack(wanted, struct.pack(given, value))[0]
+
+
 def round_float(value: float, dtype: str) -> float:
     """The nearest value that the float type can hold (ties to even); inf on overflow."""
     if dtype == "bf16":
@@ -217,7 +226,7 @@ def round_float(value: float, dtype: str) -> float:
     if code is None or not math.isfinite(value):
         return value
     try:
-        return struct.unpack(code, struct.pack(code, value))[0]
+        return _reinterpret(value, code, code)
     except OverflowError:
         return math.copysign(math.inf, value)
 
@@ -228,9 +237,9 @@ def _round_bf16(value: float) -> float:
     single = round_float(value, "f32")
     if not math.isfinite(single):
         return single
-    bits = struct.unpack("<I", struct.pack("<f", single))[0]
+    bits = _reinterpret(single, "<f", "<I")
     bits = (bits + 0x7FFF + ((bits >> 16) & 1)) & 0xFFFF0000
-    return struct.unpack("<f", struct.pack("<I", bits & 0xFFFFFFFF))[0]
+    return _reinterpret(bits & 0xFFFFFFFF, "<I", "<f")
 
 
 FLOAT_BITS = {"f16": (16, "<e", "<H"), "f32": (32, "<f", "<I"), "f64": (64, "<d", "<Q")}
@@ -243,14 +252,14 @@ def float_from_bits(bits: int, dtype: str) -> float:
     width, code, raw = FLOAT_BITS[dtype]
     if not 0 <= bits < 1 << width:
         raise ValueError(f"hexadecimal float literal is too large for {dtype}")
-    return struct.unpack(code, struct.pack(raw, bits))[0]
+    return _reinterpret(bits, raw, code)
 
 
 def float_text(value: float, dtype: str) -> str:
     """Shortest decimal that reads back as the same value of the type; infinities and NaNs as bit patterns."""
     if not math.isfinite(value):
         width, code, raw = FLOAT_BITS.get(dtype, FLOAT_BITS["f32"])
-        bits = struct.unpack(raw, struct.pack(code, value))[0]
+        bits = _reinterpret(value, code, raw)
         return f"0x{bits >> 16:04X}" if dtype == "bf16" else f"0x{bits:0{width // 4}X}"
     text = repr(value)
     if dtype in ("f32", "f16", "bf16") and not (value.is_integer() and abs(value) < 1e16):

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from functools import cache
-from typing import Any
 
 from .core import Operation, OpT
 from .fields import STRUCTURE, DeclarationError, keeps_only_fields
+from .light_typing import Any
 from .source import UNKNOWN_LOC
 
 ABSENT = {"extra": "None", "loc": str(UNKNOWN_LOC), "results": "()"}
@@ -86,5 +86,5 @@ def _compiled(cls: type[Operation], arguments: str, lines: Iterable[str]) -> Any
     scope: dict[str, Any] = {f"_default_{f.slot}": f.default for f in cls.fields}
     scope |= {"_make": object.__new__, "_cls": cls, "_tuple": tuple, "__name__": cls.__module__}
     body = "".join(f" {line}\n" for line in lines)
-    exec(compile(f"def made({arguments}):\n{body}", f"<{cls.__name__}>", "exec"), scope)
+    exec(f"def made({arguments}):\n{body}", scope)  # no `compile`: its first call takes a millisecond of the start
     return scope["made"]

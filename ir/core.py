@@ -8,12 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cache
-from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeAlias, TypeVar
 
 from .attributes import Attributes, Leaf, attr_text
 from .fields import STRUCTURE, Declared, structural
+from .light_typing import TYPE_CHECKING, Any, Self, TypeVar
 from .source import UNKNOWN_LOC
 from .types import Type
+
+if TYPE_CHECKING:
+    from typing import ClassVar, TypeAlias
 
 OpT = TypeVar("OpT", bound="Operation")
 

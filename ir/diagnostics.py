@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import NamedTuple, NoReturn
 
+from .light_typing import NamedTuple, NoReturn
 from .source import UNKNOWN_LOC, Source
 
 MAX_LINE = 200

@@ -13,11 +13,14 @@ it may have several such bases. There is no metaclass, which would double the ti
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from types import FunctionType
-from typing import Any, ClassVar, Final, TypeVar, dataclass_transform
 
 from .attributes import Attr
+from .light_typing import TYPE_CHECKING, Any, TypeVar, dataclass_transform
+
+if TYPE_CHECKING:
+    from typing import ClassVar, Final
 
 Kind = Callable[[Attr], str]
 """A field's check: says what was expected, or the empty string if the value will do."""
@@ -79,20 +82,30 @@ class Declared:
 
 
 def with_slots(cls: type[DeclaredT]) -> type[DeclaredT]:
-    """The class anew, with a slot for each field and `fields`. Raises `DeclarationError`.
+    """The class with a slot for each field and `fields`. Raises `DeclarationError`.
 
-    A class gets its slots when it is made, so that it has to be made again, as `dataclass(slots=True)` does.
+    A class gets its slots when it is made, so that it has to be made again, as `dataclass(slots=True)` does; but not
+    one that has them already.
     """
     fields = _collected(cls)
     _check(cls, fields)
     there = {slot for base in cls.__mro__[1:] for slot in own_slots(base)}
+    slots = tuple(f.slot for f in fields if f.slot not in there)
+    if vars(cls).get("__slots__") == slots:
+        cls.fields = fields
+        return cls
     left_out = {"__dict__", "__weakref__", *(f.slot for f in fields)}
     members = {key: value for key, value in vars(cls).items() if key not in left_out}
-    slots = tuple(f.slot for f in fields if f.slot not in there)
     made: Any = type(cls)(cls.__name__, cls.__bases__, members | {"__slots__": slots, "fields": fields})
     made.__qualname__ = cls.__qualname__
     _mend_super(cls, made)
     return made
+
+
+def inherited_slots(base: type[Declared]) -> tuple[str, ...]:
+    """The slots of a class without fields of its own below a class without slots: given them when it is made, it is
+    not made again."""
+    return tuple([f.slot for f in _collected(base)])
 
 
 def own_slots(cls: type) -> tuple[str, ...]:
@@ -112,9 +125,9 @@ def _collected(cls: type[Declared]) -> tuple[Field, ...]:
     if "fields" in vars(cls):
         raise DeclarationError(f"{_path(cls)}: 'fields' is made of the fields; declare each as `x: int = field(...)`")
     found: dict[str, Field] = {}
-    for base in reversed(cls.__mro__):
+    for base in cls.__mro__[-2::-1]:  # but for `object`
         found |= {f.slot: f for f in vars(base).get("fields", ())}
-        found |= {key: value for key, value in vars(base).items() if isinstance(value, Field)}
+        found |= {key: value for key, value in vars(base).items() if type(value) is Field}
     shared = next((f"{f.slot}' and '{slot}" for slot, f in found.items() if f.slot != slot), None)
     if shared is not None:
         raise DeclarationError(f"{_path(cls)}: '{shared}' are one field; declare each by itself")
@@ -124,37 +137,43 @@ def _collected(cls: type[Declared]) -> tuple[Field, ...]:
 def _check(cls: type[Declared], fields: tuple[Field, ...]) -> None:
     slots = {f.slot for f in fields}
     names = [f.name for f in fields]
-    twice = next((name for name in names if names.count(name) > 1), None)
-    if twice is not None:
+    if len({*names}) < len(names):
+        twice = next(name for name in names if names.count(name) > 1)
         raise DeclarationError(f"{_path(cls)}: two fields are called '{twice}'")
     for slot in slots:
-        _check_free(cls, slot)
+        if slot.startswith("_"):
+            raise DeclarationError(f"{_path(cls)}: the name of the field '{slot}' begins with '_'")
+        if slot in STRUCTURE:
+            raise DeclarationError(f"{_path(cls)}: a field can't be called '{slot}', which every operation has")
+    for base in cls.__mro__[1:]:
+        _check_hidden(cls, base, slots)
     for base in cls.__mro__[:-1]:
         if base is not cls and "__slots__" not in vars(base):
             raise DeclarationError(f"{_path(cls)}: its base {_path(base)} needs `__slots__ = ()`")
-        for name in (*own_slots(base), *_annotated(base)):
-            if name not in slots and name not in STRUCTURE:
-                what = "slot" if name in own_slots(base) else "annotation"
-                message = f"'{name}' is no field; declare it as `{name}: ... = field(...)`"
-                raise DeclarationError(f"{_path(base)}: the {what} {message}")
+        _check_declared(base, slots)
 
 
-def _check_free(cls: type[Declared], slot: str) -> None:
+def _check_hidden(cls: type[Declared], base: type, slots: set[str]) -> None:
     """A field must not hide what a base class has under its name."""
-    if slot.startswith("_"):
-        raise DeclarationError(f"{_path(cls)}: the name of the field '{slot}' begins with '_'")
-    if slot in STRUCTURE:
-        raise DeclarationError(f"{_path(cls)}: a field can't be called '{slot}', which every operation has")
-    for base in cls.__mro__[1:]:
-        if slot in vars(base) and slot not in own_slots(base) and not isinstance(vars(base)[slot], Field):
+    members = vars(base)
+    for slot in slots & members.keys():
+        if slot not in own_slots(base) and not isinstance(members[slot], Field):
             raise DeclarationError(f"{_path(cls)}: the field '{slot}' would hide {base.__name__}.{slot}")
 
 
-def _annotated(cls: type) -> Iterator[str]:
-    """The names that a class body annotates, but for class variables."""
-    for name, annotation in vars(cls).get("__annotations__", {}).items():
-        if "ClassVar" not in str(annotation):
-            yield name
+def _check_declared(base: type, slots: set[str]) -> None:
+    """Every slot and every annotation must be a field's, but for class variables."""
+    annotations = vars(base).get("__annotations__", {})
+    for name in (*own_slots(base), *annotations):
+        if name not in slots and name not in STRUCTURE:
+            if name in own_slots(base):
+                what = "slot"
+            elif "ClassVar" in str(annotations[name]):
+                continue
+            else:
+                what = "annotation"
+            message = f"'{name}' is no field; declare it as `{name}: ... = field(...)`"
+            raise DeclarationError(f"{_path(base)}: the {what} {message}")
 
 
 def _path(cls: type) -> str:

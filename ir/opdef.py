@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from functools import cache, partial
-from typing import Any, TypeGuard, TypeVar
 
 from .attributes import UNIT, Attr, Attributes, FloatAttr, attr_text
 from .constructors import constructor, made_when_called
 from .core import Block, Operation, OpT, Value
 from .diagnostics import Diagnostic, did_you_mean
 from .fields import DeclarationError, Field, Kind, with_slots
+from .light_typing import Any, TypeGuard, TypeVar
 from .parsing import Action
 from .types import TensorType
 

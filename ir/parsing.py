@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, Protocol, TypeGuard
 
 from .attributes import Attributes
 from .core import Value
 from .diagnostics import Diagnostic
+from .light_typing import TYPE_CHECKING, Any, TypeGuard
 from .types import FunctionType, Type
+
+if TYPE_CHECKING:
+    from typing import Protocol
+else:
+    Protocol = object
 
 
 class Token(str):

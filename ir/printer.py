@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from functools import cache
-from typing import Any
 
 from .attributes import Attr, dict_text, key_text
 from .core import Block, Operation, Value
 from .fields import Field
+from .light_typing import Any
 from .texts import LISTS, SIZE, Made, Texts, entries, key_source
 from .types import result_list
 

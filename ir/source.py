@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from functools import cached_property
 
 UNKNOWN_LOC = -1
@@ -27,13 +26,18 @@ class Source:
             position = find("\n", position + 1)
         return starts
 
+    def _line_of(self, offset: int) -> int:
+        from bisect import bisect_right  # only errors ask
+
+        return bisect_right(self.line_starts, offset) - 1
+
     def position(self, offset: int) -> tuple[int, int]:
         """Line and column of an offset, both counted from 1 (lines from `first_line`)."""
-        index = bisect_right(self.line_starts, offset) - 1
+        index = self._line_of(offset)
         return index + self.first_line, offset - self.line_starts[index] + 1
 
     def line_at(self, offset: int) -> str:
         """The text of the line that holds an offset, without its line end."""
-        start = self.line_starts[bisect_right(self.line_starts, offset) - 1]
+        start = self.line_starts[self._line_of(offset)]
         end = self.text.find("\n", start)
         return self.text[start : end if end >= 0 else len(self.text)].rstrip("\r")

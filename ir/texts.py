@@ -7,10 +7,10 @@ Python's dictionaries take `True` for 1, and -0.0 for 0.0. So a field prints wha
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, TypeGuard
 
 from .attributes import UNIT, Attr, attr_text, key_text
 from .fields import Field, Kind
+from .light_typing import Any, TypeGuard
 from .opdef import coordinates, integers
 
 SIZE = 50_000

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Any, Protocol
 
 from .attributes import Attr, Attributes, attr_text
 from .builtin import FuncOp, ModuleOp, ReturnOp
@@ -11,8 +10,14 @@ from .collector import collector_off
 from .core import Block, Operation, UnregisteredOp, Value
 from .diagnostics import Diagnostic, DiagnosticError, did_you_mean
 from .language_version import KEY, check_language
+from .light_typing import TYPE_CHECKING, Any
 from .opdef import DIALECTS, OpError, all_dialects, is_discardable
 from .types import EMPTY_DIMENSION, has_empty_dimension
+
+if TYPE_CHECKING:
+    from typing import Protocol
+else:
+    Protocol = object
 
 Checks = dict[str, Callable[[Attr], str]]
 

@@ -7,9 +7,9 @@ import gc
 import sys
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any, NoReturn
 
 from ..ir.diagnostics import DiagnosticError, PluginError
+from ..ir.light_typing import Any, NoReturn
 from ..passes.manager import UsageError
 from .files import InputError, discard_standard_output, write_text
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import argparse
 import os
-from typing import Any
 
 from ..ir.attributes import Attributes, dict_text
 from ..ir.builtin import FuncOp, ModuleOp
 from ..ir.diagnostics import did_you_mean
+from ..ir.light_typing import Any
 from ..passes.manager import UsageError
 from .files import InputError, read_text
 

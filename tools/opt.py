@@ -7,9 +7,9 @@ import gc
 import os
 import sys
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING
 
 from ..ir.collector import collector_off
+from ..ir.light_typing import TYPE_CHECKING
 from ..passes.manager import (
     UsageError,
     find_pass,

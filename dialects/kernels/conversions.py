@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
 
+from ...ir.light_typing import TYPE_CHECKING, Any
 from ...ir.opdef import OpError
 from ..tiles import TiledType
 from .declaration import ELEMENTS, Array, Call, Kernel, Parameter, declare, elements, same_coordinates

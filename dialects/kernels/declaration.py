@@ -9,10 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Sequence
 from math import prod
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar
 
 from ...ir.attributes import Attr, FloatAttr
 from ...ir.diagnostics import did_you_mean
+from ...ir.light_typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 from ...ir.opdef import REGISTRIES, OpError
 from ..tiles import Coord, TiledType
 
@@ -46,6 +46,8 @@ class Call(NamedTuple):
 
 
 if TYPE_CHECKING:  # what kernels are written against; making these classes takes a millisecond of each start
+    from typing import Protocol
+
     TermT = TypeVar("TermT")
     FigureT = TypeVar("FigureT")
 

@@ -7,8 +7,8 @@ A row says what the function is; which levels there are, it need not know. To ad
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
 
+from ...ir.light_typing import TYPE_CHECKING, Any
 from ...ir.opdef import REGISTRIES, OpError
 from ..tiles import TiledType
 from .declaration import ELEMENTS, Array, Call, Carry, Check, Kernel, Parameter, declare, elements, same_coordinates

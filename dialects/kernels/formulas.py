@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from ...ir.light_typing import Any
 
 Array = Any
 

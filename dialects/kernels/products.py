@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from math import prod
-from typing import TYPE_CHECKING, Any
 
+from ...ir.light_typing import TYPE_CHECKING, Any
 from ...ir.opdef import OpError
 from ..tiles import Coord, TiledType
 from .declaration import ELEMENTS, MULTIPLIES, Array, Call, Kernel, declare, elements, same_coordinates

@@ -7,12 +7,12 @@ as `action(context, parts)` and are put beside these.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
 
 from ..attributes import Attributes
 from ..builtin import FuncOp, ModuleOp, ReturnOp
 from ..core import Block, Operation, UnregisteredOp, Value
 from ..diagnostics import Diagnostic, did_you_mean
+from ..light_typing import Any
 from ..opdef import DIALECTS, OPERATIONS, OpError, all_dialects, all_ops, find_op, from_generic, is_discardable
 from ..parsing import Action, is_attributes
 from ..types import EMPTY_DIMENSION, FunctionType, ScalarType, Type, has_empty_dimension

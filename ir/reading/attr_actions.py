@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from typing import Any, NoReturn
 
 from ..attributes import (
     FLOAT_BITS,
@@ -22,6 +21,7 @@ from ..attributes import (
     unquote,
 )
 from ..diagnostics import Diagnostic, DiagnosticError, did_you_mean
+from ..light_typing import Any, NoReturn
 from ..opdef import DIALECTS
 from ..types import FunctionType, OpaqueType, ScalarType, TensorType, Type
 

@@ -8,7 +8,8 @@ import os
 import sys
 import zlib
 from collections.abc import Iterable
-from typing import Any
+
+from ..light_typing import Any
 
 MOST_FILES = 8
 """Files of one kind that are kept."""

@@ -8,14 +8,18 @@ import re
 import sys
 from collections.abc import Callable, Collection
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Any, Protocol
 
+from ..light_typing import TYPE_CHECKING, Any
 from ..opdef import all_dialects
 from .cache import cache_folder
 
 if TYPE_CHECKING:
+    from typing import Protocol
+
     from lark.exceptions import UnexpectedInput
     from lark.lexer import TerminalDef
+else:
+    Protocol = object
 
 STARTS = ["start", "flat_body", "function_type"]
 

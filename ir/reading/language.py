@@ -12,9 +12,9 @@ from _thread import RLock  # `threading` takes longer to import than a short tex
 from collections.abc import Generator
 from contextlib import contextmanager, suppress
 from functools import cached_property
-from typing import Any
 
 from ..diagnostics import DiagnosticError
+from ..light_typing import Any
 from ..opdef import registry_stamp
 from . import cache
 from .actions import Actions

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any
 
 from ..builtin import ModuleOp
 from ..collector import collector_off
 from ..core import Operation
 from ..diagnostics import Diagnostic, DiagnosticError, did_you_mean
 from ..language_version import newer_language
+from ..light_typing import TYPE_CHECKING, Any
 from ..opdef import DIALECTS, all_ops
 from ..source import Source
 from .language import Reader, current_language

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from typing import Any, NamedTuple
 
 from ...ir.diagnostics import did_you_mean
+from ...ir.light_typing import Any, NamedTuple
 
 
 class UsageError(Exception):

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import importlib
 from functools import cache
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeVar
 
 from ...ir.builtin import ModuleOp
 from ...ir.diagnostics import did_you_mean
 from ...ir.fields import DeclarationError
+from ...ir.light_typing import TYPE_CHECKING, Any, TypeVar
 from ...ir.opdef import REGISTRIES
 from .options import UsageError, options_of, split_options
 
 if TYPE_CHECKING:
+    from typing import ClassVar, Protocol
+
     from ...ir.plugins import Group
+else:
+    Protocol = object
 
 FOLDER = __name__.rsplit(".", 2)[0]
 """The package whose modules are passes."""

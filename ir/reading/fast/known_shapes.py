@@ -7,8 +7,8 @@ at worst a shape is made twice, or a statement is counted once too few.
 from __future__ import annotations
 
 from collections.abc import Hashable
-from typing import Any
 
+from ...light_typing import Any
 from .. import cache
 
 MOST_SHAPES = 400

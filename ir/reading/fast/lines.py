@@ -12,12 +12,12 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from functools import cache
-from typing import TYPE_CHECKING, Any
 
 from ...attributes import attr_text
 from ...constructors import maker, written
 from ...core import Operation, Value
 from ...fields import keeps_only_fields
+from ...light_typing import TYPE_CHECKING, Any
 from ...opdef import OPERATIONS, OpError, Reading
 from ...types import Type
 

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from typing import Any
 
 from ...attributes import UNIT
+from ...light_typing import Any
 from ..attr_actions import MEMO_SIZE
 from .known_shapes import KEY, KnownShapes, Packed
 from .lines import Lines, skip

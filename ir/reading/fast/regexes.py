@@ -6,9 +6,10 @@ The code is that of the `re` module of this very Python; whoever stores it keeps
 from __future__ import annotations
 
 import re
-from array import array
+import sys
 from importlib import import_module
-from typing import Any
+
+from ...light_typing import Any
 
 Regex = tuple[Any, ...]
 
@@ -17,7 +18,8 @@ def pack(pattern: re.Pattern[str]) -> Regex:
     """A pattern's text and flags, and its code where this Python shows it."""
     try:
         parsed = import_module("re._parser").parse(pattern.pattern, pattern.flags)
-        code = array("I", import_module("re._compiler")._code(parsed, pattern.flags)).tobytes()
+        words = import_module("re._compiler")._code(parsed, pattern.flags)
+        code = b"".join([word.to_bytes(4, sys.byteorder) for word in words])
         names: dict[str, int] = {str(name): number for name, number in parsed.state.groupdict.items()}
         return pattern.pattern, pattern.flags, code, parsed.state.groups - 1, names
     except (ImportError, AttributeError, TypeError):
@@ -34,9 +36,8 @@ def unpack(packed: Regex) -> re.Pattern[str]:
 
 
 def _from_code(text: str, flags: int, code: bytes, groups: int, names: dict[str, int]) -> re.Pattern[str]:
-    words = array("I")
-    words.frombytes(code)
+    words = memoryview(code).cast("I").tolist()
     by_number: list[str | None] = [None] * (groups + 1)
     for name, number in names.items():
         by_number[number] = name
-    return import_module("_sre").compile(text, flags, words.tolist(), groups, names, tuple(by_number))
+    return import_module("_sre").compile(text, flags, words, groups, names, tuple(by_number))

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from types import CodeType, FunctionType
-from typing import TYPE_CHECKING, Any
 
+from ...light_typing import TYPE_CHECKING, Any
 from ...opdef import Reading, all_dialects
 from .memos import Memos, Tok
 from .regexes import unpack

@@ -6,8 +6,8 @@ Only reading is here. What can't be read raises `NotRead`: Lark itself then read
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any
 
+from ...light_typing import TYPE_CHECKING, Any
 from .memos import NotRead, Tok
 from .regexes import Regex, unpack
 

@@ -13,7 +13,10 @@ from tilewright.passes.manager import UsageError, find_pass, load_passes, make_p
 
 from ..models import REFERENCE, ROOT
 
-HEAVY = {"dataclasses", "difflib", "inspect", "json", "logging", "numpy", "pathlib", "shutil", "tempfile", "zipfile"}
+HEAVY = {
+    *("array", "ast", "dataclasses", "difflib", "inspect", "json", "logging", "numpy", "pathlib", "shutil", "struct"),
+    *("tempfile", "typing", "zipfile"),
+}
 PLUGINS = {"importlib.metadata", "tilewright.ir.plugins"}
 PARTS = ("tilewright.dialects", "tilewright.ir.printer", "tilewright.ir.verifier", "tilewright.tools.opt")
 
