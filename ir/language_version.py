@@ -10,7 +10,8 @@ from __future__ import annotations
 import re
 
 from .attributes import Attr
-from .diagnostics import Diagnostic
+from .diagnostics import Diagnostic, DiagnosticError
+from .source import Source
 
 LANGUAGE_VERSION = "1.0"
 """The version that is read and printed here: MAJOR.MINOR."""
@@ -18,7 +19,7 @@ LANGUAGE_VERSION = "1.0"
 KEY = "tilewright.language"
 """The module attribute that names a text's version."""
 
-_VERSION = r"([0-9]{1,9})\.[0-9]{1,9}"
+_VERSION = r"([0-9]{1,9})\.([0-9]{1,9})"
 _NAMED = rf'^(?:[^\n/"]|"[^"\n]*")*?(tilewright\.language\s*=\s*"{_VERSION}")'
 
 
@@ -27,23 +28,26 @@ def check_language(value: Attr) -> str:
     match = re.fullmatch(_VERSION, value) if isinstance(value, str) else None
     if match is None:
         return f'a version such as "{LANGUAGE_VERSION}"'
-    if _is_newer(match[1]):
-        return f"at most {_major()}.x, the version of the language that is understood here"
+    if int(match[1]) > _known()[0]:
+        return f"at most {_known()[0]}.x, the version of the language that is understood here"
     return ""
 
 
-def newer_language(text: str) -> Diagnostic | None:
-    """The error of a text that names a newer major version, if it does: what else seems wrong in it may be new."""
-    match = re.search(_NAMED, text, re.MULTILINE) if KEY in text else None
-    if match is None or not _is_newer(match[2]):
-        return None
-    message = f"the text is written in version {match[2]} of the language; {_major()}.x is understood here"
-    return Diagnostic(message, match.start(1))
+def blame_version(errors: list[Diagnostic], source: Source) -> None:
+    """Raises `DiagnosticError` where a text, in which these errors were found, names a newer major version: what is
+    wrong in it may be new. Of a newer minor version the first error gets a note."""
+    match = re.search(_NAMED, source.text, re.MULTILINE) if KEY in source.text else None
+    if match is None or (int(match[2]), int(match[3])) <= _known():
+        return
+    major, minor = _known()
+    if int(match[2]) > major:
+        message = f"the text is written in version {match[2]} of the language; {major}.x is understood here"
+        raise DiagnosticError([Diagnostic(message, match.start(1))], source) from None
+    message = f"the text is written in version {match[2]}.{match[3]} of the language; here is {major}.{minor}"
+    for error in sorted(errors, key=lambda error: error.loc)[:1]:
+        error.note(message, match.start(1))
 
 
-def _major() -> str:
-    return LANGUAGE_VERSION.partition(".")[0]
-
-
-def _is_newer(major: str) -> bool:
-    return int(major) > int(_major())
+def _known() -> tuple[int, int]:
+    major, _, minor = LANGUAGE_VERSION.partition(".")
+    return int(major), int(minor)

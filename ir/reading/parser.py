@@ -8,7 +8,7 @@ from ..builtin import ModuleOp
 from ..collector import collector_off
 from ..core import Operation
 from ..diagnostics import Diagnostic, DiagnosticError, did_you_mean
-from ..language_version import newer_language
+from ..language_version import KEY, blame_version
 from ..light_typing import TYPE_CHECKING, Any
 from ..opdef import DIALECTS, all_ops
 from ..source import Source
@@ -32,13 +32,13 @@ def parse_source(source: Source, allow_unregistered: bool = False, only_lark: bo
     Any number of threads may do so at once, with the same or other texts. Raises `DiagnosticError` with every
     independent syntax error, undefined or redefined value, unknown operation and malformed attribute found.
     """
-    newer = newer_language(source.text)
-    if newer is not None:
-        raise DiagnosticError([newer], source)
     unknown: set[str] = set()
     try:
         module = _parse(source, allow_unregistered, only_lark, unknown)
-    except DiagnosticError:
+        if KEY in module.attrs:
+            blame_version([], source)
+    except DiagnosticError as error:
+        blame_version(error.diagnostics, source)
         if not _find_dialects(unknown):
             raise
     else:

@@ -42,6 +42,17 @@ def test_a_newer_text_is_refused_at_once(body: str, only_lark: bool) -> None:
     ]
 
 
+@pytest.mark.parametrize("only_lark", [False, True])
+def test_what_is_wrong_in_a_newer_minor_version_may_be_new(only_lark: bool) -> None:
+    newer = text(f'"{MAJOR}.999"', "  func.func @f() {\n    graph.rellu\n    return\n  }\n")
+    with pytest.raises(tw.DiagnosticError) as error:
+        parse_source(Source("new.mir", newer), only_lark=only_lark)
+    heads = [line for line in str(error.value).splitlines() if line.startswith("new.mir")]
+    assert heads[0].startswith("new.mir:3:5: error: ")
+    message = f"the text is written in version {MAJOR}.999 of the language; here is {tw.LANGUAGE_VERSION}"
+    assert heads[1:] == [f"new.mir:1:20: note: {message}"]
+
+
 def test_the_generic_form_names_it_too() -> None:
     generic = tw.print(tw.parse(text(f'"{tw.LANGUAGE_VERSION}"')), generic=True)
     with pytest.raises(tw.DiagnosticError, match="the text is written in version"):
