@@ -10,10 +10,10 @@ a line that can't be put together is left to them.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
-from functools import cache
+from collections.abc import Callable, Iterable
+from functools import cache, lru_cache
 
-from ...attributes import attr_text
+from ...attributes import Attr, attr_text
 from ...constructors import maker, written
 from ...core import Operation, Value
 from ...fields import keeps_only_fields
@@ -27,12 +27,21 @@ if TYPE_CHECKING:
 BLANKS = r"[ \t\r\n]*+(?:(?://[^\n]*+[ \t\r\n]*+)++)?+"
 skip: Callable[[str, int], re.Match[str]] = re.compile(BLANKS).match  # type: ignore[assignment]  # it always matches
 
-PLAIN_LIST = re.compile(r"(?:0|-?[1-9][0-9]{0,17})(?:, (?:0|-?[1-9][0-9]{0,17}))*")
+INTEGER, INTEGER_GROUP = re.compile("(?<![0-9A-Za-z_])[0-9]+"), "(0|[1-9][0-9]{0,17})"
 
 END_OF_ATTRIBUTES = "} : ("
 
 MOST_TEXTS = 100_000
 """Most texts that one table keeps."""
+
+MOST_TAILS = 20_000
+"""Most texts behind the operands of one operation that are known as a whole; others are known by their form."""
+
+MOST_MAKERS = 500
+"""Functions that make operations, of one kind, that are kept."""
+
+MOST_FORMS = 32
+"""Forms of such texts that are tried, the one that did last time first."""
 
 FIRST_CHUNK, CHUNK = 1 << 10, 1 << 16
 """Characters that are cut into lines at first, and later, at a time."""
@@ -45,6 +54,8 @@ Rests = tuple[str | None, ...]
 """What stands behind each reference of a line: between this and the next one."""
 
 Types = tuple[Type, ...]
+Match = Callable[[str, int], "re.Match[str] | None"]
+Make = Callable[[Operation, int, tuple[Value, ...], tuple[str, ...]], Operation]
 Join = Callable[[list[str], "Pieces", dict[Rests, Operation], int], Operation | None]
 
 Piece = tuple[str | None, Value | None, *tuple[object, ...]]
@@ -79,23 +90,7 @@ class Pieces(dict[str, Piece]):
         return found
 
 
-class Lists(dict[str, tuple[str, tuple[int, ...] | None]]):
-    """Texts behind a `[`: what stands behind the integers there, with how many these are, and the integers; all of the
-    text and None where it doesn't begin with a plain list of them."""
-
-    def __missing__(self, piece: str) -> tuple[str, tuple[int, ...] | None]:
-        if len(self) >= MOST_TEXTS:
-            self.clear()
-        text, _, rest = piece.partition("]")
-        if PLAIN_LIST.fullmatch(text):
-            numbers = tuple(map(int, text.split(", ")))
-            found = self[piece] = f"{len(numbers)}]{rest}", numbers
-        else:
-            found = self[piece] = f"?{piece}", None
-        return found
-
-
-class Tails(dict[str, tuple[Operation | None, Types]]):
+class Tails(dict[str, tuple[Operation, Types]]):
     """What follows the operands of one operation, by text: an operation with these attributes, and its operands' types.
 
     Texts that differ in the integers of `Operation.references` alone (`coords = [[0, 1]]`) are one form, known once.
@@ -103,68 +98,68 @@ class Tails(dict[str, tuple[Operation | None, Types]]):
 
     def __init__(self) -> None:
         super().__init__()
-        self.lists = Lists()
-        self.forms: dict[tuple[str, ...], tuple[Operation, Types, list[tuple[str, int]], Copy]] = {}
+        self.forms: list[tuple[Match, str, Types, Make, Operation]] = []
 
-    def __missing__(self, tail: str) -> tuple[Operation | None, Types]:
-        form, numbers = self._form(tail)
-        known = self.forms.get(form)
-        if known is None:
-            return UNKNOWN
-        op, types, slots, copy = known
-        new = copy(op, op.loc, op.operands)
-        at = 0
-        for slot, count in slots:
-            setattr(new, slot, tuple(numbers[at : at + count]) if count else numbers[at])
-            at += count or 1
-        if len(self) >= MOST_TEXTS:
-            self.clear()
-        found = self[tail] = new, types
-        return found
+    def read(self, line: str, at: int, types: Types, loc: int, operands: tuple[Value, ...]) -> Operation | None:
+        """The operation of a line whose text from `at` on is of a form that is known, on operands of these types."""
+        for number, (match, signature, stated, make, like) in enumerate(self.forms):
+            found = match(line, at)
+            if found is None or stated != types or line[found.end() :] != signature:
+                continue
+            op = make(like, loc, operands, found.groups())
+            if number:
+                self.forms.insert(0, self.forms.pop(number))
+            if len(self) < MOST_TAILS:
+                self[line[at:]] = op, types
+            return op
+        return None
 
-    def _form(self, tail: str) -> tuple[tuple[str, ...], list[tuple[int, ...]]]:
-        attributes, end, signature = tail.partition(END_OF_ATTRIBUTES)
-        first, *pieces = attributes.split("[")
-        parts = [self.lists[piece] for piece in pieces]
-        form = (first, *[rest for rest, _ in parts], end, signature)
-        return form, [found for _, found in parts if found is not None]
-
-    def learn(self, tail: str, op: Operation, types: Types, copy: Copy) -> None:
+    def learn(self, tail: str, op: Operation, types: Types) -> None:
         """Takes note of an operation that was read with this text behind its operands."""
-        if len(self) >= MOST_TEXTS:
-            self.clear()
-        self[tail] = op, types
-        attributes, end, _ = tail.partition(END_OF_ATTRIBUTES)
-        if not end or not op.references:
-            return
-        places = _places_of_lists(op, attributes)
+        if len(self) < MOST_TAILS:
+            self[tail] = op, types
+        attributes, end, signature = tail.partition(END_OF_ATTRIBUTES)
+        places = _places_of_lists(op, attributes) if end and op.references else None
         if places is None:
             return
-        form, numbers = self._form(tail)
-        expected: list[Any] = []
-        slots: list[tuple[str, int]] = []
-        for _, slot in places:
+        pattern, behind = "", 0
+        for at, slot in places:
             value = getattr(op, slot)
-            nested = type(value[0]) is tuple
-            expected += value if nested else [value]
-            slots.append((slot, len(value) if nested else 0))
-        # No other list is one of plain integers, so these are the slots' own.
-        if numbers == expected and len(self.forms) < MOST_TEXTS:
-            self.forms[form] = op, types, slots, copy
-
-
-UNKNOWN: tuple[None, Types] = (None, ())
+            pattern += re.escape(attributes[behind:at]) + _list_pattern(slot, value)
+            behind = at + len(_list_text(slot, value))
+        pattern += re.escape(attributes[behind:] + end)
+        slots = tuple([(slot, _sizes(getattr(op, slot))) for _, slot in places])
+        self.forms.insert(0, (re.compile(pattern).match, signature, types, form_maker(type(op), slots), op))
+        del self.forms[MOST_FORMS:]
 
 
 def _places_of_lists(op: Operation, attributes: str) -> list[tuple[int, str]] | None:
     """Where the lists of `Operation.references` stand in the text of its attributes, in order, with their slots; None
-    where they can't be told from what a string spells (`"coords = [[0, 1]]"`), or another name ends like theirs."""
+    where they can't be told from what a string spells (`"coords = [[0, 1]]"`), another name ends like theirs, there are
+    other lists, or an integer is negative."""
     quoted = attributes.split('"')
     if "\\" in attributes or len(quoted) % 2 == 0 or any("[" in string for string in quoted[1::2]):
         return None
-    texts = {slot: f"{slot} = {attr_text(getattr(op, slot))}" for slot in op.references}
+    texts = {slot: _list_text(slot, getattr(op, slot)) for slot in op.references}
+    lists = "".join(texts.values())
+    if attributes.count("[") != lists.count("[") or "-" in lists:
+        return None
     places = sorted((attributes.find(text), slot) for slot, text in texts.items())
     return None if any(at < 1 or attributes[at - 1] not in " {" for at, _ in places) else places
+
+
+def _list_text(slot: str, value: Attr) -> str:
+    return f"{slot} = {attr_text(value)}"
+
+
+def _list_pattern(slot: str, value: Attr) -> str:
+    """A regular expression of a list like this one, with a group for each integer."""
+    return INTEGER.sub(INTEGER_GROUP, re.escape(_list_text(slot, value)))
+
+
+def _sizes(value: tuple[Any, ...]) -> tuple[int, ...] | int:
+    """How many integers stand in a list, or in each of the lists in it."""
+    return tuple(map(len, value)) if value and type(value[0]) is tuple else len(value)
 
 
 class Lines:
@@ -223,9 +218,13 @@ class Lines:
                 known = heads.get(line.partition(")")[0]) if heads else None
                 if known is not None:
                     tails, operands, types, copy, indent, length = known
-                    op, stated = tails[line[length:]]
-                    if op is not None and stated == types:
-                        append(copy(op, start + indent, operands))
+                    found = tails.get(line[length:])
+                    if found is None:
+                        op = tails.read(line, length, types, start + indent, operands)
+                    else:
+                        op = copy(found[0], start + indent, operands) if found[1] == types else None
+                    if op is not None:
+                        append(op)
                         start = after
                         continue
                 else:
@@ -270,7 +269,7 @@ class Lines:
         head = line.partition(")")[0]
         tails = self.tails.setdefault(shape.prefix, Tails())
         types = tuple([v.type for v in op.operands])
-        tails.learn(line[len(head) :], op, types, copy)
+        tails.learn(line[len(head) :], op, types)
         if len(self.heads) >= MOST_TEXTS:
             self.heads.clear()
         self.heads[head] = (tails, op.operands, types, copy, indent, len(head))
@@ -310,7 +309,23 @@ def copier(cls: type[Operation]) -> Copy | None:
     return maker(cls, ("loc", "operands"), cls) if keeps_only_fields(cls) else None
 
 
-@cache
+@lru_cache(MOST_MAKERS)
+def form_maker(cls: type[Operation], slots: tuple[tuple[str, tuple[int, ...] | int], ...]) -> Make:
+    """`make(op, loc, operands, texts)`: an operation like `op`, at another place, on other operands, with the integers
+    that the texts are in these slots: so many in each, or in each of the lists in it."""
+    values = {"loc": "loc", "operands": "operands"}
+    count = 0
+    for slot, sizes in slots:
+        lists: list[str] = []
+        for size in (sizes,) if isinstance(sizes, int) else sizes:
+            lists.append(_tuple("n", range(count, count + size)))
+            count += size
+        values[slot] = lists[0] if isinstance(sizes, int) else "(" + "".join(f"{x}, " for x in lists) + ")"
+    names = "".join(f"n{i}, " for i in range(count))
+    return written(cls, "_op, loc, operands, texts", values, cls, [f"{names}= map(int, texts)"])
+
+
+@lru_cache(MOST_MAKERS)
 def joiner(cls: type[Operation], count: int) -> Join | None:
     """`join(pieces, memo, made, loc)`: a copy of the operation that was made of the same rests, if there is one, on the
     references of so many pieces, the first of which is no reference."""
@@ -319,11 +334,11 @@ def joiner(cls: type[Operation], count: int) -> Join | None:
     said = range(len(cls.references))
     lines = ["_, " + "".join(f"p{i}, " for i in range(count)) + "= pieces"]
     lines += [f"r{i}, v{i}" + "".join(f", s{n}_{i}" for n in said) + f" = memo[p{i}]" for i in range(count)]
-    lines += [f"_op = made.get({_tuple('r', count)})", "if _op is None: return None"]
-    values = {"loc": "loc", "operands": _tuple("v", count)}
-    values |= {slot: _tuple(f"s{n}_", count) for n, slot in enumerate(cls.references)}
+    lines += [f"_op = made.get({_tuple('r', range(count))})", "if _op is None: return None"]
+    values = {"loc": "loc", "operands": _tuple("v", range(count))}
+    values |= {slot: _tuple(f"s{n}_", range(count)) for n, slot in enumerate(cls.references)}
     return written(cls, "pieces, memo, made, loc", values, cls, lines)
 
 
-def _tuple(name: str, count: int) -> str:
-    return "(" + "".join(f"{name}{i}, " for i in range(count)) + ")"
+def _tuple(name: str, numbers: Iterable[int]) -> str:
+    return "(" + "".join(f"{name}{i}, " for i in numbers) + ")"

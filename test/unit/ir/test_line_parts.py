@@ -51,6 +51,12 @@ def test_numbers_that_are_none_of_a_tile(odd: str) -> None:
     check(COORDS, [load(f"coords = {odd}")])
 
 
+@pytest.mark.parametrize("known", ["[[-1, 0]]", "[[0, 1], [2, 3]]", "[]", "[[0]]", "[0]"])
+def test_what_is_read_once_and_refused_later_makes_no_form(known: str) -> None:
+    for other in ("[[-2, 0]]", "[[1, 0]]", "[[1, 1], [2, 3]]", "[[1]]", "[1]", "[]"):
+        assert same(function([load(f"coords = {known}")] * 3 + [load(f"coords = {other}")] * 2))
+
+
 @pytest.mark.parametrize(
     ("attributes", "changed"),
     [

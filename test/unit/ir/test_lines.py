@@ -168,8 +168,19 @@ def is_right(text: str) -> bool:
     return True
 
 
-def test_tables_of_texts_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lines, "MOST_TEXTS", 5)
+def test_numbers_that_never_come_again_are_known_by_their_form(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every address is another one; each statement still is put together from known parts."""
+    body = [
+        f'  "sched.load"(%x) {{addrs = [{64 * i}], bytes = 64, coords = [[{i % 2}, {i // 2 % 2}]]}} : ({TYPE}) -> ()'
+        for i in range(400)
+    ]
+    assert same(function(body))
+    assert known_share(function(body), monkeypatch) > 0.98
+
+
+@pytest.mark.parametrize("name", ["MOST_TEXTS", "MOST_TAILS", "MOST_FORMS"])
+def test_tables_of_texts_are_bounded(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lines, name, {"MOST_FORMS": 1}.get(name, 5))
     source = (ROOT / "examples" / "mlp.mir").read_text(encoding="utf-8")
     for generic in (False, True):
         assert same(tilewright.run_passes(source, "tile{sizes=16x16x16},lower,schedule", generic=generic))
