@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from statistics import median
 
-from speed import LARGEST, Measured, mlir_stage, stage
+from speed import DISTINCT_OPS, DISTINCT_SIZE, LARGEST, Measured, mlir_stage, stage
 from tables import Bound, Row
 from timing import Sample, ratio
 
@@ -24,6 +25,7 @@ def bounded_rows(measured: Measured) -> list[Row]:
         against(measured, "`opt` / `mlir-opt`, generic text", HUNDRED, OURS, MLIR, Bound(1.0, 0.7, most=True)),
         against(measured, "the same, `mlir-opt --mlir-print-op-generic`", HUNDRED, OURS, generic[1]),
         against(measured, "the same, both print the generic form", HUNDRED, *generic),
+        distinct(measured),
         against(measured, "`xdsl-opt` / `opt`", 10_000, XDSL, OURS, Bound(30, 80)),
         rate(measured, "parse", "pretty", "Parser", Bound(1.3, 2.0)),
         rate(measured, "parse", "generic", "Parser", Bound(1.0, 1.7)),
@@ -35,6 +37,14 @@ def bounded_rows(measured: Measured) -> list[Row]:
         against(measured, "`opt --schedule` / `mlir-opt`", LARGEST, "opt --schedule", MLIR, Bound(2.0, 1.2, most=True)),
         growth(measured),
     ]
+
+
+def distinct(measured: Measured) -> Row:
+    """A schedule with hardly a line twice."""
+    row = against(
+        measured, "", DISTINCT_SIZE, "opt, distinct lines", "mlir-opt, distinct lines", Bound(0.8, 0.7, most=True)
+    )
+    return replace(row, name=f"`opt` / `mlir-opt`, generic text, {DISTINCT_OPS:,} operations, hardly a line twice")
 
 
 def against(measured: Measured, name: str, size: int, above: str, below: str, bound: Bound | None = None) -> Row:
