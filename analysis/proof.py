@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 from ..dialects.kernels import KERNELS
 from ..dialects.levels import is_known, level_of
 from ..dialects.tiles import TiledType
 from ..ir.builtin import FuncOp, ModuleOp
+from ..ir.core import Operation, UnregisteredOp, Value, structurally_equal
 from ..ir.diagnostics import Diagnostic, DiagnosticError
 from ..ir.types import TensorType, Type
 from ..planner.arena import count_of
-from .terms import Function, GraphTerms, Term, Terms, TileTerms, TilingError
+from .terms import Function, GraphTerms, Term, Terms, TileTerms, TilingError, can_cut
 
 Side = TileTerms | GraphTerms
 
@@ -25,22 +26,27 @@ def prove_module(model: ModuleOp, module: ModuleOp) -> None:
 
     Raises `DiagnosticError`, located in `module`, naming the tile, what is missing or extra, and the operation.
     """
-    models = {f.sym_name: f for f in model.functions()}
-    functions = list(module.functions())
-    errors: list[Diagnostic] = []
-    names = {f.sym_name for f in functions}
+    models, functions = dict(model.qualified_functions()), dict(module.qualified_functions())
+    errors = [*_same_names(model, module), *_same_names(module, module)]
     if len(functions) < len(models) or len(models) > 1:
-        errors += [Diagnostic(f"the model's function @{n} is missing", module.loc) for n in models if n not in names]
-    for func in functions:
-        reference = models.get(func.sym_name)
+        errors += [Diagnostic(f"the model's function {n} is missing", module.loc) for n in models if n not in functions]
+    for name, func in functions.items():
+        reference = models.get(name)
         if reference is None and len(models) == len(functions) == 1:
             (reference,) = models.values()
         if reference is None:
-            errors.append(Diagnostic(f"the model has no function @{func.sym_name} to hold this one against", func.loc))
+            errors.append(Diagnostic(f"the model has no function {name} to hold this one against", func.loc))
         else:
             errors += prove(reference, func)
     if errors:
         raise DiagnosticError(errors, module.source)
+
+
+def _same_names(module: ModuleOp, shown: ModuleOp) -> Iterator[Diagnostic]:
+    """Functions that can't be told by their names, in modules of one name; located in the module that is `shown`."""
+    names = Counter(name for name, _ in module.qualified_functions())
+    which = "" if module is shown else "the model has "
+    return (Diagnostic(f"{which}{n} functions called {name}", shown.loc) for name, n in names.items() if n > 1)
 
 
 def prove(model: FuncOp, func: FuncOp) -> list[Diagnostic]:
@@ -49,6 +55,7 @@ def prove(model: FuncOp, func: FuncOp) -> list[Diagnostic]:
     Both must be valid. Linear in the number of operations, but for sorting each tile's products.
     """
     errors = _signature_errors(model, func) or _unknown_errors(func) or _unknown_errors(model)
+    errors = errors or _other_errors(model, func)
     if errors:
         return errors
     terms = Terms()
@@ -61,7 +68,17 @@ def prove(model: FuncOp, func: FuncOp) -> list[Diagnostic]:
 
 
 def _side(terms: Terms, func: FuncOp, shapes: list[tuple[int, ...]]) -> Side:
-    return GraphTerms(terms, func, shapes) if level_of(func) == "graph" else TileTerms(terms, func)
+    made = GraphTerms if level_of(func) == "graph" else TileTerms
+    return made(terms, func, shapes, _other_values(terms, func))
+
+
+def _other_values(terms: Terms, func: FuncOp) -> dict[Value, Term]:
+    """The terms of values that are no data: arguments by their number, results of unknown operations by the number of
+    that operation, which is the same one in model and function (`_other_errors`)."""
+    found = {a: terms.argument(i, ()) for i, a in enumerate(func.args) if not _is_data(a.type)}
+    for i, op in enumerate(_others(func)):
+        found |= {value: terms.make("other", i, k) for k, value in enumerate(op.results)}
+    return found
 
 
 def _tensor(type: Type) -> Type:
@@ -86,15 +103,41 @@ def _signature_errors(model: FuncOp, func: FuncOp) -> list[Diagnostic]:
 
 
 def _unknown_errors(func: FuncOp) -> list[Diagnostic]:
+    """Unknown operations that touch data, in regions too, where operations of ours are out of sight."""
     return [
         Diagnostic(f"nothing can be proved about {op.name}, which is no operation of this language", op.loc)
-        for op in func.ops
-        if not is_known(op) and any(_is_data(v.type) for v in (*op.operands, *op.results))
+        for op in _others(func)
+        if any(
+            (inner is not op and not isinstance(inner, UnregisteredOp))
+            or any(_is_data(v.type) for v in (*inner.operands, *inner.results))
+            for inner in op.walk()
+        )
     ]
 
 
+def _others(func: FuncOp) -> list[Operation]:
+    """The operations that this language does not know."""
+    return [op for op in func.ops if not is_known(op)]
+
+
+def _other_errors(model: FuncOp, func: FuncOp) -> list[Diagnostic]:
+    """Where something is returned that is no data, it may come from any unknown operation: both functions must have the
+    same ones, in the same order."""
+    if all(_is_data(value.type) for value in func.returned()):
+        return []
+    wanted, given = _others(model), _others(func)
+    values = dict(zip(model.args, func.args, strict=True))
+    pairs = zip(wanted, given, strict=False)
+    other = next((b for a, b in pairs if not structurally_equal(a, b, values)), None)
+    if other is None and len(wanted) == len(given):
+        return []
+    at = other or func.ops[-1]
+    message = "the operations that are none of this language are not the model's, and what they give is returned"
+    return [Diagnostic(message, at.loc)]
+
+
 def _is_data(type: Type) -> bool:
-    return isinstance(type, (TensorType, TiledType))
+    return isinstance(type, TiledType) or can_cut(type)
 
 
 def _argument_tiles(model: FuncOp, func: FuncOp) -> list[tuple[int, ...]]:
@@ -110,11 +153,11 @@ def _compare(terms: Terms, expected: Side, found: Side) -> list[Diagnostic]:
     errors: list[Diagnostic] = []
     seen: set[tuple[Term, Term, Term, bool]] = set()
     for wanted, given in zip(expected.results(), found.results(), strict=True):
-        if len(wanted) != len(given):
-            return [
-                Diagnostic(f"a result has {len(given)} tiles, the model's tiles make {len(wanted)}", found.func.loc)
-            ]
-        for w, g in zip(wanted, given, strict=True):
+        if wanted.tile != given.tile:
+            shapes = ["x".join(map(str, result.tile)) or "whole" for result in (given, wanted)]
+            message = f"a result has tiles of {shapes[0]} elements, the model's tiles make ones of {shapes[1]}"
+            return [Diagnostic(message, found.func.loc)]
+        for w, g in zip(wanted.terms, given.terms, strict=True):
             parted = _deepest(terms, found, w, g) if w != g else None
             if parted is None or parted in seen:
                 continue
@@ -144,7 +187,7 @@ def _deepest(terms: Terms, found: Side, wanted: Term, given: Term) -> tuple[Term
 
 def _single_difference(wanted: tuple[Any, ...], given: tuple[Any, ...]) -> tuple[Term, Term] | None:
     """The one pair of subterms in which two terms of one kind differ, if there is just one such pair."""
-    if wanted[0] != given[0] or wanted[0] in ("argument", "unwritten"):
+    if wanted[0] != given[0] or wanted[0] in ("argument", "other", "unwritten"):
         return None
     if wanted[0] == "sum":
         return _differing_factor(Counter(wanted[1:]) - Counter(given[1:]), Counter(given[1:]) - Counter(wanted[1:]))
@@ -152,7 +195,7 @@ def _single_difference(wanted: tuple[Any, ...], given: tuple[Any, ...]) -> tuple
         missing, extra = Counter(wanted[1:]) - Counter(given[1:]), Counter(given[1:]) - Counter(wanted[1:])
         differing = list(zip(missing, extra, strict=True)) if missing.total() == extra.total() == 1 else []
     else:
-        first = 2 if wanted[0] in ("apply", "within") else 1
+        first = 2 if wanted[0] in ("apply", "rows", "within") else 1
         same = wanted[:first] == given[:first] and len(wanted) == len(given)
         differing = [(w, g) for w, g in zip(wanted[first:], given[first:], strict=True) if w != g] if same else []
     return differing[0] if len(differing) == 1 else None
@@ -260,10 +303,10 @@ def _text(terms: Terms, key: tuple[Any, ...], names: dict[Term, str]) -> str:
     if kind == "within":
         return f"{_inner(terms, key[2], names)} on tiles of which {'x'.join(map(str, key[1]))} elements are no padding"
     if kind == "rows":
-        return f"the bias {_name(key[1], names)}"
+        return f"the bias {_name(key[2], names)} in {count_of(key[1][0], 'row')}"
     if kind == "apply":
         return _function_text(terms, key[1], key[2:], names)
-    if kind == "argument":
+    if kind in ("argument", "other"):
         return _name(terms.numbers[key], names)
     raise ValueError(f"a term of an unknown kind: {kind}")
 
@@ -281,5 +324,5 @@ def _function_text(terms: Terms, function: Function, sources: Sequence[Term], na
 def _inner(terms: Terms, term: Term, names: dict[Term, str]) -> str:
     key = terms.keys[term]
     if key[0] == "rows":
-        return f"the bias {_name(key[1], names)}"
+        return f"the bias {_name(key[2], names)}"
     return names.get(term) or ("a sum of products" if key[0] == "sum" else "an intermediate tile")

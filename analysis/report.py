@@ -201,11 +201,11 @@ class Reporter:
         found: dict[str, _Notes] = {}
 
         def observe(stage: str, module: ModuleOp) -> None:
-            for func in module.functions():
-                if func.sym_name not in found:
-                    found[func.sym_name] = _Notes(func, module)
-                    self.notes.append(found[func.sym_name])
-                found[func.sym_name].note(stage, func, module)
+            for name, func in module.qualified_functions():
+                if name not in found:
+                    found[name] = _Notes(func, module)
+                    self.notes.append(found[name])
+                found[name].note(stage, func, module)
 
         return observe
 

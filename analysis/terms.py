@@ -7,7 +7,7 @@ for the sorting of each sum.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from ..dialects.graph import GraphOp, MatmulOp
@@ -17,7 +17,7 @@ from ..dialects.tile_ops import ExecBase, StoreBase
 from ..dialects.tiles import Coord, TiledType, TileRef, tile_text, tiled
 from ..ir.builtin import FuncOp
 from ..ir.core import Operation, Value
-from ..ir.types import TensorType
+from ..ir.types import DTYPE_BYTES, TensorType, Type
 
 NONE = -1
 
@@ -61,9 +61,10 @@ class Terms:
         are to it, lest it be taken for the matrix product."""
         return (left, right) if kernel is MATMUL else (self.apply(kernel.name, kernel.params_of(op), left), right)
 
-    def rows(self, vector: Term) -> Term:
-        """A vector repeated over a tile: over its rows, unless the kernel that reads it says otherwise."""
-        return self.make("rows", vector)
+    def rows(self, vector: Term, extent: Coord) -> Term:
+        """A vector repeated over the part of a tile that is no padding: over its rows, unless the kernel that reads it
+        says otherwise. Of all else that a tile can be, its sources say how much of it is no padding."""
+        return self.make("rows", extent, vector)
 
     def plus(self, a: Term, b: Term) -> Term:
         """A sum of two, in either order."""
@@ -88,6 +89,14 @@ class Terms:
         kernel = KERNELS[op.activation]
         assert kernel.algebra is not None
         return kernel.algebra(self, kernel.params_of(op, "activation_params"), (dtype, dtype), term)
+
+
+class Result(NamedTuple):
+    """What a function returns at one place: the shape of its tiles, and their terms row by row; one term of what can't
+    be cut."""
+
+    tile: Coord
+    terms: list[Term]
 
 
 class TileValue:
@@ -117,10 +126,15 @@ class TileValue:
 
 
 class TileTerms:
-    """The terms of a valid uop or sched function: what a tile's name stands for is its last write."""
+    """The terms of a valid uop or sched function: what a tile's name stands for is its last write.
 
-    def __init__(self, terms: Terms, func: FuncOp):
+    `shapes` are the tiles of those arguments that are tensors, `others` the terms of what is no tensor in any form.
+    """
+
+    def __init__(self, terms: Terms, func: FuncOp, shapes: Sequence[Coord], others: Mapping[Value, Term]):
         self.terms = terms
+        self.shapes = shapes
+        self.others = others
         self.func = func
         self.tiles: dict[TileRef, TileValue] = {}
         self.order = {arg: i for i, arg in enumerate(func.args)}
@@ -129,7 +143,7 @@ class TileTerms:
             for v in (*func.args, *(r for op in func.ops for r in op.results))
             if isinstance(v.type, TiledType) and v.type.is_padded
         }
-        self.names: dict[Term, str] = {}
+        self.names = {term: f"%{value.name}" for value, term in others.items()}
         self.holders: dict[Term, tuple[str, TileValue]] = {}
         for op in func.ops:
             if isinstance(op, ExecBase):
@@ -137,18 +151,27 @@ class TileTerms:
             elif isinstance(op, StoreBase) and op.activation is not None:
                 self.activate(op)
 
-    def results(self) -> list[list[Term]]:
-        """Per result, the terms of its tiles, row by row."""
-        return [
-            [self.read((v, c)) for c in v.type.coords()] for v in self.func.returned() if isinstance(v.type, TiledType)
-        ]
+    def results(self) -> list[Result]:
+        """What the function returns."""
+        return [self.result(value) for value in self.func.returned()]
+
+    def result(self, value: Value) -> Result:
+        if value in self.others:
+            return Result((), [self.others[value]])
+        if isinstance(value.type, TiledType):
+            return Result(value.type.tile, [self.read((value, coord)) for coord in value.type.coords()])
+        index = self.order[value]
+        type = cut(value, self.shapes[index])
+        return Result(type.tile, [self.terms.argument(index, coord) for coord in type.coords()])
 
     def tile(self, place: TileRef) -> TileValue:
         found = self.tiles.get(place)
         if found is None:
             index = self.order.get(place[0], NONE)
             start = (
-                self.terms.argument(index, place[1]) if index >= 0 else self.terms.make("unwritten", tile_text(*place))
+                self.terms.argument(index, place[1])
+                if index >= 0
+                else self.terms.make("unwritten", tile_text(*place), len(self.terms.keys))
             )
             found = self.tiles[place] = TileValue(start)
         return found
@@ -170,8 +193,10 @@ class TileTerms:
         place = (operands[0], coords[0])
         kernel = KERNELS[op.kernel]
         sources = [self.read(p) for p in zip(operands[1:], coords[1:], strict=True)]
-        if not self.padded.isdisjoint(operands) and not _fit(kernel, op):
-            sources[0] = self.terms.make("within", tiled(operands[0]).valid(coords[0]), sources[0])
+        if not self.padded.isdisjoint(operands):
+            extents = [tiled(v).valid(c) for v, c in zip(operands, coords, strict=True)]
+            if not kernel.fits(extents):
+                sources[0] = self.terms.make("within", extents[0], sources[0])
         if kernel.algebra is not None:
             tile = self.tiles[place] = TileValue(self.computed(op, kernel, sources), op)
         else:
@@ -185,9 +210,9 @@ class TileTerms:
 
     def computed(self, op: ExecBase, kernel: Kernel, sources: list[Term]) -> Term:
         """The term of a kernel that is no product."""
-        rank = len(op.coords[0])
+        rank, extent = len(op.coords[0]), tiled(op.operands[0]).valid(op.coords[0])
         whole = [
-            source if len(coord) == rank else self.terms.rows(source)
+            source if len(coord) == rank else self.terms.rows(source, extent)
             for source, coord in zip(sources, op.coords[1:], strict=True)
         ]
         return self.terms.of_kernel(kernel, op, [_dtype(v) for v in op.operands], whole)
@@ -198,17 +223,15 @@ class TileTerms:
         self.tiles[place] = TileValue(self.terms.activate(before, op, _dtype(place[0])), op)
 
 
-def _fit(kernel: Kernel, op: ExecBase) -> bool:
-    """Whether an exec's tiles have as much that is no padding along each axis. If not, what it computes is cut to what
-    its destination has of it, or makes data of padding."""
-    rank = len(op.coords[0])
-    sizes = dict(enumerate(tiled(op.operands[0]).valid(op.coords[0])))
-    along = kernel.axes(rank, [len(coord) for coord in op.coords[1:]])
-    for axes, value, coord in zip(along, op.operands[1:], op.coords[1:], strict=True):
-        for axis, size in zip(axes, tiled(value).valid(coord), strict=True):
-            if sizes.setdefault(axis, size) != size:
-                return False
-    return True
+def can_cut(type: Type) -> bool:
+    """Whether there can be tiles of a type's values."""
+    return isinstance(type, TensorType) and 1 <= type.rank <= 2 and type.dtype in DTYPE_BYTES
+
+
+def cut(value: Value, shape: Coord) -> TiledType:
+    """The type of a tensor that is cut in tiles of a shape."""
+    assert isinstance(value.type, TensorType)
+    return TiledType(value.type, shape)
 
 
 def _dtype(value: Value) -> str:
@@ -225,21 +248,23 @@ class TilingError(Exception):
 
 
 class GraphTerms:
-    """The terms of a graph function, tile by tile, its arguments cut in the given tiles.
+    """The terms of a graph function, tile by tile, its arguments cut in the given tiles; `others` are the terms of what
+    is no tensor that can be cut.
 
     Raises `TilingError` where two operands' tiles don't fit together.
     """
 
-    def __init__(self, terms: Terms, func: FuncOp, shapes: Iterable[tuple[int, ...]]):
+    def __init__(self, terms: Terms, func: FuncOp, shapes: Sequence[Coord], others: Mapping[Value, Term]):
         self.terms = terms
+        self.others = others
         self.func = func
         self.types: dict[Value, TiledType] = {}
         self.values: dict[Value, dict[Coord, Term]] = {}
-        self.names: dict[Term, str] = {}
+        self.names = {term: f"%{value.name}" for value, term in others.items()}
         self.ops: dict[Term, Operation] = {}
         for index, (arg, shape) in enumerate(zip(func.args, shapes, strict=True)):
-            if isinstance(arg.type, TensorType):
-                type = self.types[arg] = TiledType(arg.type, shape)
+            if arg not in others:
+                type = self.types[arg] = cut(arg, shape)
                 self.values[arg] = {c: terms.argument(index, c) for c in type.coords()}
                 self.note(arg)
         for op in func.ops:
@@ -253,11 +278,21 @@ class GraphTerms:
             if isinstance(value.owner, Operation):
                 self.ops.setdefault(term, value.owner)
 
-    def results(self) -> list[list[Term]]:
-        return [list(self.values[v].values()) for v in self.func.returned() if v in self.values]
+    def results(self) -> list[Result]:
+        """What the function returns."""
+        return [
+            Result((), [self.others[v]])
+            if v in self.others
+            else Result(self.types[v].tile, list(self.values[v].values()))
+            for v in self.func.returned()
+        ]
 
     def compute(self, op: GraphOp) -> None:
         tensor = op.result.type
+        whole = next((v for v in (*op.operands, op.result) if not can_cut(v.type)), None)
+        if whole is not None:
+            what = f"%{whole.name} is {whole.type}"
+            raise TilingError(op, f"{op.name} %{op.result.name} can't be computed on tiles: {what}")
         assert isinstance(tensor, TensorType)
         types = [self.types[v] for v in op.operands]
         if isinstance(op, MatmulOp) and types[0].tile[1] != types[1].tile[0]:
@@ -285,12 +320,13 @@ class GraphTerms:
             m, n = coord
             count = self.types[op.operands[0]].grid[1]
             products = [(values[0][(m, k)], values[1][(k, n)]) for k in range(count)]
-            start = terms.rows(values[2][(n,)]) if op.bias is not None else NONE
+            extent = self.types[op.result].valid(coord)
+            start = terms.rows(values[2][(n,)], extent) if op.bias is not None else NONE
             return terms.activate(terms.total(start, products), op, self.types[op.result].dtype)
         kernel = KERNELS[op.kernel]
         places = kernel.reads(coord, 0, [len(self.types[v].grid) for v in op.operands])
         sources = [
-            value[place] if len(place) == len(coord) else terms.rows(value[place])
+            value[place] if len(place) == len(coord) else terms.rows(value[place], self.types[op.result].valid(coord))
             for place, value in zip(places, values, strict=True)
         ]
         dtypes = [self.types[v].dtype for v in (op.result, *op.operands)]

@@ -8,10 +8,15 @@ from ..ir.diagnostics import Diagnostic
 from ..ir.opdef import OpError
 from .graph import GraphOp
 from .kernels import KERNELS
+from .sched import SCHED
 from .tiles import TiledType
-from .uop import AllocOp
+from .uop import UOP, AllocOp
 
 LEVELS = ("graph", "uop", "sched")
+
+IN_TILES = frozenset((ReturnOp, *UOP.ops.values(), *SCHED.ops.values()))
+"""What functions in tiles are made of. An operation that a plugin adds to these dialects is none of it: nothing that
+follows tiles knows of it."""
 
 
 class MixedLevelsError(OpError):
@@ -25,8 +30,8 @@ class MixedLevelsError(OpError):
 def level_of(func: FuncOp) -> str:
     """ "graph", "uop" or "sched". Raises `MixedLevelsError` if the function's operations are not of one level.
 
-    `uop.alloc` stands in both uop and sched functions. Without any operation to tell, `sched.sram` makes a function
-    sched, a tiled argument uop, and anything else graph.
+    `uop.alloc` and tiled arguments are of both uop and sched functions. Without any operation to tell, `sched.sram`
+    makes a function sched, a tiled argument uop, and anything else graph.
     """
     kinds: set[type[Operation]] = set(map(type, func.ops))
     found = {_level(kind, kind.name) for kind in kinds - {UnregisteredOp}}
@@ -43,14 +48,25 @@ def level_of(func: FuncOp) -> str:
     if "sched.sram" in func.attrs:
         return "sched"
     tiled = AllocOp in kinds or any(isinstance(a.type, TiledType) for a in func.args)
+    if tiled and levels == ["graph"]:
+        raise MixedLevelsError(_tiles_in_a_graph(func))
     return levels[0] if levels else "uop" if tiled else "graph"
+
+
+def _tiles_in_a_graph(func: FuncOp) -> Diagnostic:
+    """The error where a function of graph operations has a buffer in tiles, which they know nothing of."""
+    alloc = next((op for op in func.ops if type(op) is AllocOp), None)
+    if alloc is not None:
+        message, loc = f"function @{func.sym_name} mixes graph and uop operations", alloc.loc
+    else:
+        arg = next(a for a in func.args if isinstance(a.type, TiledType))
+        message, loc = f"function @{func.sym_name} takes %{arg.name} in tiles, yet it holds graph operations", arg.loc
+    return Diagnostic(message, loc).note("the first graph operation is here", _first(func, "graph"))
 
 
 def is_known(op: Operation) -> bool:
     """Whether it is known what an operation does: one on whole tensors, a plugin's too, by its kernel."""
-    if isinstance(op, GraphOp):
-        return op.kernel in KERNELS
-    return isinstance(op, ReturnOp) or (type(op) is not UnregisteredOp and op.name.partition(".")[0] in LEVELS)
+    return type(op) in IN_TILES or (isinstance(op, GraphOp) and op.kernel in KERNELS)
 
 
 def _level(kind: type[Operation], name: str) -> str:

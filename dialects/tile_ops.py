@@ -16,7 +16,7 @@ from ..ir.parsing import ParseContext, Token
 from ..ir.printer import Names
 from ..ir.texts import COORD, Made, by_values, declared, entries
 from .kernels import KERNELS, Kernel, activation_name, check_activation, find_kernel, kernel_name
-from .tiles import Coord, TiledType, check_tile, read_tile_token, tile_text
+from .tiles import Coord, TiledType, check_tile, read_tile_token, tile_text, tiled
 
 if TYPE_CHECKING:
     from typing import ClassVar
@@ -29,21 +29,22 @@ MOST_CHECKED = 10_000
 """Most combinations of kernel and types that are remembered as right."""
 
 
-class RightCoords(dict[Value, set[Coord]]):
-    """Coordinates within the grids of buffers that are known; buffers of one type share them."""
+class RightCoords(dict[Value, dict[Coord, Coord]]):
+    """Coordinates within the grids of buffers that are known, with the valid extents of the tiles there; buffers of one
+    type share them."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.by_type: dict[tuple[type, str], set[Coord]] = {}
+        self.by_type: dict[tuple[type, str], dict[Coord, Coord]] = {}
 
-    def __missing__(self, value: Value) -> set[Coord]:
-        return set()
+    def __missing__(self, value: Value) -> dict[Coord, Coord]:
+        return {}
 
     def learn(self, op: TileOp) -> None:
         for value, coord in zip(op.operands, op.coords, strict=True):
             if value not in self:
-                self[value] = self.by_type.setdefault((type(value.type), value.type.text), set())
-            self[value].add(coord)
+                self[value] = self.by_type.setdefault((type(value.type), value.type.text), {})
+            self[value][coord] = tiled(value).valid(coord)
 
 
 class RightTiles(Generic[TileOpT]):
@@ -60,19 +61,28 @@ class RightTiles(Generic[TileOpT]):
 
 
 class RightExecs(Generic[ExecT]):
-    """What has been found right of execs: kernels with buffers that go with them, whatever their tiles."""
+    """What has been found right of execs: kernels with buffers that go with them, whatever their tiles; where a buffer
+    is padded, with the valid extents that go together."""
 
     def __init__(self) -> None:
         self.coords = RightCoords()
-        self.kernels: dict[tuple[str, bool, str | None, tuple[Value, ...]], list[set[Coord]]] = {}
+        self.kernels: dict[
+            tuple[str, bool, str | None, tuple[Value, ...]],
+            tuple[list[dict[Coord, Coord]], set[tuple[Coord | None, ...]] | None],
+        ] = {}
 
     def knows(self, op: ExecT) -> bool:
         coords = op.coords
-        inside = self.kernels.get((op.kernel, op.accumulate, op.activation, op.operands))
-        if inside is None or len(inside) != len(coords) or op.activation_params is not None:
+        found = self.kernels.get((op.kernel, op.accumulate, op.activation, op.operands))
+        if found is None or op.activation_params is not None:
             return False
         if op.params is not None or op.scale is not None or op.zero_point is not None:
             return False
+        inside, fitting = found
+        if len(inside) != len(coords):
+            return False
+        if fitting is not None:
+            return tuple([known.get(coord) for known, coord in zip(inside, coords, strict=True)]) in fitting
         if len(coords) != 3:
             return all(map(contains, inside, coords))
         (a, b, c), (p, q, r) = inside, coords
@@ -83,7 +93,13 @@ class RightExecs(Generic[ExecT]):
         if has_parameters(op) or (op.operands[0] in op.operands[1:] and not in_place(KERNELS[op.kernel])):
             return
         key = op.kernel, op.accumulate, op.activation, op.operands
-        self.kernels[key] = [self.coords[value] for value in op.operands]
+        inside = [self.coords[value] for value in op.operands]
+        if not any(tiled(value).is_padded for value in op.operands):
+            self.kernels[key] = inside, None
+            return
+        _, fitting = self.kernels.setdefault(key, (inside, set()))
+        assert fitting is not None
+        fitting.add(tuple([known[coord] for known, coord in zip(inside, op.coords, strict=True)]))
 
 
 def has_parameters(op: ExecBase) -> bool:
@@ -295,6 +311,8 @@ class ExecBase(TileOp):
             if len(_CHECKED) >= MOST_CHECKED:
                 _CHECKED.clear()
             _CHECKED.add(key)
+        if any(t.is_padded for t in types):
+            self._verify_extents(kernel, [t.valid(c) for t, c in zip(types, self.coords, strict=True)])
         if not in_place(kernel) and len(set(zip(self.operands, self.coords, strict=True))) < len(self.operands):
             self._verify_in_place(kernel)
 
@@ -308,6 +326,15 @@ class ExecBase(TileOp):
         except OpError as error:
             error.values = error.values or self.operands
             raise
+
+    def _verify_extents(self, kernel: Kernel, extents: list[Coord]) -> None:
+        """Refuses tiles of which not equally much is data: padding would be taken for it, or data for padding."""
+        if kernel.fits(extents):
+            return
+        tiles = zip(self.operands, self.coords, extents, strict=True)
+        shown = [f"{tile_text(v, c)} has {'x'.join(map(str, extent))}" for v, c, extent in tiles]
+        message = f"kernel {kernel.name}: the parts of its tiles that are no padding don't fit: {', '.join(shown)}"
+        raise OpError(message, values=self.operands)
 
     def _verify_parameters(self, kernel: Kernel) -> None:
         """Refuses parameters that another kernel has, and another number of them."""

@@ -32,11 +32,11 @@ TILED_TEXT = r"!uop\.tiled<\s*(tensor<[^<>]*>)\s*,\s*\[([^\]]*)\]\s*>"
 class TiledType(Type):
     """`!uop.tiled<tensor<MxNxT>, [a, b]>`: an off-chip buffer in tiles of a x b elements, the last ones zero-padded.
 
-    `grid` is the number of tiles along each axis, `tile_bytes` what each tile moves and occupies. Raises ValueError for
-    a tile whose rank is not the tensor's, or sizes below 1.
+    `grid` is the number of tiles along each axis, `tile_bytes` what each tile moves and occupies, `is_padded` whether
+    the last tiles are not full. Raises ValueError for a tile whose rank is not the tensor's, or sizes below 1.
     """
 
-    __slots__ = ("grid", "tensor", "tile", "tile_bytes")
+    __slots__ = ("grid", "is_padded", "tensor", "tile", "tile_bytes")
 
     def __init__(self, tensor: TensorType, tile: tuple[int, ...]):
         if tensor.dtype not in DTYPE_BYTES or not 1 <= tensor.rank <= 2:
@@ -47,19 +47,17 @@ class TiledType(Type):
         self.tile = tuple(tile)
         self.grid = tuple(-(-d // t) for d, t in zip(tensor.shape, tile, strict=True))
         self.tile_bytes = prod(tile) * tensor.element_bytes
+        self.is_padded = any(d % t for d, t in zip(tensor.shape, tile, strict=True))
         super().__init__(f"!uop.tiled<{tensor}, [{', '.join(map(str, tile))}]>")
 
     @property
     def dtype(self) -> str:
         return self.tensor.dtype
 
-    @property
-    def is_padded(self) -> bool:
-        """Whether the last tiles of the buffer are not full."""
-        return any(d % t for d, t in zip(self.tensor.shape, self.tile, strict=True))
-
     def valid(self, coord: Coord) -> tuple[int, ...]:
-        """The sizes, in elements, of the part of a tile that is no padding."""
+        """The sizes, in elements, of the part of a tile that is no padding: its valid extents."""
+        if not self.is_padded:
+            return self.tile
         return tuple([min(t, d - c * t) for t, d, c in zip(self.tile, self.tensor.shape, coord, strict=True)])
 
     def each_coord(self) -> Iterator[Coord]:

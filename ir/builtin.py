@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from .attributes import Attributes, dict_text, symbol_text
-from .core import Block, Operation, Value, structurally_equal
+from .core import Block, Operation, UnregisteredOp, Value, structurally_equal
 from .printer import Printer, print_module
 from .source import UNKNOWN_LOC, Source
 from .types import FunctionType, Type, result_list
@@ -183,16 +183,17 @@ class ModuleOp(Operation):
         return {"sym_name": self.sym_name} if self.sym_name else {}
 
     def functions(self) -> Iterator[FuncOp]:
-        """The functions with a body, those of nested modules included, in order."""
-        return (func for func, _ in self.scoped_functions())
+        """The functions with a body, those of nested modules and of unknown operations' regions included, in order."""
+        return (func for _, func, _ in _functions(self, self, ""))
 
     def scoped_functions(self) -> Iterator[tuple[FuncOp, ModuleOp]]:
         """The same, each with the module that it stands in, whose attributes count for it."""
-        for op in self.ops:
-            if isinstance(op, FuncOp) and not op.is_declaration:
-                yield op, self
-            elif isinstance(op, ModuleOp):
-                yield from op.scoped_functions()
+        return ((func, module) for _, func, module in _functions(self, self, ""))
+
+    def qualified_functions(self) -> Iterator[tuple[str, FuncOp]]:
+        """The same, each with its name as seen from here: `@f`, or `@inner::@f` where it stands within `@inner`. What
+        it stands in without a name is called by its number there, as in `0::@f`."""
+        return ((name, func) for name, func, _ in _functions(self, self, ""))
 
     @property
     def is_bare(self) -> bool:
@@ -218,6 +219,19 @@ class ModuleOp(Operation):
         return isinstance(other, ModuleOp) and structurally_equal(self, other)
 
     __hash__ = None  # type: ignore[assignment]
+
+
+def _functions(op: Operation, module: ModuleOp, path: str) -> Iterator[tuple[str, FuncOp, ModuleOp]]:
+    """The functions with a body within a module or an unknown operation: qualified name, function, its module."""
+    for block in op.regions:
+        for i, inner in enumerate(block.ops):
+            if isinstance(inner, FuncOp):
+                if not inner.is_declaration:
+                    yield path + symbol_text(inner.sym_name), inner, module
+            elif isinstance(inner, (ModuleOp, UnregisteredOp)) and inner.regions:
+                name = (inner.properties | inner.attributes).get("sym_name")
+                within = f"{path}{symbol_text(name) if name and isinstance(name, str) else i}::"
+                yield from _functions(inner, inner if isinstance(inner, ModuleOp) else module, within)
 
 
 def _attributes(attributes: Attributes) -> str:

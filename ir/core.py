@@ -197,9 +197,12 @@ class UnregisteredOp(Operation):
         return self.props
 
 
-def structurally_equal(a: Operation, b: Operation) -> bool:
-    """Whether two operations, their regions included, are the same but for SSA names, locations and attribute order."""
-    return _same_op(a, b, {})
+def structurally_equal(a: Operation, b: Operation, values: dict[Value, Value] | None = None) -> bool:
+    """Whether two operations, their regions included, are the same but for SSA names, locations and attribute order.
+
+    `values` says which value of `b` stands for one of `a` that is defined elsewhere; what they define is entered.
+    """
+    return _same_op(a, b, {} if values is None else values)
 
 
 def _same_op(a: Operation, b: Operation, values: dict[Value, Value]) -> bool:

@@ -11,7 +11,7 @@ from .core import Block, Operation, UnregisteredOp, Value
 from .diagnostics import Diagnostic, DiagnosticError, did_you_mean
 from .language_version import KEY, check_language
 from .light_typing import TYPE_CHECKING, Any
-from .opdef import DIALECTS, OpError, all_dialects, is_discardable
+from .opdef import DIALECTS, OpError, all_dialects, all_ops, is_discardable
 from .types import EMPTY_DIMENSION, has_empty_dimension
 
 if TYPE_CHECKING:
@@ -35,14 +35,23 @@ def verification_errors(module: ModuleOp) -> list[Diagnostic]:
     errors: list[Diagnostic] = []
     known = {k: v for d in all_dialects() for k, v in d.module_attributes.items()}
     _check_keys(module.attrs, "module", known | {KEY: check_language}, module.loc, errors)
-    for op in module.ops:
+    _verify_outside(module.ops, module, errors)
+    return errors
+
+
+def _verify_outside(ops: Iterable[Operation], module: ModuleOp, errors: list[Diagnostic]) -> None:
+    """Operations outside of functions, of a module and of the regions of unknown operations in it."""
+    for op in ops:
         if isinstance(op, ModuleOp):
             errors += verification_errors(op)
         elif isinstance(op, FuncOp):
             errors += _verify_func(op, module)
-        elif not isinstance(op, UnregisteredOp):
+        elif isinstance(op, UnregisteredOp):
+            _check_unknown(op, errors)
+            for region in op.regions:
+                _verify_outside(region.ops, module, errors)
+        else:
             errors.append(Diagnostic(f"{op.name} must stand inside a function", op.loc))
-    return errors
 
 
 def _verify_func(func: FuncOp, module: ModuleOp) -> list[Diagnostic]:
@@ -163,6 +172,13 @@ def _check_block(block: Block, visible: set[Value], errors: list[Diagnostic]) ->
             _check_dimensions(op.results, errors)
 
 
+def _check_unknown(op: UnregisteredOp, errors: list[Diagnostic]) -> None:
+    """Of the dialects that are known, all operations are known."""
+    if op.name.partition(".")[0] in DIALECTS:
+        message = f"unknown operation '{op.name}'{did_you_mean(op.name, all_ops())}"
+        errors.append(Diagnostic(message, op.loc, focus=op.name))
+
+
 def _check_dimensions(values: Iterable[Value], errors: list[Diagnostic]) -> None:
     errors += [Diagnostic(EMPTY_DIMENSION, v.loc, focus=v.type.text) for v in values if has_empty_dimension(v.type)]
 
@@ -173,7 +189,9 @@ def _check_op(op: Operation, is_last: bool, errors: list[Diagnostic]) -> None:
     elif isinstance(op, ReturnOp):
         if not is_last:
             errors.append(Diagnostic("return must be the last operation of its function", op.loc))
-    elif op.extra and not isinstance(op, UnregisteredOp):
+    elif isinstance(op, UnregisteredOp):
+        _check_unknown(op, errors)
+    elif op.extra:
         _check_keys(op.extra, op.name, {}, op.loc, errors)
     check = getattr(op, "verify", None)
     if check is not None:

@@ -18,12 +18,16 @@ from ..ir.types import Type
 ValueMap = dict[Value, Value]
 
 
-def clone(op: Operation, values: ValueMap) -> Operation:
-    """A copy of an operation on the mapped values, its regions included; its results are entered into the map."""
+def clone(op: Operation, values: ValueMap, inside: Callable[[Operation], Operation] | None = None) -> Operation:
+    """A copy of an operation on the mapped values, its regions included; its results are entered into the map.
+
+    What stands in its regions is copied likewise, or made by `inside`.
+    """
     operands = [values.get(v, v) for v in op.operands]
     results = [copy_value(v, values) for v in op.results]
     if isinstance(op, UnregisteredOp):
-        regions = [_clone_block(block, values) for block in op.regions]
+        copy = inside or (lambda inner: clone(inner, values))
+        regions = [_clone_block(block, values, copy) for block in op.regions]
         return UnregisteredOp(op.name, operands, results, props=op.props, extra=op.extra, regions=regions, loc=op.loc)
     return clone_with(op, operands, results)
 
@@ -45,9 +49,9 @@ def copy_value(value: Value, values: ValueMap, type: Type | None = None) -> Valu
     return new
 
 
-def _clone_block(block: Block, values: ValueMap) -> Block:
+def _clone_block(block: Block, values: ValueMap, copy: Callable[[Operation], Operation]) -> Block:
     args = [copy_value(a, values) for a in block.args]
-    return Block(args, [clone(op, values) for op in block.ops], loc=block.loc)
+    return Block(args, [copy(op) for op in block.ops], loc=block.loc)
 
 
 def with_body(func: FuncOp, args: list[Value], ops: list[Operation], **changes: Any) -> FuncOp:
@@ -74,16 +78,20 @@ def with_tile_ops(func: FuncOp, make: Callable[[ValueMap], list[Operation]]) -> 
 
 
 def map_functions(module: ModuleOp, rewrite: Callable[[FuncOp, ModuleOp], FuncOp]) -> ModuleOp:
-    """The module with each function rewritten (the same object means unchanged), nested modules included.
+    """The module with each function rewritten (the same object means unchanged), those of nested modules and of unknown
+    operations' regions included.
 
     Raises one `DiagnosticError` with the errors of all functions.
     """
     errors: list[Diagnostic] = []
+    values: ValueMap = {}
 
     def visit(op: Operation, parent: ModuleOp) -> Operation:
         if isinstance(op, ModuleOp):
             ops = [visit(inner, op) for inner in op.ops]
             return ModuleOp(ops, attrs=op.attrs, sym_name=op.sym_name, source=op.source, loc=op.loc)
+        if isinstance(op, UnregisteredOp):
+            return clone(op, values, lambda inner: visit(inner, parent))
         if not isinstance(op, FuncOp) or op.is_declaration:
             return op
         try:

@@ -7,6 +7,7 @@ import os
 
 from ..ir.attributes import Attributes, dict_text
 from ..ir.builtin import FuncOp, ModuleOp
+from ..ir.core import Operation
 from ..ir.diagnostics import did_you_mean
 from ..ir.light_typing import Any
 from ..passes.manager import UsageError
@@ -74,13 +75,16 @@ def _from_file(path: str) -> Machine:
     return target
 
 
-def aim(module: ModuleOp, machine: Machine) -> None:
+def aim(op: Operation, machine: Machine) -> None:
     """Writes a machine into a module that has just been read: its keys beat those of the module, of modules within it
     and of functions, and the other keys stay."""
-    module.extra = module.attrs | {"sched.target": module.attrs.get("sched.target", {}) | machine}
-    for op in module.ops:
-        if isinstance(op, ModuleOp):
-            aim(op, machine)
-        elif isinstance(op, FuncOp) and "sched.target" in op.attrs:
+    if isinstance(op, FuncOp):
+        if "sched.target" in op.attrs:
             own = {key: machine.get(key, value) for key, value in op.attrs["sched.target"].items()}
             op.attrs = op.attrs | {"sched.target": own}
+        return
+    if isinstance(op, ModuleOp):
+        op.extra = op.attrs | {"sched.target": op.attrs.get("sched.target", {}) | machine}
+    for block in op.regions:
+        for inner in block.ops:
+            aim(inner, machine)

@@ -2,28 +2,49 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from ...ir.builtin import FuncOp, ModuleOp
+from ...ir.core import UnregisteredOp
 from ...ir.diagnostics import Diagnostic
-from ..levels import MixedLevelsError, level_of
+from ..levels import IN_TILES, MixedLevelsError, is_known, level_of
 from ..sched import SCHED
+from ..tiles import TiledType
 from ..uop import UOP
 
 
 @UOP.check
 def check_uop_function(func: FuncOp, module: ModuleOp) -> list[Diagnostic]:
-    """Refuses a function that mixes levels; replays a uop function tile by tile."""
+    """Refuses a function that mixes levels, and what no replay can see; replays a uop function tile by tile."""
     from ..placement_limits import wish_errors
 
     try:
         level = level_of(func)
     except MixedLevelsError as error:
         return [error.error]
-    errors = list(wish_errors(func, level))
+    errors = [*unseen_errors(func), *wish_errors(func, level)]
     if errors or level != "uop":
         return errors
     from .tile_rules import replay_uop
 
     return replay_uop(func)
+
+
+def unseen_errors(func: FuncOp) -> Iterator[Diagnostic]:
+    """What no replay can see: unknown operations that touch tiles, operations of ours in the regions of others."""
+    if IN_TILES.issuperset(map(type, func.ops)):
+        return
+    for op in func.ops:
+        if is_known(op):
+            continue
+        for inner in op.walk():
+            tile = next((v for v in (*inner.operands, *inner.results) if isinstance(v.type, TiledType)), None)
+            if inner is not op and not isinstance(inner, UnregisteredOp):
+                message = f"{inner.name} stands in a region of {op.name}, which is no operation of this language"
+                yield Diagnostic(message, inner.loc).note(f"{op.name} is here", op.loc)
+            elif tile is not None:
+                message = f"{inner.name}, which is no operation of this language, touches the tiles of %{tile.name}"
+                yield Diagnostic(message, inner.loc, focus=f"%{tile.name}")
 
 
 @SCHED.check

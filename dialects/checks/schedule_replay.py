@@ -250,7 +250,7 @@ class Replay(TileRules):
             if source is not last:  # there are two sources at most
                 self.source_tiles += 1
                 last = source
-            if source is dst:
+            if source is dst and addrs[i] == address:
                 in_place = True
         if op.accumulate:
             if (dst.open and dst.activation is None) or self.accumulable(op, dst):

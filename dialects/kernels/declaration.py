@@ -122,7 +122,7 @@ class Kernel(NamedTuple):
     - `check(types, op)`: raises `OpError` for tile shapes and element types that don't fit; destination first
       (verifier).
     - `reads(coord, k, ranks)`: the tiles of its sources that the tile at `coord` needs, in step k: some of these
-      numbers each, in any order (lower, tile, plan, proof).
+      numbers each, in any order (lower, tile, plan, verifier, proof).
     - `meaning(np, call, *sources)`: what it computes, given the array module; integer results in i64, so that an
       overflow can be told (runtime).
     - `algebra(terms, params, dtypes, *sources)`: its term, given the proof's algebra and the element types, destination
@@ -171,6 +171,19 @@ class Kernel(NamedTuple):
         """For each source the axes of the destination, of the given rank, that its axes go along; `rank` itself stands
         for the steps k."""
         return self.reads(tuple(range(rank)), rank, ranks)
+
+    def fits(self, extents: Sequence[Coord]) -> bool:
+        """Whether tiles with these valid extents, destination first, have equal ones along each axis that they share.
+
+        If not, what is computed is cut to what the destination has of it, or makes data of padding.
+        """
+        sizes = dict(enumerate(extents[0]))
+        along = self.axes(len(extents[0]), [len(extent) for extent in extents[1:]])
+        return all(
+            sizes.setdefault(axis, size) == size
+            for axes, extent in zip(along, extents[1:], strict=True)
+            for axis, size in zip(axes, extent, strict=True)
+        )
 
     def params_of(self, op: object, attribute: str = "params") -> tuple[float, ...]:
         """The parameters that an operation gives, in order; `attribute` is where it keeps those without a name."""
