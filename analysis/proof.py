@@ -9,12 +9,13 @@ from typing import Any, NamedTuple
 from ..dialects.kernels import KERNELS
 from ..dialects.levels import is_known, level_of
 from ..dialects.tiles import TiledType
+from ..ir.attributes import symbol_text
 from ..ir.builtin import FuncOp, ModuleOp
 from ..ir.core import Operation, UnregisteredOp, Value, structurally_equal
 from ..ir.diagnostics import Diagnostic, DiagnosticError
 from ..ir.types import TensorType, Type
 from ..planner.arena import count_of
-from .terms import Function, GraphTerms, Term, Terms, TileTerms, TilingError, can_cut
+from .terms import Function, GraphTerms, Term, Terms, TileTerms, TilingError, TooManyTilesError, can_cut
 
 Side = TileTerms | GraphTerms
 
@@ -62,9 +63,16 @@ def prove(model: FuncOp, func: FuncOp) -> list[Diagnostic]:
     shapes = _argument_tiles(model, func)
     try:
         expected, found = _side(terms, model, shapes), _side(terms, func, shapes)
+        return _compare(terms, expected, found)
+    except TooManyTilesError as error:
+        own = next((a for a, b in zip(func.args, model.args, strict=True) if b is error.value), error.value)
+        return [Diagnostic(str(error), own.loc if own in func.args or _is_inside(own, func) else func.loc)]
     except TilingError as error:
-        return [Diagnostic(f"the tiles of @{func.sym_name} don't fit the model: {error}", func.loc)]
-    return _compare(terms, expected, found)
+        return [Diagnostic(f"the tiles of {func.symbol} don't fit the model: {error}", func.loc)]
+
+
+def _is_inside(value: Value, func: FuncOp) -> bool:
+    return any(value in op.results for op in func.ops)
 
 
 def _side(terms: Terms, func: FuncOp, shapes: list[tuple[int, ...]]) -> Side:
@@ -94,7 +102,7 @@ def signature_text(func: FuncOp) -> str:
 def _signature_errors(model: FuncOp, func: FuncOp) -> list[Diagnostic]:
     wanted, given = signature_text(model), signature_text(func)
     if wanted != given:
-        return [Diagnostic(f"@{func.sym_name} is {given}, the model is {wanted}", func.loc)]
+        return [Diagnostic(f"{func.symbol} is {given}, the model is {wanted}", func.loc)]
     tiled = [(a, b) for a, b in zip(model.args, func.args, strict=True) if isinstance(a.type, TiledType)]
     other = next(((a, b) for a, b in tiled if isinstance(b.type, TiledType) and a.type != b.type), None)
     if other is not None:

@@ -10,6 +10,7 @@ from ..dialects.graph import GraphOp
 from ..dialects.levels import level_of
 from ..dialects.target import target_of
 from ..dialects.tile_ops import ExecBase
+from ..ir.attributes import symbol_text
 from ..ir.builtin import FuncOp, ModuleOp
 from ..ir.types import TensorType
 from ..planner.arena import count_of
@@ -115,7 +116,7 @@ class FunctionReport:
         rows = [("graph ops", self._graph()), ("tensors", _number(self.graph_tensors)), ("uOps", _known(self.uops))]
         rows += [("scheduled ops", _known(self.scheduled_ops)), ("load reuse", self._reuse())]
         rows += [("peak SRAM", self._peak()), ("final live", self._final())]
-        lines = [f"@{self.name}", *(f"  {label + ':':<15} {value}" for label, value in rows), "  invariants:"]
+        lines = [symbol_text(self.name), *(f"  {label + ':':<15} {value}" for label, value in rows), "  invariants:"]
         lines += [f"    {_verdict(invariant.holds):<8} {invariant.text}" for invariant in self.invariants]
         lines += cost_lines(self.cost, self.bounds)
         return "\n".join(lines + (self.time.lines() if self.time else []))
@@ -169,7 +170,9 @@ class Report:
         """The report on one function, `name` without `@`. Raises KeyError."""
         found = next((function for function in self.functions if function.name == name), None)
         if found is None:
-            raise KeyError(f"no function @{name}; there are {', '.join(f'@{f.name}' for f in self.functions)}")
+            raise KeyError(
+                f"no function {symbol_text(name)}; there are {', '.join(symbol_text(f.name) for f in self.functions)}"
+            )
         return found
 
     def __str__(self) -> str:

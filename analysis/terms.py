@@ -14,7 +14,7 @@ from ..dialects.graph import GraphOp, MatmulOp
 from ..dialects.kernels import KERNELS, Kernel
 from ..dialects.kernels.products import MATMUL
 from ..dialects.tile_ops import ExecBase, StoreBase
-from ..dialects.tiles import Coord, TiledType, TileRef, tile_text, tiled
+from ..dialects.tiles import MOST_TILES, Coord, TiledType, TileRef, tile_text, tiled
 from ..ir.builtin import FuncOp
 from ..ir.core import Operation, Value
 from ..ir.types import DTYPE_BYTES, TensorType, Type
@@ -152,13 +152,14 @@ class TileTerms:
                 self.activate(op)
 
     def results(self) -> list[Result]:
-        """What the function returns."""
+        """What the function returns. Raises `TooManyTilesError`."""
         return [self.result(value) for value in self.func.returned()]
 
     def result(self, value: Value) -> Result:
         if value in self.others:
             return Result((), [self.others[value]])
         if isinstance(value.type, TiledType):
+            check_count(value, value.type)
             return Result(value.type.tile, [self.read((value, coord)) for coord in value.type.coords()])
         index = self.order[value]
         type = cut(value, self.shapes[index])
@@ -239,6 +240,22 @@ def _dtype(value: Value) -> str:
     return value.type.dtype
 
 
+class TooManyTilesError(Exception):
+    """A value with more tiles, or computed by more products of tiles, than are looked at one by one."""
+
+    def __init__(self, value: Value, what: str):
+        super().__init__(f"%{value.name} {what}, more than {MOST_TILES:,}: too many to be proved one by one")
+        self.value = value
+
+
+def check_count(value: Value, type: TiledType, depth: int = 1) -> None:
+    """Raises `TooManyTilesError` for a value each of whose tiles is a sum of so many products, before they are made."""
+    if type.count > MOST_TILES:
+        raise TooManyTilesError(value, f"has {type.count:,} tiles")
+    if type.count * depth > MOST_TILES:
+        raise TooManyTilesError(value, f"is a sum of {type.count * depth:,} products of tiles")
+
+
 class TilingError(Exception):
     """Tile shapes of arguments with which a graph can't be computed tile by tile; they don't fit at `op`."""
 
@@ -251,7 +268,7 @@ class GraphTerms:
     """The terms of a graph function, tile by tile, its arguments cut in the given tiles; `others` are the terms of what
     is no tensor that can be cut.
 
-    Raises `TilingError` where two operands' tiles don't fit together.
+    Raises `TilingError` where two operands' tiles don't fit together, and `TooManyTilesError`.
     """
 
     def __init__(self, terms: Terms, func: FuncOp, shapes: Sequence[Coord], others: Mapping[Value, Term]):
@@ -265,6 +282,7 @@ class GraphTerms:
         for index, (arg, shape) in enumerate(zip(func.args, shapes, strict=True)):
             if arg not in others:
                 type = self.types[arg] = cut(arg, shape)
+                check_count(arg, type)
                 self.values[arg] = {c: terms.argument(index, c) for c in type.coords()}
                 self.note(arg)
         for op in func.ops:
@@ -305,6 +323,7 @@ class GraphTerms:
         for along, operand in zip(axes, types, strict=True):
             if operand.tile != tuple([sizes[axis] for axis in along]):
                 raise TilingError(op, f"{op.name} %{op.result.name} can't be computed on tiles {type} and {operand}")
+        check_count(op.result, type, types[0].grid[1] if isinstance(op, MatmulOp) else 1)
         self.values[op.result] = {c: self.term(op, c) for c in type.coords()}
 
     def axes(self, op: GraphOp, rank: int) -> tuple[Coord, ...]:

@@ -40,10 +40,10 @@ def level_of(func: FuncOp) -> str:
     levels = [level for level in LEVELS if level in found]
     if len(levels) > 1:
         (one, at), (other, there) = [(level, _first(func, level)) for level in levels[:2]]
-        message = f"function @{func.sym_name} mixes {one} and {other} operations"
+        message = f"function {func.symbol} mixes {one} and {other} operations"
         raise MixedLevelsError(Diagnostic(message, there).note(f"the first {one} operation is here", at))
     if "sched.sram" in func.attrs and levels not in ([], ["sched"]):
-        message = f"function @{func.sym_name} has sched.sram, yet it holds {levels[0]} operations"
+        message = f"function {func.symbol} has sched.sram, yet it holds {levels[0]} operations"
         raise MixedLevelsError(Diagnostic(message, _first(func, levels[0])))
     if "sched.sram" in func.attrs:
         return "sched"

@@ -26,6 +26,14 @@ class Wish(NamedTuple):
     def pins(self, coord: Coord) -> bool:
         return self.pin is UNIT or (isinstance(self.pin, tuple) and coord in self.pin)
 
+    def count(self, type_: TiledType) -> int:
+        """How many tiles of a buffer are pinned, or have an address that is asked for."""
+        if self.pin is UNIT or isinstance(self.at, int):
+            return type_.count
+        named: set[tuple[int, ...]] = set(self.pin) if isinstance(self.pin, tuple) else set()
+        named |= {v[:-1] for v in self.at or ()}
+        return sum(len(c) == len(type_.grid) and all(map(_inside, c, type_.grid)) for c in named)
+
     def address(self, type_: TiledType, coord: Coord, alignment: int) -> int | None:
         """The address that a tile must have: of the whole buffer's tiles row by row, each aligned; or its own."""
         if isinstance(self.at, int):
@@ -33,6 +41,10 @@ class Wish(NamedTuple):
             number = coord[0] if len(coord) == 1 else coord[0] * type_.grid[1] + coord[1]
             return self.at + number * step
         return next((v[-1] for v in self.at or () if v[:-1] == coord), None)
+
+
+def _inside(index: int, count: int) -> bool:
+    return 0 <= index < count
 
 
 def wishes_of(func: FuncOp) -> dict[Value, Wish]:
@@ -59,9 +71,7 @@ def wish_errors(func: FuncOp, level: str) -> Iterator[Diagnostic]:
         named = [*(wish.pin if isinstance(wish.pin, tuple) else ())]
         named += [v[:-1] for v in (wish.at if isinstance(wish.at, tuple) else ())]
         for coord in named:
-            inside = len(coord) == len(value.type.grid) and all(
-                0 <= c < g for c, g in zip(coord, value.type.grid, strict=True)
-            )
+            inside = len(coord) == len(value.type.grid) and all(map(_inside, coord, value.type.grid))
             if not inside:
                 message = (
                     f"%{value.name} has no tile {coord_text(coord)}; its grid is {'x'.join(map(str, value.type.grid))}"

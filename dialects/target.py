@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
 EVICTIONS = ("min", "lru", "cost")
 
+MOST_CHANNELS = 1024
+"""Most DMA channels of a machine: each is a queue that is simulated and shown."""
+
 
 class Target(NamedTuple):
     """SRAM size and alignment in bytes, the default tile [tm, tn, tk] in elements, the eviction policy, and ranges of
@@ -65,6 +68,10 @@ def _is_latency(value: Attr) -> bool:
     return type(value) is int and value >= 0
 
 
+def _is_channels(value: Attr) -> bool:
+    return is_positive(value) and value <= MOST_CHANNELS
+
+
 def _is_eviction(value: Attr) -> bool:
     return value in EVICTIONS
 
@@ -78,7 +85,7 @@ CHECKS: dict[str, tuple[Callable[[Attr], bool], str | Callable[[], str]]] = {
     "alignment": (is_alignment, "a power of two"),
     "tile": (_is_tile, "three positive tile sizes [tm, tn, tk]"),
     "dma_bytes_per_cycle": (is_positive, "a positive number of bytes"),
-    "dma_channels": (is_positive, "a positive number of channels"),
+    "dma_channels": (_is_channels, f"a number of channels from 1 to {MOST_CHANNELS:,}"),
     "dma_latency": (_is_latency, "a number of cycles, 0 or more"),
     "macs_per_cycle": (is_positive, "a positive number of multiply-accumulates"),
     "elements_per_cycle": (is_positive, "a positive number of elements"),

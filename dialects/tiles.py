@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from functools import cache, lru_cache
 from math import prod
 
-from ..ir.attributes import UNIT, Attr, Unit
+from ..ir.attributes import UNIT, Attr, Unit, integer_of
 from ..ir.core import Operation, Value
 from ..ir.opdef import OpError, are_integers, coordinates
 from ..ir.reading.attr_actions import read_tensor
@@ -23,6 +23,10 @@ Pin = Unit | tuple[Coord, ...] | None
 
 At = int | tuple[tuple[int, ...], ...] | None
 """Where tiles are asked to be: the first one's address, some tiles' coordinates with an address each, or anywhere."""
+
+MOST_TILES = 5_000_000
+"""Most tiles, or operations on tiles, that a few lines may come to where each is looked at by itself: more would take
+hours, and more memory than there is."""
 
 MEMO_SIZE = 200_000
 BLANK = r"(?:\s|//[^\n]*\n)"
@@ -54,6 +58,11 @@ class TiledType(Type):
     def dtype(self) -> str:
         return self.tensor.dtype
 
+    @property
+    def count(self) -> int:
+        """The number of tiles."""
+        return prod(self.grid)
+
     def valid(self, coord: Coord) -> tuple[int, ...]:
         """The sizes, in elements, of the part of a tile that is no padding: its valid extents."""
         if not self.is_padded:
@@ -80,7 +89,10 @@ def read_tiled(text: str) -> Type:
         raise ValueError(EMPTY_DIMENSION)
     if not isinstance(tensor, TensorType) or not all(re.fullmatch("-?[0-9]+", s) for s in sizes):
         raise ValueError("malformed !uop.tiled type; it is written !uop.tiled<tensor<128x64xf32>, [32, 32]>")
-    return TiledType(tensor, tuple(map(int, sizes)))
+    tile = tuple(map(integer_of, sizes))
+    if any(abs(size) >= 1 << 63 for size in tile):
+        raise ValueError("tile size does not fit in 64 bits")
+    return TiledType(tensor, tile)
 
 
 class TileTexts(dict[str, tuple[str, Coord]]):

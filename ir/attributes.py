@@ -110,11 +110,11 @@ with a table of JSON."""
 
 BARE_ID = re.compile(r"[A-Za-z_][\w$.]*\Z", re.ASCII)
 SYMBOL_ID = re.compile(r"[A-Za-z_][\w$.]*\Z", re.ASCII)
-_PLAIN = re.compile(r'[^"\\\x00-\x1f\x7f\udc80-\udcff]*\Z')
+_PLAIN = re.compile(r'[^"\\\x00-\x1f\x7f-\x9f\udc80-\udcff]*\Z')
 
 
 def quote(text: str) -> str:
-    """A string literal with MLIR's escapes."""
+    """A string literal with MLIR's escapes, of all control characters too."""
     if _PLAIN.match(text):
         return f'"{text}"'
     out: list[str] = []
@@ -123,6 +123,8 @@ def quote(text: str) -> str:
             out.append("\\\\")
         elif char == '"' or ord(char) < 32 or ord(char) == 127:
             out.append(f"\\{ord(char):02X}")
+        elif "\x80" <= char <= "\x9f":
+            out += [f"\\{byte:02X}" for byte in char.encode()]
         elif "\udc80" <= char <= "\udcff":  # a byte that is no UTF-8
             out.append(f"\\{ord(char) - 0xDC00:02X}")
         else:
@@ -158,6 +160,18 @@ def symbol_text(name: str) -> str:
 
 def key_text(key: str) -> str:
     return key if BARE_ID.match(key) else quote(key)
+
+
+LONGEST_INTEGER = 40
+
+
+def integer_of(text: str) -> int:
+    """The integer that decimal digits spell, a sign before them or not. Of more digits than any integer type here has,
+    which Python would refuse to read by thousands, a number beyond all those types."""
+    digits = text.lstrip("+-0")
+    if len(digits) > LONGEST_INTEGER:
+        digits = "9" * LONGEST_INTEGER
+    return -int(digits or "0") if text.startswith("-") else int(digits or "0")
 
 
 INTS = {int}

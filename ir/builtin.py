@@ -66,6 +66,11 @@ class FuncOp(Operation):
         return cls(name, Block([Value(type, arg) for arg, type in args]), results)
 
     @property
+    def symbol(self) -> str:
+        """Its name as texts have it: `@name`, in quotes where that is no plain name."""
+        return symbol_text(self.sym_name)
+
+    @property
     def args(self) -> list[Value]:
         """The arguments, in order."""
         return self.body.args
@@ -120,7 +125,7 @@ class FuncOp(Operation):
             printer.name_args(self.body, used)
             shown = [f"{printer.names[a]}: {a.type}" for a in self.args]
         visibility = f"{self.visibility} " if self.visibility else ""
-        head = f"func.func {visibility}{symbol_text(self.sym_name)}({_typed(shown, self.arg_attrs)})"
+        head = f"func.func {visibility}{self.symbol}({_typed(shown, self.arg_attrs)})"
         if any(self.result_attrs):
             head += f" -> ({_typed([t.text for t in self.result_types], self.result_attrs)})"
         elif self.result_types:
@@ -135,7 +140,7 @@ class FuncOp(Operation):
         return print_module(self)
 
     def __repr__(self) -> str:
-        return f"<func.func @{self.sym_name}, {len(self.ops)} operations>"
+        return f"<func.func {self.symbol}, {len(self.ops)} operations>"
 
 
 class ModuleOp(Operation):
@@ -211,7 +216,7 @@ class ModuleOp(Operation):
         return print_module(self)
 
     def __repr__(self) -> str:
-        name = f" @{self.sym_name}" if self.sym_name else ""
+        name = f" {symbol_text(self.sym_name)}" if self.sym_name else ""
         return f"<builtin.module{name}, {len(self.ops)} operations>"
 
     def __eq__(self, other: object) -> bool:

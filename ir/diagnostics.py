@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 
 from .light_typing import NamedTuple, NoReturn
@@ -10,8 +11,20 @@ from .source import UNKNOWN_LOC, Source
 MAX_LINE = 200
 """Longest piece of a source line that a diagnostic shows, in characters."""
 
+MAX_MESSAGE = 1000
+"""Longest line of a message, in characters; of a longer one, the middle is left out."""
+
 MAX_SHOWN = 50
 """Most errors that one run prints in full."""
+
+MAX_OF_KIND = 20
+"""Most errors of one kind among them, so that a storm of one kind doesn't hide the others."""
+
+MAX_CHOICES = 1000
+"""Most names that a suggestion is chosen from: those nearest in length."""
+
+MAX_WORD = 60
+"""Longest name, in characters, that a suggestion is made for."""
 
 
 class Note(NamedTuple):
@@ -25,15 +38,19 @@ class Diagnostic:
     """One error: a message at an offset of the source, with notes. `focus` is text to put the caret under,
     looked for from `loc` to the end of that line. `cause` is what was raised first, for tools that tell more of it.
 
+    Errors are printed in the order of `order`, an offset: that of the error itself, but for an operation with regions
+    that of the last error within it, which may be why the operation is wrong.
+
     `source` is known once a `DiagnosticError` with it has been raised; from then on `filename`, `line`, `column` and
     `text` say where the error is, as the message printed does.
     """
 
-    __slots__ = ("cause", "focus", "loc", "message", "notes", "source")
+    __slots__ = ("cause", "focus", "loc", "message", "notes", "order", "source")
 
     def __init__(self, message: str, loc: int = UNKNOWN_LOC, *, focus: str = "", cause: Exception | None = None):
         self.message = message
         self.loc = loc
+        self.order = loc
         self.notes: list[Note] = []
         self.focus = focus
         self.cause = cause
@@ -75,6 +92,12 @@ class Diagnostic:
             self.notes.append(Note(message, loc))
         return self
 
+    @property
+    def kind(self) -> str:
+        """The message without the names, numbers and quotations in it, and without what follows a semicolon: what
+        errors of one kind have in common."""
+        return re.sub(KIND, "", self.message[:MAX_MESSAGE]).strip()
+
     def render(self, source: Source | None) -> str:
         """The error and its notes as text, `file:line:col: error: message` first."""
         parts = [_render("error", self.message, _focus(source, self.loc, self.focus), source)]
@@ -98,11 +121,37 @@ class DiagnosticError(Exception):
         super().__init__(self.diagnostics)
 
     def __str__(self) -> str:
-        ordered = sorted(self.diagnostics, key=lambda d: d.loc)
-        lines = [d.render(self.source) for d in ordered[:MAX_SHOWN]]
-        if len(ordered) > MAX_SHOWN:
-            lines.append(f"{len(ordered) - MAX_SHOWN} more errors not shown")
+        shown = _first_of_each_kind(sorted(self.diagnostics, key=lambda d: d.order))
+        lines = [d.render(self.source) for d in shown]
+        left = len(self.diagnostics) - len(shown)
+        if left:
+            lines.append(f"{left} more {'error' if left == 1 else 'errors'} not shown")
         return "\n".join(lines)
+
+
+KIND = r"(?s);.*|\(did you mean.*|'.*?'|[%@!#][\w$.\-\"]*|[0-9]+"
+
+
+def _first_of_each_kind(ordered: list[Diagnostic]) -> list[Diagnostic]:
+    """The errors that are printed: the first of each kind, up to `MAX_SHOWN`."""
+    if len(ordered) <= MAX_OF_KIND:
+        return ordered
+    shown: list[Diagnostic] = []
+    counts: dict[str, int] = {}
+    for diagnostic in ordered:
+        kind = diagnostic.kind
+        counts[kind] = counts.get(kind, 0) + 1
+        if counts[kind] <= MAX_OF_KIND:
+            shown.append(diagnostic)
+        if len(shown) == MAX_SHOWN:
+            break
+    return shown
+
+
+def behind_inner(errors: list[Diagnostic], first: int) -> None:
+    """Has the errors from number `first` on, of an operation with regions, printed behind those found within it."""
+    for error in errors[first:] if first else ():
+        error.order = max(error.order, errors[first - 1].order)
 
 
 def fail(message: str, loc: int = UNKNOWN_LOC, focus: str = "") -> NoReturn:
@@ -110,12 +159,41 @@ def fail(message: str, loc: int = UNKNOWN_LOC, focus: str = "") -> NoReturn:
     raise DiagnosticError([Diagnostic(message, loc, focus=focus)])
 
 
-def did_you_mean(word: str, choices: Iterable[str]) -> str:
-    """`" (did you mean X?)"` for the choice that is nearest to the word, or the empty string."""
+def did_you_mean(word: str, choices: Iterable[str], prefix: str = "") -> str:
+    """`" (did you mean X?)"` for the choice that is nearest to the word, or the empty string. At most `MAX_CHOICES`
+    are compared, and none with a word that is longer than `MAX_WORD`. `prefix` stands before the choice."""
+    if len(word) > MAX_WORD:
+        return ""
     import difflib
 
-    near = difflib.get_close_matches(word, list(choices), n=1, cutoff=0.6)
-    return f" (did you mean {near[0]}?)" if near else ""
+    near = difflib.get_close_matches(word, _alike_in_length(word, choices), n=1, cutoff=CUTOFF)
+    return f" (did you mean {prefix}{near[0]}?)" if near else ""
+
+
+CUTOFF = 0.6
+"""How alike two names must be for one to be suggested for the other, as `difflib` measures it."""
+
+
+def _alike_in_length(word: str, choices: Iterable[str]) -> list[str]:
+    """The choices whose length lets them be near enough, the nearest in length if there are too many."""
+    least, most = CUTOFF / (2 - CUTOFF) * len(word), (2 - CUTOFF) / CUTOFF * len(word)
+    found = [choice for choice in choices if least <= len(choice) <= most]
+    if len(found) > MAX_CHOICES:
+        found.sort(key=lambda choice: abs(len(choice) - len(word)))
+    return found[:MAX_CHOICES]
+
+
+def visible(text: str) -> str:
+    """The text in one line that a terminal shows as it is: control characters, and others that can't be seen, as
+    escapes such as `\\x1b`."""
+    if text.isprintable():
+        return text
+    return "".join([c if c.isprintable() else c.encode("unicode_escape").decode() for c in text])
+
+
+def visible_lines(text: str) -> str:
+    """The same for a text of several lines, which stay lines."""
+    return "\n".join(map(visible, text.split("\n")))
 
 
 def _focus(source: Source | None, loc: int, focus: str) -> int:
@@ -127,16 +205,26 @@ def _focus(source: Source | None, loc: int, focus: str) -> int:
 
 
 def _render(severity: str, message: str, loc: int, source: Source | None) -> str:
-    head, _, detail = message.partition("\n")
-    detail = "\n" + detail if detail else ""
+    head, *detail = [_shortened(visible(line)) for line in message.split("\n")]
     if source is None or loc < 0:
-        name = source.name if source else "<built in memory>"
-        return f"{name}: {severity}: {head}{detail}"
+        name = visible(source.name) if source else "<built in memory>"
+        return "\n".join([f"{name}: {severity}: {head}", *detail])
     line, column = source.position(loc)
-    text = source.line_at(loc)
-    first = max(0, column - 1 - MAX_LINE // 2) if len(text) > MAX_LINE else 0
-    shown = "".join(
-        c if c.isprintable() or c == "\t" else "\N{REPLACEMENT CHARACTER}" for c in text[first : first + MAX_LINE]
-    )
-    indent = "".join("\t" if c == "\t" else " " for c in shown[: column - 1 - first])
-    return f"{source.name}:{line}:{column}: {severity}: {head}\n{shown}\n{indent}^{detail}"
+    shown, at = _cut(source.line_at(loc), column - 1)
+    indent = "".join("\t" if c == "\t" else " " for c in shown[:at])
+    place = f"{visible(source.name)}:{line}:{column}"
+    return "\n".join([f"{place}: {severity}: {head}", shown, f"{indent}^", *detail])
+
+
+def _shortened(line: str) -> str:
+    """A line of a message without its middle if it is too long: names and values in it may be of any length."""
+    if len(line) <= MAX_MESSAGE:
+        return line
+    return f"{line[: MAX_MESSAGE * 3 // 4]} ... {line[-MAX_MESSAGE // 4 :]}"
+
+
+def _cut(line: str, at: int) -> tuple[str, int]:
+    """A source line, or of a long one what stands around the place `at`, and where that is in it."""
+    first = max(0, at - MAX_LINE // 2) if len(line) > MAX_LINE else 0
+    shown = line[first : first + MAX_LINE]
+    return "".join([c if c.isprintable() or c == "\t" else "\N{REPLACEMENT CHARACTER}" for c in shown]), at - first

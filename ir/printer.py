@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable
 from functools import cache
 
-from .attributes import Attr, dict_text, key_text
+from .attributes import Attr, dict_text, key_text, quote
 from .core import Block, Operation, Value
 from .fields import Field
 from .light_typing import Any
@@ -221,7 +221,7 @@ def _generic(op: Operation, names: Names) -> str:
 def _head(op: Operation, names: Names) -> str:
     operands = ", ".join([names[v] for v in op.operands])
     props = op.properties
-    return f'"{op.name}"({operands})' + (f" <{dict_text(props)}>" if props else "")
+    return f"{quote(op.name)}({operands})" + (f" <{dict_text(props)}>" if props else "")
 
 
 def _tail(op: Operation) -> str:

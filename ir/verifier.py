@@ -8,7 +8,7 @@ from .attributes import Attr, Attributes, attr_text
 from .builtin import FuncOp, ModuleOp, ReturnOp
 from .collector import collector_off
 from .core import Block, Operation, UnregisteredOp, Value
-from .diagnostics import Diagnostic, DiagnosticError, did_you_mean
+from .diagnostics import Diagnostic, DiagnosticError, behind_inner, did_you_mean
 from .language_version import KEY, check_language
 from .light_typing import TYPE_CHECKING, Any
 from .opdef import DIALECTS, OpError, all_dialects, all_ops, is_discardable
@@ -74,10 +74,12 @@ def operation_errors(func: FuncOp) -> list[Diagnostic]:
         _check_keys(attrs, "an argument", checks, func.loc, errors)
     if func.is_declaration:
         if func.visibility in ("", "public"):
-            errors.append(Diagnostic(f"@{func.sym_name} has no body: a declaration must be private", func.loc))
+            errors.append(Diagnostic(f"{func.symbol} has no body: a declaration must be private", func.loc))
         return errors
     _check_block(func.body, set(), errors)
+    inner = len(errors)
     _check_return(func, errors)
+    behind_inner(errors, inner)
     return errors
 
 
@@ -97,7 +99,7 @@ def _check_keys(attrs: Attributes, what: str, known: Checks, loc: int, errors: l
 def _check_return(func: FuncOp, errors: list[Diagnostic]) -> None:
     last = func.ops[-1] if func.ops else None
     if not isinstance(last, ReturnOp):
-        errors.append(Diagnostic(f"function @{func.sym_name} must end with a return", last.loc if last else func.loc))
+        errors.append(Diagnostic(f"function {func.symbol} must end with a return", last.loc if last else func.loc))
         return
     types = tuple(v.type for v in last.operands)
     if types != func.result_types:
@@ -162,11 +164,15 @@ def _check_block(block: Block, visible: set[Value], errors: list[Diagnostic]) ->
         for value in op.operands:
             if value not in visible:
                 errors.append(Diagnostic(f"%{value.name} is used before it is defined", op.loc, focus=f"%{value.name}"))
-        _check_op(op, i == last, errors)
-        if len(errors) == before:
-            memories.learn[type(op)](op)
+        own = len(errors)
         for region in op.regions:
             _check_block(region, set(visible), errors)
+        inner = len(errors)
+        _check_op(op, i == last, errors)
+        if inner > own:
+            behind_inner(errors, inner)
+        if len(errors) == before:
+            memories.learn[type(op)](op)
         visible.update(op.results)
         if not isinstance(op, UnregisteredOp):
             _check_dimensions(op.results, errors)

@@ -27,7 +27,7 @@ def expect_schedules(module: ModuleOp, who: str) -> None:
     if not levels or any(level == "sched" for _, level in levels):
         return
     func, level = levels[0]
-    message = f"{who} works on schedules, and @{func.sym_name} is at {level} level; run --schedule (or -O1) first"
+    message = f"{who} works on schedules, and {func.symbol} is at {level} level; run --schedule (or -O1) first"
     raise DiagnosticError([Diagnostic(message, func.loc)], module.source)
 
 

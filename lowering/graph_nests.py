@@ -46,6 +46,23 @@ def nests_of(ops: Sequence[GraphOp], tiled: Tiled) -> list[Nest]:
     return nests
 
 
+def check_execs(ops: Sequence[GraphOp], tiled: Tiled, most: int) -> None:
+    """Raises `DiagnosticError` for operations that would become more than `most` execs together, at the one that has
+    most of them: before any is made."""
+    execs: dict[GraphOp, int] = {}
+    for op in ops:
+        k = tiled[op.operands[0]].grid[1] if isinstance(op, MatmulOp) else 1
+        execs[op] = tiled[op.result].count * k
+    total = sum(execs.values())
+    if total <= most:
+        return
+    worst = max(execs, key=execs.__getitem__)
+    message = f"{worst.name} %{worst.result.name} would become {execs[worst]:,} execs"
+    if execs[worst] < total:
+        message += f", the function {total:,}"
+    raise DiagnosticError([Diagnostic(f"{message}, more than {most:,}; use larger tiles", worst.loc)])
+
+
 def _nest(op: GraphOp, made: Mapping[Value, int], nests: list[Nest], tiled: Tiled) -> Nest:
     m, n = grid_of(tiled[op.result])
     group, rows = op.group, op.rows or 0

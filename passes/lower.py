@@ -16,7 +16,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from math import prod
 from typing import Any, ClassVar
 
 from ..dialects.graph import CHOICES, GraphOp, MatmulOp
@@ -26,14 +25,14 @@ from ..dialects.levels import level_of
 from ..dialects.placement_limits import wish_errors
 from ..dialects.target import target_of
 from ..dialects.tile_ops import PARAMETERS, activation_of
-from ..dialects.tiles import Coord, TiledType
+from ..dialects.tiles import MOST_TILES, Coord, TiledType
 from ..dialects.uop import AllocOp, ExecOp, LoadOp, StoreOp
 from ..ir.builtin import FuncOp, ModuleOp
 from ..ir.core import Operation, Value
 from ..ir.diagnostics import Diagnostic, DiagnosticError
 from ..ir.types import TensorType
 from ..lowering.allocs import config_of
-from ..lowering.graph_nests import TileRef, TileTask, nests_of, tasks
+from ..lowering.graph_nests import TileRef, TileTask, check_execs, nests_of, tasks
 from ..lowering.rewriting import ValueMap, clone, copy_value, map_functions, with_body
 from ..lowering.tile_program import TileProgram
 from ..lowering.tiling import Shape, check_tensors, tile_shapes
@@ -41,9 +40,6 @@ from ..planner.arena import SRAMConfig, count_of
 from ..planner.liveness import accumulator_residencies
 from ..planner.memory_planner import most_needed
 from .manager import option, read_alignment, read_bytes, register_pass
-
-MAX_EXECS = 20_000_000
-"""Most tile operations that one graph operation may become."""
 
 
 @register_pass
@@ -97,7 +93,8 @@ def lower_function(func: FuncOp, module: ModuleOp) -> FuncOp:
     check_tensors(func, "lower")
     _check_tiled(func)
     shapes = tile_shapes(func, module)
-    _check_size(func, shapes)
+    tiled = {v: _tiled_type(v, shapes) for v in shapes}
+    check_execs([op for op in func.ops if isinstance(op, GraphOp)], tiled, MOST_TILES)
     values: ValueMap = {}
     args = [copy_value(a, values, _tiled(a, shapes)) for a in func.args]
     allocs: list[Operation] = [
@@ -105,7 +102,7 @@ def lower_function(func: FuncOp, module: ModuleOp) -> FuncOp:
         for op in func.ops
         if isinstance(op, GraphOp)
     ]
-    body = lower_tiles(func.ops, {v: _tiled_type(v, shapes) for v in shapes}, values)
+    body = lower_tiles(func.ops, tiled, values)
     arg_attrs = [{k: v for k, v in attrs.items() if k != "graph.tile"} for attrs in func.arg_attrs]
     results = [values[v].type if v in values else v.type for v in func.returned()]
     return with_body(func, args, allocs + body, result_types=results, arg_attrs=arg_attrs)
@@ -116,24 +113,6 @@ def _check_tiled(func: FuncOp) -> None:
     if untiled:
         message = "{} %{} has no tile; run --tile before --lower"
         raise DiagnosticError([Diagnostic(message.format(op.name, op.result.name), op.loc) for op in untiled])
-
-
-def _check_size(func: FuncOp, shapes: dict[Value, Shape]) -> None:
-    """Refuses what would take hours and more memory than there is."""
-    for op in func.ops:
-        if not isinstance(op, GraphOp):
-            continue
-        tiled = _tiled(op.result, shapes)
-        assert tiled is not None
-        execs = prod(tiled.grid)
-        if isinstance(op, MatmulOp):
-            left = _tiled(op.operands[0], shapes)
-            execs *= left.grid[1] if left is not None else 1
-        if execs > MAX_EXECS:
-            message = (
-                f"{op.name} %{op.result.name} would become {execs:,} execs, more than {MAX_EXECS:,}; use larger tiles"
-            )
-            raise DiagnosticError([Diagnostic(message, op.loc)])
 
 
 def _tiled(value: Value, shapes: dict[Value, Shape]) -> TiledType | None:

@@ -22,7 +22,7 @@ from ..dialects.tiles import TiledType
 from ..ir.attributes import UNIT
 from ..ir.builtin import FuncOp, ModuleOp
 from ..ir.core import Operation, Value
-from ..lowering.graph_nests import described, nests_of, numbered
+from ..lowering.graph_nests import check_execs, described, nests_of, numbered
 from ..lowering.rewriting import ValueMap, clone, clone_with, copy_value, map_functions, with_body
 from ..lowering.tiling import check_tensors, tile_shapes
 from ..lowering.timed_ops import exec_cycles, move_cycles
@@ -32,6 +32,9 @@ from ..planner.nest_cost import TrafficModel
 from ..planner.nest_search import Search, execs_of
 from ..planner.nests import Nest
 from .manager import option, read_alignment, read_bytes, read_choice, register_pass
+
+MOST_PLANNED = 2_000_000
+"""Most execs of a function that is planned: each is planned many times over."""
 
 
 @register_pass
@@ -60,6 +63,7 @@ class PlanPass:
         target = target_of(func, module, sram_bytes=self.sram, alignment=self.align)
         tiled = tiled_types(func, module)
         taken = set_aside(func, tiled, target)
+        check_execs(ops, tiled, MOST_PLANNED)
         config = SRAMConfig(max(target.sram_bytes - taken, target.alignment), target.alignment)
         tensors, operators = numbered([described(op, tiled) for op in ops], func.returned(), tiled)
         nests = Search(TrafficModel(tensors, operators, config), nests_of(ops, tiled)).run()
@@ -93,8 +97,7 @@ def set_aside(func: FuncOp, tiled: dict[Value, TiledType], target: Target) -> in
     for value, wish in wishes_of(func).items():
         if value not in tiled:
             continue
-        asked = [c for c in tiled[value].coords() if wish.pins(c) or wish.address(tiled[value], c, 1) is not None]
-        taken += len(asked) * tiled[value].tile_bytes
+        taken += wish.count(tiled[value]) * tiled[value].tile_bytes
     return taken
 
 

@@ -16,7 +16,7 @@ from ..dialects.levels import level_of
 from ..dialects.placement_limits import Wish, wishes_of
 from ..dialects.target import Target, target_of
 from ..dialects.tile_ops import TileOp
-from ..dialects.tiles import TiledType, tile_text
+from ..dialects.tiles import MOST_TILES, TiledType, tile_text
 from ..ir.builtin import FuncOp, ModuleOp
 from ..ir.core import Value
 from ..ir.diagnostics import Diagnostic, DiagnosticError
@@ -48,7 +48,7 @@ class SchedulePass:
 
     def schedule_function(self, func: FuncOp, module: ModuleOp) -> FuncOp:
         if level_of(func) == "sched":
-            raise DiagnosticError([Diagnostic(f"function @{func.sym_name} is scheduled already", func.loc)])
+            raise DiagnosticError([Diagnostic(f"function {func.symbol} is scheduled already", func.loc)])
         check_understood(func, "schedule")
         target = target_of(func, module, sram_bytes=self.sram, alignment=self.align, evict=self.evict)
         config = config_of(func, target)
@@ -71,7 +71,11 @@ def check_wishes(func: FuncOp, wishes: Mapping[Value, Wish], target: Target) -> 
     errors = []
     for value, wish in wishes.items():
         assert isinstance(value.type, TiledType)
-        for coord in value.type.each_coord():
+        if wish.at is not None and value.type.count > MOST_TILES:
+            message = f"%{value.name} has {value.type.count:,} tiles, more than {MOST_TILES:,} that can be placed"
+            errors.append(Diagnostic(message, wish.loc))
+            continue
+        for coord in value.type.each_coord() if wish.at is not None else ():
             address = wish.address(value.type, coord, target.alignment)
             if address is None:
                 continue

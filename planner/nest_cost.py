@@ -6,6 +6,7 @@ the planner brings anyway: an intermediate is stored if it is returned, and stay
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import ClassVar
@@ -70,6 +71,7 @@ class TrafficModel:
     known: dict[Choice, tuple[int, int]] = field(default_factory=dict[Choice, tuple[int, int]])
     forms: dict[tuple[int, int], int] = field(default_factory=dict[tuple[int, int], int])
     numbers: dict[OperatorForm, int] = field(default_factory=dict[OperatorForm, int])
+    readers: dict[int, list[int]] = field(default_factory=dict[int, list[int]])
 
     def cost(self, nests: Sequence[Nest], first: int = 0, end: int | None = None, limit: int = INFEASIBLE) -> int:
         """Bytes of all loads and stores of the operators from `first` to before `end`, by themselves: what they read
@@ -111,7 +113,7 @@ class TrafficModel:
     def _tensor_form(self, tensor: int, first: int, end: int) -> tuple[int, ...]:
         it = self.tensors[tensor]
         made = first <= it.maker < end
-        stored = made and self.is_stored(tensor, self.operators[first:end])
+        stored = made and self.is_stored(tensor, first, end)
         return it.rows, it.columns, it.tile_bytes, it.maker - first if made else -1, stored, it.returned
 
     def _plan(self, nests: Sequence[Nest], first: int, end: int, limit: int) -> int:
@@ -139,12 +141,21 @@ class TrafficModel:
         operators = self.operators[first:end]
         inside = dict.fromkeys(op.result for op in operators)
         read = [t for t in dict.fromkeys(s for op in operators for s in op.sources) if t not in inside]
-        return read + [t for t in inside if self.is_stored(t, operators)]
+        return read + [t for t in inside if self.is_stored(t, first, end)]
 
-    def is_stored(self, tensor: int, operators: Sequence[Operator]) -> bool:
-        """Whether a result of one of these operators is needed beyond them."""
-        inner = sum(tensor in op.sources for op in operators)
+    def is_stored(self, tensor: int, first: int, end: int) -> bool:
+        """Whether a result of one of the operators from `first` to before `end` is needed beyond them."""
+        inner = self.readers_in(tensor, first, end)
         return self.tensors[tensor].returned or inner < self.tensors[tensor].readers or not inner
+
+    def readers_in(self, tensor: int, first: int, end: int) -> int:
+        """How many of the operators from `first` to before `end` read a tensor."""
+        if not self.readers:
+            for i, op in enumerate(self.operators):
+                for source in dict.fromkeys(op.sources):
+                    self.readers.setdefault(source, []).append(i)
+        numbers = self.readers.get(tensor, [])
+        return bisect_left(numbers, end) - bisect_left(numbers, first)
 
     def bytes_of(self, tensor: int) -> int:
         """The bytes of all tiles of a tensor."""
@@ -246,10 +257,9 @@ class _ProgramBuilder:
         operator = self.operators[number]
         result = self.tensors[operator.result]
         base, tensors = self.base, self.tensors
-        operators = self.operators[self.first : self.end]
         store = 0
-        if self.model.is_stored(operator.result, operators):
-            store = 2 if any(operator.result in op.sources for op in operators) else 1
+        if self.model.is_stored(operator.result, self.first, self.end):
+            store = 2 if self.model.readers_in(operator.result, self.first, self.end) else 1
         if not operator.k:
             return base[operator.result], result.columns, False, 0, 0, 0, 0, -1, store
         a, b, *bias = operator.sources

@@ -124,22 +124,34 @@ class Search:
         tile for tile."""
         makers = {operator.result: i for i, operator in enumerate(self.model.operators)}
         out = list(nests)
+        grouped = any(nest.group is not None for nest in nests)
         for i, operator in enumerate(self.model.operators):
-            if operator.k or out[i].after >= 0 or out[i].group is not None:
+            host = self.host(i, out, makers)
+            if host < 0 or out[i].after >= 0 or out[i].group is not None:
                 continue
-            hosts = [
-                makers[s]
-                for s, steps in zip(operator.sources, operator.steps, strict=True)
-                if s in makers
-                and steps == (out[i].n, 1)
-                and (out[makers[s]].m, out[makers[s]].n) == (out[i].m, out[i].n)
-            ]
-            if not hosts:
-                continue
-            trial = [*out[:i], replace(out[i], after=max(hosts)), *out[i + 1 :]]
-            if self.model.program(trial, first_with(trial, i), i + 1) is not None:
-                out = trial
+            own = replace(out[i], after=host)
+            # What reads nothing computed but its host's tile finds it there. To walk all that comes before it, up to
+            # the first of a chain, for each operation of the chain would take the square of the chain's length.
+            if grouped or any(makers.get(source, host) != host for source in operator.sources):
+                trial = [*out[:i], own, *out[i + 1 :]]
+                if self.model.program(trial, first_with(trial, i), i + 1) is None:
+                    continue
+            out[i] = own
         return out
+
+    def host(self, i: int, nests: Sequence[Nest], makers: dict[int, int]) -> int:
+        """The last operation that makes an operand which an elementwise operation reads tile for tile; -1 for none."""
+        operator, nest = self.model.operators[i], nests[i]
+        if operator.k:
+            return -1
+        hosts = [
+            makers[source]
+            for source, steps in zip(operator.sources, operator.steps, strict=True)
+            if source in makers
+            and steps == (nest.n, 1)
+            and (nests[makers[source]].m, nests[makers[source]].n) == (nest.m, nest.n)
+        ]
+        return max(hosts, default=-1)
 
     def products(self) -> list[int]:
         """The operators that are products."""

@@ -17,7 +17,7 @@ from ..ir.diagnostics import DiagnosticError, fail
 from ..ir.verifier import operation_errors
 from .buffers import Buffer
 from .graph import run_graph
-from .inputs import checked_input, tensor_of
+from .inputs import check_room, checked_input, tensor_of
 from .numerics import Array, numpy_dtype
 from .queues import Engines, QueueRun
 from .rounding import slacks
@@ -75,6 +75,7 @@ def _execute(
     if other is not None:
         fail(f"cannot run {other.name}: it is no operation of this language", other.loc)
     level = checked_level(func, verified)
+    check_room(func)
     arrays = [checked_input(arg, inputs) for arg in func.args]
     if level == "graph":
         return Run(run_graph(func, arrays, wrap))

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Sequence
 from functools import partial
 
-from ..ir.diagnostics import DiagnosticError, PluginError
+from ..ir.diagnostics import DiagnosticError, PluginError, visible_lines
 from ..ir.light_typing import Any, NoReturn
 from ..passes.manager import UsageError
 from .files import InputError, discard_standard_output, write_text
@@ -76,7 +76,7 @@ def run_command(name: str, usage: str, run: Callable[[list[str]], int], argv: Se
 def _status_ignoring_broken(name: str, usage: str, run: Callable[[list[str]], int], words: list[str]) -> int:
     from ..ir.plugins import broken_ignored
 
-    with broken_ignored(lambda message: print(f"{name}: warning: {message}", file=sys.stderr)):
+    with broken_ignored(lambda message: print(visible_lines(f"{name}: warning: {message}"), file=sys.stderr)):
         return _status(name, usage, run, words)
 
 
@@ -86,9 +86,9 @@ def _status(name: str, usage: str, run: Callable[[list[str]], int], words: list[
         write_text("-", "")  # what was printed is still in the buffer
         return status
     except UsageError as error:
-        return _fail(f"{name}: error: {error}\nusage: {usage}   ({name} --help explains)", 2)
+        return _fail(f"{name}: error: {visible_lines(str(error))}\nusage: {usage}   ({name} --help explains)", 2)
     except (InputError, PluginError) as error:
-        return _fail(f"{name}: error: {error}", 1)
+        return _fail(f"{name}: error: {visible_lines(str(error))}", 1)
     except DiagnosticError as error:
         return _fail(str(error), 1)
     except BrokenPipeError:

@@ -6,6 +6,7 @@ import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from ..ir.diagnostics import MAX_LINE
 from ..planner.arena import count_of
 
 if TYPE_CHECKING:
@@ -74,4 +75,6 @@ def _place(loc: int, module: ModuleOp, verb: str) -> str:
     if module.source is None or loc < 0:
         return ""
     line, column = module.source.position(loc)
-    return f", {verb} at {module.source.name}:{line}:{column}: {module.source.line_at(loc).strip()}"
+    text = module.source.line_at(loc).strip()
+    text = text if len(text) <= MAX_LINE else text[: MAX_LINE - 3] + "..."
+    return f", {verb} at {module.source.name}:{line}:{column}: {text}"

@@ -8,21 +8,34 @@ import os
 import stat
 import sys
 
+from ..ir.light_typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from typing import IO
+
+MAX_TEXT = 1 << 30
+"""Longest text that is read, in bytes."""
+
+CHUNK = 1 << 22
+"""Bytes that are read at a time from what doesn't say how long it is."""
+
 
 class InputError(Exception):
     """A file that can't be read or written, in one line."""
 
 
 def read_text(path: str) -> str:
-    """The UTF-8 text of a file, or of standard input for `-`, without a byte-order mark. Raises `InputError`."""
+    """The UTF-8 text of a file, or of standard input for `-`, without a byte-order mark. Raises `InputError`, also for
+    a device, for a named pipe, at which nobody may ever write, and for more than `MAX_TEXT` bytes."""
     try:
         if path == "-":
             if sys.stdin is None:
                 raise InputError("cannot read standard input: it is closed")
-            data = sys.stdin.buffer.read()
+            data = _read_all(sys.stdin.buffer, path)
         else:
+            refuse_device(path)
             with open(path, "rb") as file:
-                data = file.read()
+                data = _read_all(file, path)
     except OSError as error:
         raise InputError(f"cannot read '{path}': {error.strerror}") from None
     try:
@@ -31,6 +44,48 @@ def read_text(path: str) -> str:
         byte, line = data[error.start], data.count(b"\n", 0, error.start) + 1
         shown = "<stdin>" if path == "-" else path
         raise InputError(f"{shown}: not UTF-8 text: byte 0x{byte:02x} in line {line}") from None
+
+
+def refuse_device(path: str) -> None:
+    """Raises `InputError` for a device that isn't empty, and for a pipe with a name: to open one waits until somebody
+    writes, which may be never. A pipe of this process has none (`opt <(...)`). Raises OSError."""
+    mode = os.stat(path).st_mode
+    if stat.S_ISFIFO(mode) and os.path.exists(os.path.realpath(path)):
+        raise InputError(f"cannot read '{path}': it is a named pipe; `- < {path}` reads it as standard input")
+    if stat.S_ISBLK(mode) or (stat.S_ISCHR(mode) and not same_file(path, os.devnull) and not _is_terminal(path)):
+        raise InputError(f"cannot read '{path}': it is a device")
+
+
+def _is_terminal(path: str) -> bool:
+    """Whether a character device is a terminal: of those, standard input is one by name (`/dev/stdin`)."""
+    handle = os.open(path, os.O_RDONLY | os.O_NOCTTY | os.O_NONBLOCK)
+    try:
+        return os.isatty(handle)
+    finally:
+        os.close(handle)
+
+
+def open_regular(path: str) -> IO[bytes]:
+    """Opens a file that is read more than once, or here and there. Raises `InputError` for what is no regular file."""
+    try:
+        mode = os.stat(path).st_mode
+        if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
+            raise InputError(f"cannot read '{path}': it is no regular file")
+        return open(path, "rb")
+    except OSError as error:
+        raise InputError(f"cannot read '{path}': {error.strerror}") from None
+
+
+def _read_all(stream: IO[bytes], path: str) -> bytes:
+    parts: list[bytes] = []
+    left = MAX_TEXT
+    while data := stream.read(CHUNK):
+        parts.append(data)
+        left -= len(data)
+        if left < 0:
+            shown = "standard input" if path == "-" else f"'{path}'"
+            raise InputError(f"cannot read {shown}: it is longer than {MAX_TEXT:,} bytes")
+    return parts[0] if len(parts) == 1 else b"".join(parts)
 
 
 def same_file(a: str, b: str) -> bool:
@@ -45,7 +100,7 @@ def write_text(path: str, text: str) -> None:
     """Writes a text to a file, or to standard output for `-`. Raises `InputError`.
 
     A regular file is written beside and renamed, so that it is whole or as before; symbolic links are followed and the
-    mode is kept. What is no regular file (a device, a pipe) is written to directly.
+    mode is kept. What is no regular file (a character device, a pipe that somebody reads) is written to directly.
     """
     write_bytes(path, text.encode("utf-8", "surrogateescape"))
 
@@ -95,12 +150,28 @@ def _write_file(path: str, data: bytes) -> None:
     except FileNotFoundError:
         mode = None
     if mode is not None and not stat.S_ISREG(mode):
-        with open(path, "wb") as file:
+        with os.fdopen(_open_special(path, mode), "wb") as file:
             file.write(data)
         return
     if mode is not None and not os.access(path, os.W_OK):
         raise PermissionError(13, "Permission denied")
     _replace(os.path.realpath(path), data, _new_mode() if mode is None else stat.S_IMODE(mode))
+
+
+def _open_special(path: str, mode: int) -> int:
+    """A handle of what is no regular file, to write to. To open a pipe would wait until somebody reads it."""
+    if stat.S_ISBLK(mode):
+        raise OSError(errno.EPERM, "it is a block device")
+    if not stat.S_ISFIFO(mode):
+        return os.open(path, os.O_WRONLY)
+    try:
+        handle = os.open(path, os.O_WRONLY | os.O_NONBLOCK)
+    except OSError as error:
+        if error.errno == errno.ENXIO:
+            raise OSError(errno.ENXIO, "it is a pipe that nobody reads") from None
+        raise
+    os.set_blocking(handle, True)
+    return handle
 
 
 def _replace(path: str, data: bytes, mode: int) -> None:

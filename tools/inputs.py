@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ..dialects.levels import level_of
+from ..ir.attributes import symbol_text
 from ..ir.builtin import FuncOp, ModuleOp
 from ..ir.diagnostics import Diagnostic, DiagnosticError, did_you_mean
 from ..ir.source import Source
@@ -31,11 +32,11 @@ def scheduled_functions(module: ModuleOp, name: str | None, path: str) -> list[t
     names = [func.sym_name for func, _ in every]
     if name is not None and name not in names:
         shown = "<stdin>" if path == "-" else path
-        raise InputError(f"{shown} has no function @{name}{did_you_mean(name, names)}")
+        raise InputError(f"{shown} has no function {symbol_text(name)}{did_you_mean(name, names)}")
     chosen = [(func, parent) for func, parent in every if name is None or func.sym_name == name]
     found = [(func, parent) for func, parent in chosen if level_of(func) == "sched"]
     if not found and chosen:
         func = chosen[0][0]
-        message = f"function @{func.sym_name} stands at {level_of(func)} level; opt --schedule makes a schedule of it"
+        message = f"function {func.symbol} stands at {level_of(func)} level; opt --schedule makes a schedule of it"
         raise DiagnosticError([Diagnostic(message, func.loc)], module.source)
     return found

@@ -7,10 +7,10 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from ..ir.diagnostics import DiagnosticError
+from ..ir.diagnostics import DiagnosticError, visible, visible_lines
 from ..passes.manager import UsageError
 from ..planner.progress import tell
-from .arrays import load_array, load_arrays, packed
+from .arrays import StoredArray, load_array, load_arrays, packed
 from .cli import Parser, file_name, run_command, some_name
 from .compared import Side, complaint, equal_text
 from .files import InputError, read_text, write_bytes, write_text
@@ -85,7 +85,7 @@ def _compare(
     sides = [Side(*parts) for parts in zip(args.files, functions, modules, runs, strict=True)]
     text = complaint(sides[0], sides[1], inputs)
     if text:
-        print(text, file=sys.stderr)
+        print(visible_lines(text), file=sys.stderr)
     return not text
 
 
@@ -95,7 +95,7 @@ def _check_signatures(first: FuncOp, second: FuncOp) -> None:
 
     texts = [signature_text(first), signature_text(second)]
     if texts[0] != texts[1]:
-        raise InputError(f"@{first.sym_name} is {texts[0]}, @{second.sym_name} is {texts[1]}: they can't be compared")
+        raise InputError(f"{first.symbol} is {texts[0]}, {second.symbol} is {texts[1]}: they can't be compared")
 
 
 def _make_parser() -> argparse.ArgumentParser:
@@ -153,7 +153,7 @@ def _choose(module: ModuleOp, name: str | None, path: str) -> FuncOp:
     if not functions:
         raise InputError(f"{path}: no function to run")
     if name not in functions:
-        known = ", ".join(functions) or "none"
+        known = ", ".join(map(visible, functions)) or "none"
         what = "choose one by --function" if name is None else f"it has no function '{name}'"
         raise InputError(f"{path}: {what}; functions: {known}")
     return functions[name]
@@ -162,22 +162,24 @@ def _choose(module: ModuleOp, name: str | None, path: str) -> FuncOp:
 def _inputs(func: FuncOp, args: argparse.Namespace) -> dict[str, Array]:
     """What is given by file, completed by random data where that is asked for or no file is given at all."""
     from ..runtime.execute import random_inputs
-    from ..runtime.inputs import checked_input
+    from ..runtime.inputs import check_room, check_shape, checked_input
 
-    given: dict[str, Array] = {}
-    files: dict[str, str] = {}
+    stored: dict[str, StoredArray] = {}
     paths: list[str] = [path for path in (args.weights, args.inputs) if path]
     for path in paths:
-        arrays = load_arrays(path)
-        given |= arrays
-        files |= dict.fromkeys(arrays, path)
-    for name, path in args.input:
-        given[name], files[name] = load_array(path), path
-    unknown = sorted(set(given) - {a.name for a in func.args})
+        stored |= load_arrays(path)
+    stored |= {name: load_array(path) for name, path in args.input}
+    files = {name: array.path for name, array in stored.items()}
+    unknown = sorted(set(stored) - {a.name for a in func.args})
     if unknown:
         known = ", ".join(f"%{a.name}" for a in func.args) or "none"
-        raise InputError(f"{files[unknown[0]]}: @{func.sym_name} has no argument %{unknown[0]}; it has {known}")
+        raise InputError(f"{files[unknown[0]]}: {func.symbol} has no argument %{unknown[0]}; it has {known}")
     try:
+        check_room(func)
+        for arg in func.args:
+            if arg.name in stored:
+                check_shape(arg, stored[arg.name].shape, files[arg.name])
+        given: dict[str, Array] = {name: array.read() for name, array in stored.items()}
         if args.random is not None or not (paths or args.input):
             given = random_inputs(func, args.random or 0, integers=not args.floats) | given
         return {arg.name: checked_input(arg, given, files) for arg in func.args}
@@ -186,7 +188,7 @@ def _inputs(func: FuncOp, args: argparse.Namespace) -> dict[str, Array]:
 
 
 def _needs(func: FuncOp, error: ImportError) -> InputError:
-    return InputError(f"@{func.sym_name} needs the package '{error.name}': pip install 'tilewright[run]'")
+    return InputError(f"{func.symbol} needs the package '{error.name}': pip install 'tilewright[run]'")
 
 
 def _execute(func: FuncOp, module: ModuleOp, inputs: dict[str, Array], args: argparse.Namespace) -> Run:

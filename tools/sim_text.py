@@ -7,6 +7,7 @@ from typing import Any
 from ..analysis.naming import line_of, op_text
 from ..analysis.report_time import FROM_QUEUES, time_of
 from ..analysis.simulation import Stall, simulation_of
+from ..ir.attributes import symbol_text
 from ..ir.builtin import FuncOp, ModuleOp
 from ..ir.source import Source
 from ..planner.arena import count_of
@@ -26,7 +27,7 @@ class SimText:
 
     def lines(self, top: int, timeline: bool) -> list[str]:
         """Everything, with the `top` longest waits."""
-        lines = [f"@{self.name}", *self._summary(), *self._engines(), *self._longest(top)]
+        lines = [symbol_text(self.name), *self._summary(), *self._engines(), *self._longest(top)]
         return lines + (self._timeline() if timeline else [])
 
     def _summary(self) -> list[str]:

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from ..ir.collector import collector_off
+from ..ir.diagnostics import visible
 from ..passes.manager import UsageError
 from .cli import Parser, run_command, takes_blocks
 from .files import InputError, write_bytes
@@ -109,13 +110,13 @@ def _choose(module: ModuleOp, name: str | None, path: str) -> FuncOp:
     if not functions:
         raise InputError(f"{path}: no function to draw")
     if name is None and len(functions) > 1:
-        raise InputError(f"{path}: choose one by --function; functions: {', '.join(functions)}")
+        raise InputError(f"{path}: choose one by --function; functions: {', '.join(map(visible, functions))}")
     if name is not None and name not in functions:
-        raise InputError(f"{path}: it has no function '{name}'; functions: {', '.join(functions)}")
+        raise InputError(f"{path}: it has no function '{name}'; functions: {', '.join(map(visible, functions))}")
     func = functions[name] if name is not None else next(iter(functions.values()))
     level = level_of(func)
     if level != "sched":
-        message = f"@{func.sym_name} is at {level} level, there is no schedule to draw; `opt -O2 {path}` makes one"
+        message = f"{func.symbol} is at {level} level, there is no schedule to draw; `opt -O2 {path}` makes one"
         raise DiagnosticError([Diagnostic(message, func.loc)], module.source)
     return func
 

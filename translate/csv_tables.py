@@ -13,6 +13,7 @@ from ..dialects.sched import ExecOp
 from ..dialects.tiles import tile_text
 from ..ir.attributes import UNIT
 from ..ir.builtin import FuncOp, ModuleOp
+from ..ir.diagnostics import visible
 from ..ir.source import Source
 
 OP_COLUMNS = (
@@ -31,7 +32,7 @@ def ops_csv(functions: list[tuple[FuncOp, ModuleOp]], source: Source | None) -> 
         for i, op in enumerate(sim.ops):
             sources = zip(op.operands[1:], op.coords[1:], strict=True) if isinstance(op, ExecOp) else ()
             rows.append((
-                func.sym_name, i, line_of(op, source), engines[sim.timed[i].queue], kind_of(op), tile_name(op),
+                visible(func.sym_name), i, line_of(op, source), engines[sim.timed[i].queue], kind_of(op), tile_name(op),
                 " ".join(tile_text(v, c) for v, c in sources), op.addrs[0],
                 op.operands[0].type.tile_bytes,  # type: ignore[attr-defined]
                 int(getattr(op, "spill", None) is UNIT), sim.line.start[i], sim.line.end[i], sim.line.cause[i],
@@ -47,7 +48,7 @@ def lives_csv(functions: list[tuple[FuncOp, ModuleOp]]) -> str:
     base = 0
     for func, module in functions:
         count: dict[str, int] = {}
-        prefix = f"{func.sym_name}:" if len(functions) > 1 else ""
+        prefix = f"{visible(func.sym_name)}:" if len(functions) > 1 else ""
         end = 0
         for one in live_ranges(func, module):
             name = prefix + ".".join([one.value.name, *map(str, one.coord)])

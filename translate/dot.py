@@ -13,7 +13,7 @@ def dot_text(module: ModuleOp) -> str:
     """A directed graph with a cluster for each function."""
     lines = ["digraph {", '  node [fontname="monospace", fontsize=10];']
     for number, func in enumerate(module.functions()):
-        lines += [f"  subgraph cluster{number} {{", f"    label={_quoted('@' + func.sym_name)};"]
+        lines += [f"  subgraph cluster{number} {{", f"    label={_quoted(func.symbol)};"]
         lines += [f"    {line}" for line in _Graph(number).function(func)]
         lines.append("  }")
     return "\n".join([*lines, "}", ""])

@@ -28,7 +28,7 @@ def trace_text(functions: list[tuple[FuncOp, ModuleOp]], source: Source | None) 
 def _events(pid: int, func: FuncOp, module: ModuleOp, source: Source | None, ids: Iterator[int]) -> Iterator[Event]:
     sim = simulation_of(func, module)
     ranges = live_ranges(func, module)
-    yield {"ph": "M", "pid": pid, "name": "process_name", "args": {"name": f"@{func.sym_name}"}}
+    yield {"ph": "M", "pid": pid, "name": "process_name", "args": {"name": func.symbol}}
     for tid, name in enumerate(sim.engines(), 1):
         yield {"ph": "M", "pid": pid, "tid": tid, "name": "thread_name", "args": {"name": name}}
         yield {"ph": "M", "pid": pid, "tid": tid, "name": "thread_sort_index", "args": {"sort_index": tid}}

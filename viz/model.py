@@ -19,6 +19,7 @@ from ..dialects.uop import is_alloc
 from ..ir.attributes import UNIT
 from ..ir.builtin import FuncOp, ModuleOp
 from ..ir.core import Value
+from ..ir.diagnostics import visible
 from ..lowering.timed_ops import Placed, TimedOps, placed_ops
 from ..planner.simulator import Timeline, simulate
 from .figures import Figures, figures_of
@@ -228,8 +229,8 @@ def picture_of(func: FuncOp, module: ModuleOp) -> Picture:
     channels = timed.queues - 1
     names = [f"DMA {i}" if channels > 1 else "DMA" for i in range(channels)] + ["compute"]
     return Picture(
-        os.path.basename(module.source.name) if module.source else "", func.sym_name, replay.total, replay.alignment,
-        tuple(replay.reserved), names,
+        visible(os.path.basename(module.source.name)) if module.source else "", func.symbol[1:],
+        replay.total, replay.alignment, tuple(replay.reserved), names,
         [Tensor(v.name, v.type.tile_bytes, is_alloc(v)) for v in tensors if isinstance(v.type, TiledType)],
         [(tensors[value], coord) for value, coord in tiles],
         list(forms), ops, _lives(replay, tiles, line), list(accumulate(replay.changes))[: len(placed)], line,

@@ -6,20 +6,24 @@ as `action(context, parts)` and are put beside these.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
-from ..attributes import Attributes
+from ..attributes import Attributes, symbol_text
 from ..builtin import FuncOp, ModuleOp, ReturnOp
 from ..core import Block, Operation, UnregisteredOp, Value
-from ..diagnostics import Diagnostic, did_you_mean
+from ..diagnostics import Diagnostic, behind_inner, did_you_mean
 from ..light_typing import Any
 from ..opdef import DIALECTS, OPERATIONS, OpError, all_dialects, all_ops, find_op, from_generic, is_discardable
 from ..parsing import Action, is_attributes
 from ..types import EMPTY_DIMENSION, FunctionType, ScalarType, Type, has_empty_dimension
 from .attr_actions import MAX_DEPTH, AttributeActions
 from .generic import generic_func, generic_module
+from .parts import Args, FuncResult, FuncResults, Header, Names, Properties, Regions, Result
 
 POISON = ScalarType("none")
+
+MOST_SUGGESTIONS = 100
+"""Most names that are looked for in one text because there is no such name. More than are shown."""
 
 
 class Actions(AttributeActions):
@@ -61,6 +65,7 @@ class Actions(AttributeActions):
         self.symbols: dict[str, int] = {}
         self.loc = 0
         self.statements_ended = 0
+        self.suggestions = 0
         self.unknown_dialects: set[str] = set()
         self.begin_attributes()
 
@@ -74,6 +79,11 @@ class Actions(AttributeActions):
         diagnostic = Diagnostic(message, at, focus=focus)
         self.errors.append(diagnostic)
         return diagnostic
+
+    def near(self, word: str, choices: Iterable[str], prefix: str = "") -> str:
+        """`did_you_mean`, for the first unknown names of a text: nobody is shown more, and to look takes long."""
+        self.suggestions += 1
+        return did_you_mean(word, choices, prefix) if self.suggestions <= MOST_SUGGESTIONS else ""
 
     def forgive(self, lines: list[str]) -> None:
         """Takes the names that skipped text defined as defined, so that their uses are not reported too."""
@@ -99,8 +109,7 @@ class Actions(AttributeActions):
         placeholder = Value(POISON, name, loc=at)
         self.values[name] = placeholder
         if name not in self.forgiven:
-            near = did_you_mean(name, [n for s in (*self.scopes, self.values) for n in s if n != name])
-            near = near.replace("did you mean ", "did you mean %")
+            near = self.near(name, (n for s in (*self.scopes, self.values) for n in s if n != name), "%")
             self.undefined[name] = self.error(f"use of undefined value %{name}{near}", at)
             if name in self.gone:
                 self.undefined[name].note(f"%{name} is defined here, in a region that has ended", self.gone[name])
@@ -131,7 +140,7 @@ class Actions(AttributeActions):
 
     def statement(self, parts: list[Any]) -> None:
         self.statements_ended += 1
-        if isinstance(parts[0], _Names):
+        if isinstance(parts[0], Names):
             names, op = parts[0], parts[1]
             self._bind(names, op)
             if op is not None:
@@ -145,41 +154,44 @@ class Actions(AttributeActions):
             return
         if op.results:
             self.error(f"{op.name} has a result, which needs a name: %name = {op.name} ...", op.loc)
+            self.behind_regions(op, len(self.errors) - 1)
         self.block.ops.append(op)
 
-    def _bind(self, names: _Names, op: Operation | None) -> None:
+    def _bind(self, names: Names, op: Operation | None) -> None:
         flat = [(f"{name}#{i}" if count > 1 else name, at) for name, count, at in names for i in range(count)]
         if op is None:
             self.forgive(["%" + name for name, _ in flat])
             return
         if len(flat) != len(op.results):
             self.error(f"{op.name} has {len(op.results)} results, {len(flat)} are named", names[0][2])
+            self.behind_regions(op, len(self.errors) - 1)
             self.forgive(["%" + name for name, _ in flat])
             return
         for (name, at), value in zip(flat, op.results, strict=True):
             value.own_loc = at
             self.define(name, value, at)
 
-    def results(self, parts: list[Any]) -> _Names:
-        return _Names(parts)
+    def behind_regions(self, op: Operation, first: int) -> None:
+        """Errors of an operation come behind those within its regions."""
+        if op.regions:
+            behind_inner(self.errors, first)
 
-    def result(self, parts: list[Any]) -> tuple[str, int, int]:
+    def results(self, parts: list[Any]) -> Names:
+        return Names(parts)
+
+    def result(self, parts: list[Any]) -> Result:
         text = parts[1] if len(parts) > 1 else "1"
         count = int(text, 16 if "x" in text else 10) if len(text) < 20 else 0
         if not 1 <= count <= 1000:
             self.error("a result count must be between 1 and 1000", parts[1].start_pos)
             count = 1
-        return parts[0][1:], count, parts[0].start_pos
+        return Result((parts[0][1:], count, parts[0].start_pos))
 
     def value_list(self, parts: list[Any]) -> list[Any]:
         return parts
 
     def trailing_loc(self, parts: list[Any]) -> None:
         return None
-
-    def alias(self, parts: list[Any]) -> None:
-        token, value = parts
-        self.aliases[str(token)] = value
 
     # Generic operations
 
@@ -200,8 +212,8 @@ class Actions(AttributeActions):
             return from_generic(cls, operands, results, attrs, (), at)
         return self._build(name, operands, list(results), {}, attrs, [], signature, at)
 
-    def properties(self, parts: list[Any]) -> _Properties:
-        return _Properties(parts[0])
+    def properties(self, parts: list[Any]) -> Properties:
+        return Properties(parts[0])
 
     def generic_op(self, parts: list[Any]) -> Operation | None:
         (name, at), signature = parts[0], parts[-1]
@@ -211,14 +223,15 @@ class Actions(AttributeActions):
         attrs: Attributes = {}
         regions: list[Block] = []
         for part in parts[1:-1]:
-            if isinstance(part, _Properties):
+            if isinstance(part, Properties):
                 props = part.value
             elif is_attributes(part):
                 attrs = part
-            elif isinstance(part, _Regions):
+            elif isinstance(part, Regions):
                 regions = part
             else:
                 tokens = part
+        first = len(self.errors)
         try:
             if not props and not regions:
                 return self.leaf_op(name, at, tokens, attrs, signature)
@@ -228,6 +241,9 @@ class Actions(AttributeActions):
         except OpError as error:
             self.errors.append(error.diagnostic(at))
             return None
+        finally:
+            if regions and len(self.errors) > first:
+                behind_inner(self.errors, first)
 
     def typed_operands(self, tokens: Sequence[Any], signature: FunctionType, name: str, at: int) -> list[Value]:
         """The values that operands name; they must have the types that the signature states."""
@@ -267,7 +283,7 @@ class Actions(AttributeActions):
         if name.partition(".")[0] not in DIALECTS:
             self.unknown_dialects.add(name.partition(".")[0])
         if not self.allow_unregistered:
-            near = did_you_mean(name, all_ops())
+            near = self.near(name, all_ops())
             raise OpError(f"unknown operation '{name}'{near}; --allow-unregistered-dialect keeps unknown operations")
         return UnregisteredOp(name, operands, results, props=props, extra=attrs, regions=regions, loc=at)
 
@@ -296,8 +312,8 @@ class Actions(AttributeActions):
         self.scopes, self.undefined = self.saved_scopes.pop()
         return block
 
-    def region_list(self, parts: list[Any]) -> _Regions:
-        return _Regions(parts)
+    def region_list(self, parts: list[Any]) -> Regions:
+        return Regions(parts)
 
     def block_label(self, parts: list[Any]) -> None:
         if self.block.args or self.block.ops:
@@ -321,24 +337,24 @@ class Actions(AttributeActions):
             self.error(EMPTY_DIMENSION, loc, rest[0].text)
         return Value(rest[0], name, loc=loc), attrs
 
-    def func_args(self, parts: list[Any]) -> _Args:
-        return _Args(parts)
+    def func_args(self, parts: list[Any]) -> Args:
+        return Args(parts)
 
-    def func_result(self, parts: list[Any]) -> _FuncResult:
-        return _FuncResult((parts[0], parts[1] if len(parts) > 1 else {}))
+    def func_result(self, parts: list[Any]) -> FuncResult:
+        return FuncResult((parts[0], parts[1] if len(parts) > 1 else {}))
 
-    def func_results(self, parts: list[Any]) -> _FuncResults:
-        return _FuncResults(p if isinstance(p, _FuncResult) else _FuncResult((p, {})) for p in parts)
+    def func_results(self, parts: list[Any]) -> FuncResults:
+        return FuncResults(p if isinstance(p, FuncResult) else FuncResult((p, {})) for p in parts)
 
     def func_attributes(self, parts: list[Any]) -> Attributes:
         return parts[0]
 
-    def func_header(self, parts: list[Any]) -> _Header:
-        header = _Header(parts[0].start_pos)
+    def func_header(self, parts: list[Any]) -> Header:
+        header = Header(parts[0].start_pos)
         for part in parts[1:]:
-            if isinstance(part, _Args):
+            if isinstance(part, Args):
                 header.args = part
-            elif isinstance(part, _FuncResults):
+            elif isinstance(part, FuncResults):
                 header.results = part
             elif is_attributes(part):
                 header.attrs = part
@@ -356,7 +372,7 @@ class Actions(AttributeActions):
         return header
 
     def func(self, parts: list[Any]) -> FuncOp:
-        header: _Header = parts[0]
+        header: Header = parts[0]
         values = [value for value, _ in header.args]
         has_body = len(parts) > 1
         if has_body and any(not v.name for v in values):
@@ -378,7 +394,8 @@ class Actions(AttributeActions):
     def declare_symbol(self, name: str, at: int) -> None:
         key = f"{len(self.block_stack)} {name}"
         if key in self.symbols:
-            self.error(f"redefinition of function @{name}", at).note("first defined here", self.symbols[key])
+            error = self.error(f"redefinition of function {symbol_text(name)}", at)
+            error.note("first defined here", self.symbols[key])
         self.symbols.setdefault(key, at)
 
     def module_header(self, parts: list[Any]) -> tuple[int, str, Attributes]:
@@ -403,45 +420,3 @@ class Actions(AttributeActions):
         return ReturnOp(
             self.typed_operands(rest[0], signature, "return", token.start_pos), extra=extra, loc=token.start_pos
         )
-
-
-class _Names(list[tuple[str, int, int]]):
-    """Results as written: name, how many, where."""
-
-
-class _Regions(list[Block]):
-    pass
-
-
-class _Args(list[tuple[Value, Attributes]]):
-    pass
-
-
-class _FuncResult(tuple[Type, Attributes]):
-    __slots__ = ()
-
-
-class _FuncResults(list[_FuncResult]):
-    pass
-
-
-class _Header:
-    """The head of a function. `named_at` is where its name stands."""
-
-    __slots__ = ("args", "attrs", "loc", "name", "named_at", "results", "visibility")
-
-    def __init__(self, loc: int):
-        self.loc = loc
-        self.name = ""
-        self.named_at = loc
-        self.args = _Args()
-        self.results = _FuncResults()
-        self.attrs: Attributes = {}
-        self.visibility = ""
-
-
-class _Properties:
-    __slots__ = ("value",)
-
-    def __init__(self, value: Attributes):
-        self.value = value

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from ..attributes import (
     FLOAT_BITS,
@@ -17,6 +17,7 @@ from ..attributes import (
     SymbolRef,
     attr_text,
     float_from_bits,
+    integer_of,
     round_float,
     unquote,
 )
@@ -28,13 +29,17 @@ from ..types import FunctionType, OpaqueType, ScalarType, TensorType, Type
 MAX_DEPTH = 64
 """Deepest nesting of attributes and types that is read."""
 
+SPELLED_OUT = 10_000_000
+TIMES_TEXT = 64
+"""Most characters that a text's aliases may come to where they are used: so many, and so many for each of its own."""
+
 MEMO_SIZE = 100_000
 """Most entries that a memo of token texts keeps."""
 
 SCALAR = r"[su]?i[0-9]+|bf16|tf32|f(?:16|32|64|80|128)|f[0-9]+E[0-9]+M[0-9]+[A-Z0-9]*|index|none"
 TENSOR_TEXT = re.compile(rf"tensor<\s*((?:(?:-?[0-9]+|\?)\s*x\s*)+)({SCALAR})\s*>")
 OTHER_TENSOR = rf"(?s)tensor<\s*(?:\*\s*x|(?:(?:[0-9]+|\?)\s*x)*)\s*(?:{SCALAR}|!\S[^,]*)\s*(?:,.*)?>"
-ALIAS = r'"(?:[^"\\\n]|\\.)*"|[#!][\w$.\-]+'
+ALIAS = r'"[^"\\\n]*+(?:\\.[^"\\\n]*+)*+"|[#!][\w$.\-]+'
 FLOAT_TYPE = re.compile(r"bf16|tf32|f[0-9].*")
 INTEGER_TYPE = re.compile(r"([su]?)i([0-9]+)")
 
@@ -55,10 +60,14 @@ class AttributeActions:
         self.text = ""
         self.offset = 0
         self.errors: list[Diagnostic] = []
-        self.aliases: Attributes = {}
+        self.loc = 0
+        self.begin_attributes()
 
     def begin_attributes(self) -> None:
-        self.aliases = {}
+        self.aliases: Attributes = {}
+        self.weights: dict[int, tuple[Attr, int]] = {}
+        self.in_alias = False
+        self.spelled_out = 0
         self.offset = 0
 
     def stop(self, message: str, at: int) -> NoReturn:
@@ -67,6 +76,50 @@ class AttributeActions:
 
     def stop_nesting(self, at: int) -> NoReturn:
         self.stop(f"nested too deeply (more than {MAX_DEPTH} levels)", at)
+
+    # Aliases
+
+    def alias_name(self, parts: list[Any]) -> Any:
+        self.in_alias = True
+        return parts[0]
+
+    type_alias_name = alias_name
+
+    def alias(self, parts: list[Any]) -> None:
+        """What an alias stands for is one object wherever it is used, in other aliases too, and weighed once."""
+        token, value = parts
+        if depth(value) >= MAX_DEPTH:
+            self.stop_nesting(token.start_pos)
+        self.aliases[str(token)] = value
+        self.weights[id(value)] = value, self.weight(value)
+        self.in_alias = False
+
+    def used(self, token: Any) -> Attr:
+        """What an alias stands for, at a place where it is used. Within another alias's definition nothing is spelled
+        out."""
+        value = self.aliases[str(token)]
+        if not self.in_alias:
+            self.spell(self.weight(value), token.start_pos)
+        return value
+
+    def weight(self, value: Attr) -> int:
+        """About how many characters a value takes when it is printed."""
+        known = self.weights.get(id(value))
+        if known is not None:
+            return known[1]
+        if type(value) is tuple:
+            return 2 + sum([self.weight(v) + 2 for v in value])
+        if type(value) is dict:
+            return 2 + sum([self.weight(v) + len(key) + 5 for key, v in value.items()])
+        return len(attr_text(value)) if value is not None else 0
+
+    def spell(self, count: int, at: int) -> None:
+        """Takes note of so many characters that aliases come to; a text in which they come to far more than itself is
+        refused before they are put together."""
+        self.spelled_out += count
+        limit = SPELLED_OUT + TIMES_TEXT * len(self.text)
+        if self.spelled_out > limit:
+            self.stop(f"the aliases used up to here come to more than {limit:,} characters when spelled out", at)
 
     # Types
 
@@ -86,7 +139,7 @@ class AttributeActions:
     def tensor_type(self, parts: list[Any]) -> Type:
         token = parts[0]
         if "#" in token or "!" in token:
-            return OpaqueType(self.spell_out(str(self.memo_type(token, read_tensor))))
+            return OpaqueType(self.spell_out(str(self.memo_type(token, read_tensor)), token.start_pos))
         return self.memo_type(token, read_tensor)
 
     def scalar_type(self, parts: list[Any]) -> Type:
@@ -94,9 +147,8 @@ class AttributeActions:
 
     def bang_type(self, parts: list[Any]) -> Type:
         token = parts[0]
-        alias = self.aliases.get(str(token))
-        if alias is not None:
-            return alias
+        if str(token) in self.aliases:
+            return self.used(token)  # type: ignore[return-value]  # the grammar has a type there
         if "." not in token:
             self.stop(f"undefined type alias '{token}'{did_you_mean(token, self.aliases)}", token.start_pos)
         self.refuse_own_type(token)
@@ -117,8 +169,10 @@ class AttributeActions:
 
     def function_type(self, parts: list[Any]) -> FunctionType:
         inputs = parts[0] if len(parts) > 1 else ()
-        if any(isinstance(t, FunctionType) and t.text.count("->") > MAX_DEPTH for t in (*inputs, *parts[-1])):
-            self.stop_nesting(0)
+        if type_depth((*inputs, *parts[-1])) >= MAX_DEPTH:
+            self.stop_nesting(self.loc - self.offset)
+        if self.aliases:
+            self.spell(sum([len(t.text) for t in (*inputs, *parts[-1])]), self.loc - self.offset)
         return FunctionType(tuple(inputs), tuple(parts[-1]))
 
     def function_results(self, parts: list[Any]) -> _Types:
@@ -196,7 +250,7 @@ class AttributeActions:
         match = INTEGER_TYPE.fullmatch("i64" if type.text == "index" else type.text)
         if match is None:
             self.stop(f"an integer cannot have type {type}", token.start_pos)
-        sign, width = match.group(1), int(match.group(2))
+        sign, width = match.group(1), integer_of(match.group(2))
         if width > 64 or width < 1:
             self.stop(f"integers of type {type} are not supported (at most 64 bits)", token.start_pos)
         low = 0 if sign == "u" else -(1 << (width - 1))
@@ -235,7 +289,13 @@ class AttributeActions:
             self.stop(str(error), token.start_pos)
 
     def typed_string_attr(self, parts: list[Any]) -> OpaqueAttr:
-        return OpaqueAttr(f"{parts[0]} : {parts[1]}")
+        return OpaqueAttr(f"{parts[0]}{self.suffix(parts[1], parts[0].start_pos)}")
+
+    def suffix(self, type: Type, at: int) -> str:
+        """A type behind an attribute's text."""
+        if self.aliases:
+            self.spell(len(type.text), at)
+        return f" : {type}"
 
     def true_attr(self, parts: list[Any]) -> bool:
         return True
@@ -247,8 +307,6 @@ class AttributeActions:
         return UNIT
 
     def array_attr(self, parts: list[Any]) -> tuple[Attr, ...]:
-        if any(depth(p) >= MAX_DEPTH for p in parts):
-            self.stop_nesting(0)
         return tuple(parts)
 
     def symbol_attr(self, parts: list[Any]) -> SymbolRef:
@@ -260,13 +318,13 @@ class AttributeActions:
     def hash_attr(self, parts: list[Any]) -> Attr:
         token = parts[0]
         if str(token) in self.aliases:
-            return self.aliases[str(token)]
+            return self.used(token)
         if "." not in token:
             self.stop(f"undefined attribute alias '{token}'{did_you_mean(token, self.aliases)}", token.start_pos)
         return OpaqueAttr(str(token))
 
     def opaque_attr(self, parts: list[Any]) -> OpaqueAttr:
-        suffix = f" : {parts[2]}" if len(parts) > 2 else ""
+        suffix = self.suffix(parts[2], parts[0].start_pos) if len(parts) > 2 else ""
         return OpaqueAttr(self.verbatim(parts[0], parts[1]) + suffix)
 
     def opaque(self, parts: list[Any]) -> int:
@@ -275,28 +333,44 @@ class AttributeActions:
     def verbatim(self, token: Any, end: int) -> str:
         """The text from a token to an offset as it was written, comments and line ends taken out."""
         text = self.text[token.start_pos : end]
-        return self.spell_out(re.sub(r"\s*//[^\n]*\n\s*|\s*\n\s*", " ", text))
+        return self.spell_out(re.sub(r"\s*//[^\n]*\n\s*|\s*\n\s*", " ", text), token.start_pos)
 
-    def spell_out(self, text: str) -> str:
+    def spell_out(self, text: str, at: int) -> str:
         """The text with the aliases in it (but for strings) replaced by what they stand for."""
         if not self.aliases:
             return text
-        return re.sub(ALIAS, lambda m: self.alias_text(m.group()), text)
+        return re.sub(ALIAS, lambda m: self.alias_text(m.group(), at), text)
 
-    def alias_text(self, word: str) -> str:
-        return attr_text(self.aliases[word]) if word in self.aliases else word
+    def alias_text(self, word: str, at: int) -> str:
+        if word not in self.aliases:
+            return word
+        self.spell(self.weight(self.aliases[word]), at)
+        return attr_text(self.aliases[word])
 
 
 def depth(value: Attr) -> int:
-    """How many levels of lists and dictionaries a value has; stops counting at the allowed depth."""
+    """How many levels of lists and dictionaries a value has; stops counting at the allowed depth. What stands in it
+    many times, by an alias, is looked at once on each level."""
     level = 0
-    values = [value]
+    values: Iterable[Attr] = [value]
     while level < MAX_DEPTH:
-        nested = [v for v in values if type(v) is tuple or type(v) is dict]
+        nested = {id(v): v for v in values if type(v) is tuple or type(v) is dict}
         if not nested:
             break
         level += 1
-        values = [x for v in nested for x in (v.values() if type(v) is dict else v)]
+        values = [x for v in nested.values() for x in (v.values() if type(v) is dict else v)]
+    return level
+
+
+def type_depth(types: Iterable[Type]) -> int:
+    """How many levels of function types some types have; stops counting at the allowed depth."""
+    level = 0
+    while level < MAX_DEPTH:
+        nested = {id(t): t for t in types if isinstance(t, FunctionType)}
+        if not nested:
+            break
+        level += 1
+        types = [x for t in nested.values() for x in (*t.inputs, *t.results)]
     return level
 
 
@@ -310,7 +384,7 @@ def read_tensor(text: str) -> Type:
         if not re.fullmatch(OTHER_TENSOR, text):
             raise ValueError("malformed tensor type; it is written tensor<128x64xf32>")
         return OpaqueType(text)
-    shape = tuple(int(d) for d in match.group(1).replace("x", " ").split())
+    shape = tuple(map(integer_of, match.group(1).replace("x", " ").split()))
     if any(d >= 1 << 63 for d in shape):
         raise ValueError("tensor dimension does not fit in 64 bits")
     if 0 in shape:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..attributes import Attr, Attributes
+from ..attributes import Attr, Attributes, symbol_text
 from ..builtin import FuncOp, ModuleOp
 from ..core import Block, Value
 from ..opdef import OpError, is_discardable
@@ -23,7 +23,7 @@ def generic_func(attributes: Attributes, regions: list[Block], loc: int) -> Func
     if is_declaration:
         body = Block([Value(t) for t in signature.inputs])
     if tuple(a.type for a in body.args) != signature.inputs:
-        raise OpError(f"the block's arguments of @{name} are not those of its function_type {signature}")
+        raise OpError(f"the block's arguments of {symbol_text(name)} are not those of its function_type {signature}")
     unknown = next((k for k in attributes if k not in FUNC_KEYS and not is_discardable(k)), None)
     if unknown:
         raise OpError(f"unknown attribute '{unknown}' on func.func; its own attributes have a dialect's prefix")

@@ -6,23 +6,30 @@ import re
 
 from ..builtin import ModuleOp
 from ..collector import collector_off
-from ..core import Operation
+from ..core import Operation, Value
 from ..diagnostics import Diagnostic, DiagnosticError, did_you_mean
 from ..language_version import KEY, blame_version
 from ..light_typing import TYPE_CHECKING, Any
 from ..opdef import DIALECTS, all_ops
 from ..source import Source
 from .language import Reader, current_language
+from .parts import Result
 
 if TYPE_CHECKING:
     from lark.exceptions import UnexpectedInput
 
-MAX_SYNTAX_ERRORS = 20
+MAX_DESCRIBED = 50
+"""Most syntax errors that are told in full."""
+
+MAX_SYNTAX_ERRORS = 10_000
+"""Most syntax errors after which reading goes on."""
+
 MAX_TRAILING = 10_000
 TRAILING = re.compile(r"\s*(?:\n[ \t]*//[^\n]*|\s)*\Z")
 RESYNC = re.compile(r"\n[ \t]*(?=%|\"|[A-Za-z_]+[.\w]*|\})")
 DEFINED = re.compile(r"^[ \t]*(%[\w$.\-]+(?:[ \t]*,[ \t]*%[\w$.\-]+)*)[ \t]*=", re.MULTILINE)
-OPERATION = re.compile(r'(?:^|=)\s*"?([a-z_][a-z_0-9]*)\.[A-Za-z_]', re.MULTILINE)
+OPERATION = re.compile(r'(?:^[ \t]*+|=\s*+)"?([a-z_][a-z_0-9]*)\.[A-Za-z_]', re.MULTILINE)
+STRING = re.compile(r'"[^"\\\n]*+(?:\\.[^"\\\n]*+)*+"')
 WORD = re.compile(r"[A-Za-z_!#%@^][\w$.\-]*|\S")
 
 
@@ -113,11 +120,11 @@ def _read_by_lark(reader: Reader, source: Source) -> ModuleOp:
     except DiagnosticError as error:
         raise DiagnosticError(actions.errors + error.diagnostics, source) from None
     except _unexpected() as error:
-        raise DiagnosticError(actions.errors + recovery.errors or [recovery.describe(error)], source) from None
+        raise DiagnosticError(actions.errors or [recovery.describe(error)], source) from None
     finally:
         actions.end()
-    if errors or recovery.errors:
-        raise DiagnosticError(errors + recovery.errors, source)
+    if errors:
+        raise DiagnosticError(errors, source)
     return _as_module(ops, source)
 
 
@@ -137,22 +144,28 @@ def _as_module(ops: list[Operation], source: Source) -> ModuleOp:
 
 
 class _Recovery:
-    """Called by Lark at each syntax error: notes it, drops the broken statement, and goes on at the next line."""
+    """Called by Lark at each syntax error: notes it, drops the broken statement, and goes on at the next line.
+
+    The first are described; what could have stood there takes long to find out, and those that come after are counted.
+    """
 
     def __init__(self, reader: Reader, text: str):
         self.reader = reader
         self.text = text
-        self.errors: list[Diagnostic] = []
+        self.count = 0
 
     def __call__(self, error: Any) -> bool:
-        self.errors.append(self.describe(error))
-        return len(self.errors) < MAX_SYNTAX_ERRORS and self._skip_statement(error)
+        self.count += 1
+        described = self.count <= MAX_DESCRIBED or self._offset(error) >= len(self.text)
+        found = self.describe(error) if described else Diagnostic("unexpected ''", self._offset(error))
+        self.reader.actions.errors.append(found)
+        return self.count < MAX_SYNTAX_ERRORS and self._skip_statement(error)
 
     def describe(self, error: Any) -> Diagnostic:
         at = self._offset(error)
         if at >= len(self.text):
             return self._at_end(error)
-        found = WORD.match(self.text, at)
+        found = STRING.match(self.text, at) or WORD.match(self.text, at)
         word = found.group() if found else self.text[at]
         expected = self._expected(error)
         if word == '"':
@@ -207,9 +220,11 @@ class _Recovery:
         depth = self._statement_depth(error)
         if resume is None or depth is None:
             return False
+        self.reader.actions.forgive(DEFINED.findall(self.text, start, resume.end()))
+        self.reader.actions.forgive(names_in(state.value_stack[depth:]))
+        self.reader.actions.in_alias = False
         del state.state_stack[depth + 1 :]
         del state.value_stack[depth:]
-        self.reader.actions.forgive(DEFINED.findall(self.text, start, resume.end()))
         # Lark may have read past the error to see what is there; its own count of lines is not used.
         lexer_state = error.interactive_parser.lexer_thread.state
         lexer_state.line_ctr.char_pos = resume.end()
@@ -234,6 +249,15 @@ class _Recovery:
         if whole and (inner or rows[top]["FUNC"][1].origin.name == "region_begin"):
             return top
         return depth if inner else None
+
+
+def names_in(parts: list[Any]) -> list[str]:
+    """The names, `%` included, of the values that a broken statement or label has defined before it breaks off."""
+    flat: list[Any] = []
+    for part in parts:
+        flat += part if isinstance(part, list) else [part]
+    values = [f"%{part.name}" for part in flat if isinstance(part, Value)]
+    return values + [f"%{part[0]}" for part in flat if isinstance(part, Result)]
 
 
 def _expecting(expected: list[str]) -> str:
