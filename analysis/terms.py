@@ -14,7 +14,7 @@ from ..dialects.graph import GraphOp, MatmulOp
 from ..dialects.kernels import KERNELS, Kernel
 from ..dialects.kernels.products import MATMUL
 from ..dialects.tile_ops import ExecBase, StoreBase
-from ..dialects.tiles import Coord, TiledType, TileRef, tile_text, tiled
+from ..dialects.tiles import Coord, TiledType, TileRef, can_tile, tile_text, tiled
 from ..ir.builtin import FuncOp
 from ..ir.core import Operation, Value
 from ..ir.types import TensorType
@@ -48,6 +48,10 @@ class Terms:
 
     def argument(self, index: int, coord: Coord) -> Term:
         return self.make("argument", index, coord)
+
+    def whole(self, index: int, tensor: TensorType) -> Term:
+        """An argument that is in one piece."""
+        return self.argument(index, (0,) * tensor.rank)
 
     def total(self, start: Term, products: list[tuple[Term, Term]]) -> Term:
         """A sum of products, added to what the accumulator was started with, if anything."""
@@ -138,10 +142,14 @@ class TileTerms:
                 self.activate(op)
 
     def results(self) -> list[list[Term]]:
-        """Per result, the terms of its tiles, row by row."""
-        return [
-            [self.read((v, c)) for c in v.type.coords()] for v in self.func.returned() if isinstance(v.type, TiledType)
-        ]
+        """Per result, the terms of its tiles, row by row; of a tensor, which must be an argument, its one."""
+        found: list[list[Term]] = []
+        for value in self.func.returned():
+            if isinstance(value.type, TiledType):
+                found.append([self.read((value, coord)) for coord in value.type.coords()])
+            elif isinstance(value.type, TensorType):
+                found.append([self.terms.whole(self.order[value], value.type)])
+        return found
 
     def tile(self, place: TileRef) -> TileValue:
         found = self.tiles.get(place)
@@ -238,10 +246,14 @@ class GraphTerms:
         self.names: dict[Term, str] = {}
         self.ops: dict[Term, Operation] = {}
         for index, (arg, shape) in enumerate(zip(func.args, shapes, strict=True)):
-            if isinstance(arg.type, TensorType):
+            if not isinstance(arg.type, TensorType):
+                continue
+            if can_tile(arg.type):
                 type = self.types[arg] = TiledType(arg.type, shape)
                 self.values[arg] = {c: terms.argument(index, c) for c in type.coords()}
-                self.note(arg)
+            else:  # no operation of ours works on it
+                self.values[arg] = {(0,) * arg.type.rank: terms.whole(index, arg.type)}
+            self.note(arg)
         for op in func.ops:
             if isinstance(op, GraphOp):
                 self.compute(op)

@@ -55,6 +55,8 @@ def _load(path: str) -> Any:
         raise InputError(f"{path}: not a NumPy file of numbers: {pickled}") from None
     except (EOFError, zipfile.BadZipFile, zlib.error) as error:
         raise InputError(f"{path}: damaged: {error}") from None
+    except Exception:  # NumPy has Python read headers, which has many ways to fail
+        raise InputError(f"{path}: damaged: a header can't be read") from None
     members = arrays if isinstance(arrays, dict) else {"it": arrays}
     other = next((name for name, array in members.items() if not isinstance(array, np.ndarray)), None)
     if other is not None:
