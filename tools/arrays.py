@@ -50,6 +50,8 @@ def _load(path: str) -> Any:
         raise InputError(f"{path}: can't be read: {why}") from None
     except MemoryError:
         raise InputError(f"{path}: out of memory: it says that it holds more than there is room for") from None
+    except UnicodeError:
+        raise InputError(f"{path}: damaged: a header can't be read") from None
     except ValueError as error:
         pickled = "it holds Python objects, which are refused" if "pickle" in str(error) else str(error)
         raise InputError(f"{path}: not a NumPy file of numbers: {pickled}") from None
