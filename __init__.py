@@ -26,10 +26,12 @@ if TYPE_CHECKING:
     from .ir.diagnostics import Diagnostic, DiagnosticError, PluginError
     from .ir.language_version import LANGUAGE_VERSION
     from .ir.opdef import OpError
-    from .ir.types import TensorType, Type
+    from .ir.source import Source
+    from .ir.types import FunctionType, TensorType, Type
     from .lowering.tile_program import ScheduleError
     from .passes.manager import UsageError
-    from .planner.arena import OutOfMemoryError, SRAMConfig, VirtualSRAMArena
+    from .planner.arena import Allocation, OutOfMemoryError, SRAMConfig, VirtualSRAMArena
+    from .planner.simulator import TimedOp, Timeline
     from .scheduler import SchedExecute, SchedLoad, SchedStore, Schedule, Scheduler, TileAt
 
     __version__: str
@@ -37,6 +39,7 @@ if TYPE_CHECKING:
 __all__ = [
     "LANGUAGE_VERSION",
     "UNIT",
+    "Allocation",
     "Block",
     "Bounds",
     "Diagnostic",
@@ -45,6 +48,7 @@ __all__ = [
     "FuncBuilder",
     "FuncOp",
     "FunctionReport",
+    "FunctionType",
     "Invariant",
     "ModuleOp",
     "Moves",
@@ -63,12 +67,15 @@ __all__ = [
     "ScheduleStats",
     "Scheduler",
     "Simulation",
+    "Source",
     "Stall",
     "Target",
     "TensorTraffic",
     "TensorType",
     "TileAt",
     "TimeReport",
+    "TimedOp",
+    "Timeline",
     "Type",
     "UsageError",
     "Value",
@@ -98,10 +105,12 @@ _HOMES = {
     "ir.diagnostics": "Diagnostic DiagnosticError PluginError",
     "ir.language_version": "LANGUAGE_VERSION",
     "ir.opdef": "OpError",
-    "ir.types": "TensorType Type",
+    "ir.source": "Source",
+    "ir.types": "FunctionType TensorType Type",
     "lowering.tile_program": "ScheduleError",
     "passes.manager": "UsageError",
-    "planner.arena": "OutOfMemoryError SRAMConfig VirtualSRAMArena",
+    "planner.arena": "Allocation OutOfMemoryError SRAMConfig VirtualSRAMArena",
+    "planner.simulator": "TimedOp Timeline",
     "scheduler": "SchedExecute SchedLoad SchedStore Schedule Scheduler TileAt",
 }
 """Where each part is: it is imported when it is first asked for, so that no command pays for what it doesn't use."""

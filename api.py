@@ -5,7 +5,7 @@ Each imports what it needs when it is called: nothing but `run` needs NumPy.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, overload
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ def parse(text: str, *, filename: str = "<string>", allow_unregistered: bool = F
 
     `allow_unregistered` keeps operations that no dialect declares. Raises `DiagnosticError` with every independent
     error; its text has `filename`, lines and columns. Raises `PluginError` where the text needs a plugin that can't be
-    used.
+    used, and TypeError for what is no string, as all functions here do for an argument of another type.
 
     >>> module = tw.parse("func.func @f(%x: tensor<4xf32>) -> tensor<4xf32> { return %x : tensor<4xf32> }")
     >>> [func.sym_name for func in module.functions()]
@@ -39,6 +39,7 @@ def parse(text: str, *, filename: str = "<string>", allow_unregistered: bool = F
     from .ir.reading.parser import parse_source
     from .ir.source import Source
 
+    _expect("parse", text, str)
     dialects.load_all()
     module = parse_source(Source(filename, text.removeprefix("\ufeff")), allow_unregistered)
     if verify:
@@ -47,19 +48,33 @@ def parse(text: str, *, filename: str = "<string>", allow_unregistered: bool = F
 
 
 def print(module: ModuleOp | FuncOp, *, generic: bool = False) -> str:
-    """The text of a module or a function, in the pretty form (which `str()` gives too) or in MLIR's generic form."""
+    """The text of a module or a function, in the pretty form (which `str()` gives too) or in MLIR's generic form.
+
+    A value that nothing defines prints as `<<UNKNOWN SSA VALUE>>`, as in MLIR. Raises `DiagnosticError` for what no
+    text can have, such as an object that is no attribute in the place of one.
+    """
+    from .ir.builtin import FuncOp, ModuleOp
     from .ir.printer import print_module
 
+    _expect("print", module, ModuleOp, FuncOp)
     return print_module(module, generic)
 
 
 def verify(module: ModuleOp) -> None:
-    """Raises `DiagnosticError` with every independent error of a module: SSA form, each operation by itself, and what
-    makes a function valid at its level (a schedule is replayed byte range by byte range)."""
+    """Raises `DiagnosticError` with every independent error of a module: values, types and attributes that are what
+    their operations declare; SSA form, each operation by itself, and what makes a function valid at its level (a
+    schedule is replayed byte range by byte range)."""
     from . import dialects
     from .ir import verifier
+    from .ir.builtin import ModuleOp
+    from .ir.diagnostics import DiagnosticError
+    from .ir.structure import structure_errors
 
+    _expect("verify", module, ModuleOp)
     dialects.load_all()
+    errors = structure_errors(module)
+    if errors:
+        raise DiagnosticError(errors, module.source)
     verifier.verify(module)
 
 
@@ -89,7 +104,8 @@ def run_passes(
     prove_each: bool = False,
 ) -> str | ModuleOp:
     """Runs a pipeline such as `"fuse,tile{sizes=32x32x32},lower,schedule{sram=256KiB}"` or `"O1{sram=64KiB}"`: a new
-    text of a text, a new module of a module, which stays as it is.
+    text of a text, a new module of a module, which stays as it is: the new one has nothing in common with it that can
+    be changed, also where no pass had anything to do.
 
     What each pass makes is verified, and with `prove_each` proved to compute what went in. The other options go with a
     text. Raises `DiagnosticError` for faults in the program, `UsageError` for faults in the pipeline, and `PluginError`
@@ -101,13 +117,15 @@ def run_passes(
     >>> tw.run_passes(tw.parse(text), "schedule")
     <builtin.module, 1 operations>
     """
+    from .lowering.rewriting import apart
     from .passes.manager.pipelines import parse_pipeline
     from .passes.manager.running import run_passes_on
 
+    _expect("run_passes", pipeline, str)
     passes = parse_pipeline(pipeline)
     if not isinstance(program, str):
-        _load_dialects()
-        return run_passes_on(program, passes, prove_each=prove_each)
+        made = run_passes_on(_verified(program, "run_passes"), passes, prove_each=prove_each, verify_input=False)
+        return apart(made, program)
     module = parse(program, filename=filename, allow_unregistered=allow_unregistered)
     return print(run_passes_on(module, passes, prove_each=prove_each, verify_input=False), generic=generic)
 
@@ -121,7 +139,7 @@ def prove(model: str | ModuleOp, program: str | ModuleOp) -> None:
     """
     from .analysis.proof import prove_module
 
-    prove_module(_verified(model), _verified(program))
+    prove_module(_verified(model, "prove"), _verified(program, "prove"))
 
 
 def run(
@@ -149,7 +167,7 @@ def run(
     """
     from .runtime.execute import execute_function
 
-    func, module = _chosen(_verified(program), function)
+    func, module = _chosen(_verified(program, "run"), function)
     arrays = _named(func, inputs)
     made = execute_function(func, module, arrays, verified=True, poison=poison, wrap=wrap).arrays
     return tuple([array.copy() for array in made])  # a result may be an argument's array
@@ -167,7 +185,7 @@ def simulate(program: str | ModuleOp | FuncOp, *, function: str | None = None) -
     from .ir.builtin import FuncOp, ModuleOp
     from .ir.diagnostics import Diagnostic, DiagnosticError
 
-    module = _verified(ModuleOp([program]) if isinstance(program, FuncOp) else program)
+    module = _verified(ModuleOp([program]) if isinstance(program, FuncOp) else program, "simulate")
     func, parent = _chosen(module, function)
     if level_of(func) != "sched":
         message = (
@@ -177,12 +195,17 @@ def simulate(program: str | ModuleOp | FuncOp, *, function: str | None = None) -
     return simulation_of(func, parent)
 
 
-def report(program: str | ModuleOp | Sequence[str | ModuleOp], pipeline: str = "") -> Report:
+def report(
+    program: str | ModuleOp | Sequence[str | ModuleOp], pipeline: str = "", *, speeds_only: bool = False
+) -> Report:
     """The figures of each function: what it is at each level, what its schedule moves and takes, and bounds for that.
 
     `program` is a text or a module, which the passes of `pipeline` are run on; or several of one program, at one
     level after the other. `str()` of the report is what `opt --report` prints, `to_dict()` what `opt --report=json`
-    prints. Sizes in bytes, times in cycles; None for what is not known. Raises as `run_passes` does.
+    prints. Sizes in bytes, times in cycles; None for what is not known.
+
+    Raises as `run_passes` does, and `DiagnosticError` for a schedule that doesn't fit the SRAM of its machine, of which
+    `speeds_only` takes nothing but the speeds.
 
     >>> text = "func.func @f(%x: tensor<4x8xf32>) -> tensor<4x8xf32> { %y = graph.relu %x : tensor<4x8xf32>"
     >>> report = tw.report(text + " return %y : tensor<4x8xf32> }", "O1{sram=64KiB}")
@@ -190,30 +213,54 @@ def report(program: str | ModuleOp | Sequence[str | ModuleOp], pipeline: str = "
     8192
     """
     from .analysis.report import Reporter
-    from .ir.builtin import ModuleOp
+    from .dialects.checks.machine_fit import check_machine, scheduled_names
     from .passes.manager.pipelines import parse_pipeline
     from .passes.manager.running import run_passes_on
 
+    _expect("report", pipeline, str)
     passes = parse_pipeline(pipeline)
     reporter = Reporter()
     observe = reporter.begin()
-    *stages, last = [program] if isinstance(program, str | ModuleOp) else program
-    for stage in stages:
-        observe("", _verified(stage))
-    run_passes_on(_verified(last), passes, verify_input=False, observe=observe)
+    stages = [_verified(stage, "report") for stage in _stages(program)]
+    names = [set[str]() if speeds_only else scheduled_names(stage) for stage in stages]
+    for stage, scheduled in zip(stages, names, strict=True):
+        check_machine(stage, scheduled)
+    for stage in stages[:-1]:
+        observe("", stage)
+    made = run_passes_on(stages[-1], passes, verify_input=False, observe=observe)
+    check_machine(made, names[-1], when="after the passes ")
     return reporter.report()
 
 
-def _load_dialects() -> None:
-    from . import dialects
+def _stages(program: object) -> Iterable[object]:
+    """The programs to report on, one or more. Raises ValueError for none, TypeError for what is none."""
+    from .ir.builtin import ModuleOp
 
-    dialects.load_all()
+    if isinstance(program, str | ModuleOp):
+        return [program]
+    _expect("report", program, str, ModuleOp, Sequence)
+    found = list(program)
+    if not found:
+        raise ValueError("report takes a program, or several of one program; got none")
+    return found
 
 
-def _verified(program: str | ModuleOp) -> ModuleOp:
-    """The module of a text, or a module; valid. Raises `DiagnosticError`."""
+def _expect(who: str, given: object, *kinds: type) -> None:
+    """Raises TypeError for an argument of another type."""
+    if not isinstance(given, kinds):
+        wanted = " or ".join(kind.__name__ for kind in kinds)
+        hint = "; ModuleOp([func]) is a module of one function" if type(given).__name__ == "FuncOp" else ""
+        raise TypeError(f"{who} takes {wanted}, got {type(given).__name__}{hint}")
+
+
+def _verified(program: object, who: str) -> ModuleOp:
+    """The module of a text, or a module; valid. Raises `DiagnosticError`, and TypeError for anything else."""
+    from .ir.builtin import ModuleOp
+
     if isinstance(program, str):
         return parse(program)
+    if not isinstance(program, ModuleOp):
+        _expect(who, program, str, ModuleOp)
     verify(program)
     return program
 

@@ -2,34 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from operator import index
+from typing import Any
 
 from . import dialects
 from .dialects.graph import MAPPED, result_of_matmul
-from .dialects.kernels import find_kernel
+from .dialects.kernels import find_kernel, kernel_name
 from .ir import verifier
-from .ir.attributes import F32, UNIT, Attr, Attributes, FloatAttr, round_float
+from .ir.attributes import F32, UNIT, Attributes, FloatAttr, round_float
 from .ir.builtin import FuncOp, ModuleOp, ReturnOp
 from .ir.core import Block, Operation, Value
 from .ir.diagnostics import did_you_mean
-from .ir.opdef import Field, OpError, all_ops, find_op, from_generic, unit
+from .ir.opdef import Field, OpError, all_ops, find_op, float32, from_generic, numbers, unit
 from .ir.plugins import find_plugin_op
 from .ir.printer import VALUE_NAME, fresh_name
 from .ir.source import UNKNOWN_LOC
+from .ir.structure import LEAST, MOST, attribute_fault, shown
 from .ir.types import DTYPE_BYTES, TensorType, Type
 
 dialects.load_all()
 
 Attribute = bool | int | float | str | Type | FloatAttr | None | Sequence["Attribute"]
-"""What an attribute may be given as: floats are f32, lists stand for themselves; None means that it is not there, and
-so does False where the attribute is a key alone."""
+"""What an attribute may be given as: floats are f32, lists stand for themselves, NumPy's numbers and arrays for
+Python's; None means that it is not there, and so does False where the attribute is a key alone."""
 
 
 class FuncBuilder:
     """A function in the making: arguments first, then operations, each giving the value of its result.
 
     Results are named as wished, or by number; a name that is taken gets a number behind it. What does not fit raises
-    `OpError` at once, with the message that a text would get.
+    `OpError` at once, with the message that a text would get, and what is of another type than the signatures say
+    TypeError.
 
     >>> b = tw.FuncBuilder("layer")
     >>> x, w = b.arg("x", (128, 64)), b.arg("w", (64, 32), param=True)
@@ -40,6 +44,7 @@ class FuncBuilder:
     """
 
     def __init__(self, name: str):
+        _expect("a function's name", name, str)
         self.name = name
         self._body = Block()
         self._arg_attrs: list[Attributes] = []
@@ -49,16 +54,21 @@ class FuncBuilder:
     def arg(self, name: str, shape: Sequence[int], dtype: str = "f32", *, param: bool = False) -> Value:
         """An argument: a tensor of a shape in elements and an element type (f32, f16, bf16, i8, i32); `param` says that
         it is a weight. Raises ValueError for a name that is taken or can't be one, and for what is no tensor's type."""
+        _expect("an argument's name", name, str)
+        _expect("an element type", dtype, str)
         if not VALUE_NAME.match(name) or name in self._names:
             raise ValueError(f"argument name '{name}' " + ("is taken" if name in self._names else "is not a name"))
         if dtype not in DTYPE_BYTES:
             known = ", ".join(DTYPE_BYTES)
             raise ValueError(f"element type of %{name} must be one of {known}, got '{dtype}'")
-        if not 1 <= len(shape) <= 2 or any(type(size) is not int for size in shape):
-            raise ValueError(f"shape of %{name} must be one or two whole numbers, got {tuple(shape)}")
+        sizes = _sizes(shape)
+        if not 1 <= len(sizes) <= 2:
+            raise ValueError(f"shape of %{name} must be one or two whole numbers, got {shown(shape)}")
         if self._body.ops:
             raise ValueError(f"argument %{name} must be added before the first operation")
-        value = Value(TensorType(tuple(shape), dtype), name)
+        if max(sizes) > MOST:
+            raise ValueError(f"shape of %{name}: tensor dimension does not fit in 64 bits")
+        value = Value(TensorType(sizes, dtype), name)
         value.owner = self._body
         self._body.args.append(value)
         self._arg_attrs.append({"graph.param": UNIT} if param else {})
@@ -73,13 +83,16 @@ class FuncBuilder:
         Raises `OpError` for an operation that is unknown or doesn't fit, ValueError for an operand of another
         function, and `PluginError` for an operation of a plugin that can't be used.
         """
+        _expect("an operation's name", op, str)
+        _expect("the result's name", name, str)
         cls = find_op(op) or find_plugin_op(op)
         if cls is None:
             raise OpError(f"unknown operation '{op}'{did_you_mean(op, all_ops())}")
         self._check_operands(operands)
         if type is None and not operands:
             raise OpError(f"{op} needs a result type")
-        result = Value(type or operands[0].type)
+        result = Value(operands[0].type if type is None else type)
+        _expect("a result's type", result.type, Type)
         made = from_generic(cls, operands, [result], _declared(cls, attributes), (), UNKNOWN_LOC)
         check = getattr(made, "verify", None)
         if check is not None:
@@ -101,6 +114,7 @@ class FuncBuilder:
     ) -> Value:
         """`a` x `b`, of shapes [m, k] and [k, n], plus `bias`, of shape [n]; then the activation. The result has shape
         [m, n] and the accumulator's element type: f32 of floats, i32 of i8. Raises `OpError`."""
+        self._check_operands((a, b))
         if not isinstance(a.type, TensorType) or not isinstance(b.type, TensorType):
             raise OpError("graph.matmul: operands must be tensors")
         operands = (a, b) if bias is None else (a, b, bias)
@@ -118,7 +132,8 @@ class FuncBuilder:
     def elementwise(self, kernel: str, *operands: Value, name: str = "", **attributes: Attribute) -> Value:
         """An elementwise operation by its kernel's name, `b.elementwise("relu", x)`, a plugin's too: the result has the
         type of the first operand. Raises `OpError`."""
-        find_kernel(kernel)
+        if find_kernel(kernel) is None:
+            raise OpError(f"the kernel must be {kernel_name(kernel)}, got {shown(kernel)}")
         op = MAPPED[kernel].name if kernel in MAPPED else f"graph.{kernel}"
         return self.op(op, *operands, type=None, name=name, **attributes)
 
@@ -126,6 +141,8 @@ class FuncBuilder:
         self, x: Value, dtype: str, *, scale: float | None = None, zero_point: int | None = None, name: str = ""
     ) -> Value:
         """`x` in another element type; i32 to i8 with `scale` and `zero_point` requantises. Raises `OpError`."""
+        self._check_operands((x,))
+        _expect("an element type", dtype, str)
         if not isinstance(x.type, TensorType):
             raise OpError("graph.cast: the operand must be a tensor")
         wanted = TensorType(x.type.shape, dtype)
@@ -154,26 +171,52 @@ class FuncBuilder:
     def _check_operands(self, operands: Sequence[Value]) -> None:
         if self._body.ops and isinstance(self._body.ops[-1], ReturnOp):
             raise ValueError(f"@{self.name} has returned")
+        for value in operands:
+            _expect("an operand", value, Value)
         other = next((value for value in operands if value not in self._values), None)
         if other is not None:
             raise ValueError(f"%{other.name or '?'} is no value of @{self.name}")
 
 
+def _expect(what: str, given: object, kind: type) -> None:
+    """Raises TypeError for an argument of another type."""
+    if not isinstance(given, kind):
+        raise TypeError(f"{what} must be a {kind.__name__}, got {shown(given)}")
+
+
+def _sizes(shape: object) -> tuple[int, ...]:
+    """A shape as Python's own integers; empty where it is none."""
+    try:
+        given = list(shape)  # type: ignore[call-overload]
+        return () if any(isinstance(size, bool) for size in given) else tuple(map(index, given))
+    except TypeError:
+        return ()
+
+
 def _declared(cls: type[Operation], attributes: dict[str, Attribute]) -> Attributes:
-    """The attributes as the language has them. A key alone may be given as True or False."""
-    fields: tuple[Field, ...] = cls.fields
-    units = {field.name for field in fields if field.kind is unit}
-    given = {key: value for key, value in attributes.items() if value is not None}
-    return {
-        key: UNIT if key in units and value is True else _attribute(value)
-        for key, value in given.items()
-        if not (key in units and value is False)
-    }
+    """The attributes as the language has them. A key alone may be given as True or False, a number for a float."""
+    fields: dict[str, Field] = {field.name: field for field in cls.fields}
+    found: Attributes = {}
+    for key, given in attributes.items():
+        kind = fields[key].kind if key in fields else None
+        value = _attribute(given, kind is float32 or kind is numbers)
+        if value is None or (kind is unit and value is False):
+            continue
+        found[key] = UNIT if kind is unit and value is True else value
+        fault = attribute_fault(found[key])
+        if fault:
+            error = OpError if "64 bits" in fault else TypeError
+            raise error(f"attribute '{key}' of {cls.name} is {fault}")
+    return found
 
 
-def _attribute(value: Attribute) -> Attr:
-    if isinstance(value, float):
-        return FloatAttr(round_float(value, "f32"), F32)
-    if isinstance(value, Sequence) and not isinstance(value, str):
-        return tuple(map(_attribute, value))
+def _attribute(given: Any, floats: bool) -> Any:
+    """What is given, as the language has it; with `floats` integers are f32 too. What is no attribute is kept."""
+    value = given.tolist() if hasattr(given, "tolist") else given  # NumPy's numbers and arrays
+    if isinstance(value, float) or (floats and type(value) is int and LEAST <= value <= MOST):
+        return FloatAttr(round_float(float(value), "f32"), F32)
+    if isinstance(value, Mapping):
+        return {key: _attribute(inner, floats) for key, inner in value.items()}
+    if isinstance(value, Sequence) and not isinstance(value, str | bytes):
+        return tuple([_attribute(inner, floats) for inner in value])
     return value

@@ -9,7 +9,6 @@ from .analysis.report import ScheduleStats
 from .dialects import sched
 from .dialects.checks.schedule_replay import schedule_stats
 from .dialects.target import EVICTIONS
-from .dialects.tiles import Coord
 from .ir.attributes import UNIT
 from .ir.builtin import FuncOp, ModuleOp
 from .ir.core import Block, Operation
@@ -24,7 +23,7 @@ class TileAt:
     """A tile of a tensor at an SRAM address in bytes."""
 
     tensor: str
-    coord: Coord
+    coord: tuple[int, ...]
     addr: int
 
 
@@ -33,7 +32,7 @@ class SchedLoad:
     """A tile's copy from off chip to `dst_addr`; `buffer` is 0 or 1 under double buffering, else None."""
 
     tensor: str
-    coord: Coord
+    coord: tuple[int, ...]
     dst_addr: int
     bytes: int
     buffer: int | None = None
@@ -56,7 +55,7 @@ class SchedStore:
     """A tile's copy from `src_addr` to off chip; `retain` keeps the on-chip copy, `spill` only makes room."""
 
     tensor: str
-    coord: Coord
+    coord: tuple[int, ...]
     src_addr: int
     bytes: int
     activation: str | None = None
@@ -64,14 +63,11 @@ class SchedStore:
     spill: bool = False
 
 
-SchedView = SchedLoad | SchedExecute | SchedStore
-
-
 @dataclass(frozen=True, slots=True)
 class Schedule:
     """Scheduled operations in order, with their statistics."""
 
-    ops: list[SchedView]
+    ops: list[SchedLoad | SchedExecute | SchedStore]
     stats: ScheduleStats
 
     @property
@@ -127,9 +123,9 @@ class Scheduler:
         return self.run(functions[0].ops)
 
 
-def views(ops: Iterable[Operation]) -> list[SchedView]:
+def views(ops: Iterable[Operation]) -> list[SchedLoad | SchedExecute | SchedStore]:
     """Typed views of the sched operations among `ops`."""
-    out: list[SchedView] = []
+    out: list[SchedLoad | SchedExecute | SchedStore] = []
     for op in ops:
         if isinstance(op, sched.LoadOp):
             out.append(SchedLoad(op.operands[0].name, op.coords[0], op.addrs[0], op.bytes, op.buffer))

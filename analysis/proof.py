@@ -9,7 +9,6 @@ from typing import Any, NamedTuple
 from ..dialects.kernels import KERNELS
 from ..dialects.levels import is_known, level_of
 from ..dialects.tiles import TiledType
-from ..ir.attributes import symbol_text
 from ..ir.builtin import FuncOp, ModuleOp
 from ..ir.core import Operation, UnregisteredOp, Value, structurally_equal
 from ..ir.diagnostics import Diagnostic, DiagnosticError

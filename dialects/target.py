@@ -12,7 +12,7 @@ from ..ir.diagnostics import did_you_mean
 from ..ir.light_typing import TYPE_CHECKING, Any, NamedTuple, TypeGuard
 from ..ir.opdef import REGISTRIES, are_integers
 from ..planner.units import is_power_of_two
-from .kernels import KERNELS, find_kernel
+from .kernels import KERNELS, find_kernel, unusable_plugin
 
 if TYPE_CHECKING:
     from ..ir.plugins import Group
@@ -44,6 +44,10 @@ class Target(NamedTuple):
     elements_per_cycle: int = 32
     kernel_cycles: Mapping[str, int] = MappingProxyType({})
 
+    def __reduce__(self) -> tuple[type[Target], tuple[Any, ...]]:
+        """What `pickle` and `copy` ask for: the default of `kernel_cycles` is nothing that they can copy."""
+        return Target, (*self[:-1], dict(self.kernel_cycles))
+
 
 def reserved_ranges(value: Attr) -> TypeGuard[tuple[tuple[int, int], ...]]:
     """Whether an attribute is a list of byte ranges [start, end)."""
@@ -73,11 +77,17 @@ def _is_channels(value: Attr) -> bool:
 
 
 def _is_eviction(value: Attr) -> bool:
-    return value in EVICTIONS
+    return type(value) is str and value in EVICTIONS
 
 
 def _kernel_cycles(value: Attr) -> bool:
     return type(value) is dict and all(find_kernel(k) and is_positive(v) for k, v in value.items())
+
+
+def _cycles_wanted() -> str:
+    unusable = unusable_plugin()
+    others = f", or of a plugin's ({unusable})" if unusable else ""
+    return f"a dictionary of cycles by kernel ({', '.join(KERNELS)}){others}"
 
 
 CHECKS: dict[str, tuple[Callable[[Attr], bool], str | Callable[[], str]]] = {
@@ -89,7 +99,7 @@ CHECKS: dict[str, tuple[Callable[[Attr], bool], str | Callable[[], str]]] = {
     "dma_latency": (_is_latency, "a number of cycles, 0 or more"),
     "macs_per_cycle": (is_positive, "a positive number of multiply-accumulates"),
     "elements_per_cycle": (is_positive, "a positive number of elements"),
-    "kernel_cycles": (_kernel_cycles, lambda: f"a dictionary of cycles by kernel ({', '.join(KERNELS)})"),
+    "kernel_cycles": (_kernel_cycles, _cycles_wanted),
     "reserved": (reserved_ranges, "a list of byte ranges [[start, end]]"),
     "evict": (_is_eviction, 'one of "min", "lru", "cost"'),
 }
@@ -101,7 +111,8 @@ def check_target(value: Attr) -> str:
         return "a dictionary such as {alignment = 64, sram_bytes = 262144}"
     for key, given in value.items():
         if key not in CHECKS:
-            return f"a dictionary with the keys {', '.join(CHECKS)}; '{key}' is unknown{did_you_mean(key, CHECKS)}"
+            near = did_you_mean(str(key), CHECKS)
+            return f"a dictionary with the keys {', '.join(CHECKS)}; '{key}' is unknown{near}"
         good, expected = CHECKS[key]
         if not good(given):
             return f"a dictionary in which '{key}' is {expected() if callable(expected) else expected}"

@@ -80,6 +80,11 @@ class TiledType(Type):
         return list(self.each_coord())
 
 
+def can_tile(type: Type) -> bool:
+    """Whether a type is a tensor that tiles can be cut of: rank 1 or 2, elements of a type that there is here."""
+    return isinstance(type, TensorType) and 1 <= type.rank <= 2 and type.dtype in DTYPE_BYTES
+
+
 def read_tiled(text: str) -> Type:
     """A tiled buffer's type from its text. Raises ValueError."""
     match = re.fullmatch(TILED_TEXT, text)

@@ -24,8 +24,9 @@ INTRO = """\
 
 `import tilewright as tw` is all that a script needs, and every name in it has a type for mypy and pyright. Parts are
 imported when they are first used; NumPy only by `tw.run`, which computes arrays. In the signatures, `Array` is a NumPy
-array, `Inputs` a mapping from names to arrays or a sequence of arrays (or of what NumPy makes arrays of), and
-`Attribute` a number, a string, a type, or a list of such.
+array, `Inputs` a mapping from names to arrays or a sequence of arrays (or of what NumPy makes arrays of),
+`Attribute` a number, a string, a type, or a list of such, `Attributes` a dictionary with strings for keys, and `Placed`
+an operation of a schedule.
 
 ```python
 import numpy as np
@@ -57,12 +58,13 @@ except tw.DiagnosticError as error:
 SECTIONS = {
     "Functions": ("parse", "print", "verify", "run_passes", "prove", "run", "simulate", "report"),
     "Building": ("FuncBuilder",),
-    "Programs": ("ModuleOp", "FuncOp", "Operation", "Block", "Value", "Type", "TensorType", "UNIT"),
+    "Programs": ("ModuleOp", "FuncOp", "Operation", "Block", "Value", "Type", "TensorType",
+                 "FunctionType", "Source", "UNIT"),
     "Reports": ("Report", "FunctionReport", "Moves", "ScheduleStats", "Invariant", "ScheduleCost", "TensorTraffic",
                 "Bounds", "TimeReport", "EngineTime"),
-    "Time": ("Simulation", "Stall", "Target"),
+    "Time": ("Simulation", "TimedOp", "Timeline", "Stall", "Target"),
     "Schedules as Python objects": ("Scheduler", "Schedule", "SchedLoad", "SchedExecute", "SchedStore", "TileAt",
-                                    "SRAMConfig", "VirtualSRAMArena"),
+                                    "SRAMConfig", "VirtualSRAMArena", "Allocation"),
     "Errors": ("DiagnosticError", "Diagnostic", "OpError", "UsageError", "PluginError", "ScheduleError",
                "OutOfMemoryError"),
     "Versions": ("LANGUAGE_VERSION", "__version__"),
@@ -131,7 +133,9 @@ def members(cls: type) -> Iterator[str]:
             yield f"| `{f.name}: {cell(str(f.type))}{default}` | |\n"
     elif issubclass(cls, tuple):
         for name, kind in inspect.get_annotations(cls).items():
-            yield f"| `{name}: {cell(str(kind))} = {getattr(cls(), name)!r}` | |\n"
+            defaults = cls._field_defaults  # type: ignore[attr-defined]
+            default = f" = {defaults[name]!r}" if name in defaults else ""
+            yield f"| `{name}: {cell(str(kind))}{default}` | |\n"
     for name, member in public(cls).items():
         text = cell(" ".join((inspect.getdoc(member) or "").split()))
         if isinstance(member, property):

@@ -20,11 +20,14 @@ from .diagnostics import PluginError
 from .opdef import DIALECTS, REGISTRIES, Dialect, all_dialects, find_op, register_dialect, registered
 
 if TYPE_CHECKING:
-    from importlib.metadata import EntryPoint
+    from importlib.metadata import Distribution, EntryPoint
 
     from .core import Operation
 
 MAX_REASON = 400
+ENTRY = re.compile(r"[\w.]+\s*(:\s*[\w.]+\s*)?(\[.*\]\s*)?")
+"""What an entry point may be: a module, what of it, and extras, which nobody asks for."""
+
 OURS = __name__.partition(".")[0]
 
 Warn = Callable[[str], None]
@@ -135,6 +138,10 @@ class Group:
             return self._fail(entries, self.broken[tuple(entries)])
         if self.taken(entries[0].name):
             return False
+        if ENTRY.fullmatch(entries[0].value) is None:
+            return self._fail(
+                entries, f"'{entries[0].value}' names no module, as package.module or package.module:name do"
+            )
         if len(entries) > 1:
             return self._fail(entries, "two packages can't have one name; uninstall one of them")
         return self._load_one(entries[0])
@@ -158,17 +165,21 @@ class Group:
         """Raises `PluginError`, or warns of it and returns False."""
         self.broken[tuple(entries)] = reason
         packages = " and ".join(entry.package for entry in entries)
-        message = f"{packages}: the {self.kind} '{entries[0].name}' can't be used: {reason}"
-        if _STATE.warn is None:
-            raise PluginError(message) from cause
-        if message not in _STATE.warned:
-            _STATE.warned.add(message)
-            _STATE.warn(message)
+        _refuse(f"{packages}: the {self.kind} '{entries[0].name}' can't be used: {reason}", cause)
         return False
 
 
 def _package(point: EntryPoint) -> str:
-    return f"{point.dist.name} {point.dist.version}" if point.dist is not None else "an unknown package"
+    return _name_of(point.dist) if point.dist is not None else "an unknown package"
+
+
+def _name_of(dist: Distribution) -> str:
+    """A package's name and version; of one without metadata where it is."""
+    try:
+        name, version = dist.metadata["Name"], dist.metadata["Version"]
+    except Exception:  # metadata that are damaged, or none
+        name = version = None
+    return f"{name} {version or '(no version)'}" if name else f"a package without a name in {dist.locate_file('')}"
 
 
 def _reason(error: BaseException) -> str:
@@ -185,10 +196,33 @@ def _entry_points(group: str) -> list[EntryPoint]:
         _STATE.places = places
         _STATE.entry_points = {}
     if group not in _STATE.entry_points:
-        from importlib.metadata import entry_points
-
-        _STATE.entry_points[group] = list(entry_points(group=group))
+        _STATE.entry_points[group] = _found_points(group)
     return _STATE.entry_points[group]
+
+
+def _found_points(group: str) -> list[EntryPoint]:
+    """Raises `PluginError` for a package whose entry points can't be read, unless broken plugins are ignored."""
+    from importlib.metadata import distributions, entry_points
+
+    try:
+        return list(entry_points(group=group))
+    except Exception:
+        points: list[EntryPoint] = []
+        for dist in distributions():
+            try:
+                points += dist.entry_points.select(group=group)
+            except Exception as error:
+                _refuse(f"{_name_of(dist)}: its entry points can't be read: {_reason(error)}", error)
+        return points
+
+
+def _refuse(message: str, cause: BaseException | None) -> None:
+    """Raises `PluginError`, or warns once where broken plugins are ignored."""
+    if _STATE.warn is None:
+        raise PluginError(message) from cause
+    if message not in _STATE.warned:
+        _STATE.warned.add(message)
+        _STATE.warn(message)
 
 
 def _changed(path: str) -> int:

@@ -8,6 +8,7 @@ from functools import cache
 
 from .attributes import Attr, dict_text, key_text, quote
 from .core import Block, Operation, Value
+from .diagnostics import DiagnosticError
 from .fields import Field
 from .light_typing import Any
 from .texts import LISTS, SIZE, Made, Texts, entries, key_source
@@ -22,14 +23,35 @@ VALUE_NAME = re.compile(r"(?:[0-9]+|[A-Za-z_$.\-][A-Za-z0-9_$.\-]*)\Z", re.ASCII
 def print_module(module: Operation, generic: bool = False) -> str:
     """The text of a module (or of a function), ending in a line end (empty for an empty module).
 
-    In the pretty form a module without name and attributes is its bare list of operations (`is_bare`).
+    In the pretty form a module without name and attributes is its bare list of operations (`is_bare`). A value that
+    nothing defines prints as MLIR's `<<UNKNOWN SSA VALUE>>`. Raises `DiagnosticError` for what Python has put where no
+    text has it, such as an attribute that is none.
     """
-    printer = Printer(generic)
+    try:
+        return _text(module, generic, {})
+    except Exception:
+        from .structure import structure_errors  # where it is used: every command loads this module
+
+        errors = structure_errors(module)
+        if errors:
+            raise DiagnosticError(errors, getattr(module, "source", None)) from None
+        return _text(module, generic, _AllNames())
+
+
+def _text(module: Operation, generic: bool, names: Names) -> str:
+    printer = Printer(generic, names)
     if not generic and getattr(module, "is_bare", False):
         printer.block(module.regions[0], "", set())
     else:
         printer.region_op(module, "", set())
     return "".join(printer.out)
+
+
+class _AllNames(dict[Value, str]):
+    """Names that hold one for every value."""
+
+    def __missing__(self, value: Value) -> str:
+        return "<<UNKNOWN SSA VALUE>>"
 
 
 def op_text(op: Operation, names: Names | None = None) -> str:
@@ -95,9 +117,9 @@ class Printer:
     `pretty(names)`.
     """
 
-    def __init__(self, generic: bool):
+    def __init__(self, generic: bool, names: Names):
         self.generic = generic
-        self.names: Names = {}
+        self.names = names
         self.out: list[str] = []
 
     def block(self, block: Block, indent: str, used: set[str]) -> None:

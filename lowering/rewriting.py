@@ -5,7 +5,8 @@ Valid IR in, valid IR out: nothing here changes what it is given.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from copy import deepcopy
 from typing import Any
 
 from ..dialects.tile_ops import TileOp
@@ -75,6 +76,44 @@ def with_tile_ops(func: FuncOp, make: Callable[[ValueMap], list[Operation]]) -> 
     ops = [clone(op, values) for op in others[:-1]]
     ops += make(values)
     return with_body(func, args, [*ops, *(clone(op, values) for op in others[-1:])])
+
+
+def apart(made: ModuleOp, given: ModuleOp) -> ModuleOp:
+    """What passes have made of a module, so that to change it in place changes nothing of the module that they were
+    given: what passes had nothing to do with is copied, and so are dictionaries of attributes."""
+    if made is given:
+        return made.clone()
+    _take_apart(made, {id(op) for op in _members(given)})
+    return made
+
+
+def _members(module: ModuleOp) -> Iterator[Operation]:
+    """What stands in a module and in those within it; not what stands in functions."""
+    for op in module.ops:
+        yield op
+        if isinstance(op, ModuleOp):
+            yield from _members(op)
+
+
+def _take_apart(module: ModuleOp, theirs: set[int]) -> None:
+    module.extra = deepcopy(module.extra)
+    for i, op in enumerate(module.ops):
+        if id(op) in theirs:
+            module.ops[i] = op.clone()
+        elif isinstance(op, ModuleOp):
+            _take_apart(op, theirs)
+        elif isinstance(op, FuncOp):
+            op.arg_attrs, op.result_attrs = deepcopy(op.arg_attrs), deepcopy(op.result_attrs)
+            op.extra = deepcopy(op.extra)
+            for unusual in (inner for inner in op.ops if inner.extra or type(inner) is UnregisteredOp):
+                _own_attributes(unusual)
+
+
+def _own_attributes(op: Operation) -> None:
+    for inner in op.walk():
+        inner.extra = deepcopy(inner.extra)
+        if isinstance(inner, UnregisteredOp):
+            inner.props = deepcopy(inner.props)
 
 
 def map_functions(module: ModuleOp, rewrite: Callable[[FuncOp, ModuleOp], FuncOp]) -> ModuleOp:

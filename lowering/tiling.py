@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from ..dialects.graph import GraphOp, MatmulOp
 from ..dialects.kernels import KERNELS
 from ..dialects.target import target_of
+from ..dialects.tiles import can_tile
 from ..ir.builtin import FuncOp, ModuleOp
 from ..ir.core import Operation, Value
 from ..ir.diagnostics import Diagnostic, DiagnosticError
@@ -48,7 +49,7 @@ def check_tensors(func: FuncOp, who: str) -> None:
                 Diagnostic(f"{who} does not understand {op.name}, which touches tensor %{touched[0].name}", op.loc)
             )
     for arg in func.args:
-        if _is_tensor(arg) and not _can_tile(arg):
+        if _is_tensor(arg) and not can_tile(arg.type):
             errors.append(Diagnostic(f"{who} can't tile %{arg.name}: tensors have rank 1 or 2 and element type "
                                      f"{', '.join(DTYPE_BYTES)}, got {arg.type}", arg.loc))  # fmt: skip
     if errors:
@@ -57,10 +58,6 @@ def check_tensors(func: FuncOp, who: str) -> None:
 
 def _is_tensor(value: Value) -> bool:
     return value.type.text.startswith("tensor<")
-
-
-def _can_tile(value: Value) -> bool:
-    return isinstance(value.type, TensorType) and 1 <= value.type.rank <= 2 and value.type.dtype in DTYPE_BYTES
 
 
 def infer(func: FuncOp, sizes: Sizes, arg_tiles: dict[Value, Shape] | None = None) -> Tiling:
@@ -110,7 +107,7 @@ class _Solver:
         for value in self.parent:
             self.tiling.tensors[value] = self.claims[self.find(value)].shape
         for arg in self.func.args:
-            if _can_tile(arg) and arg not in self.parent:
+            if can_tile(arg.type) and arg not in self.parent:
                 self.tiling.tensors[arg] = self.arg_tiles.get(arg) or self.default_shape(arg)
                 self.tiling.free.append(arg)
         return None

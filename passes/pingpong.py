@@ -33,7 +33,7 @@ from ..planner.liveness import Limits, Program
 from ..planner.pingpong_phases import Phase, PhaseProblem, ResultRegion, cut, halves_above, place_results
 from ..planner.placement import LiveRange
 from ..planner.simulator import simulate
-from ..planner.units import round_down
+from ..planner.units import UNLIMITED, round_down
 from .manager import register_pass
 
 LAGS = (0, 2, 8, 32)
@@ -95,7 +95,7 @@ def no_room(given: _Given) -> DiagnosticError:
     """Two halves for the exec that reads the most, beside what is computed, are too much."""
     problem = given.problem
     read, item = problem.most_read()
-    results = place_results(problem, 0, 1 << 50)
+    results = place_results(problem, 0, UNLIMITED)
     assert results is not None
     total = problem.config.capacity
     needs = 2 * read + results.end

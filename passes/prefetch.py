@@ -30,10 +30,10 @@ from ..lowering.finished_schedule import expect_schedules, settle_off_chip, with
 from ..lowering.rewriting import ValueMap, map_functions, with_tile_ops
 from ..lowering.tile_program import TileProgram, buffer_ids, event_ops
 from ..lowering.timed_ops import Placed, TimedOps, exec_cycles, move_cycles, placed_ops
-from ..planner.liveness import NEVER
 from ..planner.makespan import LONG, Speeds, TimedSchedule, quickest_schedule, reserves, schedule_transfers
 from ..planner.residency import FILL, RUN, SPILL, Event
 from ..planner.simulator import simulate
+from ..planner.units import UNLIMITED
 from .manager import option, read_bytes, read_count, register_pass
 
 
@@ -74,7 +74,7 @@ class PrefetchPass:
         kept = schedule_transfers(program, given.events, speeds, config, self.distance)
         long = len(program.steps) > LONG
         left_free = reserves(program, config, few=long) if self.reserve is None else [self.reserve]
-        limit = NEVER if kept is None else kept.makespan
+        limit = UNLIMITED if kept is None else kept.makespan
         made = quickest_schedule(program, speeds, config, left_free, distance=self.distance, limit=limit, settle=long)
         return made or kept
 

@@ -31,12 +31,13 @@ from ..planner.arena import SRAMConfig
 from ..planner.dependences import Chains, Emitted
 from ..planner.local_search import improve_order
 from ..planner.memory_planner import PlanError, plan
+from ..planner.units import UNLIMITED
 from .manager import option, read_alignment, read_bytes, register_pass
 
 SMALL = 400
 """Execs of a program on which local search is tried even where loop nests have been found."""
 
-UNPLANNED = 1 << 60
+UNPLANNED = UNLIMITED
 
 
 @register_pass

@@ -14,6 +14,7 @@ from typing import NamedTuple
 from .arena import SRAMConfig
 from .liveness import EXEC, STORE, Program, Step, liveness_of
 from .residency import FirstFitPlanner, StepOutOfMemoryError, TrafficLimitError
+from .units import UNLIMITED
 
 NONE = -1
 
@@ -98,7 +99,7 @@ class Chains:
                 return None
         return state.out
 
-    def cost(self, order: Sequence[int], config: SRAMConfig, limit: int = 1 << 62) -> int | None:
+    def cost(self, order: Sequence[int], config: SRAMConfig, limit: int = UNLIMITED) -> int | None:
         """Bytes that all loads and stores move with that order; None if it is illegal, can't be planned, or moves
         `limit` or more."""
         emitted = self.emit(order)

@@ -16,8 +16,8 @@ from heapq import heappop, heappush
 from typing import NamedTuple
 
 from .arena import SRAMConfig, VirtualSRAMArena
-from .liveness import EXEC, LOAD, NEVER, STORE, Limits
-from .units import ceil_div
+from .liveness import EXEC, LOAD, STORE, Limits
+from .units import UNLIMITED, ceil_div
 
 NONE = -1
 
@@ -60,7 +60,7 @@ class SchedulingProblem:
     set_aside: Sequence[tuple[int, int]] = ()
 
 
-def list_schedule(problem: SchedulingProblem, limit: int = NEVER) -> list[ScheduledJob] | None:
+def list_schedule(problem: SchedulingProblem, limit: int = UNLIMITED) -> list[ScheduledJob] | None:
     """The jobs in order of their starts; None if the room, in pieces as it is, is not enough, or as soon as it is
     known that they take `limit` cycles or more."""
     return _Clock(problem, limit).run()

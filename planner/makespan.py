@@ -12,11 +12,11 @@ from typing import ClassVar
 
 from .arena import SRAMConfig
 from .list_schedule import Job, ScheduledJob, SchedulingProblem, least_cycles, list_schedule, makespan
-from .liveness import EXEC, LOAD, NEVER, STORE, Liveness, Program, liveness_of
+from .liveness import EXEC, LOAD, STORE, Liveness, Program, liveness_of
 from .nest_cost import INFEASIBLE, TrafficModel, program_tensors
 from .nests import Nest
 from .residency import FILL, SPILL, Event, FirstFitPlanner, Plan, StepOutOfMemoryError, TrafficLimitError
-from .units import ceil_div
+from .units import UNLIMITED, ceil_div
 
 NEAR = 20
 """In a long function, operations that exceed the cycles that they take at least by one part in so many are left alone:
@@ -67,7 +67,7 @@ def jobs_of(program: Program, events: Sequence[Event], speeds: Speeds) -> list[J
 
 def schedule_transfers(
     program: Program, events: list[Event], speeds: Speeds, config: SRAMConfig, distance: int | None = None,
-    limit: int = NEVER,
+    limit: int = UNLIMITED,
 ) -> TimedSchedule | None:  # fmt: skip
     """A plan's events with their transfers as early as there is room; None if that is not found, or takes `limit`
     cycles or more."""
@@ -97,7 +97,7 @@ def quickest_schedule(
     reserved: Sequence[int],
     evict: str = "cost",
     distance: int | None = None,
-    limit: int = NEVER,
+    limit: int = UNLIMITED,
     settle: bool = False,
 ) -> TimedSchedule | None:
     """The quickest of the plans that leave those bytes free, the first of equal ones; None if none works in less than

@@ -17,8 +17,9 @@ from .liveness import EXEC, STORE, Program, Step, liveness_of
 from .memory_planner import least_bytes
 from .nests import Nest, uneven_members, unread_streams, walk
 from .residency import FirstFitPlanner, StepOutOfMemoryError, TrafficLimitError
+from .units import UNLIMITED
 
-INFEASIBLE = 1 << 62
+INFEASIBLE = UNLIMITED
 """The cost of what can't be planned."""
 
 

@@ -13,6 +13,7 @@ from typing import NamedTuple
 from .arena import Allocation, OutOfMemoryError, SRAMConfig, VirtualSRAMArena
 from .eviction import Request, make_eviction
 from .liveness import EXEC, NEVER, STORE, Liveness, Program
+from .units import UNLIMITED
 
 RUN, FILL, SPILL = 0, 1, 2
 """Kinds of event: the step itself; a load; a store that only makes room."""
@@ -80,7 +81,7 @@ class FirstFitPlanner:
     """One attempt by first fit. Raises `StepOutOfMemoryError` at the step that finds no room, `TrafficLimitError` once
     the loads and spills move more than `limit` bytes."""
 
-    def __init__(self, program: Program, liveness: Liveness, config: SRAMConfig, evict: str, limit: int = NEVER):
+    def __init__(self, program: Program, liveness: Liveness, config: SRAMConfig, evict: str, limit: int = UNLIMITED):
         self.program = program
         self.steps, self.sizes = program.steps, program.sizes
         self.uses, self.finishing = liveness

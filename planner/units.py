@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+UNLIMITED = 1 << 256
+"""More bytes, or cycles, than any program moves or takes: sizes of tiles are products of 64-bit numbers."""
+
 
 def round_up(size: int, alignment: int) -> int:
     """The smallest multiple of `alignment` that is at least `size`, both in bytes. `alignment` is a power of two."""

@@ -17,9 +17,10 @@ from ..ir.diagnostics import DiagnosticError, fail
 from ..ir.verifier import operation_errors
 from .buffers import Buffer
 from .graph import run_graph
-from .inputs import check_room, checked_input, tensor_of
+from .inputs import checked_input, tensor_of
 from .numerics import Array, numpy_dtype
 from .queues import Engines, QueueRun
+from .room import check_room, values_of
 from .rounding import slacks
 from .sched import SchedRun
 from .uop import UopRun
@@ -49,7 +50,8 @@ def execute_function(
 ) -> Run:
     """Runs a function on arrays by argument name; one that has not been `verified` is checked operation by operation.
 
-    With `engines` a schedule runs from its queues, waits and signals alone, which must have been verified.
+    With `engines` a schedule runs from its queues, waits and signals alone, which must have been verified; functions of
+    other levels have none.
 
     Raises `DiagnosticError` for a missing or misshapen input, an operation that can't be run, a read of poison, and an
     i32 sum that overflows and may not `wrap`.
@@ -75,7 +77,7 @@ def _execute(
     if other is not None:
         fail(f"cannot run {other.name}: it is no operation of this language", other.loc)
     level = checked_level(func, verified)
-    check_room(func)
+    check_room(values_of(func))
     arrays = [checked_input(arg, inputs) for arg in func.args]
     if level == "graph":
         return Run(run_graph(func, arrays, wrap))
@@ -89,7 +91,7 @@ def _execute(
         total = sram["total_bytes"] if sram else target_of(func, module).sram_bytes
         runner = SchedRun(buffers, total, poison, wrap) if engines is None else QueueRun(buffers, total, wrap, engines)
         runner.run(func, progress)
-    return _collect(func, buffers)
+    return _collect(func, buffers, dict(zip(func.args, arrays, strict=True)))
 
 
 def checked_level(func: FuncOp, verified: bool) -> str:
@@ -103,10 +105,16 @@ def checked_level(func: FuncOp, verified: bool) -> str:
         raise DiagnosticError([error.error]) from None
 
 
-def _collect(func: FuncOp, buffers: dict[Value, Buffer]) -> Run:
+def _collect(func: FuncOp, buffers: dict[Value, Buffer], args: dict[Value, Array]) -> Run:
+    """The results: buffers, and tensors that can only be arguments."""
     run = Run([])
     for value in func.returned():
-        buffer = buffers[value]
+        buffer = buffers.get(value)
+        if buffer is None:
+            run.arrays.append(args[value])
+            run.tiles.append(args[value].shape)
+            run.stored.append({(0,) * args[value].ndim: None})
+            continue
         missing = next((c for c in buffer.type.coords() if c not in buffer.stored), None)
         if missing is not None:
             fail(f"result tile %{value.name}{list(missing)} was never stored", func.ops[-1].loc, f"%{value.name}")
@@ -124,6 +132,7 @@ def rounding_slacks(func: FuncOp, inputs: Mapping[str, Array]) -> list[Array | N
 def random_inputs(func: FuncOp, seed: int, *, integers: bool = True, bound: int = 4) -> dict[str, Array]:
     """Seeded inputs by argument name: integers from -bound to bound, whose sums are exact while they stay below 2**24,
     or normally distributed floats."""
+    check_room(func.args)
     generator = np.random.default_rng(seed)
     inputs: dict[str, Array] = {}
     for arg in func.args:

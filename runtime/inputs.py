@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
-from math import prod
 from typing import Any
 
 import numpy as np
 
 from ..dialects.tiles import TiledType
-from ..ir.attributes import symbol_text
-from ..ir.builtin import FuncOp
 from ..ir.core import Value
-from ..ir.diagnostics import Diagnostic, DiagnosticError, fail
-from ..ir.types import DTYPE_BYTES, TensorType, Type
+from ..ir.diagnostics import fail
+from ..ir.types import DTYPE_BYTES, TensorType
 from .numerics import Array, numpy_dtype
 
 
@@ -59,33 +55,6 @@ def check_shape(arg: Value, shape: tuple[int, ...], file: str | None = None) -> 
     wanted = tensor_of(arg).shape
     if shape != wanted:
         fail(f"{_named(arg, file)} has shape {_shape(shape)}, the function needs {_shape(wanted)}", arg.loc)
-
-
-def check_room(func: FuncOp) -> None:
-    """Raises `DiagnosticError` for a function whose tensors, with the padding of their tiles, take more bytes than the
-    machine has: before an array is made, since most systems give out more than there is."""
-    values = [*func.args, *(value for op in func.ops for value in op.results)]
-    sizes = {value: _bytes_of(value.type) for value in values}
-    total, room = sum(sizes.values()), machine_bytes()
-    if total > room:
-        largest = max(sizes, key=sizes.__getitem__)
-        message = f"the tensors of {symbol_text(func.sym_name)} take {total:,} bytes, and this machine has {room:,}"
-        error = Diagnostic(message, func.loc)
-        raise DiagnosticError([error.note(f"%{largest.name} takes {sizes[largest]:,} of them", largest.loc)])
-
-
-def _bytes_of(type: Type) -> int:
-    if isinstance(type, TiledType):
-        return prod(type.grid) * type.tile_bytes
-    return prod(type.shape) * DTYPE_BYTES.get(type.dtype, 0) if isinstance(type, TensorType) else 0
-
-
-def machine_bytes() -> int:
-    """The memory of this machine; an EiB where it can't be asked."""
-    try:
-        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    except (AttributeError, ValueError, OSError):
-        return 1 << 60
 
 
 def _named(arg: Value, file: str | None) -> str:

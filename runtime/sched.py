@@ -23,6 +23,7 @@ from ..ir.core import Operation, Value
 from ..ir.diagnostics import fail
 from .buffers import POISON, Buffer, execute, valid_part
 from .numerics import FLOAT32, Array, activate, numpy_dtype
+from .room import check_address
 from .uop import read_off_chip
 
 CHUNK = 1024
@@ -68,7 +69,9 @@ class SchedRun:
                 assert isinstance(op.result.type, TiledType)
                 self.buffers[op.result] = Buffer(op.result.type)
         ends = (a + size_of(v) for op in ops for v, a in zip(op.operands, op.addrs, strict=True))
-        self.sram = np.full(max((end for end in ends if end <= self.total), default=0), POISON, np.uint8)
+        end = max((end for end in ends if end <= self.total), default=0)
+        check_address(end, func.loc)
+        self.sram = np.full(end, POISON, np.uint8)
         self.views = {value: {} for value in self.buffers}
         self.off_chip = {value: {} for value in self.buffers}
         self.padded = {v for v, buffer in self.buffers.items() if buffer.type.is_padded}

@@ -43,6 +43,23 @@ class Parser(argparse.ArgumentParser):
         sys.stderr.flush()
 
 
+class _Version(argparse.Action):
+    """Prints the version, and ends the command."""
+
+    def __call__(self, parser, namespace, values, option_string=None):
+        from importlib.metadata import version
+
+        from ..ir.language_version import LANGUAGE_VERSION
+
+        write_text("-", f"tilewright {version('tilewright')} (language {LANGUAGE_VERSION})\n")
+        parser.exit()
+
+
+def add_version(group: Any) -> None:
+    """`--version`, for a parser or a group of its options."""
+    group.add_argument("--version", action=_Version, nargs=0, help="print the version")
+
+
 def file_name(text: str) -> str:
     """The type of an option that takes a file's name: an empty one would be taken for none."""
     if not text:

@@ -8,11 +8,11 @@ from ..ir.builtin import FuncOp, ModuleOp
 from ..ir.diagnostics import Diagnostic, DiagnosticError, did_you_mean
 from ..ir.source import Source
 from .files import InputError, read_text
-from .machine import Machine, aim
+from .machine import HINT, Machine, aim
 
 
 def read_module(path: str, machine: Machine | None = None) -> ModuleOp:
-    """Reads and verifies a module, for another machine than its own if one is given."""
+    """Reads and verifies a module, for another machine than its own if one is given, whose SRAM its schedules fit."""
     from .. import dialects
     from ..ir.reading.parser import parse_source
     from ..ir.verifier import verify
@@ -20,8 +20,12 @@ def read_module(path: str, machine: Machine | None = None) -> ModuleOp:
     dialects.load_all()
     module = parse_source(Source("<stdin>" if path == "-" else path, read_text(path)))
     if machine is not None:
-        aim(module, machine)
+        aim(module, machine.keys)
     verify(module)
+    if machine is not None and machine.holds:
+        from ..dialects.checks.machine_fit import check_machine, scheduled_names
+
+        check_machine(module, scheduled_names(module), hint=HINT)
     return module
 
 

@@ -21,9 +21,9 @@ from ..passes.manager import (
     plugin_passes,
     read_choice,
 )
-from .cli import Parser, file_name, run_command, takes_blocks
+from .cli import Parser, add_version, file_name, run_command, takes_blocks
 from .files import read_text, write_text
-from .machine import add_target_options, aim, target_given, targets_text
+from .machine import HINT, add_target_options, aim, target_given, targets_text
 
 if TYPE_CHECKING:
     from ..analysis.report import Reporter
@@ -77,13 +77,6 @@ def run(argv: list[str]) -> int:
         args, unknown = _parse_words(argv, [*steps, *more])
     if unknown:
         raise UsageError(_unknown(unknown[0], args.input))
-    if args.version:
-        from importlib.metadata import version
-
-        from ..ir.language_version import LANGUAGE_VERSION
-
-        print(f"tilewright {version('tilewright')} (language {LANGUAGE_VERSION})")
-        return 0
     if args.list_passes:
         plugin_passes().find_all()
         print(_describe_passes(load_passes()))
@@ -178,7 +171,7 @@ def _make_parser(steps: Iterable[str], with_help: bool) -> argparse.ArgumentPars
     )  # fmt: skip
     about = parser.add_argument_group("about")
     about.add_argument("--list-passes", action="store_true", help="list the passes with their options")
-    about.add_argument("--version", action="store_true", help="print the version")
+    add_version(about)
     return parser
 
 
@@ -394,14 +387,27 @@ def _run_passes(module: ModuleOp, args: argparse.Namespace, report: Reporter | N
         )
 
 
+def _run_held(module: ModuleOp, args: argparse.Namespace, report: Reporter | None) -> ModuleOp:
+    """Runs the passes; what was scheduled before fits its machine before and after them, unless only speeds count."""
+    if args.speeds_only or (args.machine is None and report is None):
+        return _run_passes(module, args, report)
+    from ..dialects.checks.machine_fit import check_machine, scheduled_names
+
+    names = scheduled_names(module)
+    check_machine(module, names, hint=HINT)
+    made = _run_passes(module, args, report)
+    check_machine(made, names, hint=HINT, when="after the passes ")
+    return made
+
+
 def _process(source: Source, args: argparse.Namespace, report: Reporter | None, model: ModuleOp | None) -> str:
     from ..ir.printer import print_module
 
     module = _parse(source, args)
     if args.machine is not None:
-        aim(module, args.machine)
+        aim(module, args.machine.keys)
     if args.pipeline or args.machine is not None or report:
-        module = _run_passes(module, args, report)
+        module = _run_held(module, args, report)
     if model is not None:
         from ..analysis.proof import prove_module
 

@@ -11,7 +11,7 @@ from ..ir.diagnostics import DiagnosticError, visible, visible_lines
 from ..passes.manager import UsageError
 from ..planner.progress import tell
 from .arrays import StoredArray, load_array, load_arrays, packed
-from .cli import Parser, file_name, run_command, some_name
+from .cli import Parser, add_version, file_name, run_command, some_name
 from .compared import Side, complaint, equal_text
 from .files import InputError, read_text, write_bytes, write_text
 from .status import status_line
@@ -116,6 +116,7 @@ def _make_parser() -> argparse.ArgumentParser:
     parser.add_argument("--no-poison", action="store_true", help="do not poison the SRAM (faster)")
     parser.add_argument("--no-verify", action="store_true", help="run a text that the verifier refuses")
     parser.add_argument("-o", dest="output", type=file_name, metavar="FILE.npz", help="write the results, by name")
+    add_version(parser)
     return parser
 
 
@@ -162,7 +163,8 @@ def _choose(module: ModuleOp, name: str | None, path: str) -> FuncOp:
 def _inputs(func: FuncOp, args: argparse.Namespace) -> dict[str, Array]:
     """What is given by file, completed by random data where that is asked for or no file is given at all."""
     from ..runtime.execute import random_inputs
-    from ..runtime.inputs import check_room, check_shape, checked_input
+    from ..runtime.inputs import check_shape, checked_input
+    from ..runtime.room import check_room, values_of
 
     stored: dict[str, StoredArray] = {}
     paths: list[str] = [path for path in (args.weights, args.inputs) if path]
@@ -175,7 +177,7 @@ def _inputs(func: FuncOp, args: argparse.Namespace) -> dict[str, Array]:
         known = ", ".join(f"%{a.name}" for a in func.args) or "none"
         raise InputError(f"{files[unknown[0]]}: {func.symbol} has no argument %{unknown[0]}; it has {known}")
     try:
-        check_room(func)
+        check_room(values_of(func))
         for arg in func.args:
             if arg.name in stored:
                 check_shape(arg, stored[arg.name].shape, files[arg.name])
@@ -203,23 +205,20 @@ def _execute(func: FuncOp, module: ModuleOp, inputs: dict[str, Array], args: arg
                 poison=not args.no_poison,
                 verified=not args.no_verify,
                 wrap=args.wrap,
-                engines=_engines(func, args),
+                engines=_engines(args),
                 progress=lambda done: tell(f"run: operation {done:,} of {len(func.ops):,}"),
             )
     except ImportError as error:
         raise _needs(func, error) from None
 
 
-def _engines(func: FuncOp, args: argparse.Namespace) -> Engines | None:
-    """How to run a schedule's queues, if that is asked for; other levels have none."""
-    from ..dialects.levels import level_of
+def _engines(args: argparse.Namespace) -> Engines | None:
+    """How to run a schedule's queues, if that is asked for."""
     from ..runtime.queues import Engines
 
     if args.interleave is not None and args.threads:
         raise UsageError("--threads and --interleave: one way at a time")
-    if (args.interleave is None and not args.threads) or level_of(func) != "sched":
-        return None
-    return Engines(args.interleave)
+    return Engines(args.interleave) if args.threads or args.interleave is not None else None
 
 
 def _result_names(func: FuncOp) -> list[str]:

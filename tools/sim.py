@@ -6,7 +6,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from .cli import Parser, run_command
+from .cli import Parser, add_version, run_command
 from .files import write_text
 from .inputs import read_module, scheduled_functions
 from .machine import add_target_options, target_given, targets_text
@@ -69,6 +69,7 @@ def _make_parser() -> argparse.ArgumentParser:
     parser.add_argument("--timeline", action="store_true", help="a line for each operation: start, end, engine, cause")
     parser.add_argument("--json", action="store_true", help="one JSON document with the same figures")
     add_target_options(parser)
+    add_version(parser)
     return parser
 
 

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from ..passes.manager import UsageError
-from .cli import Parser, file_name, run_command
+from .cli import Parser, add_version, file_name, run_command
 from .files import InputError, same_file, write_bytes, write_text
 from .machine import add_target_options, target_given, targets_text
 
@@ -137,6 +137,7 @@ def _make_parser() -> argparse.ArgumentParser:
         metavar="NAME[,NAME]",
         help="compute these tensors instead of the model's outputs; what only others need is left out",
     )
+    add_version(parser)
     return parser
 
 

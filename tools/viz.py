@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from ..ir.collector import collector_off
 from ..ir.diagnostics import visible
 from ..passes.manager import UsageError
-from .cli import Parser, run_command, takes_blocks
+from .cli import Parser, add_version, run_command, takes_blocks
 from .files import InputError, write_bytes
 from .machine import add_target_options, target_given, targets_text
 
@@ -75,6 +75,7 @@ def _make_parser() -> argparse.ArgumentParser:
     parser.add_argument("--axis", choices=("op", "cycle"), default="op", help="what runs from left to right at first")
     parser.add_argument("--function", metavar="NAME", help="which function, if there are several")
     add_target_options(parser)
+    add_version(parser)
     return parser
 
 

@@ -33,7 +33,10 @@ class Packer:
 
     def add(self, column: Sequence[int]) -> list[Any]:
         """Where the column is: its JavaScript type, its offset in bytes (a multiple of 8) and its length."""
-        values = np.asarray(column, dtype=np.int64)
+        try:
+            values = np.asarray(column, dtype=np.int64)
+        except OverflowError:  # cycles beyond 64 bits; the page's numbers are double precision anyway
+            values = np.asarray(column, dtype=np.float64)
         low, high = (int(values.min()), int(values.max())) if len(values) else (0, 0)
         kind, script = next(t for t in TYPES if t[0] == "f8" or _holds(t[0], low, high))
         data = values.astype(f"<{kind}").tobytes()

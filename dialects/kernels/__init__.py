@@ -11,6 +11,7 @@ from .declaration import (
     check_activation,
     find_kernel,
     kernel_name,
+    unusable_plugin,
 )
 
 __all__ = [
@@ -24,4 +25,5 @@ __all__ = [
     "find_kernel",
     "kernel_name",
     "products",
+    "unusable_plugin",
 ]

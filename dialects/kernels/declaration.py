@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from math import prod
 
 from ...ir.attributes import Attr, FloatAttr
-from ...ir.diagnostics import did_you_mean
+from ...ir.diagnostics import PluginError, did_you_mean
 from ...ir.light_typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 from ...ir.opdef import REGISTRIES, OpError
 from ..tiles import Coord, TiledType
@@ -257,14 +257,23 @@ def _rules(kernel: Kernel) -> Iterator[tuple[bool, str]]:
 
 def find_kernel(name: Attr) -> Kernel | None:
     """The kernel of a name. One that is unknown may be a plugin's: a kernel's name has no dialect, so that all plugins'
-    dialects are loaded. Raises `PluginError`."""
+    dialects are loaded; `unusable_plugin` says of one that can't be."""
     if not isinstance(name, str):
         return None
     if name not in KERNELS:
-        from ...ir.plugins import DIALECT_PLUGINS
-
-        DIALECT_PLUGINS.find_all()
+        unusable_plugin()
     return KERNELS.get(name)
+
+
+def unusable_plugin() -> str:
+    """Loads all plugins' dialects; why one of them, which might have a kernel that is unknown, can't be used."""
+    from ...ir.plugins import DIALECT_PLUGINS
+
+    try:
+        DIALECT_PLUGINS.find_all()
+    except PluginError as error:
+        return str(error)
+    return ""
 
 
 def kernel_name(value: Attr) -> str:
@@ -294,5 +303,8 @@ def check_activation(who: str, op: Activated, dtype: str) -> None:
 
 
 def _one_of(value: Attr, names: Collection[str]) -> str:
-    near = did_you_mean(value, names) if isinstance(value, str) else ""
-    return "one of " + ", ".join(names) + near
+    if not isinstance(value, str):
+        return "one of " + ", ".join(names)
+    unusable = unusable_plugin()
+    plugins = f", or a plugin's ({unusable})" if unusable else ""
+    return "one of " + ", ".join(names) + did_you_mean(value, names) + plugins

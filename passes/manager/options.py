@@ -44,6 +44,7 @@ def _read_flag(text: str) -> bool:
 
 
 SIZE = "([0-9]+)(B|KiB|MiB|GiB|KB|MB|GB)?"
+MOST_BYTES = 10**15
 UNITS = {"": 1, "B": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30, "KB": 10**3, "MB": 10**6, "GB": 10**9}
 
 
@@ -52,9 +53,10 @@ def read_bytes(text: str) -> int:
     match = re.fullmatch(SIZE, text)
     if match is None:
         raise ValueError(f"must be a number of bytes such as 65536, 64KiB or 1MiB, got '{text}'")
-    if len(match.group(1)) > 15 or int(match.group(1)) == 0:
+    size = int(match.group(1)) * UNITS[match.group(2) or ""] if len(match.group(1)) <= 15 else MOST_BYTES
+    if not 0 < size < MOST_BYTES:
         raise ValueError(f"must be a positive size below 1 PB, got '{text}'")
-    return int(match.group(1)) * UNITS[match.group(2) or ""]
+    return size
 
 
 def read_count(text: str) -> int:

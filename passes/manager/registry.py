@@ -54,6 +54,11 @@ def register_pass(cls: PassT) -> PassT:
     return cls
 
 
+def is_ours(instance: Pass) -> bool:
+    """Whether a pass is one of this package's, and no plugin's."""
+    return type(instance).__module__.startswith(f"{FOLDER}.")
+
+
 def find_pass(name: str) -> type | None:
     """The pass of a name, if it is ours or has been imported; no other is imported. `kebab-case` is declared in
     `kebab_case.py`."""

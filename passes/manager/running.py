@@ -6,10 +6,11 @@ from collections.abc import Callable, Iterable
 
 from ...ir.builtin import ModuleOp
 from ...ir.collector import collector_off
-from ...ir.diagnostics import DiagnosticError
+from ...ir.diagnostics import Diagnostic, DiagnosticError, PluginError
 from ...ir.verifier import verify
 from ...planner.progress import tell
-from .registry import Pass, inherit, make_pass, plugin_passes
+from .options import UsageError
+from .registry import Pass, inherit, is_ours, make_pass, plugin_passes
 
 Observer = Callable[[str, ModuleOp], None]
 """Told the name of each pass that has been run (empty for the input) with what came out."""
@@ -64,9 +65,32 @@ def _run_one(instance: Pass, module: ModuleOp, verify_each: bool) -> ModuleOp:
             result = instance.apply(module)
     except DiagnosticError as error:
         raise DiagnosticError(error.diagnostics, module.source) from None
+    except Exception as error:
+        if is_ours(instance) or isinstance(error, (MemoryError, PluginError, UsageError)):
+            raise
+        raise _bug(instance, "failed", f": {type(error).__name__}: {error}") from error
+    if not is_ours(instance):
+        _check_foreign(instance, result)
     if verify_each:
         _verify_result(instance, result)
     return result
+
+
+def _check_foreign(instance: Pass, result: object) -> None:
+    """Raises `DiagnosticError` for a plugin's result that is no module, or holds what no text has."""
+    from ...ir.structure import structure_errors
+
+    if not isinstance(result, ModuleOp):
+        raise _bug(instance, f"returned {type(result).__name__} in place of a module")
+    errors = structure_errors(result)
+    if errors:
+        error = DiagnosticError(errors, result.source)
+        _blame(instance, "produced invalid IR", error)
+        raise error
+
+
+def _bug(instance: Pass, what: str, detail: str = "") -> DiagnosticError:
+    return DiagnosticError([Diagnostic(f"pass '{instance.name}' {what} (a bug in {_whose(instance)}){detail}")])
 
 
 def _verify_result(instance: Pass, module: ModuleOp) -> None:
@@ -88,6 +112,11 @@ def _prove_result(instance: Pass, before: ModuleOp, after: ModuleOp) -> None:
 
 
 def _blame(instance: Pass, what: str, error: DiagnosticError) -> None:
-    whose = plugin_passes().packages.get(instance.name, "Tilewright")
     for diagnostic in error.diagnostics:
-        diagnostic.message = f"pass '{instance.name}' {what} (a bug in {whose}): {diagnostic.message}"
+        diagnostic.message = f"pass '{instance.name}' {what} (a bug in {_whose(instance)}): {diagnostic.message}"
+
+
+def _whose(instance: Pass) -> str:
+    if is_ours(instance):
+        return "Tilewright"
+    return plugin_passes().packages.get(instance.name) or type(instance).__module__

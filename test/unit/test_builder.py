@@ -106,6 +106,39 @@ def other() -> tw.Value:
         (lambda b, x: b.returns(other()), ValueError, "%x is no value of @f"),
         (lambda b, x: b.module(), ValueError, r"@f returns nothing yet: call returns\(...\)"),
         (lambda b, x: returned().relu(x), ValueError, "@f has returned"),
+        (
+            lambda b, x: b.op("graph.relu", x, tile=object()),
+            TypeError,
+            "attribute 'tile' of graph.relu is no attribute",
+        ),
+        (
+            lambda b, x: b.op("graph.relu", x, **{"a.b": [1, {2}]}),
+            TypeError,
+            r"'a.b' of graph.relu is no attribute, \{2\}",
+        ),
+        (
+            lambda b, x: b.op("graph.relu", x, group=2**63),
+            tw.OpError,
+            "'group' of graph.relu is an integer that does no",
+        ),
+        (lambda b, x: b.op("graph.relu", x, **{"a.b": -(2**70)}), tw.OpError, "does not fit in 64 bits"),
+        (lambda b, x: b.elementwise("clip", x, params=[0, 10**400]), tw.OpError, "does not fit in 64 bits"),
+        (lambda b, x: b.elementwise("rellu", x), tw.OpError, r"the kernel must be one of .* \(did you mean relu\?\)"),
+        (lambda b, x: b.elementwise(3, x), tw.OpError, "the kernel must be one of .*, got 3"),
+        (lambda b, x: b.relu("x"), TypeError, 'an operand must be a Value, got "x"'),
+        (lambda b, x: b.add(x, None), TypeError, "an operand must be a Value, got None"),
+        (lambda b, x: b.matmul(x, 1), TypeError, "an operand must be a Value, got 1"),
+        (lambda b, x: b.cast(3, "f16"), TypeError, "an operand must be a Value, got 3"),
+        (lambda b, x: b.cast(x, 16), TypeError, "an element type must be a str, got 16"),
+        (lambda b, x: b.returns(None), TypeError, "an operand must be a Value, got None"),
+        (lambda b, x: b.op(3, x), TypeError, "an operation's name must be a str, got 3"),
+        (lambda b, x: b.op("graph.relu", x, name=3), TypeError, "the result's name must be a str, got 3"),
+        (lambda b, x: b.op("graph.relu", x, type="f32"), TypeError, 'a result\'s type must be a Type, got "f32"'),
+        (lambda b, x: b.arg(3, (1,)), TypeError, "an argument's name must be a str, got 3"),
+        (lambda b, x: b.arg("y", (1,), None), TypeError, "an element type must be a str, got None"),
+        (lambda b, x: b.arg("y", 4), ValueError, "shape of %y must be one or two whole numbers, got 4"),
+        (lambda b, x: b.arg("y", (2**63,)), ValueError, "tensor dimension does not fit in 64 bits"),
+        (lambda b, x: tw.FuncBuilder(None), TypeError, "a function's name must be a str, got None"),
     ],
 )
 def test_what_does_not_fit_is_said_at_once(
@@ -114,6 +147,21 @@ def test_what_does_not_fit_is_said_at_once(
     b, x = built()
     with pytest.raises(error, match=message):
         build(b, x)
+
+
+def test_numbers_of_numpy_and_whole_numbers_are_taken() -> None:
+    b = tw.FuncBuilder("f")
+    x = b.arg("x", tuple(np.array([4, 4])), "f32")
+    for params in ([0, 6], (0.0, 6), np.array([0, 6]), [np.float32(0), np.int64(6)], np.array([0, 6], np.float16)):
+        x = b.elementwise("clip", x, params=params, tile=np.array([2, 2, 2]), epilogue=np.True_, group=None)
+    b.returns(x)
+    text = str(b.module())
+    assert text.count("graph.clip") == text.count(" {epilogue, params = [0.0 : f32, 6.0 : f32], tile = [2, 2, 2]}") == 5
+    assert tw.parse(text) == b.module()
+    sums = tw.FuncBuilder("g")
+    y = sums.cast(sums.arg("y", (4,), "i32"), "i8", scale=np.float64(0.5), zero_point=np.int8(3))
+    sums.returns(sums.cast(y, "i32"))
+    assert "{scale = 0.5 : f32, zero_point = 3}" in str(sums.module())
 
 
 def test_a_refused_operation_leaves_nothing_behind() -> None:

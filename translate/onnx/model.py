@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import heapq
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from graphlib import CycleError, TopologicalSorter
 from typing import TYPE_CHECKING, Any
@@ -185,10 +185,50 @@ def read_onnx(path: str) -> OnnxModel:
         raise OnnxError(f"{path}: not an ONNX model: the file is cut short or of another kind") from None
     _check_header(path, proto)
     if proto.functions:
-        from onnx import inliner
-
-        proto = inliner.inline_local_functions(proto)
+        proto = _inlined(path, proto)
     return _graph(path, proto)
+
+
+def _inlined(path: str, proto: Any) -> Any:
+    """The model with its functions in the places where they are called. Raises `OnnxError` for functions that call
+    themselves, calls that don't fit, and whatever else keeps ONNX from it."""
+    from onnx import inliner
+
+    functions = {(f.domain, f.name): f for f in proto.functions}
+    graphs = {key: list(_all_nodes(f.node)) for key, f in functions.items()}
+    calls = {key: {(n.domain, n.op_type) for n in nodes} & functions.keys() for key, nodes in graphs.items()}
+    try:
+        TopologicalSorter(calls).prepare()
+    except CycleError as error:
+        names = " calls ".join(f"'{name}'" for _, name in reversed(error.args[1]))
+        raise OnnxError(f"{path}: function {names}: a function can't call itself") from None
+    for node in [*_all_nodes(proto.graph.node), *(n for nodes in graphs.values() for n in nodes)]:
+        function = functions.get((node.domain, node.op_type))
+        if function is not None:
+            _check_call(path, node, function)
+    try:
+        return inliner.inline_local_functions(proto)
+    except Exception as error:  # of ONNX's C++ code, of many types
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise OnnxError(f"{path}: its functions can't be put in the place of their calls: {reason}") from None
+
+
+def _all_nodes(nodes: Iterable[Any]) -> Iterator[Any]:
+    """Nodes, and those of graphs that are attributes of them."""
+    for node in nodes:
+        yield node
+        for attribute in node.attribute:
+            for graph in (*attribute.graphs, *([attribute.g] if attribute.HasField("g") else [])):
+                yield from _all_nodes(graph.node)
+
+
+def _check_call(path: str, node: Any, function: Any) -> None:
+    """Raises `OnnxError` for a call with more inputs or outputs than its function has."""
+    for what in ("input", "output"):
+        given, declared = len(getattr(node, what)), len(getattr(function, what))
+        if given > declared:
+            call = f"node '{node.name}' calls" if node.name else "a node calls"
+            raise OnnxError(f"{path}: {call} function '{function.name}' with {given} {what}s, it has {declared}")
 
 
 def _check_header(path: str, proto: Any) -> None:

@@ -166,7 +166,96 @@ def test_a_pass_that_breaks_the_module_is_blamed_on_its_package(site: Path) -> N
         tw.run_passes(KNOWN, "demo-keep")
 
 
+@pytest.mark.parametrize(
+    ("source", "message"),
+    [
+        ("return None", r"pass 'demo-keep' returned NoneType in place of a module \(a bug in one 1.0\)"),
+        ("return 1 / 0", r"pass 'demo-keep' failed \(a bug in one 1.0\): ZeroDivisionError: division by zero"),
+        (
+            "module.ops[0].ops[0].group = 'zz'\n        return module",
+            r"pass 'demo-keep' produced invalid IR \(a bug in one 1.0\): graph.matmul: attribute 'group' must be",
+        ),
+    ],
+)
+def test_a_pass_that_goes_wrong_is_one_error(
+    source: str, message: str, site: Path, model: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_package(site, "one", {"passes": {"demo-keep": "one_pass"}}, one_pass=PASS.replace("return module", source))
+    with pytest.raises(tw.DiagnosticError, match=message):
+        tw.run_passes(tw.parse(KNOWN), "demo-keep")
+    Path(model).write_text(KNOWN, encoding="utf-8")
+    assert opt.main(["--demo-keep", model]) == 1
+    assert re.search(f"error: {message}", capsys.readouterr().err)
+
+
 # What is refused
+
+MISSPELT = {
+    "a kernel": ("uop.exec matmull %y[0, 0] = %x[0, 0], %x[0, 0]", 5, 12, "matmul"),
+    "a kernel, generic": (
+        '"uop.exec"(%y) {accumulate = false, coords = [[0, 0]], kernel = "matmull"} : (T) -> ()',
+        5,
+        0,
+        "matmul",
+    ),
+    "an activation": ('uop.store %y[0, 0] {activation = "rellu"}', 5, 0, "relu"),
+}
+
+
+@pytest.mark.parametrize("name", MISSPELT)
+def test_a_misspelt_kernel_is_named_beside_a_broken_plugin(
+    name: str, site: Path, model: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    line, _, _, near = MISSPELT[name]
+    write_package(site, "broken-demo", ONE, one_plugin="1 / 0")
+    tiled = "!uop.tiled<tensor<4x4xf32>, [4, 4]>"
+    text = f"func.func @f(%x: T) {{\n  %y = uop.alloc : T\n  {line}\n  return\n}}\n".replace("T", tiled)
+    Path(model).write_text(text, encoding="utf-8")
+    reason = r"broken-demo 1\.0: the dialect 'demo' can't be used: ZeroDivisionError: division by zero"
+    assert opt.main([model]) == 1
+    message = capsys.readouterr().err
+    assert re.search(rf"model\.mir:3:\d+: error: .*\(did you mean {near}\?\), or a plugin's \({reason}\)", message), (
+        message
+    )
+
+
+def test_a_misspelt_kernel_of_a_machine_is_told_with_a_broken_plugin(site: Path) -> None:
+    write_package(site, "broken-demo", ONE, one_plugin="1 / 0")
+    text = "module attributes {sched.target = {kernel_cycles = {rellu = 3}}} {}"
+    with pytest.raises(tw.DiagnosticError, match=r"cycles by kernel \(matmul, .*or of a plugin's \(broken-demo 1\.0"):
+        tw.parse(text)
+    with pytest.raises(
+        tw.OpError, match=r"the kernel must be one of .*or a plugin's \(broken-demo 1\.0.*, got \"rellu\""
+    ):
+        b = tw.FuncBuilder("f")
+        b.elementwise("rellu", b.arg("x", (4, 4)))
+
+
+def test_a_package_without_metadata_is_named_by_its_folder(
+    site: Path, model: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_package(site, "nameless", ONE, one_plugin="1 / 0")
+    (site / "nameless-1.0.dist-info" / "METADATA").unlink()
+    assert opt.main([model]) == 1
+    where = f"a package without a name in {site}"
+    reason = "the dialect 'demo' can't be used: ZeroDivisionError: division by zero"
+    assert capsys.readouterr().err == f"opt: error: {where}: {reason}\n"
+
+
+@pytest.mark.parametrize("points", ["[tilewright.dialects]\ndemo\n", "[tilewright.dialects]\ndemo = \n", "demo = one\n",
+                                    "[tilewright.dialects]\ndemo = :::\n", "[tilewright.dialects]\ndemo = a b c\n"])  # fmt: skip
+def test_damaged_entry_points_are_one_line(
+    points: str, site: Path, model: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_package(site, "broken-demo", ONE, one_plugin="")
+    (site / "broken_demo-1.0.dist-info" / "entry_points.txt").write_text(points, encoding="utf-8")
+    assert opt.main([model]) == 1
+    message = capsys.readouterr().err
+    assert re.fullmatch(r"opt: error: broken-demo 1\.0: .*\n", message) or "unknown operation" in message, message
+    assert "NoneType" not in message
+    assert opt.main(["--ignore-broken-plugins", model]) == 1
+    assert "error: unknown operation 'demo.softsign'" in capsys.readouterr().err
+
 
 STOLEN = """
 from tilewright.dialects.graph import GRAPH, KERNELS
@@ -301,6 +390,14 @@ def test_broken_passes(source: str, reason: str, site: Path, model: str, capsys:
             "the target 'demo-npu' must be a dictionary in which 'sram_bytes' is a positive .*",
         ),
         ("NPU = {'sram': 1}", "the target 'demo-npu' must be a dictionary with the keys .*; 'sram' is unknown.*"),
+        ("NPU = {1: 2}", "the target 'demo-npu' must be a dictionary with the keys .*; '1' is unknown.*"),
+        ("NPU = {None: 2}", "the target 'demo-npu' must be a dictionary with the keys .*; 'None' is unknown.*"),
+        (
+            "NPU = {'kernel_cycles': {1: 2}}",
+            "the target 'demo-npu' must be a dictionary in which 'kernel_cycles' is .*",
+        ),
+        ("NPU = {'evict': ['min']}", "the target 'demo-npu' must be a dictionary in which 'evict' is one of .*"),
+        ("NPU = {'tile': [1, 2, 3]}", "the target 'demo-npu' must be a dictionary in which 'tile' is three .*"),
         ("NPU = 3", "the target 'demo-npu' must be a dictionary such as .*"),
         (
             MACHINE.replace("softsign", "no_kernel"),
