@@ -109,7 +109,7 @@ class LocalCheck:
         at = np.unravel_index(int(np.argmax(slack)), slack.shape)
         if slack[at] > DECISIVE[name] * max(size, NORMAL[name]):
             index = _index(value, coord, at)
-            values = f"{figure.value[at]:.6g} against {found[at]}"
+            values = f"{figure.value[at].astype(found.dtype)} against {found[at]}"
             bound = f"rounding may reach {slack[at]:.3g}, more than {DECISIVE[name]:g} times the largest, {size:.3g}"
             where = ", ".join(map(str, index))
             self.undecided = Finding("undecided", value, held, index, f"element [{where}]: {values}; {bound}")
