@@ -1,13 +1,15 @@
-"""Whether two runs gave the same, element by element: equal, or no further apart than rounding can bring them."""
+"""Whether two runs of the same inputs gave the same: element by element, bit by bit."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
+from ..ir.core import Value
 from .numerics import Array
+from .recorded import Held
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,14 +32,23 @@ class Difference:
         return f"element [{self.where}]: {values}; {self.count:,} {verb}"
 
 
-def first_difference(first: list[Array], second: list[Array], slacks: Sequence[Array | None] = ()) -> Difference | None:
-    """The first difference of two lists of results; None if they agree. Raises ValueError for other shapes or types.
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What is `different`, or `undecided`: a tensor of the reference, what the other run holds of it, and the index of
+    an element."""
 
-    `slacks` has for each result how far its elements may part (see `rounding.py`); without it they must be equal.
-    """
+    kind: str
+    value: Value
+    held: Held
+    index: tuple[int, ...]
+    text: str
+
+
+def first_difference(first: list[Array], second: list[Array]) -> Difference | None:
+    """The first difference of two lists of results; None if they are equal. Raises ValueError for other shapes or
+    types."""
     for number, a, b in _pairs(first, second):
-        agreed = agree(a, b, slacks[number] if slacks else None)
-        if found := _first(number, a, b, ~agreed):
+        if found := _first(number, a, b, a != b):
             return found
     return None
 
@@ -64,11 +75,3 @@ def _first(number: int, a: Array, b: Array, marked: Array) -> Difference | None:
         return None
     index = tuple(int(i) for i in np.unravel_index(int(marked.argmax()), marked.shape))
     return Difference(number, index, a[index], b[index], int(np.count_nonzero(marked)))
-
-
-def agree(a: Array, b: Array, slack: Array | None = None) -> Array:
-    """Element by element: equal (infinities too), or within the bound. NaN agrees with nothing."""
-    if slack is None:
-        return a == b
-    with np.errstate(invalid="ignore"):
-        return (a == b) | (np.abs(a.astype(np.float64) - b.astype(np.float64)) <= slack)

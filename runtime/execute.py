@@ -20,8 +20,8 @@ from .graph import run_graph
 from .inputs import checked_input, tensor_of
 from .numerics import Array, numpy_dtype
 from .queues import Engines, QueueRun
+from .recorded import Held, Recorder, is_float
 from .room import check_room, values_of
-from .rounding import slacks
 from .sched import SchedRun
 from .uop import UopRun
 
@@ -30,11 +30,25 @@ Progress = Callable[[int], None]
 
 @dataclass(slots=True)
 class Run:
-    """An array per result; below the graph level also the result's tile sizes and who stored each of its tiles."""
+    """An array per result; below the graph level also the result's tile sizes and who stored each of its tiles.
+
+    `held` are the tensors of floats in between too, by name, if they have been recorded.
+    """
 
     arrays: list[Array]
     tiles: list[tuple[int, ...]] = field(default_factory=list)
     stored: list[dict[Coord, Operation | None]] = field(default_factory=list)
+    held: dict[str, Held] = field(default_factory=dict)
+
+    def result(self, func: FuncOp, index: int) -> Held:
+        """A result of the function that has been run."""
+        value, array = func.returned()[index], self.arrays[index]
+        return Held(value, array, self.tiles[index], self.stored[index]) if self.tiles else Held(value, array)
+
+    def held_of(self, func: FuncOp, value: Value) -> Held:
+        """A result, or another tensor that has been recorded."""
+        results = func.returned()
+        return self.result(func, results.index(value)) if value in results else self.held[value.name]
 
 
 def execute_function(
@@ -46,19 +60,20 @@ def execute_function(
     verified: bool = False,
     wrap: bool = False,
     engines: Engines | None = None,
+    record: bool = False,
     progress: Progress | None = None,
 ) -> Run:
     """Runs a function on arrays by argument name; one that has not been `verified` is checked operation by operation.
 
     With `engines` a schedule runs from its queues, waits and signals alone, which must have been verified; functions of
-    other levels have none.
+    other levels have none. `record` keeps the values in between.
 
     Raises `DiagnosticError` for a missing or misshapen input, an operation that can't be run, a read of poison, and an
     i32 sum that overflows and may not `wrap`.
     """
     try:
         with collector_off(), np.errstate(all="ignore"):
-            return _execute(func, module, inputs, poison, verified, wrap, engines, progress)
+            return _execute(func, module, inputs, poison, verified, wrap, engines, record, progress)
     except DiagnosticError as error:
         raise DiagnosticError(error.diagnostics, module.source) from None
 
@@ -71,6 +86,7 @@ def _execute(
     verified: bool,
     wrap: bool,
     engines: Engines | None,
+    record: bool,
     progress: Progress | None,
 ) -> Run:
     other = next((op for op in func.ops if not is_known(op)), None)
@@ -80,18 +96,21 @@ def _execute(
     check_room(values_of(func))
     arrays = [checked_input(arg, inputs) for arg in func.args]
     if level == "graph":
-        return Run(run_graph(func, arrays, wrap))
+        return _collect_values(func, run_graph(func, arrays, wrap), record)
     buffers = {
         a: Buffer(a.type, data) for a, data in zip(func.args, arrays, strict=True) if isinstance(a.type, TiledType)
     }
+    recorder = Recorder(func) if record else None
     if level == "uop":
-        UopRun(buffers, wrap).run(func, progress)
+        UopRun(buffers, wrap, recorder).run(func, progress)
     else:
         sram = func.attrs.get("sched.sram")
         total = sram["total_bytes"] if sram else target_of(func, module).sram_bytes
-        runner = SchedRun(buffers, total, poison, wrap) if engines is None else QueueRun(buffers, total, wrap, engines)
-        runner.run(func, progress)
-    return _collect(func, buffers, dict(zip(func.args, arrays, strict=True)))
+        if engines is None:
+            SchedRun(buffers, total, poison, wrap, recorder).run(func, progress)
+        else:
+            QueueRun(buffers, total, wrap, engines, recorder).run(func, progress)
+    return _collect_tiles(func, buffers, dict(zip(func.args, arrays, strict=True)), recorder)
 
 
 def checked_level(func: FuncOp, verified: bool) -> str:
@@ -105,9 +124,19 @@ def checked_level(func: FuncOp, verified: bool) -> str:
         raise DiagnosticError([error.error]) from None
 
 
-def _collect(func: FuncOp, buffers: dict[Value, Buffer], args: dict[Value, Array]) -> Run:
+def _collect_values(func: FuncOp, values: dict[Value, Array], record: bool) -> Run:
+    run = Run([values[v] for v in func.returned()])
+    if record:
+        made = (op.result for op in func.ops if op.results)
+        run.held = {v.name: Held(v, values[v]) for v in made if is_float(v.type)}
+    return run
+
+
+def _collect_tiles(
+    func: FuncOp, buffers: dict[Value, Buffer], args: dict[Value, Array], recorder: Recorder | None
+) -> Run:
     """The results: buffers, and tensors that can only be arguments."""
-    run = Run([])
+    run = Run([], held={} if recorder is None else recorder.held())
     for value in func.returned():
         buffer = buffers.get(value)
         if buffer is None:
@@ -122,11 +151,6 @@ def _collect(func: FuncOp, buffers: dict[Value, Buffer], args: dict[Value, Array
         run.tiles.append(buffer.type.tile)
         run.stored.append(buffer.stored)
     return run
-
-
-def rounding_slacks(func: FuncOp, inputs: Mapping[str, Array]) -> list[Array | None]:
-    """For each result how far two runs on these inputs may part by rounding; None for not at all."""
-    return slacks(func, [checked_input(arg, inputs) for arg in func.args])
 
 
 def random_inputs(func: FuncOp, seed: int, *, integers: bool = True, bound: int = 4) -> dict[str, Array]:

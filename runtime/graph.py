@@ -14,13 +14,13 @@ from .integers import in_i32
 from .numerics import Array, activate, combined, numpy_dtype
 
 
-def run_graph(func: FuncOp, inputs: list[Array], wrap: bool = False) -> list[Array]:
-    """The results for the given arguments, in order. Raises `DiagnosticError` for an i32 sum that may not `wrap`."""
+def run_graph(func: FuncOp, inputs: list[Array], wrap: bool = False) -> dict[Value, Array]:
+    """All values for the given arguments. Raises `DiagnosticError` for an i32 sum that may not `wrap`."""
     values: dict[Value, Array] = dict(zip(func.args, inputs, strict=True))
     for op in func.ops:
         if isinstance(op, GraphOp):
             values[op.result] = _compute(op, [values[v] for v in op.operands], wrap)
-    return [values[v] for v in func.returned()]
+    return values
 
 
 def _compute(op: GraphOp, operands: list[Array], wrap: bool) -> Array:

@@ -12,7 +12,6 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from math import gcd
-from typing import Any
 
 import numpy as np
 
@@ -24,6 +23,7 @@ from ..ir.builtin import FuncOp
 from ..ir.core import Value
 from ..ir.diagnostics import Diagnostic, DiagnosticError, fail
 from .buffers import Buffer
+from .recorded import Recorder
 from .sched import Placed, SchedRun, size_of
 
 
@@ -46,8 +46,10 @@ class Engines:
 class QueueRun(SchedRun):
     """One run of a function with queues. `total` is the SRAM's size in bytes."""
 
-    def __init__(self, buffers: dict[Value, Buffer], total: int, wrap: bool, engines: Engines):
-        super().__init__(buffers, total, True, wrap)
+    def __init__(
+        self, buffers: dict[Value, Buffer], total: int, wrap: bool, engines: Engines, recorder: Recorder | None = None
+    ):
+        super().__init__(buffers, total, True, wrap, recorder)
         self.engines = engines
 
     def run(self, func: FuncOp, progress: Callable[[int], None] | None = None) -> None:
@@ -64,8 +66,7 @@ class QueueRun(SchedRun):
             _interleave(turns, self.engines, progress)
 
     def do(self, op: Placed) -> None:
-        steps: dict[type, Any] = {LoadOp: self.load, ExecOp: self.exec, StoreOp: self.store}
-        steps[type(op)](op)
+        self.steps()[type(op)](op)
 
 
 class Turns:

@@ -23,6 +23,7 @@ from ..ir.core import Operation, Value
 from ..ir.diagnostics import fail
 from .buffers import POISON, Buffer, execute, valid_part
 from .numerics import FLOAT32, Array, activate, numpy_dtype
+from .recorded import Recorder
 from .room import check_address
 from .uop import read_off_chip
 
@@ -33,9 +34,17 @@ CHUNK = 1024
 class SchedRun:
     """One run of a scheduled function on `total` bytes of SRAM. `buffers` are the off-chip buffers."""
 
-    def __init__(self, buffers: dict[Value, Buffer], total: int, poison: bool = True, wrap: bool = False):
+    def __init__(
+        self,
+        buffers: dict[Value, Buffer],
+        total: int,
+        poison: bool = True,
+        wrap: bool = False,
+        recorder: Recorder | None = None,
+    ):
         self.buffers = buffers
         self.wrap = wrap
+        self.recorder = recorder
         self.total = total
         self.poison = poison
         self.sram = np.full(0, POISON, np.uint8)
@@ -48,7 +57,7 @@ class SchedRun:
         """Runs all operations. Raises `DiagnosticError` for a read of poison or an address beyond the SRAM."""
         ops = self.prepare(func)
         guard = Guard(ops, self.sram, self.total, self.buffers) if self.poison else None
-        steps: dict[type, Any] = {LoadOp: self.load, ExecOp: self.exec, StoreOp: self.store}
+        steps = self.steps()
         for start in range(0, len(ops), CHUNK):
             if progress:
                 progress(start)
@@ -60,6 +69,22 @@ class SchedRun:
                 guard.before(i, op)
                 steps[type(op)](op)
                 guard.after(i)
+
+    def steps(self) -> dict[type, Any]:
+        """How to carry out each kind of operation."""
+        if self.recorder is None:
+            return {LoadOp: self.load, ExecOp: self.exec, StoreOp: self.store}
+        return {LoadOp: self.load, ExecOp: self.recorded_exec, StoreOp: self.recorded_store}
+
+    def recorded_exec(self, op: ExecOp) -> None:
+        self.exec(op)
+        assert self.recorder is not None
+        self.recorder.after(op, self.views[op.operands[0]][op.addrs[0]])
+
+    def recorded_store(self, op: StoreOp) -> None:
+        self.store(op)
+        assert self.recorder is not None
+        self.recorder.after(op, self.buffers[op.operands[0]].tiles[op.coords[0]])
 
     def prepare(self, func: FuncOp) -> list[Placed]:
         """The operations in order, once there are an SRAM and off-chip buffers for them."""

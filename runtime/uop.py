@@ -15,14 +15,16 @@ from ..ir.core import Operation, Value
 from ..ir.diagnostics import fail
 from .buffers import Buffer, execute, valid_part
 from .numerics import Array, activate, numpy_dtype
+from .recorded import Recorder
 
 
 class UopRun:
     """One run of a uop function. `buffers` are the off-chip buffers, `chip` the tiles on chip."""
 
-    def __init__(self, buffers: dict[Value, Buffer], wrap: bool = False):
+    def __init__(self, buffers: dict[Value, Buffer], wrap: bool = False, recorder: Recorder | None = None):
         self.buffers = buffers
         self.wrap = wrap
+        self.recorder = recorder
         self.chip: dict[TileRef, Array] = {}
 
     def run(self, func: FuncOp, progress: Callable[[int], None] | None = None) -> None:
@@ -61,12 +63,16 @@ class UopRun:
         else:
             dst = self.chip.setdefault(refs[0], np.empty(type.tile, numpy_dtype(type.dtype)))
         execute(op, dst, sources, valid_part(type, refs[0][1]), self.wrap)
+        if self.recorder is not None:
+            self.recorder.after(op, dst)
 
     def store(self, op: StoreBase) -> None:
         ref = (op.operands[0], op.coords[0])
         buffer = self.buffers[ref[0]]
         buffer.tiles[ref[1]] = activate(self.on_chip(op, ref), op)
         buffer.stored[ref[1]] = op
+        if self.recorder is not None:
+            self.recorder.after(op, buffer.tiles[ref[1]])
         if op.retain is not UNIT:
             del self.chip[ref]
 

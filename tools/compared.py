@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -11,9 +12,9 @@ from ..planner.arena import count_of
 
 if TYPE_CHECKING:
     from ..ir.builtin import FuncOp, ModuleOp
-    from ..runtime.compare import Difference
     from ..runtime.execute import Run
     from ..runtime.numerics import Array
+    from ..runtime.recorded import Held
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,39 +26,40 @@ class Side:
     module: ModuleOp
     run: Run
 
-    def result_name(self, index: int) -> str:
-        return self.func.returned()[index].name
+    def writer(self, held: Held, index: tuple[int, ...]) -> str:
+        """The tile that holds an element of a tensor, and the operation that stored or computed it."""
+        from ..dialects.tile_ops import StoreBase
 
-    def writer(self, result: int, index: tuple[int, ...]) -> str:
-        """The tile that holds an element of a result, and the operation that stored or computed it."""
-        value = self.func.returned()[result]
-        if not self.run.tiles:
-            return f"%{value.name}{_place(value.loc, self.module, 'computed')}"
-        coord = tuple(i // t for i, t in zip(index, self.run.tiles[result], strict=True))
-        op = self.run.stored[result][coord]
-        where = _place(op.loc, self.module, "stored") if op is not None else ""
-        return f"tile %{value.name}[{', '.join(map(str, coord))}]{where}"
+        name = held.value.name
+        if not held.tile:
+            return f"%{name}{_place(held.value.loc, self.module, 'computed')}"
+        coord = tuple(i // t for i, t in zip(index, held.tile, strict=True))
+        op = held.writers[coord]
+        verb = "stored" if isinstance(op, StoreBase) else "computed"
+        where = _place(op.loc, self.module, verb) if op is not None else ""
+        return f"tile %{name}[{', '.join(map(str, coord))}]{where}"
 
 
-def complaint(first: Side, second: Side, inputs: dict[str, Array]) -> str:
-    """Why two runs are not the same, or can't be told to be; empty where they are. `inputs` are the first one's."""
-    from ..runtime.compare import first_difference, first_nan
-    from ..runtime.execute import rounding_slacks
+def complaint(first: Side, second: Side, inputs: Sequence[Array]) -> str:
+    """Why two recorded runs are not the same, or can't be told to be; empty where they are. `inputs` are those of both,
+    in order."""
+    from ..runtime.compare import first_nan
+    from ..runtime.verdict import judge
 
-    results = first.run.arrays, second.run.arrays
-    undecided = first_nan(*results)
+    undecided = first_nan(first.run.arrays, second.run.arrays)
     if undecided is not None:
         verb = "element is" if undecided.count == 1 else "elements are"
         values = f"{undecided.first} against {undecided.second}"
         text = f"element [{undecided.where}]: {values}; {undecided.count:,} {verb} NaN, which equals nothing"
-        name = first.result_name(undecided.result)
-        return _located(f"mir-run: error: can't compare %{name}, {text}", undecided, first, second)
-    if first_difference(*results) is None:
+        sides = [side.writer(side.run.result(side.func, undecided.result), undecided.index) for side in (first, second)]
+        name = first.func.returned()[undecided.result].name
+        return _located(f"mir-run: error: can't compare %{name}, {text}", first, second, sides)
+    found = judge(first.func, inputs, first.run, second.func, second.run)
+    if found is None:
         return ""
-    difference = first_difference(*results, rounding_slacks(first.func, inputs))
-    if difference is None:
-        return ""
-    return _located(f"different: %{first.result_name(difference.result)}, {difference}", difference, first, second)
+    own = first.run.held_of(first.func, found.value)
+    sides = [first.writer(own, found.index), second.writer(found.held, found.index)]
+    return _located(f"{found.kind}: %{found.value.name}, {found.text}", first, second, sides)
 
 
 def equal_text(run: Run) -> str:
@@ -65,9 +67,9 @@ def equal_text(run: Run) -> str:
     return f"equal: {count_of(len(run.arrays), 'result')}, {count_of(elements, 'element')}"
 
 
-def _located(text: str, found: Difference, *sides: Side) -> str:
+def _located(text: str, first: Side, second: Side, writers: Sequence[str]) -> str:
     """With who wrote the element, on each side."""
-    lines = [f"  {os.path.basename(side.path)}: {side.writer(found.result, found.index)}" for side in sides]
+    lines = [f"  {os.path.basename(s.path)}: {words}" for s, words in zip((first, second), writers, strict=True)]
     return "\n".join([text, *lines])
 
 

@@ -83,7 +83,7 @@ def _compare(
     renamed = {b.name: inputs[a.name] for a, b in zip(functions[0].args, functions[1].args, strict=True)}
     runs = [done, _execute(functions[1], modules[1], renamed, args)]
     sides = [Side(*parts) for parts in zip(args.files, functions, modules, runs, strict=True)]
-    text = complaint(sides[0], sides[1], inputs)
+    text = complaint(sides[0], sides[1], list(inputs.values()))
     if text:
         print(visible_lines(text), file=sys.stderr)
     return not text
@@ -206,6 +206,7 @@ def _execute(func: FuncOp, module: ModuleOp, inputs: dict[str, Array], args: arg
                 verified=not args.no_verify,
                 wrap=args.wrap,
                 engines=_engines(args),
+                record=args.compare,
                 progress=lambda done: tell(f"run: operation {done:,} of {len(func.ops):,}"),
             )
     except ImportError as error:

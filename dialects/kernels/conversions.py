@@ -10,7 +10,7 @@ from ..tiles import TiledType
 from .declaration import ELEMENTS, Array, Call, Kernel, Parameter, declare, elements, same_coordinates
 
 if TYPE_CHECKING:
-    from .declaration import Algebra, FigureT, Rounding, TermT
+    from .declaration import Algebra, TermT
 
 CASTS = {("f32", "f16"), ("f32", "bf16"), ("f16", "f32"), ("bf16", "f32"), ("i32", "i8"), ("i8", "i32")}
 """The element types that a cast can go from and to."""
@@ -49,10 +49,6 @@ def _cast(np: Any, call: Call, values: Array) -> Array:
     return np.clip(wide + zero_point, -128, 127).astype(np.int8)
 
 
-def _rounding(rules: Rounding[FigureT], call: Call, value: FigureT) -> FigureT:
-    return rules.converted(value, call)
-
-
 def _term(terms: Algebra[TermT], params: tuple[float, ...], dtypes: Sequence[str], value: TermT) -> TermT:
     return terms.apply("cast", params, value, words=f"from {dtypes[1]} to {dtypes[0]}")
 
@@ -73,9 +69,7 @@ CAST = declare(
         reads=same_coordinates,
         meaning=_cast,
         algebra=_term,
-        rounding=_rounding,
         ulps=0.5,
-        carry=None,
         work=elements,
         rate=ELEMENTS,
         onnx="Cast",

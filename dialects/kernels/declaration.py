@@ -1,7 +1,7 @@
 """What a kernel is: a tile computation, declared once for all levels.
 
 Every level reads a kernel's facets from here: the verifier which tiles fit, `lower` what it reads, the runtime what it
-means, the proof which laws hold for it, `mir-run --compare` how errors grow, the simulator what work it is. A facet
+means, the proof which laws hold for it, `mir-run --compare` how exact it is, the simulator what work it is. A facet
 that is left out is an error when the kernel is declared; nothing elsewhere asks for a kernel by its name.
 """
 
@@ -49,7 +49,6 @@ if TYPE_CHECKING:  # what kernels are written against; making these classes take
     from typing import Protocol
 
     TermT = TypeVar("TermT")
-    FigureT = TypeVar("FigureT")
 
     class Activated(Protocol):
         """An operation that may apply a kernel of one tensor to its result."""
@@ -71,37 +70,9 @@ if TYPE_CHECKING:  # what kernels are written against; making these classes take
             such as "from f32 to f16"."""
             ...
 
-    class Rounding(Protocol[FigureT]):
-        """How bounds on rounding are made; see `runtime/rounding.py`."""
-
-        def product(self, a: FigureT, b: FigureT) -> FigureT:
-            """Of a sum of products."""
-            ...
-
-        def plus(self, a: FigureT, b: FigureT) -> FigureT:
-            """Of a sum of two, at least one of which is a sum itself: it is one sum."""
-            ...
-
-        def added(self, kernel: Kernel, call: Call, a: FigureT, b: FigureT) -> FigureT:
-            """Of a sum of two: part of a longer sum, or the function that it is of two terms."""
-            ...
-
-        def converted(self, a: FigureT, call: Call) -> FigureT:
-            """Of another element type."""
-            ...
-
-        def column(self, a: FigureT) -> FigureT:
-            """Of a vector along the first axis, to go with a matrix."""
-            ...
-
-        def mapped(self, kernel: Kernel, call: Call, *sources: FigureT) -> FigureT:
-            """Of a function element by element, by its `carry` and its `ulps`."""
-            ...
-
 
 Check = Callable[[Sequence[TiledType], object], None]
 Meaning = Callable[..., Array]
-Carry = Callable[..., Array]
 
 
 class Kernel(NamedTuple):
@@ -124,15 +95,12 @@ class Kernel(NamedTuple):
     - `reads(coord, k, ranks)`: the tiles of its sources that the tile at `coord` needs, in step k: some of these
       numbers each, in any order (lower, tile, plan, verifier, proof).
     - `meaning(np, call, *sources)`: what it computes, given the array module; integer results in i64, so that an
-      overflow can be told (runtime).
+      overflow can be told (runtime); in f64 where sources and `call.dtype` are f64 (`mir-run --compare`).
     - `algebra(terms, params, dtypes, *sources)`: its term, given the proof's algebra and the element types, destination
       first; a source of lower rank has been marked as repeated (proof). None for a product, which combines by
       "sum" what the proof knows as sums of products.
-    - `rounding(rules, call, *figures)`: how far two runs may part (`mir-run --compare`).
     - `ulps`: how far its own result may lie from the exact one in f32, in units in the last place; 0 for exact (docs,
       `--compare`).
-    - `carry(np, call, sources, slacks)`: how far a result moves where sources move by at most `slacks`, in f64
-      (`--compare`); None where `rounding` says it all.
     - `work(tiles)`, `rate`: its work on tiles of given sizes, destination first, and the engine's rate for it: a key of
       `sched.target` (simulator, bounds, report).
     - `onnx`: the ONNX operator that means the same, or None (importer).
@@ -153,9 +121,7 @@ class Kernel(NamedTuple):
     reads: Callable[[Coord, int, Sequence[int]], tuple[Coord, ...]]
     meaning: Meaning
     algebra: Callable[..., Any] | None
-    rounding: Callable[..., Any]
     ulps: float
-    carry: Carry | None
     work: Callable[[Sequence[Sequence[int]]], int]
     rate: str
     onnx: str | None

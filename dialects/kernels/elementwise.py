@@ -11,11 +11,11 @@ from collections.abc import Callable, Sequence
 from ...ir.light_typing import TYPE_CHECKING, Any
 from ...ir.opdef import REGISTRIES, OpError
 from ..tiles import TiledType
-from .declaration import ELEMENTS, Array, Call, Carry, Check, Kernel, Parameter, declare, elements, same_coordinates
+from .declaration import ELEMENTS, Array, Call, Check, Kernel, Parameter, declare, elements, same_coordinates
 from .formulas import gelu, sigmoid
 
 if TYPE_CHECKING:
-    from .declaration import Algebra, FigureT, Rounding, TermT
+    from .declaration import Algebra, TermT
 
 FLOATS = ("f32", "f16", "bf16")
 SUMMABLE = (*FLOATS, "i32")
@@ -50,7 +50,6 @@ def elementwise(
     shown: str,
     dtypes: tuple[str, ...],
     keeps_zeros: bool,
-    carry: Carry,
     ulps: float,
     summary: str,
     onnx: str | None,
@@ -65,12 +64,6 @@ def elementwise(
     `widens` says that i32 operands can give more than i32 holds, `in_double` that it is computed in f64 and rounded
     once, `is_sum` that it is the sum of its operands.
     """
-
-    def mapped(rules: Rounding[FigureT], call: Call, *figures: FigureT) -> FigureT:
-        return rules.mapped(kernel, call, *figures)
-
-    def added(rules: Rounding[FigureT], call: Call, a: FigureT, b: FigureT) -> FigureT:
-        return rules.added(kernel, call, a, b)
 
     def applied(terms: Algebra[TermT], given: tuple[float, ...], types: Sequence[str], *operands: TermT) -> TermT:
         return terms.apply(name, given, *operands, commutes=commutes)
@@ -91,9 +84,7 @@ def elementwise(
             reads=same_coordinates,
             meaning=_meaning(formula, widens, in_double),
             algebra=_sum_term if is_sum else applied,
-            rounding=added if is_sum else mapped,
             ulps=ulps,
-            carry=carry,
             work=elements,
             rate=ELEMENTS,
             onnx=onnx,
@@ -149,37 +140,6 @@ def _example(name: str, count: int, params: tuple[str, ...]) -> str:
     return f"uop.exec {name} %y[0, 1] = {sources}{shown}"
 
 
-def monotone(formula: Formula) -> Carry:
-    """How far the value of a function that only grows, or only falls, moves: as far as at one end."""
-
-    def carry(np: Any, call: Call, sources: Sequence[Array], slacks: Sequence[Array]) -> Array:
-        (x,), (slack,) = sources, slacks
-        here = formula(np, x, *call.params)
-        ends = [abs(formula(np, x + step, *call.params) - here) for step in (slack, -slack)]
-        return np.maximum(*ends)
-
-    return carry
-
-
-def steepest(*slopes: float) -> Carry:
-    """How far a value moves at most, given a bound on the slope in each source."""
-
-    def carry(np: Any, call: Call, sources: Sequence[Array], slacks: Sequence[Array]) -> Array:
-        moved = [slack * slope for slack, slope in zip(slacks, slopes, strict=True)]
-        return moved[0] if len(moved) == 1 else moved[0] + moved[1]
-
-    return carry
-
-
-def _of_mul(np: Any, call: Call, sources: Sequence[Array], slacks: Sequence[Array]) -> Array:
-    (a, b), (da, db) = sources, slacks
-    return abs(a) * db + abs(b) * da + da * db
-
-
-def _of_max(np: Any, call: Call, sources: Sequence[Array], slacks: Sequence[Array]) -> Array:
-    return np.maximum(*slacks)
-
-
 def _relu(np: Any, x: Array) -> Array:
     return np.maximum(x, x.dtype.type(0))
 
@@ -199,41 +159,40 @@ def _tanh(np: Any, x: Array) -> Array:
 # fmt: off
 binary(
     "add", lambda np, a, b: a + b, sign="+", dtypes=SUMMABLE, keeps_zeros=True, is_sum=True, widens=True, ulps=0.5,
-    carry=steepest(1, 1), onnx="Add", summary="a + b",
+    onnx="Add", summary="a + b",
 )
 binary(
-    "sub", lambda np, a, b: a - b, sign="-", dtypes=SUMMABLE, keeps_zeros=True, widens=True, ulps=0.5,
-    carry=steepest(1, 1), onnx="Sub", summary="a - b",
+    "sub", lambda np, a, b: a - b, sign="-", dtypes=SUMMABLE, keeps_zeros=True, widens=True, ulps=0.5, onnx="Sub",
+    summary="a - b",
 )
 binary(
     "mul", lambda np, a, b: a * b, sign="*", dtypes=SUMMABLE, keeps_zeros=True, commutes=True, widens=True, ulps=0.5,
-    carry=_of_mul, onnx="Mul", summary="a * b",
+    onnx="Mul", summary="a * b",
 )
 binary(
-    "max", lambda np, a, b: np.maximum(a, b), dtypes=ALL, keeps_zeros=True, commutes=True, ulps=0, carry=_of_max,
-    onnx="Max", summary="the larger of a and b",
+    "max", lambda np, a, b: np.maximum(a, b), dtypes=ALL, keeps_zeros=True, commutes=True, ulps=0, onnx="Max",
+    summary="the larger of a and b",
 )
 unary(
-    "relu", _relu, dtypes=ALL, keeps_zeros=True, ulps=0, carry=monotone(_relu), onnx="Relu", summary="max(x, 0)",
+    "relu", _relu, dtypes=ALL, keeps_zeros=True, ulps=0, onnx="Relu", summary="max(x, 0)",
 )
 unary(
-    "clip", _clip, params=("low", "high"), dtypes=FLOATS, keeps_zeros=False, ulps=0, carry=monotone(_clip), onnx=None,
+    "clip", _clip, params=("low", "high"), dtypes=FLOATS, keeps_zeros=False, ulps=0, onnx=None,
     summary="min(max(x, low), high)",
 )
 unary(
-    "exp", _exp, dtypes=FLOATS, keeps_zeros=False, in_double=True, ulps=4, carry=monotone(_exp), onnx="Exp",
-    summary="e to the power x",
+    "exp", _exp, dtypes=FLOATS, keeps_zeros=False, in_double=True, ulps=4, onnx="Exp", summary="e to the power x",
 )
 unary(
-    "tanh", _tanh, dtypes=FLOATS, keeps_zeros=True, in_double=True, ulps=4, carry=monotone(_tanh), onnx="Tanh",
+    "tanh", _tanh, dtypes=FLOATS, keeps_zeros=True, in_double=True, ulps=4, onnx="Tanh",
     summary="the hyperbolic tangent",
 )
 unary(
-    "sigmoid", sigmoid, dtypes=FLOATS, keeps_zeros=False, in_double=True, ulps=4, carry=monotone(sigmoid),
-    onnx="Sigmoid", summary="1 / (1 + exp(-x))",
+    "sigmoid", sigmoid, dtypes=FLOATS, keeps_zeros=False, in_double=True, ulps=4, onnx="Sigmoid",
+    summary="1 / (1 + exp(-x))",
 )
 unary(
-    "gelu", gelu, dtypes=FLOATS, keeps_zeros=True, in_double=True, ulps=4, carry=steepest(1.13), onnx="Gelu",
+    "gelu", gelu, dtypes=FLOATS, keeps_zeros=True, in_double=True, ulps=4, onnx="Gelu",
     summary="x (1 + erf(x / sqrt(2))) / 2, the exact form",
 )
 # fmt: on

@@ -11,7 +11,7 @@ from ..tiles import Coord, TiledType
 from .declaration import ELEMENTS, MULTIPLIES, Array, Call, Kernel, declare, elements, same_coordinates
 
 if TYPE_CHECKING:
-    from .declaration import Algebra, FigureT, Rounding, TermT
+    from .declaration import Algebra, TermT
 
 ACCUMULATOR = {"f32": "f32", "f16": "f32", "bf16": "f32", "i8": "i32"}
 """Element type of a product's sum, by the operands' element type."""
@@ -35,18 +35,14 @@ def _check_bias(types: Sequence[TiledType], op: object) -> None:
 
 
 def _product(np: Any, call: Call, a: Array, b: Array) -> Array:
-    """A x B: in f32 for floats, written to `call.out` if that is given (`dot` is the same product as `@`, without the
-    cost of a universal function, which counts for small tiles); exact in i64 for i8, since in double precision a sum of
-    2**39 products of two bytes still fits in 53 bits."""
+    """A x B: in f32 for f32 and shorter floats, written to `call.out` if that is given (`dot` is the same product as
+    `@`, without the cost of a universal function, which counts for small tiles); exact in i64 for i8, since in double
+    precision a sum of 2**39 products of two bytes still fits in 53 bits."""
     if a.dtype == np.float32:
         return a.dot(b, call.out)
     if a.dtype == np.int8:
         return (a.astype(np.float64) @ b.astype(np.float64)).astype(np.int64)
-    return a.astype(np.float32) @ b.astype(np.float32)
-
-
-def _sum_of_products(rules: Rounding[FigureT], call: Call, a: FigureT, b: FigureT) -> FigureT:
-    return rules.product(a, b)
+    return a @ b if a.dtype == np.float64 else a.astype(np.float32) @ b.astype(np.float32)
 
 
 def _vector(np: object, call: Call, vector: Array) -> Array:
@@ -55,10 +51,6 @@ def _vector(np: object, call: Call, vector: Array) -> Array:
 
 def _rows(terms: Algebra[TermT], params: tuple[float, ...], dtypes: Sequence[str], rows: TermT) -> TermT:
     return rows
-
-
-def _unrounded(rules: Rounding[FigureT], call: Call, vector: FigureT) -> FigureT:
-    return vector
 
 
 def _multiplies(tiles: Sequence[Sequence[int]]) -> int:
@@ -86,9 +78,7 @@ MATMUL = declare(
         reads=_rows_times_columns,
         meaning=_product,
         algebra=None,
-        rounding=_sum_of_products,
         ulps=0.5,
-        carry=None,
         work=_multiplies,
         rate=MULTIPLIES,
         onnx="MatMul",
@@ -113,9 +103,7 @@ BIAS = declare(
         reads=same_coordinates,
         meaning=_vector,
         algebra=_rows,
-        rounding=_unrounded,
         ulps=0,
-        carry=None,
         work=elements,
         rate=ELEMENTS,
         onnx=None,

@@ -19,13 +19,13 @@ DEMO_SOFTSIGN: /demo\.softsign(?![\w.])/
 """
 HEAD = f"""
 from tilewright.dialects.graph import mapped_operation
-from tilewright.dialects.kernels.elementwise import FLOATS, steepest, unary
+from tilewright.dialects.kernels.elementwise import FLOATS, unary
 from tilewright.ir.opdef import Dialect, register_dialect
 DEMO = register_dialect(Dialect("demo", r'''{GRAMMAR}'''))
 """
 ROW = """
 SOFTSIGN = unary("softsign", lambda np, x: x / (1 + np.abs(x)), dtypes=FLOATS, keeps_zeros=True, in_double=True,
-                 ulps=1, carry=steepest(1), onnx=None, summary="x / (1 + |x|)")
+                 ulps=1, onnx=None, summary="x / (1 + |x|)")
 """
 SoftsignOp = "\nSoftsignOp = mapped_operation(DEMO, SOFTSIGN, __name__)\n"
 DIALECT = HEAD + ROW + SoftsignOp

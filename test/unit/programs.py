@@ -23,9 +23,10 @@ from tilewright.ir.builtin import ModuleOp
 from tilewright.ir.diagnostics import Diagnostic
 from tilewright.passes.manager.pipelines import parse_pipeline
 from tilewright.passes.manager.running import run_passes_on
-from tilewright.runtime.compare import first_difference
-from tilewright.runtime.execute import execute_function, random_inputs, rounding_slacks
-from tilewright.runtime.numerics import Array
+from tilewright.runtime.compare import Finding, first_difference
+from tilewright.runtime.execute import Run, execute_function, random_inputs
+from tilewright.runtime.queues import Engines
+from tilewright.runtime.verdict import judge
 
 if __package__:
     from .strategies import Choice, Machine, choices, graph_texts, machines, tile_sizes, write_choices
@@ -68,37 +69,40 @@ def check_program(text: str, sizes: Sizes, machine: Machine, who: str, chosen: l
     LAST.options = f"--tile='sizes={'x'.join(map(str, sizes))}' --schedule='{machine.options()}' ({who})"
     graph = tilewright.parse(text)
     stages = compile_in_steps(graph, sizes, machine, who, chosen)
-    wanted = run(graph)
-    slacks = slacks_of(graph)
+    exact = is_integral(graph)
     for name, module in stages:
         printed = tilewright.print(module)
         again = tilewright.parse(printed)
         assert again == module, name
         assert tilewright.print(again) == printed, name
-        assert first_difference(wanted, run(module), slacks) is None, name
+        found, first, second = compared(graph, module, integers=True)
+        assert found is None, name
+        assert not exact or first_difference(first.arrays, second.arrays) is None, name
     scheduled = stages[-1][1]
     prove_module(graph, scheduled)
-    check_floats(graph, scheduled)
+    for first, second in ((graph, scheduled), (scheduled, graph)):
+        found, *_ = compared(first, second, integers=False)
+        assert found is None, found.text
 
 
-def slacks_of(graph: ModuleOp) -> list[Array | None]:
-    """How far results on `run`'s inputs may part: not at all where small integers stay small integers."""
+def is_integral(graph: ModuleOp) -> bool:
+    """Whether small integers stay small integers, so that all orders of a sum give the same."""
     (func,) = graph.functions()
     names = {getattr(op, name, None) for op in func.ops for name in ("kernel", "activation")} & KERNELS.keys()
-    if names <= INTEGRAL:
-        return []
-    return rounding_slacks(func, random_inputs(func, 1, bound=1))
+    return names <= INTEGRAL
 
 
-def check_floats(graph: ModuleOp, scheduled: ModuleOp) -> None:
-    """On floats both differ by no more than the bound of each of them allows."""
-    (func,), (other,) = graph.functions(), scheduled.functions()
-    inputs = random_inputs(func, 1, integers=False)
-    wanted = execute_function(func, graph, inputs).arrays
-    made = execute_function(other, scheduled, inputs).arrays
-    if first_difference(wanted, made) is not None:
-        assert first_difference(wanted, made, rounding_slacks(func, inputs)) is None
-        assert first_difference(made, wanted, rounding_slacks(other, inputs)) is None
+def compared(
+    first: ModuleOp, second: ModuleOp, integers: bool, engines: Engines | None = None
+) -> tuple[Finding | None, Run, Run]:
+    """What `mir-run --compare` finds on random inputs, integers of which are small enough for every sum to be exact,
+    and both runs; with `engines` the second one has verified queues."""
+    (func,), (other,) = first.functions(), second.functions()
+    inputs = random_inputs(func, 1, integers=integers, bound=1)
+    renamed = {b.name: inputs[a.name] for a, b in zip(func.args, other.args, strict=True)}
+    one = execute_function(func, first, inputs, record=True)
+    two = execute_function(other, second, renamed, record=True, verified=engines is not None, engines=engines)
+    return judge(func, list(inputs.values()), one, other, two), one, two
 
 
 def compile_in_steps(
@@ -160,12 +164,6 @@ def run_one(module: ModuleOp, name: str, machine: Machine) -> ModuleOp:
     assert tilewright.run_passes(tilewright.print(module), name) == tilewright.print(made), name
     assert tilewright.run_passes(tilewright.print(module, generic=True), name) == tilewright.print(made), name
     return made
-
-
-def run(module: ModuleOp) -> list[Array]:
-    """The results on integers small enough for every sum to be exact."""
-    (func,) = module.functions()
-    return execute_function(func, module, random_inputs(func, 1, bound=1)).arrays
 
 
 def search(number: int, examples: int) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from tilewright.dialects.graph import mapped_operation
-from tilewright.dialects.kernels.elementwise import FLOATS, steepest, unary
+from tilewright.dialects.kernels.elementwise import FLOATS, unary
 from tilewright.ir.opdef import Dialect, register_dialect
 from tilewright.ir.reading.grammar import grammar_beside
 
@@ -17,7 +17,7 @@ def softsign(np: Any, x: Any) -> Any:
 
 
 SOFTSIGN = unary(
-    "softsign", softsign, dtypes=FLOATS, keeps_zeros=True, in_double=True, ulps=1, carry=steepest(1),
-    onnx="Softsign", summary="x / (1 + |x|)",
+    "softsign", softsign, dtypes=FLOATS, keeps_zeros=True, in_double=True, ulps=1, onnx="Softsign",
+    summary="x / (1 + |x|)",
 )  # fmt: skip
 SoftsignOp = mapped_operation(DEMO, SOFTSIGN, __name__)

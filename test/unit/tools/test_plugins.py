@@ -266,7 +266,7 @@ BROKEN = {
     "a bug": ("1 / 0", "ZeroDivisionError: division by zero"),
     "an exit": ("raise SystemExit", "SystemExit"),
     "no Python": ("def", "SyntaxError: invalid syntax"),
-    "a missing facet": (HEAD + ROW.replace("carry=steepest(1), ", ""), "TypeError: .*'carry'"),
+    "a missing facet": (HEAD + ROW.replace("ulps=1, ", ""), "TypeError: .*'ulps'"),
     "a facet too many": (HEAD + ROW.replace("ulps", "ulp"), "TypeError: .*'ulp'"),
     "nothing": ("", "ValueError: it registers no dialect 'demo'"),
     "our dialect": (HEAD.replace('"demo"', '"graph"'), "DeclarationError: there is a dialect 'graph' already"),

@@ -1,0 +1,136 @@
+"""Follows a function, operation by operation, with figures instead of arrays: exact values and how far a run may lie
+from them.
+
+Whoever follows it `settles` each value as soon as it has its last figure, and so decides with what it goes on: with the
+same figure, with what another run holds, or with another number.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from ..dialects.graph import GraphOp
+from ..dialects.kernels import KERNELS, Call
+from ..dialects.levels import level_of
+from ..dialects.tile_ops import ExecBase, StoreBase
+from ..dialects.tiles import Coord, TiledType, TileRef, tiled
+from ..ir.builtin import FuncOp
+from ..ir.core import Operation, Value
+from ..ir.types import TensorType
+from .buffers import Buffer, valid_part, whole_of
+from .numerics import Array, numpy_dtype
+from .recorded import is_float, last_writes
+from .rounding import FLOAT64, Figure, computed, plus
+
+Settle = Callable[[Value, Coord, Figure], Figure]
+"""What goes on as a value's figure; the coordinates of its tile are empty at the graph level."""
+
+
+def follow(func: FuncOp, arrays: Sequence[Array], settle: Settle, exact: bool = False) -> Reference:
+    """Follows a function on arrays for its arguments. With `exact` all floats are of double precision."""
+    given = dict(zip(func.args, arrays, strict=True))
+    walk = _OnTensors(given, settle, exact) if level_of(func) == "graph" else _OnTiles(func, given, settle, exact)
+    with np.errstate(all="ignore"):
+        for op in func.ops:
+            walk.step(op)
+    return walk
+
+
+class Reference:
+    """The figures of a function's values so far."""
+
+    def __init__(self, settle: Settle, exact: bool):
+        self.settle = settle
+        self.exact = exact
+
+    def step(self, op: Operation) -> None:
+        """Goes on by an operation."""
+        raise NotImplementedError
+
+    def result(self, value: Value) -> Array:
+        """The exact values of a tensor, once all operations have been followed."""
+        raise NotImplementedError
+
+    def start(self, array: Array) -> Figure:
+        """The figure of what both runs have been given."""
+        figure = Figure.of(array)
+        return Figure(figure.value, FLOAT64) if self.exact else figure
+
+    def dtype(self, name: str) -> np.dtype[Any]:
+        return FLOAT64 if self.exact else numpy_dtype(name)
+
+    def activated(self, figure: Figure, op: Any) -> Figure:
+        """The figure with an operation's activation, if it has one."""
+        if getattr(op, "activation", None) is None:
+            return figure
+        kernel = KERNELS[op.activation]
+        return computed(kernel, Call(kernel.params_of(op, "activation_params"), figure.dtype), figure)
+
+
+class _OnTensors(Reference):
+    def __init__(self, given: Mapping[Value, Array], settle: Settle, exact: bool):
+        super().__init__(settle, exact)
+        self.figures = {value: self.start(array) for value, array in given.items() if is_float(value.type)}
+
+    def step(self, op: Operation) -> None:
+        if isinstance(op, GraphOp) and is_float(op.result.type):
+            self.figures[op.result] = self.settle(op.result, (), self.made(op))
+
+    def made(self, op: GraphOp) -> Figure:
+        kernel = KERNELS[op.kernel]
+        assert isinstance(op.result.type, TensorType)
+        operands, count = [self.figures[v] for v in op.operands], len(kernel.sources)
+        made = computed(kernel, Call(kernel.params_of(op), self.dtype(op.result.type.dtype)), *operands[:count])
+        for bias in operands[count:]:
+            made = plus(made, bias)
+        return self.activated(made, op)
+
+    def result(self, value: Value) -> Array:
+        return self.figures[value].value
+
+
+class _OnTiles(Reference):
+    """What a tile's name stands for is its last write, on chip or off."""
+
+    def __init__(self, func: FuncOp, given: Mapping[Value, Array], settle: Settle, exact: bool):
+        super().__init__(settle, exact)
+        self.buffers = {v: Buffer(v.type, a) for v, a in given.items() if isinstance(v.type, TiledType)}
+        self.last = last_writes(func)
+        self.figures: dict[TileRef, Figure] = {}
+
+    def read(self, value: Value, coord: Coord) -> Figure:
+        found = self.figures.get((value, coord))
+        if found is None:
+            buffer, type = self.buffers.get(value), tiled(value)
+            unwritten = np.zeros(type.tile, numpy_dtype(type.dtype))
+            found = self.figures[value, coord] = self.start(unwritten if buffer is None else buffer.tiles[coord])
+        return found
+
+    def step(self, op: Operation) -> None:
+        if not isinstance(op, (ExecBase, StoreBase)) or not is_float(op.operands[0].type):
+            return
+        if isinstance(op, StoreBase) and op.activation is None:
+            return
+        value, coord = op.operands[0], op.coords[0]
+        made = self.activated(self.made(op) if isinstance(op, ExecBase) else self.read(value, coord), op)
+        made = made.within(valid_part(tiled(value), coord))
+        self.figures[value, coord] = self.settle(value, coord, made) if op in self.last else made
+
+    def made(self, op: ExecBase) -> Figure:
+        (value, *operands), (coord, *coords) = op.operands, op.coords
+        kernel, type = KERNELS[op.kernel], tiled(value)
+        sources = [self.read(v, c) for v, c in zip(operands, coords, strict=True)]
+        made = computed(kernel, Call(kernel.params_of(op), self.dtype(type.dtype)), *sources)
+        if made.value.shape != type.tile:
+            made = made.over(type.tile)
+        return plus(self.read(value, coord), made) if op.accumulate else made
+
+    def result(self, value: Value) -> Array:
+        type = tiled(value)
+        tiles = np.zeros((*type.grid, *type.tile))
+        for coord in type.each_coord():
+            tiles[coord] = self.read(value, coord).value
+        return whole_of(type, tiles)
