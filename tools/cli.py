@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import gc
 import sys
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -11,7 +10,8 @@ from functools import partial
 from ..ir.diagnostics import DiagnosticError, PluginError, visible_lines
 from ..ir.light_typing import Any, NoReturn
 from ..passes.manager import UsageError
-from .files import InputError, discard_standard_output, write_text
+from .files import InputError, discard_standard_output, say, write_text
+from .signals import catch_signals
 
 IGNORE_BROKEN = "--ignore-broken-plugins"
 
@@ -37,10 +37,9 @@ class Parser(argparse.ArgumentParser):
 
     def _print_message(self, message: str, file: Any = None) -> None:
         """argparse's own way would take a closed pipe for success."""
-        if file is sys.stdout:
-            return write_text("-", message)
-        sys.stderr.write(message)
-        sys.stderr.flush()
+        if file is sys.stderr:
+            return say(message.removesuffix("\n"))
+        write_text("-", message)
 
 
 class _Version(argparse.Action):
@@ -80,20 +79,18 @@ def run_command(name: str, usage: str, run: Callable[[list[str]], int], argv: Se
 
     Without `argv` the words are the process's own, which ends with the command.
     """
+    if argv is None:
+        catch_signals(name)
     words = list(sys.argv[1:] if argv is None else argv)
     if IGNORE_BROKEN in words:
-        status = _status_ignoring_broken(name, usage, run, words)
-    else:
-        status = _status(name, usage, run, words)
-    if argv is None:
-        gc.freeze()  # or Python would look through a million operations once more, and take them apart, before it ends
-    return status
+        return _status_ignoring_broken(name, usage, run, words)
+    return _status(name, usage, run, words)
 
 
 def _status_ignoring_broken(name: str, usage: str, run: Callable[[list[str]], int], words: list[str]) -> int:
     from ..ir.plugins import broken_ignored
 
-    with broken_ignored(lambda message: print(visible_lines(f"{name}: warning: {message}"), file=sys.stderr)):
+    with broken_ignored(lambda message: say(visible_lines(f"{name}: warning: {message}"))):
         return _status(name, usage, run, words)
 
 
@@ -123,7 +120,7 @@ def _status(name: str, usage: str, run: Callable[[list[str]], int], words: list[
 
 
 def _fail(message: str, status: int) -> int:
-    print(message, file=sys.stderr)
+    say(message)
     return status
 
 

@@ -1,17 +1,22 @@
-"""Reading a text and writing one whole or not at all."""
+"""Reading a text and writing one whole or not at all; the standard streams, which may be closed."""
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import os
 import stat
 import sys
+from collections.abc import Generator, Iterable
+from contextlib import contextmanager, suppress
 
+from ..ir.atomic_write import NewFile, remove_unfinished
 from ..ir.light_typing import TYPE_CHECKING
+from .signals import CLEAN_UPS, Held
 
 if TYPE_CHECKING:
     from typing import IO
+
+CLEAN_UPS.append(remove_unfinished)
 
 MAX_TEXT = 1 << 30
 """Longest text that is read, in bytes."""
@@ -107,15 +112,88 @@ def write_text(path: str, text: str) -> None:
 
 def write_bytes(path: str, data: bytes) -> None:
     """Like `write_text`, for bytes."""
-    if path == "-":
-        _write_standard_output(data)
-        return
+    write_together([(path, data)])
+
+
+def write_together(outputs: Iterable[tuple[str, bytes]]) -> None:
+    """Writes several files, all or none: each is whole beside its place before the first takes it. What is no regular
+    file, and can't be taken back, is written in between."""
+    new: list[tuple[str, NewFile]] = []
+    direct: list[tuple[str, bytes]] = []
     try:
-        _write_file(path, data)
+        for path, data in outputs:
+            with _explained(path):
+                mode = None if path == "-" else _mode_to_be(path)
+                if mode is None:
+                    direct.append((path, data))
+                else:
+                    new.append((path, NewFile(os.path.realpath(path), data, mode)))
+        for path, data in direct:
+            _write_directly(path, data)
+        with Held():
+            for path, file in new:
+                with _explained(path):
+                    file.put()
+    except BaseException:
+        for _, file in new:
+            file.discard()
+        raise
+
+
+@contextmanager
+def _explained(path: str) -> Generator[None, None, None]:
+    """Makes an `InputError` of what keeps a file from being written."""
+    try:
+        yield
     except BrokenPipeError:
         raise
     except OSError as error:
         raise InputError(f"cannot write '{path}': {error.strerror}") from None
+
+
+def _mode_to_be(path: str) -> int | None:
+    """The mode that a file has or will get; None where it is no regular one."""
+    try:
+        mode = os.stat(path).st_mode
+    except FileNotFoundError:
+        return _new_mode()
+    if not stat.S_ISREG(mode):
+        return None
+    if not os.access(path, os.W_OK):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+    return stat.S_IMODE(mode)
+
+
+def _new_mode() -> int:
+    """The mode that the user's umask gives a new file."""
+    mask = os.umask(0)
+    os.umask(mask)
+    return 0o666 & ~mask
+
+
+def _write_directly(path: str, data: bytes) -> None:
+    if path == "-":
+        _write_standard_output(data)
+        return
+    with _explained(path), os.fdopen(_open_special(path), "wb") as file:
+        file.write(data)
+
+
+def _open_special(path: str) -> int:
+    """A handle of what is no regular file, to write to. To open a pipe would wait until somebody reads it."""
+    mode = os.stat(path).st_mode
+    if stat.S_ISBLK(mode):
+        raise OSError(errno.EPERM, "it is a block device")
+    if not stat.S_ISFIFO(mode):
+        return os.open(path, os.O_WRONLY)
+    try:
+        handle = os.open(path, os.O_WRONLY | os.O_NONBLOCK)
+    except OSError as error:
+        if error.errno == errno.ENXIO:
+            raise OSError(errno.ENXIO, "it is a pipe that nobody reads") from None
+        raise
+    os.set_blocking(handle, True)
+    return handle
 
 
 def _write_standard_output(data: bytes) -> None:
@@ -141,58 +219,32 @@ def _write_standard_output(data: bytes) -> None:
 
 def discard_standard_output() -> None:
     """Sends what is still in standard output's buffer nowhere, so that Python does not fail over it when it ends."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    if sys.stdout is not None:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-def _write_file(path: str, data: bytes) -> None:
+def output_encoding() -> str:
+    """Of standard output. Raises `InputError` where it is closed."""
+    if sys.stdout is None:
+        raise InputError("cannot write standard output: it is closed")
+    return sys.stdout.encoding
+
+
+def say(text: str) -> None:
+    """Writes lines on standard error, for whoever reads along; nobody may."""
+    if sys.stderr is not None:
+        with suppress(OSError):
+            print(text, file=sys.stderr, flush=True)
+
+
+def say_or_fail(text: str) -> None:
+    """Writes lines that were asked for on standard error. Raises `InputError`, which nobody may see, where it is
+    closed."""
+    if sys.stderr is None:
+        raise InputError("cannot write standard error: it is closed")
     try:
-        mode = os.stat(path).st_mode
-    except FileNotFoundError:
-        mode = None
-    if mode is not None and not stat.S_ISREG(mode):
-        with os.fdopen(_open_special(path, mode), "wb") as file:
-            file.write(data)
-        return
-    if mode is not None and not os.access(path, os.W_OK):
-        raise PermissionError(13, "Permission denied")
-    _replace(os.path.realpath(path), data, _new_mode() if mode is None else stat.S_IMODE(mode))
-
-
-def _open_special(path: str, mode: int) -> int:
-    """A handle of what is no regular file, to write to. To open a pipe would wait until somebody reads it."""
-    if stat.S_ISBLK(mode):
-        raise OSError(errno.EPERM, "it is a block device")
-    if not stat.S_ISFIFO(mode):
-        return os.open(path, os.O_WRONLY)
-    try:
-        handle = os.open(path, os.O_WRONLY | os.O_NONBLOCK)
+        print(text, file=sys.stderr, flush=True)
+    except BrokenPipeError:
+        raise
     except OSError as error:
-        if error.errno == errno.ENXIO:
-            raise OSError(errno.ENXIO, "it is a pipe that nobody reads") from None
-        raise
-    os.set_blocking(handle, True)
-    return handle
-
-
-def _replace(path: str, data: bytes, mode: int) -> None:
-    import tempfile
-
-    handle, beside = tempfile.mkstemp(dir=os.path.dirname(path) or ".", prefix=f".{os.path.basename(path)}.")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(beside, mode)
-        os.replace(beside, path)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            os.unlink(beside)
-        raise
-
-
-def _new_mode() -> int:
-    """The mode that the user's umask gives a new file."""
-    mask = os.umask(0)
-    os.umask(mask)
-    return 0o666 & ~mask
+        raise InputError(f"cannot write standard error: {error.strerror}") from None

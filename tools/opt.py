@@ -22,8 +22,9 @@ from ..passes.manager import (
     read_choice,
 )
 from .cli import Parser, add_version, file_name, run_command, takes_blocks
-from .files import read_text, write_text
+from .files import read_text, say, say_or_fail, write_text
 from .machine import HINT, add_target_options, aim, target_given, targets_text
+from .signals import leave
 
 if TYPE_CHECKING:
     from ..analysis.report import Reporter
@@ -79,15 +80,15 @@ def run(argv: list[str]) -> int:
         raise UsageError(_unknown(unknown[0], args.input))
     if args.list_passes:
         plugin_passes().find_all()
-        print(_describe_passes(load_passes()))
+        write_text("-", _describe_passes(load_passes()) + "\n")
         return 0
     if args.list_targets:
-        print(targets_text())
+        write_text("-", targets_text() + "\n")
         return 0
     args.pipeline = _passes_to_run(args)
     args.machine = target_given(args)
     if args.dump_pass_pipeline:
-        print(_dumped(args), file=sys.stderr)
+        say_or_fail(_dumped(args))
     text = read_text(args.input)
     model = _read_model(args.verify_against, args) if args.verify_against else None
     return _compile(text, args, model)
@@ -308,7 +309,7 @@ def _compile(text: str, args: argparse.Namespace, model: ModuleOp | None) -> int
             out.append(_process(source, args, report, model))
         except DiagnosticError as error:
             failed = True
-            print(error, file=sys.stderr)
+            say(str(error))
             _draw_shortage(error, args)
         if args.split_input_file:
             gc.collect(0)  # what this part has left: a module is full of cycles
@@ -316,9 +317,8 @@ def _compile(text: str, args: argparse.Namespace, model: ModuleOp | None) -> int
         return 1
     write_text(args.output, f"{SPLIT_MARK}\n".join(out))
     if report is not None:
-        sys.stdout.flush()
         figures = report.report()
-        print(figures.to_json() if args.report == "json" else figures.to_text(), file=sys.stderr)
+        say_or_fail(figures.to_json() if args.report == "json" else figures.to_text())
     return 0
 
 
@@ -330,13 +330,13 @@ def _draw_shortage(error: DiagnosticError, args: argparse.Namespace) -> None:
     if found is None:
         return
     if args.oom_map is None:
-        print("opt: --oom-map FILE draws the SRAM at that moment (.html, .svg, .txt; -: here)", file=sys.stderr)
+        say("opt: --oom-map FILE draws the SRAM at that moment (.html, .svg, .txt; -: here)")
         return
     from ..viz.shortage import draw
 
     text = draw(found, args.oom_map, takes_blocks(sys.stderr))
     if args.oom_map == "-":
-        print(text, end="", file=sys.stderr)
+        say(text.removesuffix("\n"))
     else:
         write_text(args.oom_map, text)
 
@@ -416,4 +416,4 @@ def _process(source: Source, args: argparse.Namespace, report: Reporter | None, 
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    leave(main())

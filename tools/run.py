@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -13,7 +12,7 @@ from ..planner.progress import tell
 from .arrays import StoredArray, load_array, load_arrays, packed
 from .cli import Parser, add_version, file_name, run_command, some_name
 from .compared import Side, complaint, equal_text
-from .files import InputError, read_text, write_bytes, write_text
+from .files import InputError, read_text, say, write_bytes, write_text
 from .status import status_line
 
 if TYPE_CHECKING:
@@ -68,10 +67,10 @@ def run(argv: list[str]) -> int:
         write_text("-", equal_text(done) + "\n")
         return 0
     lines = [_summary(n, a) + "\n" for n, a in zip(_result_names(functions[0]), done.arrays, strict=True)]
-    if args.output == "-":
-        print(*lines, sep="", end="", file=sys.stderr)
-    else:
+    if args.output != "-":
         write_text("-", "".join(lines))
+    elif lines:
+        say("".join(lines).removesuffix("\n"))
     return 0
 
 
@@ -85,7 +84,7 @@ def _compare(
     sides = [Side(*parts) for parts in zip(args.files, functions, modules, runs, strict=True)]
     text = complaint(sides[0], sides[1], list(inputs.values()))
     if text:
-        print(visible_lines(text), file=sys.stderr)
+        say(visible_lines(text))
     return not text
 
 

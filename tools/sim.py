@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Sequence
 
 from .cli import Parser, add_version, run_command
 from .files import write_text
 from .inputs import read_module, scheduled_functions
 from .machine import add_target_options, target_given, targets_text
+from .signals import leave
 
 USAGE = "mir-sim [options] [FILE]"
 
@@ -39,7 +39,7 @@ def run(argv: list[str]) -> int:
     """The whole command. Raises `UsageError`, `InputError` and `DiagnosticError`."""
     args = _make_parser().parse_args(argv)
     if args.list_targets:
-        print(targets_text())
+        write_text("-", targets_text() + "\n")
         return 0
     module = read_module(args.input, target_given(args))
     functions = scheduled_functions(module, args.function, args.input)
@@ -80,4 +80,4 @@ def _count(text: str) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    leave(main())

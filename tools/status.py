@@ -6,13 +6,17 @@ import os
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TextIO
 
 from ..planner.progress import listening
+from .signals import CLEAN_UPS
 
 AFTER, BETWEEN = 2.0, 0.1
 """Seconds before the line appears, and between two versions of it."""
+
+GONE = "\r\x1b[K"
+"""Takes the line off the terminal."""
 
 USUAL = 80
 """Columns of a terminal that doesn't say."""
@@ -44,19 +48,27 @@ class StatusLine:
 
     def remove(self) -> None:
         if self.shown:
-            self.stream.write("\r\x1b[K")
+            self.stream.write(GONE)
             self.stream.flush()
+
+    def wipe(self) -> None:
+        """Like `remove`, but for a signal's handler, which may have stopped a write to the stream."""
+        if self.shown:
+            with suppress(OSError, ValueError):
+                os.write(self.stream.fileno(), GONE.encode())
 
 
 @contextmanager
 def status_line() -> Iterator[None]:
     """Shows on standard error what is done within the context, if that is a terminal."""
-    if not sys.stderr.isatty():
+    if sys.stderr is None or not sys.stderr.isatty():
         yield
         return
     line = StatusLine(sys.stderr)
+    CLEAN_UPS.append(line.wipe)
     try:
         with listening(line.show):
             yield
     finally:
         line.remove()
+        CLEAN_UPS.remove(line.wipe)

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
 import io
-import os
-import sys
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from ..passes.manager import UsageError
 from .cli import Parser, add_version, file_name, run_command
-from .files import InputError, same_file, write_bytes, write_text
+from .files import InputError, same_file, say, write_text, write_together
 from .machine import add_target_options, target_given, targets_text
+from .signals import leave
 
 if TYPE_CHECKING:
     from ..runtime.numerics import Array
@@ -50,7 +48,7 @@ def run(argv: list[str]) -> int:
     # A bare --to-csv takes no value from the next word: `mir-translate --to-csv sched.mir` reads sched.mir.
     args = _make_parser().parse_args(["--to-csv=ops" if word == "--to-csv" else word for word in argv])
     if args.list_targets:
-        print(targets_text())
+        write_text("-", targets_text() + "\n")
         return 0
     _check_usage(args)
     if not args.onnx:
@@ -102,9 +100,11 @@ def _import(args: argparse.Namespace) -> int:
 
         some = f"{count_of(len(done.weights), 'parameter')} {'is' if len(done.weights) == 1 else 'are'}"
         done.notes.append(f"{some} not written; --weights FILE.npz writes {'it' if len(done.weights) == 1 else 'them'}")
-    _write(args.output, print_module(done.module), args.weights, done.weights)
+    text = print_module(done.module).encode("utf-8", "surrogateescape")
+    weights = [(args.weights, packed(done.weights))] if args.weights else []
+    write_together([*weights, (args.output, text)])
     for note in done.notes:
-        print(f"mir-translate: note: {note}", file=sys.stderr)
+        say(f"mir-translate: note: {note}")
     return 0
 
 
@@ -169,32 +169,5 @@ def packed(arrays: Mapping[str, Array]) -> bytes:
     return out.getvalue()
 
 
-def _write(path: str, text: str, weights_path: str | None, weights: Mapping[str, Array]) -> None:
-    """Writes both files or none: where the second fails, the first gets its old content again."""
-    if weights_path is None:
-        return write_text(path, text)
-    before = _content(weights_path)
-    write_bytes(weights_path, packed(weights))
-    try:
-        write_text(path, text)
-    except BaseException:
-        if before is not None:
-            write_bytes(weights_path, before)
-        elif os.path.isfile(weights_path):
-            with contextlib.suppress(OSError):
-                os.unlink(weights_path)
-        raise
-
-
-def _content(path: str) -> bytes | None:
-    if not os.path.isfile(path):
-        return None
-    try:
-        with open(path, "rb") as file:
-            return file.read()
-    except OSError as error:
-        raise InputError(f"cannot write '{path}': {error.strerror}") from None
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    leave(main())

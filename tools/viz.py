@@ -12,8 +12,9 @@ from ..ir.collector import collector_off
 from ..ir.diagnostics import visible
 from ..passes.manager import UsageError
 from .cli import Parser, add_version, run_command, takes_blocks
-from .files import InputError, write_bytes
+from .files import InputError, output_encoding, write_bytes, write_text
 from .machine import add_target_options, target_given, targets_text
+from .signals import leave
 
 if TYPE_CHECKING:
     from ..ir.builtin import FuncOp, ModuleOp
@@ -50,7 +51,7 @@ def run(argv: list[str]) -> int:
     """The whole command. Raises `UsageError`, `InputError` and `DiagnosticError`."""
     args = _make_parser().parse_args(argv)
     if args.list_targets:
-        print(targets_text())
+        write_text("-", targets_text() + "\n")
         return 0
     if not 1 <= len(args.files) <= 2:
         raise UsageError("one schedule is needed, or two to compare")
@@ -131,7 +132,7 @@ def _made(form: str, pictures: list[Picture], args: argparse.Namespace) -> bytes
     if form == ".txt":
         from ..viz.terminal import terminal
 
-        encoding = "utf-8" if args.output != "-" else sys.stdout.encoding
+        encoding = "utf-8" if args.output != "-" else output_encoding()
         return terminal(pictures, args.axis, args.output != "-" or takes_blocks(sys.stdout)).encode(encoding)
     from ..viz.svg import svg
 
@@ -147,4 +148,4 @@ def _made(form: str, pictures: list[Picture], args: argparse.Namespace) -> bytes
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    leave(main())
