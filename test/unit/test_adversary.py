@@ -1,0 +1,86 @@
+"""A sample of the adversary's mutants, of which none may be missed, and of edits that mean the same: none refused."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import tilewright
+from tilewright.dialects.sched import SCHED
+from tilewright.dialects.uop import UOP
+
+from . import adversary
+from .strict_run import tensor
+
+pytestmark = pytest.mark.xdist_group("adversary")
+DOCS = Path(__file__).resolve().parents[2] / "docs" / "faults.md"
+COUNT, SAME, SEED = 700, 150, 1
+
+
+@pytest.fixture(scope="module")
+def made() -> list[adversary.Base]:
+    return adversary.bases()
+
+
+@pytest.fixture(scope="module")
+def tallies(made: list[adversary.Base]) -> dict[str, adversary.Tally]:
+    return adversary.run_catalogue(made, COUNT, SEED)
+
+
+def test_the_judge_computes_what_a_run_does(made: list[adversary.Base]) -> None:
+    for of in made:
+        module = tilewright.parse(of.text)
+        assert next(adversary.differences(of, module), "") == ""
+        for func in of.funcs.values():
+            if any(tensor(arg) is None for arg in func.args):
+                continue  # no inputs can be given for it
+            given = of.inputs[func.sym_name][0]
+            wanted = tilewright.run(module, [np.asarray(a, np.float32) for a in given], function=func.sym_name)
+            for a, b in zip(of.wanted[func.sym_name][0], wanted, strict=True):
+                assert adversary.agree(a, b.astype(np.float64), 0 if of.exact else 1e-5)
+
+
+def test_no_fault_of_the_sample_is_missed(tallies: dict[str, adversary.Tally]) -> None:
+    assert {kind: t.missed[0] for kind, t in tallies.items() if t.missed} == {}
+
+
+def test_no_fault_of_the_sample_ends_in_a_traceback(tallies: dict[str, adversary.Tally]) -> None:
+    assert {kind: t.crashed[0] for kind, t in tallies.items() if t.crashed} == {}
+
+
+def test_every_kind_is_tried_and_at_most_half_mean_the_same(tallies: dict[str, adversary.Tally]) -> None:
+    assert sum(t.tried for t in tallies.values()) == COUNT
+    assert all(t.tried for t in tallies.values())
+    assert sum(t.same for t in tallies.values()) <= COUNT / 2
+
+
+def test_no_edit_that_keeps_the_meaning_is_refused(made: list[adversary.Base]) -> None:
+    found = adversary.keep_meaning(made, SAME, SEED)
+    assert all(t.tried == t.same > 0 for t in found.values())
+
+
+def test_without_the_replay_hundreds_get_through(made: list[adversary.Base], monkeypatch: pytest.MonkeyPatch) -> None:
+    for dialect in (SCHED, UOP):
+        monkeypatch.setattr(dialect, "function_checks", [])
+    found = adversary.run_catalogue(made, COUNT, SEED)
+    assert sum(len(t.missed) for t in found.values()) >= 100
+
+
+def test_without_the_proof_hundreds_get_through(made: list[adversary.Base], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(adversary, "prove_module", lambda *_: None)
+    found = adversary.run_catalogue(made, COUNT, SEED)
+    assert sum(len(t.missed) for t in found.values()) >= 100
+
+
+def test_the_documented_table_is_of_these_kinds() -> None:
+    rows = re.findall(
+        r"^\| (.+?) \| ([\d,]+) \| ([\d,]+) \| ([\d,]+) \| (\d+) \|$", DOCS.read_text(encoding="utf-8"), re.M
+    )
+    by_kind = {row[0]: [int(n.replace(",", "")) for n in row[1:]] for row in rows}
+    for kind in adversary.KINDS:
+        tried, refused, same, missed = by_kind[kind]
+        assert tried == refused + same
+        assert missed == 0
