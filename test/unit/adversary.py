@@ -12,7 +12,7 @@ import argparse
 import re
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
@@ -280,20 +280,20 @@ def agree(a: Any, b: Any, slack: float) -> bool:
     return a.shape == b.shape and bool(np.all(np.abs(a - b) <= bound))
 
 
-def cells(made: list[Base], rng: Random) -> Iterator[tuple[str, Base]]:
+def cells(made: list[Base], rng: Random, kinds: Sequence[str]) -> Iterator[tuple[str, Base]]:
     """Kinds and bases, each pair once in every round, in random order."""
     while True:
-        pairs = [(kind, of) for kind in KINDS for of in made]
+        pairs = [(kind, of) for kind in kinds for of in made]
         rng.shuffle(pairs)
         yield from pairs
 
 
-def run_catalogue(made: list[Base], count: int, seed: int) -> dict[str, Tally]:
-    """Tries `count` mutants; the same seed tries the same ones."""
+def run_catalogue(made: list[Base], count: int, seed: int, kinds: Sequence[str] = KINDS) -> dict[str, Tally]:
+    """Tries `count` mutants of some kinds; the same seed tries the same ones."""
     rng = Random(seed)
-    tallies = {kind: Tally() for kind in KINDS}
+    tallies = {kind: Tally() for kind in kinds}
     tried = 0
-    for kind, of in cells(made, rng):
+    for kind, of in cells(made, rng, kinds):
         if tried == count:
             break
         text = mutant(rng, kind, of)

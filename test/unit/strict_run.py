@@ -222,9 +222,7 @@ def broken_claims(func: FuncOp) -> Iterator[str]:
         if not isinstance(op, sched.ExecOp) and op.bytes != sizes[0]:
             yield f"{op.bytes} bytes for {sizes[0]}"
         for start, size in zip(op.addrs, sizes, strict=True):
-            if start % sram.get("alignment", 1) or any(
-                a < start + size and start < b for a, b in sram.get("reserved", ())
-            ):
+            if start % alignment_of(func) or any(a < start + size and start < b for a, b in sram.get("reserved", ())):
                 yield f"a tile at {start}"
         if halves and isinstance(op, sched.LoadOp):
             low, high = halves[op.half] if op.half is not None else (0, 0)
@@ -241,6 +239,10 @@ def broken_claims(func: FuncOp) -> Iterator[str]:
         yield from races(func)
 
 
+def alignment_of(func: FuncOp) -> int:
+    return (func.attrs.get("sched.sram") or {"alignment": 64})["alignment"]
+
+
 def wrong_figures(func: FuncOp) -> Iterator[str]:
     """Figures of `sched.stats` that the text does not imply."""
     stated = func.attrs.get("sched.stats")
@@ -250,7 +252,7 @@ def wrong_figures(func: FuncOp) -> Iterator[str]:
     loads = sum(isinstance(op, sched.LoadOp) for op in ops)
     read = sum(len({*zip(op.operands[1:], op.coords[1:], strict=True)}) for op in ops if isinstance(op, sched.ExecOp))
     spills = sum(isinstance(op, sched.StoreOp) and op.spill is not None for op in ops)
-    alignment = func.attrs["sched.sram"]["alignment"]
+    alignment = alignment_of(func)
     implied = {"sched_ops": len(ops), "loads_emitted": loads, "loads_eliminated": read - loads}
     implied |= {"spills": spills} if spills else {}
     implied["peak_sram_bytes"] = peak([*lifetimes(ops, alignment)], len(ops))
