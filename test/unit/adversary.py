@@ -169,8 +169,8 @@ def _mutated(rng: Random, kind: str, text: str) -> str | None:
 def _in_function(rng: Random, text: str, change: Callable[[Random, Lines], bool]) -> str | None:
     """A text with one of its functions changed."""
     parts = functions(text)
-    lines = rng.choice([p for p in parts if p[0].lstrip().startswith("func.func")])
-    if not change(rng, lines):
+    found = [p for p in parts if p[0].lstrip().startswith("func.func")]
+    if not found or not change(rng, rng.choice(found)):
         return None
     return "\n".join(line for part in parts for line in part)
 

@@ -12,7 +12,7 @@ from random import Random
 Lines = list[str]
 Fault = Callable[[Random, Lines], bool]
 
-TYPE = re.compile(r"!uop\.tiled<tensor<([0-9x]+)x([a-z]+[0-9]+)>, \[([0-9, ]+)\]>")
+TYPE = re.compile(r"!uop\.tiled<tensor<([0-9x]+)x([a-z]+[0-9]+)>, \[([-0-9, ]+)\]>")
 REF = re.compile(r"(%[\w$.-]+)\[([-0-9, ]+)\]( @\w+)?")
 BYTES = {"f32": 4, "f16": 2, "bf16": 2, "i32": 4, "i8": 1}
 UNARY = ("relu", "gelu", "sigmoid", "tanh", "exp", "clip", "cast", "bias")
@@ -115,7 +115,7 @@ def set_bytes(lines: Lines, name: str, new: str) -> None:
     shape = TYPE.fullmatch(new)
     assert shape is not None
     count = BYTES[shape[2]]
-    for size in shape[3].split(", "):
+    for size in re.findall(r"\d+", shape[3]):
         count *= int(size)
     for i in places(lines, rf"sched\.(?:load|store) {re.escape(name)}\["):
         lines[i] = re.sub(r"bytes = \d+", f"bytes = {count}", lines[i])
@@ -150,7 +150,7 @@ def _extent(rng: Random, lines: Lines, names: list[str]) -> bool:
     k = rng.randrange(len(sizes))
     sizes[k] = max(1, sizes[k] + rng.choice((-4, -3, -2, -1, -1, 1, 1, 2, 3, 4)))
     if rng.random() < 0.1:
-        sizes.reverse()
+        sizes = rng.choice((sizes[::-1], sizes[:1], [*sizes, 1], [0, *sizes[1:]]))
     return retype(rng, lines, name, f"!uop.tiled<tensor<{'x'.join(map(str, sizes))}x{match[2]}>, [{match[3]}]>")
 
 
@@ -170,7 +170,7 @@ def tile_shape(rng: Random, lines: Lines) -> bool:
     k = rng.randrange(len(tile))
     tile[k] = rng.choice((tile[k] + 1, max(1, tile[k] - 1), tile[k] * 2, max(1, tile[k] // 2)))
     if len(tile) == 2 and rng.random() < 0.5:
-        tile = rng.choice(([2, 8], [8, 2], [1, 16], [16, 1], tile[::-1]))
+        tile = rng.choice(([2, 8], [8, 2], [1, 16], [16, 1], tile[::-1], tile[:1], [0, 4], [-4, 4], [64, 4], [4, 4, 1]))
     return retype(rng, lines, name, f"!uop.tiled<tensor<{match[1]}x{match[2]}>, {tile}>")
 
 

@@ -64,6 +64,8 @@ def coordinate(rng: Random, lines: Lines) -> bool:
         numbers = match[2].split(", ")
         k = rng.randrange(len(numbers))
         numbers[k] = str(int(numbers[k]) + rng.choice((-1, 1, 1, 2)))
+        if rng.random() < 0.05:
+            numbers[k] = rng.choice(("9223372036854775807", "-9223372036854775808", "99999999999999999999"))
         if rng.random() < 0.1:
             numbers = numbers[::-1] if rng.random() < 0.5 else numbers[:-1] or ["0", "0"]
         return f"{match[1]}[{', '.join(numbers)}]{match[3] or ''}"
@@ -78,6 +80,8 @@ def address(rng: Random, lines: Lines) -> bool:
         return False
     old = rng.choice(known)
     new = rng.choice((rng.choice(known), f"@0x{near(rng, int(old[1:], 16)):04x}"))
+    if rng.random() < 0.05:
+        new = rng.choice(("@0x7fffffffffffffff", "@0xffffffffffffffff", "@18446744073709551616", "@00", "@0x"))
     if rng.random() < 0.6:
         return replace(rng, lines, f"{old}\\b", lambda _: new)
     start = rng.choice((0, rng.randrange(len(lines))))

@@ -11,6 +11,8 @@ from collections.abc import Callable
 from pathlib import Path
 from random import Random
 
+import tilewright
+
 if __package__:
     from .text_faults import REF, Lines, allocs, buffers, ops, places
     from .text_ops import with_word
@@ -187,6 +189,34 @@ def no_figures(rng: Random, lines: Lines) -> bool:
     return lines[0] != before
 
 
+def aliases(rng: Random, lines: Lines) -> bool:
+    """A type, or more, has a name of its own."""
+    types = sorted(set(buffers(lines).values()))
+    chosen = rng.sample(types, rng.randint(1, len(types)))
+    for k, type in enumerate(chosen):
+        lines[:] = [line.replace(type, f"!t{k}") for line in lines]
+    lines[:0] = [f"!t{k} = {type}" for k, type in enumerate(chosen)]
+    return True
+
+
+def generic(rng: Random, lines: Lines) -> bool:
+    """The function in MLIR's generic form, or some of its operations."""
+    if re.search(r"!t\d", "".join(lines)):
+        return False  # names that stand outside of the function
+    (func,) = tilewright.parse("\n".join(lines), verify=False).functions()
+    wanted = tilewright.print(func, generic=True).splitlines()
+    if rng.random() < 0.5:
+        lines[:] = wanted
+        return True
+    pretty = [i for i in range(1, len(lines)) if lines[i].strip() not in ("", "}")]
+    other = [line for line in wanted[1:] if not line.lstrip().startswith(("^", "}"))]
+    if len(pretty) != len(other):
+        return False
+    for i, line in zip(pretty, other, strict=True):
+        lines[i] = line if rng.random() < 0.5 else lines[i]
+    return True
+
+
 def wrapped(rng: Random, lines: Lines) -> bool:
     """A wrapper, a version, a location, which say nothing of what is computed."""
     how = rng.randrange(3)
@@ -214,6 +244,8 @@ SAME: dict[str, Callable[[Random, Lines], bool]] = {
     "order of keys": order_of_words,
     "labels": labels,
     "wrappers and locations": wrapped,
+    "aliases": aliases,
+    "generic form": generic,
     "spacing": spacing,
     "comments": comments,
 }
