@@ -234,8 +234,19 @@ def outcome(of: Base, text: str) -> tuple[str, str]:
         return "crashed", "RecursionError"
     except Exception as error:
         return "crashed", f"{type(error).__name__}: {error}"
-    why = next(differences(of, module), "")
+    why = next(differences(of, module), "") or misprinted(module)
     return ("missed", why) if why else ("same", "")
+
+
+def misprinted(module: ModuleOp) -> str:
+    """What is wrong with the text of an accepted module."""
+    for generic in (False, True):
+        try:
+            if read(tilewright.print(module, generic=generic)) != module:
+                return "another module is printed"
+        except DiagnosticError as error:
+            return f"what is printed is refused: {error}"
+    return ""
 
 
 def differences(of: Base, module: ModuleOp) -> Iterator[str]:

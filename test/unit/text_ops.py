@@ -287,12 +287,15 @@ def figure(rng: Random, lines: Lines) -> bool:
 
 
 def hidden_in_region(rng: Random, lines: Lines) -> bool:
-    """Some operations stand in an unknown operation's region: the real ones, or new ones that do harm."""
+    """Some operations stand in an unknown operation's region, be they new or not, or in a second block."""
     start = rng.choice([*ops(lines), *places(lines, "uop\\.alloc")])
     end = min(start + rng.choice((1, 1, 2, 5)), len(lines) - 2)
     if end <= start:
         return False
     inside = lines[start:end]
+    if rng.random() < 0.1:
+        lines[end:end] = rng.choice((["^bb1:"], ['  "cf.br"()[^bb1] : () -> ()', "^bb1:"], ["^bb1(%more: i32):"]))
+        return True
     if rng.random() < 0.5:
         inside = [lines[k] for k in sorted(rng.sample(ops(lines), rng.choice((1, 2))))]
         end = start
