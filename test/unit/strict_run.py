@@ -9,7 +9,7 @@ addresses, halves, figures.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
@@ -214,29 +214,45 @@ def elementwise(op: Any, type: TiledType, part: tuple[int, ...], sources: list[A
 def broken_claims(func: FuncOp) -> Iterator[str]:
     """What a schedule says of itself and does not keep."""
     sram = func.attrs.get("sched.sram") or {}
-    halves = sram.get("halves", ())
-    for op in func.ops:
-        if not isinstance(op, PLACED):
-            continue
+    ops = [op for op in func.ops if isinstance(op, PLACED)]
+    for op in ops:
         sizes = [tiled(v).tile_bytes for v in op.operands]
         if not isinstance(op, sched.ExecOp) and op.bytes != sizes[0]:
             yield f"{op.bytes} bytes for {sizes[0]}"
         for start, size in zip(op.addrs, sizes, strict=True):
-            if start % alignment_of(func) or any(a < start + size and start < b for a, b in sram.get("reserved", ())):
+            if start % alignment_of(func) or overlap(start, size, sram.get("reserved", ())):
                 yield f"a tile at {start}"
-        if halves and isinstance(op, sched.LoadOp):
-            low, high = halves[op.half] if op.half is not None else (0, 0)
-            if not low <= op.addrs[0] <= high - sizes[0]:
-                yield f"a load at {op.addrs[0]} outside its half"
-        if (
-            halves
-            and isinstance(op, sched.ExecOp)
-            and any(a < op.addrs[0] + sizes[0] and op.addrs[0] < b for a, b in halves)
-        ):
-            yield f"a result at {op.addrs[0]} within a half"
+    if "halves" in sram:
+        yield from broken_halves(ops, sram["halves"])
     yield from wrong_figures(func)
-    if any(getattr(op, "queue", None) is not None for op in func.ops):
+    if any(op.queue is not None for op in ops):
         yield from races(func)
+
+
+def overlap(start: int, size: int, ranges: Iterable[tuple[int, int]]) -> bool:
+    return any(low < start + size and start < high for low, high in ranges)
+
+
+def broken_halves(ops: list[Any], halves: list[tuple[int, int]]) -> Iterator[str]:
+    """Tiles outside of their halves, results within one, and loads into a half that is being read."""
+    last, loaded = None, set()
+    for op in ops:
+        places = [(start, tiled(v).tile_bytes) for v, start in zip(op.operands, op.addrs, strict=True)]
+        if isinstance(op, sched.LoadOp):
+            (start, size), (low, high) = places[0], halves[op.half] if op.half is not None else (0, 0)
+            if not low <= start <= high - size:
+                yield f"a load at {start} outside its half"
+            loaded.add(op.half)
+        elif isinstance(op, sched.ExecOp):
+            if overlap(*places[0], halves):
+                yield f"a result at {places[0][0]} within a half"
+            others = [half for k, half in enumerate(halves) if k != op.half]
+            if any(overlap(*place, others) for place in places[1:]):
+                yield "a tile of another half is read"
+            if op.half is not None:
+                if op.half == last and last in loaded:
+                    yield f"a load into half {last} while it is read"
+                last, loaded = op.half, set()
 
 
 def alignment_of(func: FuncOp) -> int:

@@ -44,6 +44,26 @@ def test_the_judge_computes_what_a_run_does(made: list[adversary.Base]) -> None:
                 assert adversary.agree(a, b.astype(np.float64), 0 if of.exact else 1e-5)
 
 
+@pytest.mark.parametrize(
+    ("name", "old", "new", "why"),
+    [
+        ("placed", "%h = uop.alloc : !uop.tiled<tensor<5x6x", "%h = uop.alloc : !uop.tiled<tensor<5x5x", "(NaN)"),
+        ("placed", "%h = uop.alloc : !uop.tiled<tensor<5x6x", "%h = uop.alloc : !uop.tiled<tensor<5x7x", "(NaN)"),
+        ("placed", "%x[0, 0] @0x0080", "%x[1, 0] @0x0080", "differs"),
+        ("queues", "signal, wait = [[1, 1]]}", "signal}", "race"),
+        ("queues", "wait = [[0, 2]]", "wait = [[0, 99]]", "deadlock"),
+        ("ping/pong", "@0x0080 {bytes = 64, half = 0}", "@0x0080 {bytes = 64, half = 1}", "half"),
+        ("exact", "sched_ops = ", "sched_ops = 1", "sched_ops"),
+        ("by hand", "return %y, %n", "return %y, %m", "result 1"),
+    ],
+)
+def test_the_judge_finds_what_is_wrong(made: list[adversary.Base], name: str, old: str, new: str, why: str) -> None:
+    (of,) = [of for of in made if of.name == name]
+    module = tilewright.parse(of.text.replace(old, new, 1), verify=False)
+    assert module != tilewright.parse(of.text)
+    assert any(why in found for found in adversary.differences(of, module))
+
+
 def test_no_fault_of_the_sample_is_missed(tallies: dict[str, adversary.Tally]) -> None:
     assert {kind: t.missed[0] for kind, t in tallies.items() if t.missed} == {}
 
