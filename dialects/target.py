@@ -121,9 +121,14 @@ def check_target(value: Attr) -> str:
 
 def target_of(func: FuncOp, module: ModuleOp, **options: Any) -> Target:
     """The machine for a function: options (None for not given) beat its own `sched.target`, that the module's, that the
-    defaults."""
+    defaults. One that is malformed, which is an error of its own, counts as left out."""
     given = {k: v for k, v in options.items() if v is not None}
-    return Target(**(module.attrs.get("sched.target", {}) | func.attrs.get("sched.target", {}) | given))
+    return Target(**(_right_target(module) | _right_target(func) | given))
+
+
+def _right_target(op: FuncOp | ModuleOp) -> dict[str, Any]:
+    target: Any = op.attrs.get("sched.target", {})
+    return {} if check_target(target) else target
 
 
 def schedule_target(func: FuncOp, module: ModuleOp) -> Target:

@@ -131,6 +131,8 @@ def read_tile_token(token: str) -> tuple[str, Coord, int]:
             return (*TILES[text], -1) if "@" not in token else read_tile(token)
         return (*TILES[text], ADDRESSES[address]) if "@" not in address else read_tile(token)
     except OpError as error:
+        if "//" in token:  # a comment may hold what a tile is written with
+            return read_tile_token(re.sub(r"//[^\n]*\n", " ", token))
         raise OpError(str(error), token) from None
 
 

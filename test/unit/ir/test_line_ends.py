@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+import tilewright
 from tilewright.dialects.tiles import read_tile_token
 from tilewright.ir.core import Operation
 from tilewright.ir.fields import field
@@ -145,3 +146,13 @@ def test_a_line_that_would_go_on_with_the_one_before(after: list[str], registry:
         assert is_right(text) == (after is STORES)
         assert same(text)
         assert same(function([*after * 2, *STORES, *PUTS * 2, *STORES]))
+
+
+@pytest.mark.parametrize(
+    "written",
+    ["[1, // ]\n 0] @0x40", "[1, 0] // %q[0, 0] @0x80\n @0x40", "[1 // @5\n, 0]@64", " // [0]\n [1, // 7]\n0]\t@0x40"],
+)  # fmt: skip
+def test_comments_within_a_tile_hold_what_they_like(written: str) -> None:
+    text = function([f"  sched.load %p{written} {{bytes = 64}}"])
+    assert same(text)
+    assert tilewright.parse(text) == tilewright.parse(function(["  sched.load %p[1, 0] @0x0040 {bytes = 64}"]))

@@ -1,0 +1,374 @@
+"""A second way to run tiles, for a judge that trusts nobody: no code of the verifier, the proof or `mir-run`.
+
+Values are in double precision and rounded to the element type where a tile is written. NaN is in all padding, in every
+byte that nobody has written, and in what another tile's write has destroyed: an exec reads what the buffers' types say
+is no padding, and where two of them disagree, NaN comes in. What bits don't show is checked by itself: races of queues,
+addresses, halves, figures.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import numpy as np
+
+from tilewright.dialects import sched, uop
+from tilewright.dialects.tiles import TiledType
+from tilewright.ir.builtin import FuncOp, ModuleOp, ReturnOp
+from tilewright.ir.core import Operation, Value
+from tilewright.ir.types import TensorType
+
+Array = np.ndarray[Any, Any]
+LOADS = (sched.LoadOp, uop.LoadOp)
+EXECS = (sched.ExecOp, uop.ExecOp)
+STORES = (sched.StoreOp, uop.StoreOp)
+PLACED = (sched.LoadOp, sched.ExecOp, sched.StoreOp)
+OFF_CHIP = 1 << 40
+"""Where buffers without `dram` lie off chip, one after the other."""
+
+
+# What kernels compute, from the language's words.
+
+
+def _gelu(x: Array) -> Array:
+    return x * (1 + np.vectorize(math.erf)(x / math.sqrt(2))) / 2
+
+
+ELEMENTWISE: dict[str, Any] = {
+    "add": lambda a, b: a + b,
+    "sub": lambda a, b: a - b,
+    "mul": lambda a, b: a * b,
+    "max": np.maximum,
+    "relu": lambda x: np.maximum(x, 0),
+    "clip": lambda x, low, high: np.minimum(np.maximum(x, low), high),
+    "exp": np.exp,
+    "tanh": np.tanh,
+    "sigmoid": lambda x: 1 / (1 + np.exp(-x)),
+    "gelu": _gelu,
+}
+INEXACT = frozenset({"exp", "tanh", "sigmoid", "gelu"})
+
+
+def rounded(dtype: str, values: Array) -> Array:
+    """Values as an element type holds them, in double precision; NaN stays."""
+    if dtype == "i32":
+        return (values + 2.0**31) % 2.0**32 - 2.0**31
+    if dtype == "i8":
+        return np.clip(values, -128, 127)
+    if dtype == "bf16":
+        import ml_dtypes
+
+        return values.astype(np.float32).astype(ml_dtypes.bfloat16).astype(np.float64)
+    return values.astype({"f32": np.float32, "f16": np.float16}[dtype]).astype(np.float64)
+
+
+def valid(type: TiledType, coord: tuple[int, ...]) -> tuple[int, ...]:
+    """How many elements of a tile along each axis are no padding."""
+    return tuple(max(0, min(t, d - c * t)) for t, d, c in zip(type.tile, type.tensor.shape, coord, strict=True))
+
+
+def corner(tile: Array, sizes: tuple[int, ...]) -> Array:
+    """The first elements of a tile, NaN where it has fewer."""
+    part = tile[tuple(map(slice, sizes))]
+    out = np.full(sizes, np.nan)
+    out[tuple(map(slice, part.shape))] = part
+    return out
+
+
+class Memory:
+    """Tiles at ranges of bytes. A write destroys whatever it overlaps; a read wants the very range, shape and type."""
+
+    def __init__(self, total: float = math.inf):
+        self.total = total
+        self.tiles: dict[int, tuple[int, tuple[object, ...], Array]] = {}
+
+    def write(self, start: int, type: TiledType, tile: Array) -> None:
+        end = start + type.tile_bytes
+        for at in [a for a, (last, *_) in self.tiles.items() if a < end and start < last]:
+            del self.tiles[at]
+        if start >= 0 and end <= self.total:
+            self.tiles[start] = end, (type.tile, type.dtype), tile
+
+    def read(self, start: int, type: TiledType) -> Array:
+        end, key, tile = self.tiles.get(start, (0, (), np.empty(0)))
+        found = (end, key) == (start + type.tile_bytes, (type.tile, type.dtype))
+        return tile.copy() if found else np.full(type.tile, np.nan)
+
+
+class StrictRun:
+    """One run of a uop or sched function."""
+
+    def __init__(self, func: FuncOp):
+        self.func = func
+        sram = func.attrs.get("sched.sram") or {"total_bytes": 262144}
+        self.chip = Memory(sram["total_bytes"])
+        self.off = Memory()
+        self.bases: dict[Value, int] = {}
+        self.loose: dict[tuple[Value, tuple[int, ...]], Array] = {}
+
+    def off_chip(self, value: Value, coord: tuple[int, ...]) -> int:
+        """The address of a tile off chip."""
+        owner, type = value.owner, tiled(value)
+        own = owner.dram if isinstance(owner, uop.AllocOp) else None
+        base = self.bases.setdefault(value, OFF_CHIP * (1 + len(self.bases)) if own is None else own)
+        index = coord[0] if len(coord) == 1 else coord[0] * type.grid[1] + coord[1]
+        return base + index * type.tile_bytes
+
+    def run(self, inputs: list[object]) -> list[object]:
+        """The results: arrays in double precision, and what is no tensor as it came in."""
+        given = dict(zip(self.func.args, inputs, strict=True))
+        for arg, data in given.items():
+            if isinstance(arg.type, TiledType) and isinstance(data, np.ndarray):
+                for coord in arg.type.coords():
+                    start = tuple(slice(c * t, (c + 1) * t) for c, t in zip(coord, arg.type.tile, strict=True))
+                    self.off.write(self.off_chip(arg, coord), arg.type, corner(data[start], arg.type.tile))
+        with np.errstate(all="ignore"):
+            for op in self.func.ops:
+                self.step(op)
+        return [self.result(v, given) for v in self.func.ops[-1].operands] if self.func.ops else []
+
+    def step(self, op: Operation) -> None:
+        if isinstance(op, LOADS):
+            (value,), (coord,) = op.operands, op.coords
+            if isinstance(op, uop.LoadOp) and (value, coord) in self.loose:
+                return
+            self.put(op, 0, self.off.read(self.off_chip(value, coord), tiled(value)))
+        elif isinstance(op, EXECS):
+            self.put(op, 0, self.computed(op))
+        elif isinstance(op, STORES):
+            (value,), (coord,) = op.operands, op.coords
+            tile = rounded(tiled(value).dtype, activated(op, self.get(op, 0)))
+            self.off.write(self.off_chip(value, coord), tiled(value), tile)
+            if isinstance(op, uop.StoreOp) and op.retain is None:
+                self.loose.pop((value, coord), None)
+
+    def get(self, op: Any, index: int) -> Array:
+        value, coord = op.operands[index], op.coords[index]
+        if isinstance(op, PLACED):
+            return self.chip.read(op.addrs[index], tiled(value))
+        return self.loose.get((value, coord), np.full(tiled(value).tile, np.nan)).copy()
+
+    def put(self, op: Any, index: int, tile: Array) -> None:
+        value, coord = op.operands[index], op.coords[index]
+        if isinstance(op, PLACED):
+            self.chip.write(op.addrs[index], tiled(value), tile)
+        else:
+            self.loose[value, coord] = tile
+
+    def computed(self, op: Any) -> Array:
+        type = tiled(op.operands[0])
+        part = valid(type, op.coords[0])
+        sources = [self.get(op, k) for k in range(1, len(op.operands))]
+        made = product(op, part, sources) if op.kernel == "matmul" else elementwise(op, type, part, sources)
+        if op.accumulate:
+            made = made + corner(self.get(op, 0), part)
+        made = rounded(type.dtype, activated(op, rounded(type.dtype, made)))
+        return corner(made, type.tile)
+
+    def result(self, value: Value, given: dict[Value, Any]) -> object:
+        if value in given or not isinstance(value.type, TiledType):
+            return given.get(value)
+        type = value.type
+        whole = np.full([g * t for g, t in zip(type.grid, type.tile, strict=True)], np.nan)
+        for coord in type.coords():
+            place = tuple(slice(c * t, (c + 1) * t) for c, t in zip(coord, type.tile, strict=True))
+            whole[place] = self.off.read(self.off_chip(value, coord), type)
+        return whole[tuple(map(slice, type.tensor.shape))]
+
+
+def tiled(value: Value) -> TiledType:
+    assert isinstance(value.type, TiledType)
+    return value.type
+
+
+def activated(op: Any, tile: Array) -> Array:
+    if op.activation is None:
+        return tile
+    return ELEMENTWISE[op.activation](tile, *(p.value for p in op.activation_params or ()))
+
+
+def product(op: Any, part: tuple[int, ...], sources: list[Array]) -> Array:
+    """Over all k that either of the two says is no padding."""
+    left, right = (valid(tiled(v), c) for v, c in zip(op.operands[1:], op.coords[1:], strict=True))
+    k = max(left[1], right[0])
+    return corner(sources[0], (part[0], k)) @ corner(sources[1], (k, part[1]))
+
+
+def elementwise(op: Any, type: TiledType, part: tuple[int, ...], sources: list[Array]) -> Array:
+    values = [corner(s, part if s.ndim == len(part) else part[-1:]) for s in sources]
+    if op.kernel == "bias":
+        return np.broadcast_to(values[0], part)
+    if op.kernel != "cast":
+        return ELEMENTWISE[op.kernel](*values, *(p.value for p in op.params or ()))
+    (value,) = values
+    if op.scale is not None:
+        value = np.rint(value * op.scale.value)
+    return value + (op.zero_point or 0)
+
+
+# What bits don't show.
+
+
+def broken_claims(func: FuncOp) -> Iterator[str]:
+    """What a schedule says of itself and does not keep."""
+    sram = func.attrs.get("sched.sram") or {}
+    ops = [op for op in func.ops if isinstance(op, PLACED)]
+    for op in ops:
+        sizes = [tiled(v).tile_bytes for v in op.operands]
+        if not isinstance(op, sched.ExecOp) and op.bytes != sizes[0]:
+            yield f"{op.bytes} bytes for {sizes[0]}"
+        for start, size in zip(op.addrs, sizes, strict=True):
+            if start % alignment_of(func) or overlap(start, size, sram.get("reserved", ())):
+                yield f"a tile at {start}"
+    if "halves" in sram:
+        yield from broken_halves(ops, sram["halves"])
+    yield from wrong_figures(func)
+    if any(op.queue is not None for op in ops):
+        yield from races(func)
+
+
+def overlap(start: int, size: int, ranges: Iterable[tuple[int, int]]) -> bool:
+    return any(low < start + size and start < high for low, high in ranges)
+
+
+def broken_halves(ops: list[Any], halves: list[tuple[int, int]]) -> Iterator[str]:
+    """Tiles outside of their halves, results within one, and loads into a half that is being read."""
+    last, loaded = None, set()
+    for op in ops:
+        places = [(start, tiled(v).tile_bytes) for v, start in zip(op.operands, op.addrs, strict=True)]
+        if isinstance(op, sched.LoadOp):
+            (start, size), (low, high) = places[0], halves[op.half] if op.half is not None else (0, 0)
+            if not low <= start <= high - size:
+                yield f"a load at {start} outside its half"
+            loaded.add(op.half)
+        elif isinstance(op, sched.ExecOp):
+            if overlap(*places[0], halves):
+                yield f"a result at {places[0][0]} within a half"
+            others = [half for k, half in enumerate(halves) if k != op.half]
+            if any(overlap(*place, others) for place in places[1:]):
+                yield "a tile of another half is read"
+            if op.half is not None:
+                if op.half == last and last in loaded:
+                    yield f"a load into half {last} while it is read"
+                last, loaded = op.half, set()
+
+
+def alignment_of(func: FuncOp) -> int:
+    return (func.attrs.get("sched.sram") or {"alignment": 64})["alignment"]
+
+
+def wrong_figures(func: FuncOp) -> Iterator[str]:
+    """Figures of `sched.stats` that the text does not imply."""
+    stated = func.attrs.get("sched.stats")
+    if stated is None:
+        return
+    ops = [op for op in func.ops if isinstance(op, PLACED)]
+    loads = sum(isinstance(op, sched.LoadOp) for op in ops)
+    read = sum(len({*zip(op.operands[1:], op.coords[1:], strict=True)}) for op in ops if isinstance(op, sched.ExecOp))
+    spills = sum(isinstance(op, sched.StoreOp) and op.spill is not None for op in ops)
+    alignment = alignment_of(func)
+    implied = {"sched_ops": len(ops), "loads_emitted": loads, "loads_eliminated": read - loads}
+    implied |= {"spills": spills} if spills else {}
+    implied["peak_sram_bytes"] = peak([*lifetimes(ops, alignment)], len(ops))
+    for key, figure in implied.items():
+        if stated.get(key) != figure:
+            yield f"{key} = {stated.get(key)}, not {figure}"
+
+
+def lifetimes(ops: list[Any], alignment: int) -> Iterator[list[int]]:
+    """First and last operation and rounded bytes of every copy: from what writes it to the last that reads it there."""
+    at: dict[int, list[int]] = {}
+    for i, op in enumerate(ops):
+        reads = op.addrs if isinstance(op, sched.StoreOp) else op.addrs[1:] if isinstance(op, sched.ExecOp) else ()
+        for address in reads:
+            at.get(address, [0, 0, 0])[1] = i
+        if isinstance(op, sched.StoreOp):
+            continue
+        goes_on = isinstance(op, sched.ExecOp) and (op.accumulate or op.addrs[0] in reads)
+        if goes_on and op.addrs[0] in at:
+            at[op.addrs[0]][1] = i
+            continue
+        size = tiled(op.operands[0]).tile_bytes
+        for address in [a for a, copy in at.items() if a < op.addrs[0] + size and op.addrs[0] < a + copy[2]]:
+            yield at.pop(address)
+        at[op.addrs[0]] = [i, i, -(-size // alignment) * alignment]
+    yield from at.values()
+
+
+def peak(copies: list[list[int]], count: int) -> int:
+    return max((sum(size for first, last, size in copies if first <= i <= last) for i in range(count)), default=0)
+
+
+def races(func: FuncOp) -> Iterator[str]:
+    """Pairs of operations that touch the same bytes in no order, by the closure of all that is waited for."""
+    ops: list[Any] = [op for op in func.ops if isinstance(op, PLACED)]
+    known = ended_before(ops)
+    if known is None:
+        yield "a deadlock"
+        return
+    space = StrictRun(func)
+    touched = [accesses(space, op) for op in ops]
+    for j, later in enumerate(touched):
+        for i, earlier in enumerate(touched[:j]):
+            clash = any((w or v) and s == t and a < d and c < b for s, a, b, w in earlier for t, c, d, v in later)
+            if clash and not known[j] >> i & 1:
+                yield f"a race of operations {i} and {j}"
+
+
+def accesses(space: StrictRun, op: Any) -> list[tuple[str, int, int, bool]]:
+    """Memory, range, and whether it is written."""
+    found = []
+    for k, (value, coord, address) in enumerate(zip(op.operands, op.coords, op.addrs, strict=True)):
+        size = tiled(value).tile_bytes
+        found.append(("chip", address, address + size, k == 0 and not isinstance(op, sched.StoreOp)))
+        if not isinstance(op, sched.ExecOp):
+            off = space.off_chip(value, coord)
+            found.append(("off", off, off + size, isinstance(op, sched.StoreOp)))
+    return found
+
+
+def ended_before(ops: list[Any]) -> list[int] | None:
+    """For each operation the set of those that have ended when it starts, as bits; None for a deadlock."""
+    queues: dict[int, list[int]] = {}
+    for i, op in enumerate(ops):
+        queues.setdefault(op.queue, []).append(i)
+    signals = {q: [i for i in places if ops[i].signal is not None] for q, places in queues.items()}
+    known: list[int | None] = [None] * len(ops)
+    going = True
+    while going:
+        going = False
+        for places in queues.values():
+            at = next((k for k, i in enumerate(places) if known[i] is None), None)
+            if at is None:
+                continue
+            i = places[at]
+            needed = [signals.get(q, [])[n - 1 : n] for q, n in ops[i].wait or ()]
+            before = [j for found in needed for j in found] + places[at - 1 : at] * (at > 0)
+            if not all(needed) or any(known[j] is None for j in before):
+                continue
+            known[i], going = 0, True
+            for j in before:
+                known[i] |= known[j] | 1 << j  # type: ignore[operator]
+    return None if None in known else known  # type: ignore[return-value]
+
+
+def hidden(module: ModuleOp) -> Iterator[str]:
+    """Operations on tiles that no function's run would meet, and unknown ones that touch tiles or bear our names."""
+    for op in module.walk():
+        for region in op.regions:
+            for inner in region.ops:
+                ours = inner.name.partition(".")[0] in ("uop", "sched", "graph")
+                known = isinstance(inner, (*LOADS, *EXECS, *STORES, uop.AllocOp))
+                if ours and not (known and isinstance(op, FuncOp)):
+                    yield f"{inner.name} in {op.name}"
+                touches = any(isinstance(v.type, TiledType) for v in (*inner.operands, *inner.results))
+                if touches and not ours and not isinstance(inner, (FuncOp, ReturnOp)):
+                    yield f"{inner.name} touches tiles"
+
+
+def tensor(value: Value) -> TensorType | None:
+    """The tensor that a value stands for."""
+    type = value.type.tensor if isinstance(value.type, TiledType) else value.type
+    return type if isinstance(type, TensorType) else None
