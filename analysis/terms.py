@@ -145,6 +145,7 @@ class TileTerms:
         }
         self.names = {term: f"%{value.name}" for value, term in others.items()}
         self.holders: dict[Term, tuple[str, TileValue]] = {}
+        self.fitting: dict[tuple[str, tuple[Coord, ...]], bool] = {}
         for op in func.ops:
             if isinstance(op, ExecBase):
                 self.exec(op)
@@ -195,8 +196,8 @@ class TileTerms:
         kernel = KERNELS[op.kernel]
         sources = [self.read(p) for p in zip(operands[1:], coords[1:], strict=True)]
         if not self.padded.isdisjoint(operands):
-            extents = [tiled(v).valid(c) for v, c in zip(operands, coords, strict=True)]
-            if not kernel.fits(extents):
+            extents = tuple([tiled(v).valid(c) for v, c in zip(operands, coords, strict=True)])
+            if not self.fits(kernel, extents):
                 sources[0] = self.terms.make("within", extents[0], sources[0])
         if kernel.algebra is not None:
             tile = self.tiles[place] = TileValue(self.computed(op, kernel, sources), op)
@@ -208,6 +209,13 @@ class TileTerms:
             tile.ops.append(op)
         tile.term = NONE
         tile.activation = op if op.activation is not None else None
+
+    def fits(self, kernel: Kernel, extents: tuple[Coord, ...]) -> bool:
+        """As `kernel.fits`, which is asked once: there are few different extents."""
+        found = self.fitting.get((kernel.name, extents))
+        if found is None:
+            found = self.fitting[kernel.name, extents] = kernel.fits(extents)
+        return found
 
     def computed(self, op: ExecBase, kernel: Kernel, sources: list[Term]) -> Term:
         """The term of a kernel that is no product."""

@@ -27,13 +27,15 @@ class MixedLevelsError(OpError):
         self.error = error
 
 
-def level_of(func: FuncOp) -> str:
+def level_of(func: FuncOp, kinds: set[type[Operation]] | None = None) -> str:
     """ "graph", "uop" or "sched". Raises `MixedLevelsError` if the function's operations are not of one level.
 
     `uop.alloc` and tiled arguments are of both uop and sched functions. Without any operation to tell, `sched.sram`
-    makes a function sched, a tiled argument uop, and anything else graph.
+    makes a function sched, a tiled argument uop, and anything else graph. `kinds` are the operations' classes, where
+    they are known.
     """
-    kinds: set[type[Operation]] = set(map(type, func.ops))
+    if kinds is None:
+        kinds = set(map(type, func.ops))
     found = {_level(kind, kind.name) for kind in kinds - {UnregisteredOp}}
     if UnregisteredOp in kinds:
         found |= {_level(UnregisteredOp, op.name) for op in func.ops}

@@ -10,7 +10,7 @@ from ..ir.attributes import Attr, Attributes, FloatAttr, Unit, dict_text
 from ..ir.constructors import made_when_called
 from ..ir.core import Operation, Value
 from ..ir.fields import Field, field
-from ..ir.light_typing import TYPE_CHECKING, Any, Generic, TypeVar
+from ..ir.light_typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 from ..ir.opdef import OpError, boolean, coordinates, float32, integer, numbers, read_fields, unit
 from ..ir.parsing import ParseContext, Token
 from ..ir.printer import Names
@@ -30,21 +30,25 @@ MOST_CHECKED = 10_000
 
 
 class RightCoords(dict[Value, dict[Coord, Coord]]):
-    """Coordinates within the grids of buffers that are known, with the valid extents of the tiles there; buffers of one
-    type share them."""
+    """Coordinates within the grids of buffers that are known, with the valid extents of the tiles there; `full` are
+    those of tiles without padding. Buffers of one type share them."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.by_type: dict[tuple[type, str], dict[Coord, Coord]] = {}
+        self.full: dict[Value, set[Coord]] = {}
+        self.by_type: dict[tuple[type, str], tuple[dict[Coord, Coord], set[Coord]]] = {}
 
     def __missing__(self, value: Value) -> dict[Coord, Coord]:
         return {}
 
     def learn(self, op: TileOp) -> None:
         for value, coord in zip(op.operands, op.coords, strict=True):
+            type_ = tiled(value)
             if value not in self:
-                self[value] = self.by_type.setdefault((type(value.type), value.type.text), {})
-            self[value][coord] = tiled(value).valid(coord)
+                self[value], self.full[value] = self.by_type.setdefault((type(type_), type_.text), ({}, set()))
+            extent = self[value][coord] = type_.valid(coord)
+            if extent == type_.tile:
+                self.full[value].add(coord)
 
 
 class RightTiles(Generic[TileOpT]):
@@ -60,16 +64,21 @@ class RightTiles(Generic[TileOpT]):
         self.coords.learn(op)
 
 
+class _RightTogether(NamedTuple):
+    """Of buffers that go with a kernel: the coordinates of full tiles, the extents of all, and those that fit."""
+
+    full: list[set[Coord]]
+    extents: list[dict[Coord, Coord]]
+    fitting: set[tuple[Coord | None, ...]]
+
+
 class RightExecs(Generic[ExecT]):
-    """What has been found right of execs: kernels with buffers that go with them, whatever their tiles; where a buffer
-    is padded, with the valid extents that go together."""
+    """What has been found right of execs: kernels with buffers that go with them, whatever their tiles as long as these
+    are full; of others, with the valid extents that go together."""
 
     def __init__(self) -> None:
         self.coords = RightCoords()
-        self.kernels: dict[
-            tuple[str, bool, str | None, tuple[Value, ...]],
-            tuple[list[dict[Coord, Coord]], set[tuple[Coord | None, ...]] | None],
-        ] = {}
+        self.kernels: dict[tuple[str, bool, str | None, tuple[Value, ...]], _RightTogether] = {}
 
     def knows(self, op: ExecT) -> bool:
         coords = op.coords
@@ -78,28 +87,33 @@ class RightExecs(Generic[ExecT]):
             return False
         if op.params is not None or op.scale is not None or op.zero_point is not None:
             return False
-        inside, fitting = found
-        if len(inside) != len(coords):
+        full, extents, fitting = found
+        if len(coords) != len(full):
             return False
-        if fitting is not None:
-            return tuple([known.get(coord) for known, coord in zip(inside, coords, strict=True)]) in fitting
         if len(coords) != 3:
-            return all(map(contains, inside, coords))
-        (a, b, c), (p, q, r) = inside, coords
-        return p in a and q in b and r in c
+            if all(map(contains, full, coords)):
+                return True
+            return tuple([known.get(c) for known, c in zip(extents, coords, strict=True)]) in fitting
+        (a, b, c), (p, q, r) = full, coords
+        if p in a and q in b and r in c:
+            return True
+        d, e, f = extents
+        return (d.get(p), e.get(q), f.get(r)) in fitting
 
     def learn(self, op: ExecT) -> None:
         self.coords.learn(op)
         if has_parameters(op) or (op.operands[0] in op.operands[1:] and not in_place(KERNELS[op.kernel])):
             return
         key = op.kernel, op.accumulate, op.activation, op.operands
-        inside = [self.coords[value] for value in op.operands]
-        if not any(tiled(value).is_padded for value in op.operands):
-            self.kernels[key] = inside, None
-            return
-        _, fitting = self.kernels.setdefault(key, (inside, set()))
-        assert fitting is not None
-        fitting.add(tuple([known[coord] for known, coord in zip(inside, op.coords, strict=True)]))
+        found = self.kernels.get(key)
+        if found is None:
+            known = [self.coords[value] for value in op.operands]
+            found = self.kernels[key] = _RightTogether([set() for _ in known], known, set())
+        extents = [known[coord] for known, coord in zip(found.extents, op.coords, strict=True)]
+        if extents == [tiled(value).tile for value in op.operands]:
+            found.full[:] = [self.coords.full[value] for value in op.operands]
+        else:
+            found.fitting.add(tuple(extents))
 
 
 def has_parameters(op: ExecBase) -> bool:
