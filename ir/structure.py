@@ -31,33 +31,36 @@ def structure_errors(op: Operation) -> list[Diagnostic]:
     return found.errors[:MAX_ERRORS]
 
 
+def exactly(value: Any, kind: type) -> bool:
+    """Whether a value is of a class, and of none below it."""
+    return type(value) is kind
+
+
 def attribute_fault(value: Any) -> str:
     """Why a value can't be an attribute; empty where it can."""
-    kind = type(value)
-    if kind is int:
+    if exactly(value, int):
         return "" if LEAST <= value <= MOST else "an integer that does not fit in 64 bits"
-    if kind is tuple:
+    if exactly(value, tuple):
         if value and set(map(type, value)) == INTS and min(value) >= LEAST and max(value) <= MOST:
             return ""
         return next(filter(None, map(attribute_fault, value)), "")
-    if kind is dict:
-        key = next((key for key in value if type(key) is not str), None)
+    if exactly(value, dict):
+        key = next((key for key in value if not exactly(key, str)), None)
         faults = map(attribute_fault, value.values())
         return f"a key that is no string, {shown(key)}" if key is not None else next(filter(None, faults), "")
     return "" if _is_leaf(value) else f"no attribute, {shown(value)}"
 
 
 def _is_leaf(value: Any) -> bool:
-    kind = type(value)
-    if kind is FloatAttr:
-        return type(value.value) is float and isinstance(value.type, Type)
-    if kind is IntAttr:
-        return type(value.value) is int and isinstance(value.type, Type)
-    if kind is OpaqueAttr:
-        return type(value.text) is str
-    if kind is SymbolRef:
-        return type(value.path) is tuple and all(type(name) is str for name in value.path)
-    return kind is str or kind is bool or kind is Unit or isinstance(value, Type)
+    if exactly(value, FloatAttr):
+        return exactly(value.value, float) and isinstance(value.type, Type)
+    if exactly(value, IntAttr):
+        return exactly(value.value, int) and isinstance(value.type, Type)
+    if exactly(value, OpaqueAttr):
+        return exactly(value.text, str)
+    if exactly(value, SymbolRef):
+        return exactly(value.path, tuple) and all(exactly(name, str) for name in value.path)
+    return exactly(value, str) or exactly(value, bool) or exactly(value, Unit) or isinstance(value, Type)
 
 
 def shown(value: Any) -> str:
@@ -79,7 +82,7 @@ class _Structure:
         self.defined: set[Value] = set()
 
     def error(self, message: str, loc: Any) -> None:
-        self.errors.append(Diagnostic(message, loc if type(loc) is int else -1))
+        self.errors.append(Diagnostic(message, loc if exactly(loc, int) else -1))
 
     def operation(self, op: Any) -> None:
         if not isinstance(op, Operation):
@@ -91,7 +94,7 @@ class _Structure:
             self.error(f"{type(op).__name__} has no {getattr(error, 'name', None) or 'value in a slot'}", -1)
 
     def _whole(self, op: Any) -> None:
-        if type(op.name) is not str or type(op.loc) is not int:
+        if not exactly(op.name, str) or not exactly(op.loc, int):
             return self.error(f"the operation's name must be a string and its loc an integer: {shown(op.name)}", op.loc)
         self._values(op, "operands")
         self._values(op, "results")
@@ -104,13 +107,13 @@ class _Structure:
             self._function(op)
         elif op.name == "builtin.module":
             self._module(op)
-        elif type(op) is UnregisteredOp and (type(op.props) is not dict or attribute_fault(op.props)):
+        elif exactly(op, UnregisteredOp) and (not exactly(op.props, dict) or attribute_fault(op.props)):
             self.error(f"{op.name}: properties hold {attribute_fault(op.props) or 'no dictionary'}", op.loc)
         self._regions(op)
 
     def _values(self, op: Any, slot: str) -> None:
         values = getattr(op, slot)
-        if type(values) is not tuple or not all(isinstance(v, Value) for v in values):
+        if not exactly(values, tuple) or not all(isinstance(v, Value) for v in values):
             return self.error(f"{op.name}: {slot} must be a tuple of values, got {shown(values)}", op.loc)
         for value in values if slot == "results" else ():
             if value.owner is not op:
@@ -121,7 +124,7 @@ class _Structure:
         for value in values:
             if defines and value in self.defined:
                 self.error(f"{op.name}: %{value.name} is defined twice", op.loc)
-            if not isinstance(value.type, Type) or type(value.name) is not str or type(value.own_loc) is not int:  # pyright: ignore[reportUnnecessaryIsInstance]
+            if not isinstance(value.type, Type) or not exactly(value.name, str) or not exactly(value.own_loc, int):  # pyright: ignore[reportUnnecessaryIsInstance]
                 kinds = f"type {shown(value.type)}, name {shown(value.name)}, place {shown(value.own_loc)}"
                 self.error(
                     f"{op.name}: a value must have a type, a string for its name and a place, got {kinds}", op.loc
@@ -132,7 +135,7 @@ class _Structure:
     def _extra(self, op: Any) -> None:
         if op.extra is None:
             return
-        if type(op.extra) is not dict or attribute_fault(op.extra):
+        if not exactly(op.extra, dict) or attribute_fault(op.extra):
             self.error(f"{op.name}: attributes hold {attribute_fault(op.extra) or shown(op.extra)}", op.loc)
 
     def _field(self, op: Any, field: Field, value: Any) -> None:
@@ -154,7 +157,7 @@ class _Structure:
             return self.error(f"{op.name} stands within itself", op.loc)
         self.around.append(op)
         for block in blocks:
-            if not isinstance(block, Block) or type(block.args) is not list or type(block.ops) is not list:
+            if not isinstance(block, Block) or not exactly(block.args, list) or not exactly(block.ops, list):
                 self.error(f"{op.name}: a region must be a block with lists of arguments and operations", op.loc)
                 continue
             if not all(isinstance(arg, Value) for arg in block.args):  # pyright: ignore[reportUnnecessaryIsInstance]
@@ -168,22 +171,22 @@ class _Structure:
         self.around.pop()
 
     def _function(self, op: Any) -> None:
-        if type(op.sym_name) is not str or op.visibility not in VISIBILITIES:
+        if not exactly(op.sym_name, str) or op.visibility not in VISIBILITIES:
             name, visibility = shown(op.sym_name), shown(op.visibility)
             self.error(f"a function has a string for its name and a visibility, got {name} and {visibility}", op.loc)
-        if type(op.result_types) is not tuple or not all(isinstance(t, Type) for t in op.result_types):
+        if not exactly(op.result_types, tuple) or not all(isinstance(t, Type) for t in op.result_types):
             self.error(f"result_types of a function must be a tuple of types, got {shown(op.result_types)}", op.loc)
             return
         args = op.body.args if isinstance(op.body, Block) else ()
         for slot, count in (("arg_attrs", len(args)), ("result_attrs", len(op.result_types))):
             found = getattr(op, slot)
-            if type(found) is not list or len(found) != count or any(type(d) is not dict for d in found):
+            if not exactly(found, list) or len(found) != count or any(not exactly(d, dict) for d in found):
                 self.error(f"{slot} of a function must be a list of {count} dictionaries, got {shown(found)}", op.loc)
             elif fault := attribute_fault(tuple(found)):
                 self.error(f"{slot} of a function hold {fault}", op.loc)
 
     def _module(self, op: Any) -> None:
-        if type(op.sym_name) is not str:
+        if not exactly(op.sym_name, str):
             self.error(f"a module's name must be a string, got {shown(op.sym_name)}", op.loc)
         names: set[str] = set()
         for inner in op.body.ops if isinstance(op.body, Block) else ():
