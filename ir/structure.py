@@ -43,12 +43,19 @@ def attribute_fault(value: Any) -> str:
     if exactly(value, tuple):
         if value and set(map(type, value)) == INTS and min(value) >= LEAST and max(value) <= MOST:
             return ""
-        return next(filter(None, map(attribute_fault, value)), "")
+        return _first_fault(value)
     if exactly(value, dict):
-        key = next((key for key in value if not exactly(key, str)), None)
-        faults = map(attribute_fault, value.values())
-        return f"a key that is no string, {shown(key)}" if key is not None else next(filter(None, faults), "")
+        keys = [key for key in value if not exactly(key, str)]
+        return f"a key that is no string, {shown(keys[0])}" if keys else _first_fault(value.values())
     return "" if _is_leaf(value) else f"no attribute, {shown(value)}"
+
+
+def _first_fault(values: Iterable[Any]) -> str:
+    for value in values:
+        fault = attribute_fault(value)
+        if fault:
+            return fault
+    return ""
 
 
 def _is_leaf(value: Any) -> bool:

@@ -21,8 +21,8 @@ from tilewright.tools import opt, run, sim, translate, viz
 from ..models import MIXED
 
 SEED = 12
-TEXTS = 220
-OPTIONS = 60
+TEXTS = 120
+OPTIONS = 40
 
 SMALL = """\
 func.func @f(%x: tensor<8x8xf32>, %w: tensor<8x8xf32>) -> tensor<8x8xf32> {
@@ -40,6 +40,11 @@ VALUES = [
     "{alignment = 64, total_bytes = 9223372036854775807}", "{alignment = 4611686018427387904, total_bytes = 64}",
     "{sram_bytes = 9223372036854775807, dma_latency = 9223372036854775807}", '"pingpong"',
 ]  # fmt: skip
+EXTREMES = ["0", "1", "2", "63", "64", "4096", "4294967296", "4611686018427387904", "9223372036854775807"]
+SPEEDS = [
+    *("sram_bytes", "alignment", "dma_bytes_per_cycle", "dma_latency", "macs_per_cycle", "elements_per_cycle"),
+    "kernel_cycles = {matmul = 9223372036854775807}, dma_latency",
+]
 KEYS = [
     "kernel", "coords", "addrs", "accumulate", "activation", "activation_params", "params", "scale", "zero_point",
     "bytes", "buffer", "half", "queue", "signal", "wait", "retain", "spill", "tile", "group", "rows", "block", "order",
@@ -68,9 +73,18 @@ def bases() -> list[str]:
 
 
 def with_fault(text: str, draw: random.Random) -> str:
-    """One attribute's value replaced, or one more attribute."""
+    """One attribute's value replaced, a number made extreme, a machine of extremes, or one more attribute."""
+    kind = draw.random()
+    numbers = list(re.finditer(r"(?<![\w.%@\"#-])[0-9]+(?![.])", text))
+    if kind < 0.3 and numbers:
+        place = draw.choice(numbers)
+        return text[: place.start()] + draw.choice(EXTREMES) + text[place.end() :]
+    if kind < 0.5:
+        keys = draw.sample(SPEEDS, draw.randint(1, len(SPEEDS)))
+        target = ", ".join(f"{key} = {draw.choice(EXTREMES)}" for key in keys)
+        return f"module attributes {{sched.target = {{{target}}}}} {{\n{text}}}\n"
     places = list(ENTRY.finditer(text))
-    if places and draw.random() < 0.7:
+    if places and kind < 0.9:
         place = draw.choice(places)
         return text[: place.start(2)] + draw.choice(VALUES) + text[place.end(2) :]
     braces = [match.end() for match in re.finditer(r"\{(?=[\w.$]+ = |[\w.]+[,}])", text)]
@@ -125,6 +139,40 @@ def test_attributes_of_any_kind(bases: list[str], tmp_path: Path, capsys: pytest
         tool, words = draw.choice(WORDS)
         named = words.replace("FILE", str(path)).replace("PAGE", str(tmp_path / "page"))
         check(tool, [*named.split(), str(path)], capsys, text)
+
+
+@pytest.mark.parametrize("suffix", ["html", "svg", "txt"])
+def test_cycles_beyond_64_bits_are_drawn(suffix: str, tmp_path: Path) -> None:
+    target = "{dma_latency = 9223372036854775807, kernel_cycles = {matmul = 9223372036854775807}}"
+    made = tw.run_passes(f"module attributes {{sched.target = {target}}} {{\n{SMALL}}}\n", "schedule")
+    path = tmp_path / "in.mir"
+    path.write_text(made, encoding="utf-8")
+    assert tw.simulate(made).makespan > 1 << 63
+    assert viz.main([str(path), "-o", str(tmp_path / f"out.{suffix}")]) == 0
+    assert (tmp_path / f"out.{suffix}").stat().st_size > 1000
+
+
+@pytest.mark.parametrize("size", [10**9, 4 * 10**8, 9 * 10**18])
+@pytest.mark.parametrize("level", ["-O0", "-O1", "-O2"])
+def test_tiles_of_any_size(size: int, level: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path, made = tmp_path / "in.mir", tmp_path / "made.mir"
+    path.write_text(SMALL.replace("%w :", f"%w {{tile = [{size}, {size}, {size}]}} :"), encoding="utf-8")
+    assert opt.main([level, str(path)]) == 1
+    assert re.search(r"in\.mir:2:\d+: error: schedule: out of SRAM: no room for %\w\[0, 0\], ", capsys.readouterr().err)
+    check(opt, [f"{level}=sram=900TB", str(path), "-o", str(made)], capsys)
+    check(run, [str(made if made.exists() else path)], capsys)
+
+
+@pytest.mark.parametrize(
+    "header", ["{{{{", "(" * 50_000, "{" * 117, "{'descr': [('a', {})]}", "\0", "'", "{'a': {}, {}: 1}", "1 +", "\xff{"]
+)
+def test_headers_of_any_kind(header: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path, text = tmp_path / "x.npy", tmp_path / "in.mir"
+    text.write_text(SMALL, encoding="utf-8")
+    data = header.encode("latin-1").ljust(118) + b"\n"
+    path.write_bytes(b"\x93NUMPY\x01\x00" + len(data).to_bytes(2, "little") + data)
+    assert run.main(["--input", f"x={path}", str(text)]) == 1
+    assert capsys.readouterr().err.startswith(f"mir-run: error: {path}: ")
 
 
 def test_options_of_any_size(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
