@@ -4,7 +4,8 @@ attributes of the kinds that are declared. The verifier takes that for granted: 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from operator import attrgetter
 
 from .attributes import FloatAttr, IntAttr, OpaqueAttr, SymbolRef, Unit, attr_text
 from .core import Block, Operation, UnregisteredOp, Value
@@ -79,14 +80,20 @@ def shown(value: Any) -> str:
     return text if len(text) <= MAX_SHOWN else text[: MAX_SHOWN - 3] + "..."
 
 
+Plan = tuple[Callable[[Any], tuple[Any, ...]], list[tuple[Any, dict[int, Any], Field]]]
+
+
 class _Structure:
     """What has been found so far. `around` are the operations that what is looked at stands in, `defined` the values
-    that operations and blocks have defined."""
+    that operations and blocks have defined. Values, and attributes that can't be changed, are looked at once: `typed`
+    has the identities of values, `plans` those of each field's attributes."""
 
     def __init__(self) -> None:
         self.errors: list[Diagnostic] = []
         self.around: list[Any] = []
         self.defined: set[Value] = set()
+        self.typed: set[int] = set()
+        self.plans: dict[type[Operation], Plan] = {}
 
     def error(self, message: str, loc: Any) -> None:
         self.errors.append(Diagnostic(message, loc if exactly(loc, int) else -1))
@@ -101,15 +108,35 @@ class _Structure:
             self.error(f"{type(op).__name__} has no {getattr(error, 'name', None) or 'value in a slot'}", -1)
 
     def _whole(self, op: Any) -> None:
-        if not exactly(op.name, str) or not exactly(op.loc, int):
+        if type(op.name) is not str or type(op.loc) is not int:
             return self.error(f"the operation's name must be a string and its loc an integer: {shown(op.name)}", op.loc)
-        self._values(op, "operands")
-        self._values(op, "results")
-        self._extra(op)
-        for field in op.fields:
-            value = getattr(op, field.slot)
-            if value is not field.default or field.required:
-                self._field(op, field, value)
+        if not exactly(op.operands, tuple) or not self.typed.issuperset(map(id, op.operands)):
+            self._values(op, "operands")
+        if op.results != ():
+            self._values(op, "results")
+        if op.extra is not None:
+            self._extra(op)
+        cls = type(op)
+        values, plan = self.plans.get(cls) or self._plan(cls)
+        for value, (absent, right, field) in zip(values(op), plan, strict=True):
+            if value is not absent and right.get(id(value), right) is not value:
+                self._field(op, field, value, right)
+        if cls.regions is not Operation.regions:
+            self._with_regions(op)
+
+    def _plan(self, cls: type[Operation]) -> Plan:
+        """How to look at a class's fields: all their values at once, and of each the one that stands for none, those
+        that are right, and the field."""
+        slots = [field.slot for field in cls.fields]
+
+        def values(op: Any) -> tuple[Any, ...]:
+            return tuple([getattr(op, slot) for slot in slots])
+
+        fields = [(self if field.required else field.default, dict[int, Any](), field) for field in cls.fields]
+        made = self.plans[cls] = (attrgetter(*slots) if len(slots) > 1 else values), fields
+        return made
+
+    def _with_regions(self, op: Any) -> None:
         if op.name == "func.func":
             self._function(op)
         elif op.name == "builtin.module":
@@ -136,16 +163,15 @@ class _Structure:
                 self.error(
                     f"{op.name}: a value must have a type, a string for its name and a place, got {kinds}", op.loc
                 )
+            self.typed.add(id(value))
         if defines:
             self.defined.update(values)
 
     def _extra(self, op: Any) -> None:
-        if op.extra is None:
-            return
         if not exactly(op.extra, dict) or attribute_fault(op.extra):
             self.error(f"{op.name}: attributes hold {attribute_fault(op.extra) or shown(op.extra)}", op.loc)
 
-    def _field(self, op: Any, field: Field, value: Any) -> None:
+    def _field(self, op: Any, field: Field, value: Any, right: dict[int, Any]) -> None:
         try:
             expected = field.kind(value)
         except Exception:  # a kind looks at attributes alone
@@ -155,6 +181,8 @@ class _Structure:
             self.error(f"{op.name}: attribute '{field.name}' must be {expected}, got {shown(value)}", op.loc)
         elif fault:
             self.error(f"{op.name}: attribute '{field.name}' is {fault}", op.loc)
+        elif not exactly(value, dict):  # no field holds a list of dictionaries
+            right[id(value)] = value
 
     def _regions(self, op: Any) -> None:
         blocks = op.regions
