@@ -233,20 +233,12 @@ def test_a_package_without_metadata_is_named_by_its_folder(
     assert capsys.readouterr().err == f"opt: error: {where}: {reason}\n"
 
 
-@pytest.mark.parametrize(
-    "points",
-    [
-        "[tilewright.dialects]\ndemo\n",
-        "[tilewright.dialects]\ndemo = \n",
-        "[tilewright.dialects]\ndemo = :::\n",
-        "[tilewright.dialects]\ndemo = a b c\n",
-        "demo = one\n",
-    ],
-)
+@pytest.mark.parametrize("point", ["demo", "demo = ", "demo = :::", "demo = a b c", ""])
 def test_damaged_entry_points_are_one_line(
-    points: str, site: Path, model: str, capsys: pytest.CaptureFixture[str]
+    point: str, site: Path, model: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     write_package(site, "broken-demo", ONE, one_plugin="")
+    points = f"[tilewright.dialects]\n{point}\n" if point else "demo = one\n"
     (site / "broken_demo-1.0.dist-info" / "entry_points.txt").write_text(points, encoding="utf-8")
     assert opt.main([model]) == 1
     message = capsys.readouterr().err
