@@ -37,6 +37,10 @@ def exactly(value: Any, kind: type) -> bool:
     return type(value) is kind
 
 
+def _class_of(op: Operation) -> type[Operation]:
+    return type(op)
+
+
 def attribute_fault(value: Any) -> str:
     """Why a value can't be an attribute; empty where it can."""
     if exactly(value, int):
@@ -116,7 +120,7 @@ class _Structure:
             self._values(op, "results")
         if op.extra is not None:
             self._extra(op)
-        cls = type(op)
+        cls = _class_of(op)
         values, plan = self.plans.get(cls) or self._plan(cls)
         for value, (absent, right, field) in zip(values(op), plan, strict=True):
             if value is not absent and right.get(id(value), right) is not value:
