@@ -41,6 +41,8 @@ def _load(path: str) -> Any:
             raise InputError(f"{path}: not a NumPy file")
         loaded = np.load(path, allow_pickle=False)
         arrays = {name: loaded[name] for name in loaded.files} if hasattr(loaded, "files") else loaded
+    except InputError:
+        raise
     except OSError as error:
         raise InputError(f"cannot read '{path}': {error.strerror or error}") from None
     except NotImplementedError as error:
