@@ -5,8 +5,8 @@ Each imports what it needs when it is called: nothing but `run` needs NumPy.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, overload
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, overload
 
 if TYPE_CHECKING:
     from typing import TypeAlias
@@ -232,14 +232,14 @@ def report(
     return reporter.report()
 
 
-def _stages(program: object) -> Iterable[object]:
+def _stages(program: Any) -> list[Any]:
     """The programs to report on, one or more. Raises ValueError for none, TypeError for what is none."""
     from .ir.builtin import ModuleOp
 
     if isinstance(program, str | ModuleOp):
         return [program]
     _expect("report", program, str, ModuleOp, Sequence)
-    found = list(program)
+    found: list[Any] = list(program)
     if not found:
         raise ValueError("report takes a program, or several of one program; got none")
     return found
@@ -253,14 +253,13 @@ def _expect(who: str, given: object, *kinds: type) -> None:
         raise TypeError(f"{who} takes {wanted}, got {type(given).__name__}{hint}")
 
 
-def _verified(program: object, who: str) -> ModuleOp:
+def _verified(program: Any, who: str) -> ModuleOp:
     """The module of a text, or a module; valid. Raises `DiagnosticError`, and TypeError for anything else."""
     from .ir.builtin import ModuleOp
 
     if isinstance(program, str):
         return parse(program)
-    if not isinstance(program, ModuleOp):
-        _expect(who, program, str, ModuleOp)
+    _expect(who, program, str, ModuleOp)
     verify(program)
     return program
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from operator import index
-from typing import Any
+from typing import Any, Protocol
 
 from . import dialects
 from .dialects.graph import MAPPED, result_of_matmul
@@ -18,12 +18,21 @@ from .ir.opdef import Field, OpError, all_ops, find_op, float32, from_generic, n
 from .ir.plugins import find_plugin_op
 from .ir.printer import VALUE_NAME, fresh_name
 from .ir.source import UNKNOWN_LOC
-from .ir.structure import LEAST, MOST, attribute_fault, shown
+from .ir.structure import LEAST, MOST, attribute_fault, exactly, shown
 from .ir.types import DTYPE_BYTES, TensorType, Type
 
 dialects.load_all()
 
-Attribute = bool | int | float | str | Type | FloatAttr | None | Sequence["Attribute"]
+
+class Listed(Protocol):
+    """NumPy's numbers and arrays, and what is like them."""
+
+    def tolist(self) -> Any:
+        """Python's own numbers, or lists of them."""
+        ...
+
+
+Attribute = bool | int | float | str | Type | FloatAttr | None | Listed | Sequence["Attribute"]
 """What an attribute may be given as: floats are f32, lists stand for themselves, NumPy's numbers and arrays for
 Python's; None means that it is not there, and so does False where the attribute is a key alone."""
 
@@ -184,10 +193,10 @@ def _expect(what: str, given: object, kind: type) -> None:
         raise TypeError(f"{what} must be a {kind.__name__}, got {shown(given)}")
 
 
-def _sizes(shape: object) -> tuple[int, ...]:
+def _sizes(shape: Any) -> tuple[int, ...]:
     """A shape as Python's own integers; empty where it is none."""
     try:
-        given = list(shape)  # type: ignore[call-overload]
+        given: list[Any] = list(shape)
         return () if any(isinstance(size, bool) for size in given) else tuple(map(index, given))
     except TypeError:
         return ()
@@ -212,11 +221,16 @@ def _declared(cls: type[Operation], attributes: dict[str, Attribute]) -> Attribu
 
 def _attribute(given: Any, floats: bool) -> Any:
     """What is given, as the language has it; with `floats` integers are f32 too. What is no attribute is kept."""
-    value = given.tolist() if hasattr(given, "tolist") else given  # NumPy's numbers and arrays
-    if isinstance(value, float) or (floats and type(value) is int and LEAST <= value <= MOST):
+    value: Any = given.tolist() if hasattr(given, "tolist") else given  # NumPy's numbers and arrays
+    if _is_a(value, float) or (floats and exactly(value, int) and LEAST <= value <= MOST):
         return FloatAttr(round_float(float(value), "f32"), F32)
-    if isinstance(value, Mapping):
+    if _is_a(value, Mapping):
         return {key: _attribute(inner, floats) for key, inner in value.items()}
-    if isinstance(value, Sequence) and not isinstance(value, str | bytes):
+    if _is_a(value, Sequence) and not _is_a(value, str | bytes):
         return tuple([_attribute(inner, floats) for inner in value])
     return value
+
+
+def _is_a(value: Any, kind: Any) -> bool:
+    """`isinstance`, which leaves it open what there is in a list."""
+    return isinstance(value, kind)

@@ -4,7 +4,8 @@ attributes of the kinds that are declared. The verifier takes that for granted: 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from operator import attrgetter
 
 from .attributes import FloatAttr, IntAttr, OpaqueAttr, SymbolRef, Unit, attr_text
 from .core import Block, Operation, UnregisteredOp, Value
@@ -31,33 +32,47 @@ def structure_errors(op: Operation) -> list[Diagnostic]:
     return found.errors[:MAX_ERRORS]
 
 
+def exactly(value: Any, kind: type) -> bool:
+    """Whether a value is of a class, and of none below it."""
+    return type(value) is kind
+
+
+def _class_of(op: Operation) -> type[Operation]:
+    return type(op)
+
+
 def attribute_fault(value: Any) -> str:
     """Why a value can't be an attribute; empty where it can."""
-    kind = type(value)
-    if kind is int:
+    if exactly(value, int):
         return "" if LEAST <= value <= MOST else "an integer that does not fit in 64 bits"
-    if kind is tuple:
+    if exactly(value, tuple):
         if value and set(map(type, value)) == INTS and min(value) >= LEAST and max(value) <= MOST:
             return ""
-        return next(filter(None, map(attribute_fault, value)), "")
-    if kind is dict:
-        key = next((key for key in value if type(key) is not str), None)
-        faults = map(attribute_fault, value.values())
-        return f"a key that is no string, {shown(key)}" if key is not None else next(filter(None, faults), "")
+        return _first_fault(value)
+    if exactly(value, dict):
+        keys = [key for key in value if not exactly(key, str)]
+        return f"a key that is no string, {shown(keys[0])}" if keys else _first_fault(value.values())
     return "" if _is_leaf(value) else f"no attribute, {shown(value)}"
 
 
+def _first_fault(values: Iterable[Any]) -> str:
+    for value in values:
+        fault = attribute_fault(value)
+        if fault:
+            return fault
+    return ""
+
+
 def _is_leaf(value: Any) -> bool:
-    kind = type(value)
-    if kind is FloatAttr:
-        return type(value.value) is float and isinstance(value.type, Type)
-    if kind is IntAttr:
-        return type(value.value) is int and isinstance(value.type, Type)
-    if kind is OpaqueAttr:
-        return type(value.text) is str
-    if kind is SymbolRef:
-        return type(value.path) is tuple and all(type(name) is str for name in value.path)
-    return kind is str or kind is bool or kind is Unit or isinstance(value, Type)
+    if exactly(value, FloatAttr):
+        return exactly(value.value, float) and isinstance(value.type, Type)
+    if exactly(value, IntAttr):
+        return exactly(value.value, int) and isinstance(value.type, Type)
+    if exactly(value, OpaqueAttr):
+        return exactly(value.text, str)
+    if exactly(value, SymbolRef):
+        return exactly(value.path, tuple) and all(exactly(name, str) for name in value.path)
+    return exactly(value, str) or exactly(value, bool) or exactly(value, Unit) or isinstance(value, Type)
 
 
 def shown(value: Any) -> str:
@@ -69,17 +84,23 @@ def shown(value: Any) -> str:
     return text if len(text) <= MAX_SHOWN else text[: MAX_SHOWN - 3] + "..."
 
 
+Plan = tuple[Callable[[Any], tuple[Any, ...]], list[tuple[Any, dict[int, Any], Field]]]
+
+
 class _Structure:
     """What has been found so far. `around` are the operations that what is looked at stands in, `defined` the values
-    that operations and blocks have defined."""
+    that operations and blocks have defined. Values, and attributes that can't be changed, are looked at once: `typed`
+    has the identities of values, `plans` those of each field's attributes."""
 
     def __init__(self) -> None:
         self.errors: list[Diagnostic] = []
         self.around: list[Any] = []
         self.defined: set[Value] = set()
+        self.typed: set[int] = set()
+        self.plans: dict[type[Operation], Plan] = {}
 
     def error(self, message: str, loc: Any) -> None:
-        self.errors.append(Diagnostic(message, loc if type(loc) is int else -1))
+        self.errors.append(Diagnostic(message, loc if exactly(loc, int) else -1))
 
     def operation(self, op: Any) -> None:
         if not isinstance(op, Operation):
@@ -93,24 +114,44 @@ class _Structure:
     def _whole(self, op: Any) -> None:
         if type(op.name) is not str or type(op.loc) is not int:
             return self.error(f"the operation's name must be a string and its loc an integer: {shown(op.name)}", op.loc)
-        self._values(op, "operands")
-        self._values(op, "results")
-        self._extra(op)
-        for field in op.fields:
-            value = getattr(op, field.slot)
-            if value is not field.default or field.required:
-                self._field(op, field, value)
+        if not exactly(op.operands, tuple) or not self.typed.issuperset(map(id, op.operands)):
+            self._values(op, "operands")
+        if op.results != ():
+            self._values(op, "results")
+        if op.extra is not None:
+            self._extra(op)
+        cls = _class_of(op)
+        values, plan = self.plans.get(cls) or self._plan(cls)
+        for value, (absent, right, field) in zip(values(op), plan, strict=True):
+            if value is not absent and right.get(id(value), right) is not value:
+                self._field(op, field, value, right)
+        if cls.regions is not Operation.regions:
+            self._with_regions(op)
+
+    def _plan(self, cls: type[Operation]) -> Plan:
+        """How to look at a class's fields: all their values at once, and of each the one that stands for none, those
+        that are right, and the field."""
+        slots = [field.slot for field in cls.fields]
+
+        def values(op: Any) -> tuple[Any, ...]:
+            return tuple([getattr(op, slot) for slot in slots])
+
+        fields = [(self if field.required else field.default, dict[int, Any](), field) for field in cls.fields]
+        made = self.plans[cls] = (attrgetter(*slots) if len(slots) > 1 else values), fields
+        return made
+
+    def _with_regions(self, op: Any) -> None:
         if op.name == "func.func":
             self._function(op)
         elif op.name == "builtin.module":
             self._module(op)
-        elif type(op) is UnregisteredOp and (type(op.props) is not dict or attribute_fault(op.props)):
+        elif exactly(op, UnregisteredOp) and (not exactly(op.props, dict) or attribute_fault(op.props)):
             self.error(f"{op.name}: properties hold {attribute_fault(op.props) or 'no dictionary'}", op.loc)
         self._regions(op)
 
     def _values(self, op: Any, slot: str) -> None:
         values = getattr(op, slot)
-        if type(values) is not tuple or not all(isinstance(v, Value) for v in values):
+        if not exactly(values, tuple) or not all(isinstance(v, Value) for v in values):
             return self.error(f"{op.name}: {slot} must be a tuple of values, got {shown(values)}", op.loc)
         for value in values if slot == "results" else ():
             if value.owner is not op:
@@ -121,21 +162,20 @@ class _Structure:
         for value in values:
             if defines and value in self.defined:
                 self.error(f"{op.name}: %{value.name} is defined twice", op.loc)
-            if not isinstance(value.type, Type) or type(value.name) is not str or type(value.own_loc) is not int:  # pyright: ignore[reportUnnecessaryIsInstance]
+            if not isinstance(value.type, Type) or not exactly(value.name, str) or not exactly(value.own_loc, int):  # pyright: ignore[reportUnnecessaryIsInstance]
                 kinds = f"type {shown(value.type)}, name {shown(value.name)}, place {shown(value.own_loc)}"
                 self.error(
                     f"{op.name}: a value must have a type, a string for its name and a place, got {kinds}", op.loc
                 )
+            self.typed.add(id(value))
         if defines:
             self.defined.update(values)
 
     def _extra(self, op: Any) -> None:
-        if op.extra is None:
-            return
-        if type(op.extra) is not dict or attribute_fault(op.extra):
+        if not exactly(op.extra, dict) or attribute_fault(op.extra):
             self.error(f"{op.name}: attributes hold {attribute_fault(op.extra) or shown(op.extra)}", op.loc)
 
-    def _field(self, op: Any, field: Field, value: Any) -> None:
+    def _field(self, op: Any, field: Field, value: Any, right: dict[int, Any]) -> None:
         try:
             expected = field.kind(value)
         except Exception:  # a kind looks at attributes alone
@@ -145,6 +185,8 @@ class _Structure:
             self.error(f"{op.name}: attribute '{field.name}' must be {expected}, got {shown(value)}", op.loc)
         elif fault:
             self.error(f"{op.name}: attribute '{field.name}' is {fault}", op.loc)
+        elif not exactly(value, dict):  # no field holds a list of dictionaries
+            right[id(value)] = value
 
     def _regions(self, op: Any) -> None:
         blocks = op.regions
@@ -154,7 +196,7 @@ class _Structure:
             return self.error(f"{op.name} stands within itself", op.loc)
         self.around.append(op)
         for block in blocks:
-            if not isinstance(block, Block) or type(block.args) is not list or type(block.ops) is not list:
+            if not isinstance(block, Block) or not exactly(block.args, list) or not exactly(block.ops, list):
                 self.error(f"{op.name}: a region must be a block with lists of arguments and operations", op.loc)
                 continue
             if not all(isinstance(arg, Value) for arg in block.args):  # pyright: ignore[reportUnnecessaryIsInstance]
@@ -168,22 +210,22 @@ class _Structure:
         self.around.pop()
 
     def _function(self, op: Any) -> None:
-        if type(op.sym_name) is not str or op.visibility not in VISIBILITIES:
+        if not exactly(op.sym_name, str) or op.visibility not in VISIBILITIES:
             name, visibility = shown(op.sym_name), shown(op.visibility)
             self.error(f"a function has a string for its name and a visibility, got {name} and {visibility}", op.loc)
-        if type(op.result_types) is not tuple or not all(isinstance(t, Type) for t in op.result_types):
+        if not exactly(op.result_types, tuple) or not all(isinstance(t, Type) for t in op.result_types):
             self.error(f"result_types of a function must be a tuple of types, got {shown(op.result_types)}", op.loc)
             return
         args = op.body.args if isinstance(op.body, Block) else ()
         for slot, count in (("arg_attrs", len(args)), ("result_attrs", len(op.result_types))):
             found = getattr(op, slot)
-            if type(found) is not list or len(found) != count or any(type(d) is not dict for d in found):
+            if not exactly(found, list) or len(found) != count or any(not exactly(d, dict) for d in found):
                 self.error(f"{slot} of a function must be a list of {count} dictionaries, got {shown(found)}", op.loc)
             elif fault := attribute_fault(tuple(found)):
                 self.error(f"{slot} of a function hold {fault}", op.loc)
 
     def _module(self, op: Any) -> None:
-        if type(op.sym_name) is not str:
+        if not exactly(op.sym_name, str):
             self.error(f"a module's name must be a string, got {shown(op.sym_name)}", op.loc)
         names: set[str] = set()
         for inner in op.body.ops if isinstance(op.body, Block) else ():

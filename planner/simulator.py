@@ -16,22 +16,20 @@ from typing import NamedTuple
 
 from .units import ceil_div
 
-Bytes = tuple[int, int]
-"""A range [start, end) of SRAM bytes."""
-
 NOBODY = -1
 
 
 class TimedOp(NamedTuple):
-    """An operation: its queue, how many cycles it takes, the SRAM bytes that it reads and writes, and the numbers of
-    the off-chip tiles that it reads and writes (NOBODY: none). `buffer` is the number of the off-chip buffer that the
-    tile belongs to, if it shares bytes with others, whose numbers are `aliases`: any two of their tiles may overlap.
+    """An operation: its queue, how many cycles it takes, the ranges [start, end) of SRAM bytes that it reads and
+    writes, the numbers of the off-chip tiles that it reads and writes (NOBODY: none). `buffer` is the number of the
+    off-chip buffer that the tile belongs to, if it shares bytes with others, whose numbers are `aliases`: any two of
+    their tiles may overlap.
     """
 
     queue: int
     cycles: int
-    reads: tuple[Bytes, ...] = ()
-    writes: tuple[Bytes, ...] = ()
+    reads: tuple[tuple[int, int], ...] = ()
+    writes: tuple[tuple[int, int], ...] = ()
     tile_read: int = NOBODY
     tile_written: int = NOBODY
     buffer: int = NOBODY

@@ -138,7 +138,7 @@ def other() -> tw.Value:
         (lambda b, x: b.arg("y", (1,), None), TypeError, "an element type must be a str, got None"),
         (lambda b, x: b.arg("y", 4), ValueError, "shape of %y must be one or two whole numbers, got 4"),
         (lambda b, x: b.arg("y", (2**63,)), ValueError, "tensor dimension does not fit in 64 bits"),
-        (lambda b, x: tw.FuncBuilder(None), TypeError, "a function's name must be a str, got None"),
+        (lambda b, x: type(b)(None), TypeError, "a function's name must be a str, got None"),
     ],
 )
 def test_what_does_not_fit_is_said_at_once(
@@ -159,7 +159,7 @@ def test_numbers_of_numpy_and_whole_numbers_are_taken() -> None:
     assert text.count("graph.clip") == text.count(" {epilogue, params = [0.0 : f32, 6.0 : f32], tile = [2, 2, 2]}") == 5
     assert tw.parse(text) == b.module()
     sums = tw.FuncBuilder("g")
-    y = sums.cast(sums.arg("y", (4,), "i32"), "i8", scale=np.float64(0.5), zero_point=np.int8(3))
+    y = sums.cast(sums.arg("y", (4,), "i32"), "i8", scale=np.float64(0.5), zero_point=np.int8(3))  # type: ignore[arg-type]
     sums.returns(sums.cast(y, "i32"))
     assert "{scale = 0.5 : f32, zero_point = 3}" in str(sums.module())
 

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import builtins
+import collections.abc
+import copy
 import inspect
 import io
 import json
+import pickle
+import re
 import subprocess
 import sys
 import tomllib
+import typing
+from collections.abc import Callable, Iterator
 from contextlib import redirect_stderr
 from dataclasses import FrozenInstanceError, is_dataclass
+from typing import Any
 
 import numpy as np
 import pytest
@@ -78,7 +86,101 @@ def test_the_import_alone_loads_no_part() -> None:
     assert subprocess.run([sys.executable, "-c", script], capture_output=True, text=True).stdout == "[]\n"
 
 
+EXPLAINED = {"Array", "ArrayLike", "Inputs", "Attribute", "Attributes", "Placed"}
+"""Aliases, which docs/api.md explains."""
+FACE: Any = tw
+"""The package, as scripts without types see it."""
+INSIDE = {"OpT", "Printer"}
+"""A type variable, and what only the printer calls methods with."""
+
+
+def test_signatures_name_what_is_exported() -> None:
+    known = {*tw.__all__, *EXPLAINED, *INSIDE, *dir(builtins), *dir(collections.abc), *dir(typing)}
+    found = {
+        (owner, word)
+        for name in tw.__all__
+        for owner, text in annotated(name, getattr(tw, name))
+        for word in re.findall(r"[A-Za-z_]\w*", text)
+    }
+    assert len(found) > 200
+    assert {(owner, word) for owner, word in found if word not in known} == set()
+
+
+def annotated(name: str, part: Any) -> Iterator[tuple[str, str]]:
+    """The annotations of a function, or of a class's public members."""
+    if inspect.isclass(part):
+        yield from (
+            (f"{name}.{key}", str(kind)) for key, kind in inspect.get_annotations(part).items() if key[0] != "_"
+        )
+        made = () if issubclass(part, Exception) else ("__init__",)  # exceptions are caught, not made
+        members = {key: value for key, value in vars(part).items() if key[0] != "_" or key in made}
+        for key, member in members.items():
+            function = getattr(member, "fget", None) or getattr(member, "__func__", member)
+            if inspect.isfunction(function):
+                yield from annotated(f"{name}.{key}", function)
+    elif inspect.isfunction(part):
+        yield from ((f"{name}({key})", str(kind)) for key, kind in inspect.get_annotations(part).items())
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda func: FACE.parse(b"module {}"), "parse takes str, got bytes"),
+        (lambda func: FACE.print("module {}"), "print takes ModuleOp or FuncOp, got str"),
+        (lambda func: FACE.verify(func), r"verify takes ModuleOp, got FuncOp; ModuleOp\(\[func\]\) is a module of one"),
+        (lambda func: FACE.verify("module {}"), "verify takes ModuleOp, got str"),
+        (lambda func: FACE.run_passes(func, ""), "run_passes takes str or ModuleOp, got FuncOp; ModuleOp"),
+        (lambda func: FACE.run_passes(SMALL, None), "run_passes takes str, got NoneType"),
+        (lambda func: FACE.report(func), "report takes str or ModuleOp or Sequence, got FuncOp"),
+        (lambda func: FACE.report([func]), "report takes str or ModuleOp, got FuncOp"),
+        (lambda func: FACE.report(SMALL, 3), "report takes str, got int"),
+        (lambda func: FACE.prove(SMALL, func), "prove takes str or ModuleOp, got FuncOp"),
+        (lambda func: FACE.simulate(3), "simulate takes str or ModuleOp, got int"),
+        (lambda func: FACE.run(None, []), "run takes str or ModuleOp, got NoneType"),
+    ],
+)
+def test_arguments_of_another_type(call: Callable[[Any], object], message: str) -> None:
+    func = next(tw.parse(SMALL).functions())
+    with pytest.raises(TypeError, match=f"^{message}"):
+        call(func)
+
+
+def test_a_report_on_nothing() -> None:
+    with pytest.raises(ValueError, match="report takes a program, or several of one program; got none"):
+        tw.report([])
+
+
 # --- passes, proof ---
+
+NESTED = f"""\
+module attributes {{a.b = {{c = 1}}, sched.target = {{alignment = 64}}}} {{
+{SMALL.replace("%y: tensor<2x3xf32>", "%y: tensor<2x3xf32> {a.b = {c = 2}}")}
+module @in {{
+{SMALL.replace("%y : tensor<2x3xf32>", "{d.e = {f = 3}} %y : tensor<2x3xf32>")}
+func.func private @d(tensor<2xf32> {{a.b = 1}})
+}}
+"t.t"() <{{p = {{q = 1}}}}> ({{
+}}) : () -> ()
+}}
+"""
+
+
+@pytest.mark.parametrize("pipeline", ["", "forward", "reorder", "fuse,tile", "tile,lower"])
+def test_what_passes_make_shares_nothing_that_can_be_changed(pipeline: str) -> None:
+    module = tw.parse(NESTED, allow_unregistered=True)
+    before = tw.print(module)
+    made = tw.run_passes(module, pipeline)
+    assert made is not module
+    for op in list(made.walk()):
+        for attributes in (op.extra, getattr(op, "props", None), *getattr(op, "arg_attrs", ())):
+            for value in (attributes or {}).values():
+                if isinstance(value, dict):
+                    value["changed"] = 1
+            if attributes is not None:
+                attributes["x.changed"] = 1
+        for block in op.regions:
+            block.ops.clear()
+    assert tw.print(module) == before
 
 
 def test_passes_make_a_text_of_a_text_and_a_module_of_a_module() -> None:
@@ -180,6 +282,43 @@ def test_one_of_several_functions() -> None:
 
 
 # --- figures ---
+
+
+@pytest.mark.parametrize("pipeline", ["schedule", "schedule,sync"])
+def test_figures_are_pickled_and_copied(pipeline: str) -> None:
+    text = tw.run_passes(REFERENCE, pipeline)
+    report, sim = tw.report(text), tw.simulate(text)
+    for copied in (pickle.loads(pickle.dumps(report)), copy.deepcopy(report), copy.copy(report)):
+        assert copied == report
+        assert str(copied) == str(report)
+    for again in (pickle.loads(pickle.dumps(sim)), copy.deepcopy(sim)):
+        assert (again.makespan, again.target, again.line) == (sim.makespan, sim.target, sim.line)
+        assert again.stalls() == sim.stalls()
+    assert pickle.loads(pickle.dumps(tw.Target())) == tw.Target() == copy.deepcopy(tw.Target())
+
+
+def test_errors_are_pickled() -> None:
+    with pytest.raises(tw.DiagnosticError) as located:
+        tw.parse(SMALL.replace("graph.relu", "graph.rellu"), filename="f.mir")
+    with pytest.raises(tw.DiagnosticError) as full:
+        tw.run_passes(REFERENCE, "schedule{sram=4KiB}")
+    for error in (located.value, full.value, tw.OpError("m", "f"), tw.UsageError("u"), tw.PluginError("p")):
+        again = pickle.loads(pickle.dumps(error))
+        assert (type(again), str(again)) == (type(error), str(error))
+
+
+def test_a_schedule_is_held_to_its_machine() -> None:
+    made = tw.run_passes(REFERENCE, "schedule{sram=16KiB}")
+    small = f"module attributes {{sched.target = {{sram_bytes = 8192}}}} {{\n{made}}}\n"
+    for programs in (small, [REFERENCE, small]):
+        with pytest.raises(tw.DiagnosticError, match=r"byte 12,288, beyond the 8,192 bytes of the machine's SRAM"):
+            tw.report(programs)
+    assert tw.report(small, speeds_only=True).function("mlp").sram_bytes == 16384
+    roomy = tw.run_passes(REFERENCE, "schedule")
+    tight = f"module attributes {{sched.target = {{sram_bytes = 53248}}}} {{\n{roomy}}}\n"
+    assert tw.report(tight).function("mlp").sram_bytes == 256 * 1024
+    with pytest.raises(tw.DiagnosticError, match=r"after the passes .* ends at byte .*, beyond the 53,248 bytes"):
+        tw.report(tight, "prefetch")
 
 
 def test_a_schedule_is_simulated_as_text_module_or_function() -> None:

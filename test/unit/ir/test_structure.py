@@ -1,4 +1,4 @@
-"""Modules that Python has changed: what no text can hold is an error of `verify` and of `print`, and of nothing else."""
+"""Modules that Python has changed: what no text can hold is an error of `verify` and of `print`, and no traceback."""
 
 from __future__ import annotations
 
@@ -65,6 +65,13 @@ CHANGES: dict[str, tuple[Callable[[Any], object], str]] = {
 }
 
 
+def printed(show: Callable[[Any], str], module: tw.ModuleOp) -> str:
+    try:
+        return show(module)
+    except tw.DiagnosticError as error:
+        return str(error)
+
+
 @pytest.mark.parametrize("name", CHANGES)
 def test_what_no_text_can_hold(name: str) -> None:
     change, message = CHANGES[name]
@@ -73,16 +80,9 @@ def test_what_no_text_can_hold(name: str) -> None:
         with pytest.raises(tw.DiagnosticError) as error:
             check(module)
         assert message in str(error.value)
-    for generic in (False, True):
-        try:
-            assert isinstance(tw.print(module, generic=generic), str)
-        except tw.DiagnosticError as refused:
-            assert message in str(refused)
-    for shown in (module, func):
-        try:
-            assert str(shown)
-        except tw.DiagnosticError as refused:
-            assert message in str(refused)
+    for show in (tw.print, lambda m: tw.print(m, generic=True), str, lambda m: str(func)):
+        said = printed(show, module)
+        assert said.startswith(("func.func", '"builtin', '"func', "module")) or message in said
 
 
 @pytest.mark.parametrize("level", SAMPLES)
@@ -121,8 +121,8 @@ def test_a_function_twice_and_one_within_itself() -> None:
     module.ops.append(next(module.functions()).clone())
     with pytest.raises(tw.DiagnosticError, match="redefinition of function @mlp"):
         tw.verify(module)
-    module, func = changed(lambda f: f.ops.insert(0, f))
-    with pytest.raises(tw.DiagnosticError, match="func.func stands within itself"):
+    module, _ = changed(lambda f: f.ops.insert(0, f))
+    with pytest.raises(tw.DiagnosticError, match=r"func\.func stands within itself"):
         tw.verify(module)
 
 

@@ -103,6 +103,63 @@ def test_inputs_in_any_memory_order() -> None:
     assert np.array_equal(plain, made)
 
 
+WHOLE = """\
+func.func @f(%x: !uop.tiled<tensor<2x2xf32>, [2, 2]>, %t: tensor<2x2xf32>)
+    -> (tensor<2x2xf32>, !uop.tiled<tensor<2x2xf32>, [2, 2]>) {
+  %y = uop.alloc : !uop.tiled<tensor<2x2xf32>, [2, 2]>
+  uop.load %x[0, 0]
+  uop.exec relu %y[0, 0] = %x[0, 0]
+  uop.store %y[0, 0]
+  return %t, %y : tensor<2x2xf32>, !uop.tiled<tensor<2x2xf32>, [2, 2]>
+}
+"""
+GRAPH = """\
+func.func @f(%x: tensor<2x2xf32>, %t: tensor<2x2xf32>) -> (tensor<2x2xf32>, tensor<2x2xf32>) {
+  %y = graph.relu %x : tensor<2x2xf32>
+  return %t, %y : tensor<2x2xf32>, tensor<2x2xf32>
+}
+"""
+
+
+@pytest.mark.parametrize("pipeline", ["", "schedule", "schedule,sync"])
+def test_a_tensor_that_is_returned_as_it_was_given(pipeline: str) -> None:
+    """It is no buffer, and stays in one piece, in a run and in a proof."""
+    made = tilewright.parse(tilewright.run_passes(WHOLE, pipeline))
+    first, second = run(made, x=X, t=W)
+    np.testing.assert_array_equal(first, W)
+    np.testing.assert_array_equal(second, np.maximum(X, 0))
+    tilewright.prove(GRAPH, made)
+    tilewright.prove(made, GRAPH)
+    with pytest.raises(DiagnosticError, match=r"%t\[0, 0\] instead of %x\[0, 0\]; it should be the model's %x\[0, 0\]"):
+        tilewright.prove(GRAPH.replace("return %t", "return %x"), made)
+
+
+@pytest.mark.parametrize("kind", ["tensor<4x4xf64>", "tensor<2x2x2xf32>", "tensor<3xi64>"])
+def test_tensors_that_nothing_works_on_are_proved_whole(kind: str) -> None:
+    text = f"func.func @f(%x: {kind}, %y: {kind}) -> ({kind}, {kind}) {{\n  return %x, %y : {kind}, {kind}\n}}\n"
+    tilewright.prove(text, text)
+    with pytest.raises(DiagnosticError, match="instead of"):
+        tilewright.prove(text, text.replace("return %x, %y", "return %y, %x"))
+
+
+def test_what_there_is_no_memory_for_is_located() -> None:
+    for text in (
+        WHOLE.replace("[2, 2]", "[1000000000, 1000000000]"),
+        GRAPH.replace("2x2", "1000000000x1000000000"),
+        GRAPH.replace("2x2", "9000000000000000000x9000000000000000000"),
+    ):
+        module = tilewright.parse(text)
+        (func,) = module.functions()
+        for start in (lambda: execute_function(func, module, {"x": X, "t": W}), lambda: random_inputs(func, 1)):  # noqa: B023
+            with pytest.raises(DiagnosticError, match=r"%x takes [\d,]+ bytes.*: there are [\d,]+ of memory"):
+                start()
+    near = tilewright.run_passes(GRAPH, "tile{sizes=2x2x2},lower,schedule")
+    far = near.replace("@0x0040", "@0x7000000000000000").replace("total_bytes = 262144", f"total_bytes = {2**63 - 1}")
+    module = tilewright.parse(far, verify=False)
+    with pytest.raises(DiagnosticError, match=r"the schedule's tiles reach byte 8,070,450,532,247,928,848 of the SRAM"):
+        run(module, x=X, t=W)
+
+
 def test_random_inputs_are_seeded() -> None:
     (func,) = example("quantized").functions()
     first, again, other = random_inputs(func, 1), random_inputs(func, 1), random_inputs(func, 2)

@@ -367,6 +367,24 @@ def test_a_parameter_called_file(imports: Imports) -> None:
     np.testing.assert_array_equal(imports.weights["file"], W)
 
 
+def test_functions_and_calls_that_can_not_be(imports: Imports) -> None:
+    opsets = [helper.make_opsetid("", 18), helper.make_opsetid("local", 1)]
+
+    def model(inputs: str, outputs: list[str], inner: str = "MatMul", domain: str = "") -> onnx.ModelProto:
+        body = helper.make_node(inner, ["a", "b"], ["c"], domain=domain)
+        layer = helper.make_function("local", "Layer", ["a", "b"], ["c"], [body], opsets)
+        call = helper.make_node("Layer", inputs.split(), outputs, domain="local", name="call")
+        made = build([call], {"x": [3, 6]}, {"w": np.ones((6, 5), np.float32)})
+        made.functions.append(layer)
+        made.opset_import.append(helper.make_opsetid("local", 1))
+        return made
+
+    assert imports.bad(model("x w w", ["y"])) == "node 'call' calls function 'Layer' with 3 inputs, it has 2"
+    assert imports.bad(model("x w", ["y", "z"])) == "node 'call' calls function 'Layer' with 2 outputs, it has 1"
+    itself = "function 'Layer' calls 'Layer': a function can't call itself"
+    assert imports.bad(model("x w", ["y"], "Layer", "local")) == itself
+
+
 def test_local_functions_are_inlined(imports: Imports) -> None:
     opsets = [helper.make_opsetid("", 17)]
     layer = helper.make_function("local", "Layer", ["a", "b"], ["c"], [node("MatMul", "a b", "c")], opsets)
