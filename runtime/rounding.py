@@ -68,7 +68,7 @@ class Figure:
         if self.whole:
             rounding = np.where(self.mass <= 2 / EPSILON[name], 0, rounding)
         total = rounding if self.carried is None else rounding + self.carried
-        total = np.where(np.isfinite(self.value), total, 0.0)
+        total = np.where(np.isfinite(self.value), np.where(np.isnan(total), np.inf, total), 0.0)
         return total if total.any() else None
 
     def usual(self) -> Array | None:
