@@ -26,7 +26,8 @@ class EndToEnd:
     """The results of a reference in double precision, those at some `indices`.
 
     A run's error may be small by luck, above all where a result has few elements. So before another run is found wrong,
-    the reference is followed again with each operation rounded up or down at random, by as much as is usual.
+    the reference is followed again with each operation rounded up or down at random, by as much as is likely in
+    any order of its sum.
     """
 
     def __init__(self, func: FuncOp, inputs: Sequence[Array], indices: Sequence[int]):

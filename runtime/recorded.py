@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from ..dialects.tile_ops import ExecBase, StoreBase
-from ..dialects.tiles import Coord, TiledType, TileRef
+from ..dialects.tiles import Coord, TiledType, TileRef, tiled
 from ..ir.builtin import FuncOp
 from ..ir.core import Operation, Value
 from ..ir.types import TensorType
@@ -31,19 +31,15 @@ class Recorder:
 
     def __init__(self, func: FuncOp):
         self.last = last_writes(func)
-        self.tiles: dict[Value, Array] = {}
-        self.writers: dict[Value, dict[Coord, Operation | None]] = {}
+        types = {value: tiled(value) for value in dict.fromkeys(op.operands[0] for op in self.last)}
+        self.tiles = {v: np.empty((*t.grid, *t.tile), numpy_dtype(t.dtype)) for v, t in types.items()}
+        self.writers: dict[Value, dict[Coord, Operation | None]] = {value: {} for value in types}
 
     def after(self, op: ExecBase | StoreBase, tile: Array) -> None:
         """Keeps a copy of the tile that an operation has just written, if nobody writes it any more."""
         if op not in self.last:
             return
         value, coord = op.operands[0], op.coords[0]
-        type = value.type
-        assert isinstance(type, TiledType)
-        if value not in self.tiles:
-            self.tiles[value] = np.empty((*type.grid, *type.tile), numpy_dtype(type.dtype))
-            self.writers[value] = {}
         self.tiles[value][coord] = tile
         self.writers[value][coord] = op
 
@@ -51,8 +47,7 @@ class Recorder:
         """The tensors of which all tiles have been written, by name."""
         made: dict[str, Held] = {}
         for value, tiles in self.tiles.items():
-            type, writers = value.type, self.writers[value]
-            assert isinstance(type, TiledType)
+            type, writers = tiled(value), self.writers[value]
             if len(writers) == len(type.coords()):
                 made[value.name] = Held(value, whole_of(type, tiles), type.tile, writers)
         return made

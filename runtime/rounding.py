@@ -32,8 +32,9 @@ LIMIT = {
 """The least magnitude that is rounded to an infinity."""
 NEAREST = 0.5
 """The ULPs of what is rounded to nearest: the same everywhere."""
-ROOTS = 4.0
-"""How many times the root of n rounding errors sum up to at most, for each unit of the terms' magnitudes."""
+ROOTS = 2.0
+"""How many times the root of n the rounding errors of n cancelling terms sum up to at most; their own spread is a fifth
+of the root, in the worst order."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,15 +69,15 @@ class Figure:
         if self.whole:
             rounding = np.where(self.mass <= 2 / EPSILON[name], 0, rounding)
         total = rounding if self.carried is None else rounding + self.carried
-        total = np.where(np.isfinite(self.value), total, 0.0)
+        total = np.where(np.isfinite(self.value), np.where(np.isnan(total), np.inf, total), 0.0)
         return total if total.any() else None
 
     def usual(self) -> Array | None:
-        """How far a run that rounds as one would expect may lie from the value: a sum by one rounding of its
-        magnitudes."""
+        """How far a run is likely to lie from the value, whatever the order of its sum."""
         if self.mass is None:
             return self.carried
-        return both(self.carried, EPSILON[self.dtype.name] / 2 * self.mass)
+        count = min(self.terms, ROOTS * self.terms**0.5)
+        return both(self.carried, EPSILON[self.dtype.name] / 2 * count * self.mass)
 
     def as_sum(self) -> Figure:
         """A value that is no sum as a sum of one term."""

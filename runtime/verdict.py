@@ -58,6 +58,19 @@ def _exact(func: FuncOp, first: Run, other: FuncOp, second: Run, indices: Sequen
     return Finding("different", func.returned()[result], second.result(other, result), found.index, str(found))
 
 
+class Counterpart:
+    """What the other run holds of a tensor of the reference's, which may be in tiles of its own."""
+
+    def __init__(self, value: Value, held: Held):
+        self.held = held
+        self.tiles = Buffer(value.type, held.array).tiles if isinstance(value.type, TiledType) else None
+        self.largest = _largest(held.array)
+
+    def part(self, coord: Coord) -> Array:
+        """The tensor, or one of the reference's tiles of it."""
+        return self.held.array if self.tiles is None else self.tiles[coord]
+
+
 class LocalCheck:
     """Holds each value of the reference that the other run has against the operations that lead there from values that
     it has, too. `different` and `undecided` are what has been found first; `doubtful` is a value that is wrong unless
@@ -65,15 +78,15 @@ class LocalCheck:
 
     def __init__(self, func: FuncOp, first: Run, other: FuncOp, second: Run):
         self.own = first.held
-        self.held: dict[Value, list[Held]] = {}
+        self.held: dict[Value, list[Counterpart]] = {}
         for i, value in enumerate(func.returned()):
-            self.held.setdefault(value, []).append(second.result(other, i))
+            if is_float(value.type):
+                self.held.setdefault(value, []).append(Counterpart(value, second.result(other, i)))
         self.results = set(self.held)
         for name, own in first.held.items():
             match = second.held.get(name)
             if match is not None and own.value not in self.held and _same_type(own.array, match.array):
-                self.held[own.value] = [match]
-        self.tiles: dict[int, Buffer] = {}
+                self.held[own.value] = [Counterpart(own.value, match)]
         self.different: Finding | None = None
         self.doubtful: Finding | None = None
         self.undecided: Finding | None = None
@@ -81,30 +94,20 @@ class LocalCheck:
 
     def settle(self, value: Value, coord: Coord, figure: Figure) -> Figure:
         """What the other run holds, if it has the value; else the figure itself."""
-        for held in self.held.get(value, ()):
-            self.check(value, held, coord, figure)
-        if value not in self.held:
-            return figure
-        return Figure.of(self.part(self.held[value][0], value, coord))
+        for counterpart in self.held.get(value, ()):
+            self.check(value, counterpart, coord, figure)
+        return Figure.of(self.held[value][0].part(coord)) if value in self.held else figure
 
-    def part(self, held: Held, value: Value, coord: Coord) -> Array:
-        """What the other run holds of a tensor, or of a tile of the reference's."""
-        if not isinstance(value.type, TiledType):
-            return held.array
-        if id(held) not in self.tiles:
-            self.tiles[id(held)] = Buffer(value.type, held.array)
-        return self.tiles[id(held)].tiles[coord]
-
-    def check(self, value: Value, held: Held, coord: Coord, figure: Figure) -> None:
-        found = self.part(held, value, coord)
+    def check(self, value: Value, counterpart: Counterpart, coord: Coord, figure: Figure) -> None:
+        found, held = counterpart.part(coord), counterpart.held
         wrong = ~agree(figure, found)
         if wrong.any():
-            self.differ(value, held, coord, figure, wrong)
+            self.differ(value, held, coord, figure, found, wrong)
             return
         slack = figure.slack()
         if slack is None or self.undecided is not None:
             return
-        size = max(_largest(held.array), _largest(figure.value))
+        size = max(counterpart.largest, _largest(figure.value))
         name = held.array.dtype.name
         at = np.unravel_index(int(np.argmax(slack)), slack.shape)
         if slack[at] > DECISIVE[name] * max(size, NORMAL[name]):
@@ -114,11 +117,11 @@ class LocalCheck:
             where = ", ".join(map(str, index))
             self.undecided = Finding("undecided", value, held, index, f"element [{where}]: {values}; {bound}")
 
-    def differ(self, value: Value, held: Held, coord: Coord, figure: Figure, wrong: Array) -> None:
+    def differ(self, value: Value, held: Held, coord: Coord, figure: Figure, found: Array, wrong: Array) -> None:
         """Books elements that are wrong."""
         at = tuple(int(i) for i in np.unravel_index(int(wrong.argmax()), wrong.shape))
-        wanted, found = figure.value[at].astype(held.array.dtype), self.part(held, value, coord)[at]
-        made = Difference(0, _index(value, coord, at), wanted, found, int(np.count_nonzero(wrong)))
+        wanted = figure.value[at].astype(found.dtype)
+        made = Difference(0, _index(value, coord, at), wanted, found[at], int(np.count_nonzero(wrong)))
         before = self.different
         if before is None and value not in self.results and self.is_another(value, held):
             self.doubtful = self.doubtful or Finding("different", value, held, made.index, str(made))

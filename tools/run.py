@@ -36,7 +36,7 @@ examples:
   mir-run --compare --random 1 model.mir sched.mir   the same inputs to both; the first difference, if any
 
 Without inputs or --random, --random 0 is assumed. NaN can't be compared, and a sum beyond i32 is an error (unless
---wrap is given). Exit status: 0; 1 for errors and differences; 2 for wrong usage.
+--wrap is given). Exit status: 0; 1 for errors, differences and what is undecided; 2 for wrong usage.
 """
 
 

@@ -200,3 +200,25 @@ def test_what_drifts_within_all_bounds_is_found_in_the_end() -> None:
     assert difference is not None
     assert difference.kind == "different"
     assert "off the exact result by" in difference.text
+
+
+@pytest.mark.parametrize("terms", ["alike", "positive", "normal"])
+def test_the_order_of_a_long_sum_is_free(terms: str) -> None:
+    """One term after the other, where roundings add up, against what NumPy does."""
+    rng = np.random.default_rng(0)
+    drawn = {
+        "alike": np.full((2, 4096), 0.1),
+        "positive": rng.uniform(0, 1, (2, 4096)),
+        "normal": rng.standard_normal((2, 4096)),
+    }[terms].astype(np.float32)
+    text = (
+        "func.func @f(%x: tensor<2x4096xf32>, %w: tensor<4096x2xf32>) -> tensor<2x2xf32> {\n"
+        "  %y = graph.matmul %x, %w : (tensor<2x4096xf32>, tensor<4096x2xf32>) -> tensor<2x2xf32>\n"
+        "  return %y : tensor<2x2xf32>\n}\n"
+    )
+    inputs = [drawn, np.ascontiguousarray(drawn[::-1].T)]
+    module = tilewright.parse(text)
+    runs = [run(m, inputs) for m in (module, tilewright.run_passes(module, "tile{sizes=2x2x1},lower"))]
+    for (func, first), (other, second) in (runs, runs[::-1]):
+        assert first.arrays[0].tolist() != second.arrays[0].tolist()
+        assert judge(func, inputs, first, other, second) is None
