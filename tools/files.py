@@ -9,10 +9,11 @@ import sys
 from collections.abc import Generator, Iterable
 from contextlib import contextmanager, suppress
 
-from ..ir.atomic_write import NewFile, remove_unfinished
-from .signals import CLEAN_UPS, Held
+from ..ir.light_typing import TYPE_CHECKING
+from .signals import Held
 
-CLEAN_UPS.append(remove_unfinished)
+if TYPE_CHECKING:
+    from ..ir.atomic_write import NewFile
 
 
 class InputError(Exception):
@@ -73,7 +74,7 @@ def write_together(outputs: Iterable[tuple[str, bytes]]) -> None:
                 if mode is None:
                     direct.append((path, data))
                 else:
-                    new.append((path, NewFile(os.path.realpath(path), data, mode)))
+                    new.append((path, _new_file(path, data, mode)))
         for path, data in direct:
             _write_directly(path, data)
         with Held():
@@ -84,6 +85,12 @@ def write_together(outputs: Iterable[tuple[str, bytes]]) -> None:
         for _, file in new:
             file.discard()
         raise
+
+
+def _new_file(path: str, data: bytes, mode: int) -> NewFile:
+    from ..ir.atomic_write import NewFile
+
+    return NewFile(os.path.realpath(path), data, mode)
 
 
 @contextmanager
