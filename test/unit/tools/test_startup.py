@@ -52,7 +52,7 @@ def test_what_every_command_needs_imports_nothing_heavy(module: str, tmp_path: P
 
 def test_signals_are_caught_before_anything_else_is_loaded(tmp_path: Path) -> None:
     """What is loaded before can't be interrupted without Python's traceback."""
-    before = imported_by(tmp_path, "import __future__, atexit")
+    before = imported_by(tmp_path, "import __future__, atexit, os")
     (tmp_path / "tilewright").unlink()
     found = imported_by(tmp_path, "from tilewright.tools.entry_points import opt")
     tools = {f"tilewright.tools.{name}" for name in ("entry_points", "signals")}
