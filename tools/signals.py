@@ -53,7 +53,7 @@ def catch_signals(command: str) -> None:
 
 def _remove_unfinished() -> None:
     writing = sys.modules.get("tilewright.ir.atomic_write")  # loaded when a file is first written
-    if hasattr(writing, "remove_unfinished"):
+    if writing is not None and hasattr(writing, "remove_unfinished"):  # it may be in the middle of being loaded
         writing.remove_unfinished()
 
 
