@@ -9,14 +9,13 @@ import sys
 from collections.abc import Generator, Iterable
 from contextlib import contextmanager, suppress
 
-from ..ir.atomic_write import NewFile, remove_unfinished
 from ..ir.light_typing import TYPE_CHECKING
-from .signals import CLEAN_UPS, Held
+from .signals import Held
 
 if TYPE_CHECKING:
     from typing import IO
 
-CLEAN_UPS.append(remove_unfinished)
+    from ..ir.atomic_write import NewFile
 
 MAX_TEXT = 1 << 30
 """Longest text that is read, in bytes."""
@@ -127,7 +126,7 @@ def write_together(outputs: Iterable[tuple[str, bytes]]) -> None:
                 if mode is None:
                     direct.append((path, data))
                 else:
-                    new.append((path, NewFile(os.path.realpath(path), data, mode)))
+                    new.append((path, _new_file(path, data, mode)))
         for path, data in direct:
             _write_directly(path, data)
         with Held():
@@ -138,6 +137,12 @@ def write_together(outputs: Iterable[tuple[str, bytes]]) -> None:
         for _, file in new:
             file.discard()
         raise
+
+
+def _new_file(path: str, data: bytes, mode: int) -> NewFile:
+    from ..ir.atomic_write import NewFile
+
+    return NewFile(os.path.realpath(path), data, mode)
 
 
 @contextmanager

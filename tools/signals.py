@@ -20,7 +20,7 @@ else:
     import _signal as signals  # `signal` itself makes enumerations first, which takes as long as to read a short text
 
 CLEAN_UPS: list[Callable[[], None]] = []
-"""What is done before the process ends by a signal. None of it may fail."""
+"""What is done before the process ends by a signal, besides removing files that are not finished. None may fail."""
 
 INTERRUPTED = 130
 """The exit status after Ctrl-C, as shells have it."""
@@ -36,7 +36,7 @@ def catch_signals(command: str) -> None:
     """
 
     def end(number: int, frame: Any) -> None:
-        for clean_up in CLEAN_UPS:
+        for clean_up in (_remove_unfinished, *CLEAN_UPS):
             clean_up()
         if number == signals.SIGINT:
             _say(f"{command}: interrupted\n")
@@ -49,6 +49,12 @@ def catch_signals(command: str) -> None:
     for number in ENDING:
         if signals.getsignal(number) == signals.SIG_DFL:
             signals.signal(number, end)
+
+
+def _remove_unfinished() -> None:
+    writing = sys.modules.get("tilewright.ir.atomic_write")  # loaded when a file is first written
+    if writing is not None and hasattr(writing, "remove_unfinished"):  # it may be in the middle of being loaded
+        writing.remove_unfinished()
 
 
 def _say(text: str) -> None:

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import re
-import sys
 from collections.abc import Callable, Collection
+from contextlib import suppress
 from importlib.util import find_spec
 
 from ..light_typing import TYPE_CHECKING, Any
 from ..opdef import all_dialects
-from .cache import cache_folder
+from . import cache
 
 if TYPE_CHECKING:
     from typing import Protocol
@@ -66,8 +65,7 @@ def lark_version() -> str:
     if spec is None or spec.origin is None:
         return ""
     with open(spec.origin, encoding="utf-8") as file:
-        found = re.search(r"^__version__.*", file.read(), re.MULTILINE)
-    return found.group() if found else ""
+        return next((line for line in file if line.startswith("__version__")), "")
 
 
 class LarkParser(Protocol):
@@ -84,53 +82,44 @@ class LarkParser(Protocol):
 
 def make_parser(grammar: str, transformer: object) -> LarkParser:
     """The LALR parser with the given actions embedded, from the user's cache folder where it stands there whole."""
-    import hashlib
-
     import lark
 
-    key = hashlib.sha256(f"{lark.__version__} {sys.version_info[:3]} {grammar}".encode()).hexdigest()[:24]
-    path = os.path.join(cache_folder(), f"grammar-{key}.lalr")
-    if os.path.isfile(path):
-        return _lark(grammar, transformer, path)
-    return _lark_into_cache(grammar, transformer, path)
+    stamp = f"{lark.__version__} {STARTS}\n{grammar}"
+    stored = cache.load("grammar", stamp)
+    if stored is not None:
+        with suppress(AttributeError, AssertionError, LookupError, TypeError, ValueError):  # not what Lark expects
+            return _restored(stored["data"], stored["memo"], transformer)
+    parser = lark.Lark(
+        grammar, start=STARTS, transformer=transformer, parser="lalr", lexer="contextual", maybe_placeholders=False
+    )
+    with suppress(AttributeError):  # another Lark than we know, from within
+        cache.store("grammar", stamp, _plain(parser))
+    return parser
 
 
-class _CachePath(str):
-    """A path whose `str()` is always the same: Lark makes the options' texts part of what tells a stale cache, and the
-    file is written under another name than it is read by."""
+def _plain(parser: Any) -> dict[str, Any]:
+    """A Lark parser as Lark itself writes it into a parser that stands alone."""
+    from lark.grammar import Rule
+    from lark.lexer import TerminalDef
 
-    __slots__ = ()
+    data, memo = parser.memo_serialize([TerminalDef, Rule])
+    data["options"] = {key: value for key, value in data["options"].items() if key != "transformer"}
+    return {"data": data, "memo": memo}
 
-    def __str__(self) -> str:
-        return "grammar"
 
-
-def _lark(grammar: str, transformer: object, path: str | None) -> LarkParser:
+def _restored(data: dict[str, Any], memo: dict[str, Any], transformer: object) -> LarkParser:
+    """The parser again. In its tables, terminals and states are numbers, which JSON has made texts of."""
     from lark import Lark
 
-    cache_file = _CachePath(path) if path else False
-    options: dict[str, Any] = {"parser": "lalr", "lexer": "contextual", "maybe_placeholders": False}
-    return Lark(grammar, start=STARTS, transformer=transformer, cache=cache_file, **options)
+    table = data["parser"]["parser"]
+    table["tokens"] = _by_number(table["tokens"])
+    table["states"] = {number: _by_number(row) for number, row in _by_number(table["states"]).items()}
+    make: Any = Lark
+    return make._load_from_dict(data, _by_number(memo), transformer=transformer)
 
 
-def _lark_into_cache(grammar: str, transformer: object, path: str) -> LarkParser:
-    """Writes the parser beside its final place and renames it, so that a reader never meets half a file."""
-    import tempfile
-
-    try:
-        os.makedirs(os.path.dirname(path), exist_ok=True)
-        handle, beside = tempfile.mkstemp(dir=os.path.dirname(path), prefix=".grammar-")
-        os.close(handle)
-    except OSError:
-        return _lark(grammar, transformer, None)
-    try:
-        parser = _lark(grammar, transformer, beside)
-        with contextlib.suppress(OSError):
-            os.replace(beside, path)
-        return parser
-    finally:
-        with contextlib.suppress(OSError):
-            os.unlink(beside)
+def _by_number(table: dict[str, Any]) -> dict[int, Any]:
+    return {int(key): value for key, value in table.items()}
 
 
 def terminal_words(parser: LarkParser) -> dict[str, str]:

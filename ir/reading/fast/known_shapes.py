@@ -22,8 +22,8 @@ KEY = 8
 """Characters of a statement that choose the shapes to try."""
 
 MAKERS = (
-    *(f"fast/{name}.py" for name in ("shape_compiler", "shape_writer", "shape", "tables", "regexes", "memos", "lines")),
-    "fast/first_chars.py", "actions.py", "attr_actions.py",
+    *(f"fast/{name}.py" for name in ("shape_compiler", "shape_writer", "construction", "shape", "tables", "regexes")),
+    *("fast/memos.py", "fast/lines.py", "fast/first_chars.py", "actions.py", "attr_actions.py"),
 )  # fmt: skip
 """The files that decide what a shape is."""
 

@@ -18,12 +18,12 @@ def tables_of(lark: LarkParser) -> Tables | None:
     parser: Any = lark.parser
     table = parser.parser._parse_table
     numbers = {rule: number for number, rule in enumerate(lark.rules)}
-    rows: list[dict[str, int]] = []
+    rows: list[str] = []
     for state in range(len(table.states)):
         row = table.states[state]
-        rows.append({str(k): a if kind is Shift else ~numbers[a] for k, (kind, a) in row.items()})
+        rows.append(" ".join(f"{k} {a if kind is Shift else ~numbers[a]}" for k, (kind, a) in row.items()))
     lexers = parser.lexer.lexers
-    distinct = {id(lexer): lexer for lexer in lexers.values()}
+    distinct = {_key(lexer): lexer for lexer in lexers.values()}
     order = {key: number for number, key in enumerate(distinct)}
     if any(lexer.scanner and (lexer.callback or len(lexer.scanner._mres) != 1) for lexer in distinct.values()):
         return None
@@ -32,12 +32,17 @@ def tables_of(lark: LarkParser) -> Tables | None:
         "starts": {str(k): n for k, n in table.start_states.items()},
         "ends": {str(k): n for k, n in table.end_states.items()},
         "rules": _rules(lark),
-        "lexers": [order[id(lexers[state])] for state in range(len(rows))],
-        "terminals": [tuple(str(t.name) for t in lexer.terminals) for lexer in distinct.values()],
+        "lexers": [order[_key(lexers[state])] for state in range(len(rows))],
+        "terminals": list(distinct),
         "scanners": [pack(lexer.scanner._mres[0]) for lexer in distinct.values()],
         "patterns": {str(t.name): str(t.pattern.to_regexp()) for t in lark.terminals},
         "ignored": tuple(sorted(map(str, parser.lexer.root_lexer.ignore_types))),
     })  # fmt: skip
+
+
+def _key(lexer: Any) -> tuple[str, ...]:
+    """What tells a state's lexer from others: its terminals, in order of preference."""
+    return tuple([str(terminal.name) for terminal in lexer.terminals])
 
 
 def _rules(lark: LarkParser) -> list[tuple[str, str, int, tuple[tuple[int, bool], ...], bool]]:

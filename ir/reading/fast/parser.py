@@ -136,7 +136,7 @@ class FastParser:
         from .shape_compiler import Compiler, NotCompilable
 
         if self.compiler is None:
-            self.compiler = Compiler(self.tables, self.actions, self.memos)
+            self.compiler = Compiler(self.tables, self.actions)
         try:
             self.known.add(self.compiler.compile(tokens))
         except NotCompilable:

@@ -1,17 +1,19 @@
 """Compiled regular expressions as plain data: Python takes longer to compile one than to read a short text with it.
 
-The code is that of the `re` module of this very Python; whoever stores it keeps it under the Python's version.
+The code is that of the `re` module of this very Python; whoever stores it keeps it under the Python's version. It can
+do nothing but match: Python goes through it first (`_validate` in `_sre.c`), and refuses what leads out of it.
 """
 
 from __future__ import annotations
 
 import re
 import sys
+import zlib
 from importlib import import_module
 
 from ...light_typing import Any
 
-Regex = tuple[Any, ...]
+Regex = list[Any]
 
 
 def pack(pattern: re.Pattern[str]) -> Regex:
@@ -19,11 +21,11 @@ def pack(pattern: re.Pattern[str]) -> Regex:
     try:
         parsed = import_module("re._parser").parse(pattern.pattern, pattern.flags)
         words = import_module("re._compiler")._code(parsed, pattern.flags)
-        code = b"".join([word.to_bytes(4, sys.byteorder) for word in words])
+        code = zlib.compress(b"".join([word.to_bytes(4, sys.byteorder) for word in words])).hex()
         names: dict[str, int] = {str(name): number for name, number in parsed.state.groupdict.items()}
-        return pattern.pattern, pattern.flags, code, parsed.state.groups - 1, names
+        return [pattern.pattern, pattern.flags, code, parsed.state.groups - 1, names]
     except (ImportError, AttributeError, TypeError):
-        return pattern.pattern, pattern.flags
+        return [pattern.pattern, pattern.flags]
 
 
 def unpack(packed: Regex) -> re.Pattern[str]:
@@ -31,12 +33,12 @@ def unpack(packed: Regex) -> re.Pattern[str]:
     text, flags, *code = packed
     try:
         return _from_code(text, flags, *code)
-    except (ImportError, AttributeError, TypeError, ValueError, RuntimeError):
+    except (ImportError, AttributeError, TypeError, ValueError, LookupError, RuntimeError, zlib.error):
         return re.compile(text, flags)
 
 
-def _from_code(text: str, flags: int, code: bytes, groups: int, names: dict[str, int]) -> re.Pattern[str]:
-    words = memoryview(code).cast("I").tolist()
+def _from_code(text: str, flags: int, code: str, groups: int, names: dict[str, int]) -> re.Pattern[str]:
+    words = memoryview(zlib.decompress(bytes.fromhex(code))).cast("I").tolist()
     by_number: list[str | None] = [None] * (groups + 1)
     for name, number in names.items():
         by_number[number] = name

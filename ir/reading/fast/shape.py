@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from types import CodeType, FunctionType
 
 from ...light_typing import TYPE_CHECKING, Any
 from ...opdef import Reading, all_dialects
-from .memos import Memos, Tok
+from .memos import Memos
 from .regexes import unpack
 
 if TYPE_CHECKING:
     import re
-
-MEMO = "M_"
 
 
 class Shape:
@@ -25,12 +22,28 @@ class Shape:
     `reading` its reading.
     """
 
-    __slots__ = ("closed", "first", "generic", "pattern", "prefix", "reading", "reference", "run", "token")
+    __slots__ = (
+        *(
+            "actions",
+            "closed",
+            "construction",
+            "first",
+            "generic",
+            "memos",
+            "pattern",
+            "prefix",
+            "reading",
+            "reference",
+        ),
+        *("run", "token"),
+    )
 
     def __init__(self, data: tuple[Any, ...], actions: Any, memos: Memos, patterns: dict[str, str]):
-        _, self.prefix, _, self.first, pattern, code, self.closed, self.generic, reference = data
+        _, self.prefix, _, self.first, pattern, self.construction, self.closed, self.generic, reference = data
         self.pattern: re.Pattern[str] = unpack(pattern)
-        self.run: Callable[[re.Match[str], int], None] = _function(code, actions, memos)
+        self.actions = actions
+        self.memos = memos
+        self.run: Callable[[re.Match[str], int], None] = self._run_first
         self.reading: Reading | None = None
         self.reference = ""
         self.token = ""
@@ -39,10 +52,9 @@ class Shape:
                 self.reference, self.token = reference, patterns[reference]
                 self.reading = dialect.references[reference]
 
+    def _run_first(self, match: re.Match[str], at: int) -> None:
+        """Writes the function when it is first needed: most shapes that are tried at a place never match."""
+        from .construction import function_of
 
-def _function(code: CodeType, actions: Any, memos: Memos) -> Callable[[Any, int], None]:
-    """The code as a function, with the memos that it looks into."""
-    for name in code.co_names:
-        if name.startswith(MEMO):
-            memos.table(name.removeprefix(MEMO))
-    return FunctionType(code, {"A": actions, "tok": Tok.at, **memos.tables})
+        self.run = function_of(self.construction, self.pattern.groups, self.actions, self.memos)
+        self.run(match, at)

@@ -10,24 +10,22 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from types import CodeType
 from typing import Any
 
 from .first_chars import may_collide, starts_of
 from .lines import BLANKS
-from .memos import Memos, NotRead
+from .memos import NotRead
 from .regexes import pack
 from .shape_writer import UNREADABLE, NotCompilable, Read, Reduction, ShapeSource, Writer
 from .tables import Spread, Tables, copy_stack
 
 
 class Compiler:
-    """Makes shapes by a parser's tables; `memos` are the readings of texts by kind, `actions` what is called."""
+    """Makes shapes by a parser's tables; `actions` is what is called."""
 
-    def __init__(self, tables: Tables, actions: Any, memos: Memos):
+    def __init__(self, tables: Tables, actions: Any):
         self.tables = tables
         self.actions = actions
-        self.memos = memos
         self.origins = {name: origin for name, origin, *_ in tables.rules}
 
     def compile(self, read: Sequence[tuple[str, str, str]]) -> tuple[Any, ...]:
@@ -43,7 +41,7 @@ class Compiler:
         writer = Writer(self, tokens, source)
         writer.measure(node)
         writer.literal(node)
-        code = writer.statement(node)
+        construction = writer.statement(node)
         going_on = self.going_on(states, values)
         chars = "".join(sorted(frozenset[str]().union(*map(starts_of, going_on))))
         guard = f"(?![{re.escape(chars)}])" if chars else ""
@@ -60,7 +58,7 @@ class Compiler:
             tokens[0].text[:1],
             tokens[0].type,
             pack(pattern),
-            compiled(code, source.groups),
+            construction,
             self.is_closed(going_on),
             generic,
             reference,
@@ -126,11 +124,3 @@ class Compiler:
             if may_collide(other, mine):
                 out += f"(?!{other})"
         raise NotCompilable
-
-
-def compiled(code: str, groups: int) -> CodeType:
-    """The function `run(m, at)` that takes a match of so many groups to the actions."""
-    names = "".join(f"g{i}, " for i in range(1, groups + 1))
-    unpack = f"    {names}= m.groups()\n" if groups else ""
-    module = compile(f"def run(m, at):\n{unpack}    {code}\n", "<shape>", "exec")
-    return next(constant for constant in module.co_consts if isinstance(constant, CodeType))

@@ -1,4 +1,4 @@
-"""Writes one statement shape: the pattern and the Python source of its constructor, token by token."""
+"""Writes one statement shape: the pattern, and what is made of a match (`construction.py`), token by token."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from ...attributes import unquote
+from .construction import Node
 from .lines import BLANKS
-from .memos import Memos
 from .tables import Tables
 
 PURE = frozenset({"attr", "plain_type", "type", "function_type", "attr_dict", "flat_body", "entry"})
@@ -58,7 +58,6 @@ class Trees(Protocol):
 
     tables: Tables
     actions: Any
-    memos: Memos
     origins: dict[str, str]
 
     def guard(self, token: Read) -> str:
@@ -75,7 +74,7 @@ class Trees(Protocol):
 
 
 class Writer:
-    """Writes the pattern and the constructor of one statement, token by token."""
+    """Writes the pattern and the construction of one statement, token by token."""
 
     def __init__(self, compiler: Trees, tokens: Sequence[Read], source: ShapeSource):
         self.compiler = compiler
@@ -141,31 +140,31 @@ class Writer:
             return token.gap
         return "[ \\t\\r\\n]*+" if self.inner else BLANKS
 
-    def token(self, number: int) -> str:
-        """A token's text as source."""
+    def token(self, number: int) -> Node:
+        """A token's text."""
         self.upto(number)
         token = self.tokens[number]
         if number in self.literals or _is_keyword(self.compiler.tables.patterns[token.type]):
             self.write(token, group=False)
-            return repr(token.text)
-        return f"g{self.write(token, group=True)}"
+            return token.text
+        return self.write(token, group=True)
 
-    def placed(self, number: int) -> str:
-        """A token with its place as source."""
+    def placed(self, number: int) -> Node:
+        """A token with its place."""
         if number == 0:
-            return f"tok({self.token(number)}, at)"
+            return ["token", self.token(number), 0]
         self.upto(number)
         group = self.write(self.tokens[number], group=True)
-        return f"tok(g{group}, m.start({group}))"
+        return ["token", group, group]
 
-    # The constructor
+    # The construction
 
-    def statement(self, node: Reduction) -> str:
+    def statement(self, node: Reduction) -> Node:
         parts = [self.part(p) for p in node.parts]
         self.upto(len(self.tokens))
-        return f"A.leaf({parts[0]})" if len(parts) == 1 else f"A.statement([{', '.join(parts)}])"
+        return ["call", "leaf", *parts] if len(parts) == 1 else ["call", "statement", ["list", *parts]]
 
-    def part(self, part: Any, placed: bool = False) -> str:
+    def part(self, part: Any, placed: bool = False) -> Node:
         if type(part) is int:
             return self.placed(part) if placed or part == 0 else self.token(part)
         if not isinstance(part, Reduction):
@@ -177,12 +176,12 @@ class Writer:
         if part.name == "generic_op":
             return self.generic(part)
         if part.name == "value_list":
-            return f"[{', '.join([self.part(p) for p in part.parts])}]"
+            return ["list", *[self.part(p) for p in part.parts]]
         # An action that asks another token than its first for its place does so to report an error.
         parts = [self.part(p, place == 0) for place, p in enumerate(part.parts)]
-        return f"A.{part.name}([{', '.join(parts)}])"
+        return ["call", part.name, ["list", *parts]]
 
-    def generic(self, node: Reduction) -> str:
+    def generic(self, node: Reduction) -> Node:
         """A generic operation without regions and properties: its parts, put where they belong."""
         name, *middle, signature = node.parts
         if name.name != "generic_name" or any(p.name in ("properties", "region_list") for p in middle):
@@ -190,21 +189,18 @@ class Writer:
         number: int = name.parts[0]
         if self.tokens[number].text in ('"func.func"', '"builtin.module"'):
             raise NotCompilable
-        at = "at" if number == 0 else self.placed(number) + ".start_pos"
-        if number == 0:
-            self.token(number)
-        found = {"value_list": "()", "flat_dict": "{}"}
+        self.upto(number)
+        at = self.write(self.tokens[number], group=number > 0)
+        found: dict[str, Node] = {"value_list": ["tuple"], "flat_dict": ["dict"]}
         for part in middle:
             if part.name not in found:
                 raise NotCompilable
             found[part.name] = self.part(part)
-        name_text = repr(unquote(self.tokens[number].text))
-        rest = f"{found['value_list']}, {found['flat_dict']}, {self.part(signature)}"
-        return f"A.leaf_op({name_text}, {at}, {rest})"
+        name_text = unquote(self.tokens[number].text)
+        return ["call", "leaf_op", name_text, ["place", at], *found.values(), self.part(signature)]
 
-    def pure(self, node: Reduction) -> str:
+    def pure(self, node: Reduction) -> Node:
         """A type or an attribute: a reading of its text."""
-        memos = self.compiler.memos
         if node.name == "flat_dict":
             return self.flat_dict(node)
         if node.name == "function_type":
@@ -213,13 +209,13 @@ class Writer:
             return self.array(node)
         if node.name == "attr_dict":
             raise NotCompilable
-        if len(node.parts) == 1 and type(node.parts[0]) is int:
-            return f"{memos.table(node.name)}[{self.token(node.parts[0])}]"
         if not node.parts or not hasattr(self.compiler.actions, node.name):
             raise NotCompilable
-        return f"A.{node.name}([{', '.join([self.part(p, placed=True) for p in node.parts])}])"  # such as 4 : i32
+        if len(node.parts) == 1 and type(node.parts[0]) is int:
+            return ["read", node.name, self.token(node.parts[0])]
+        return ["call", node.name, ["list", *[self.part(p, placed=True) for p in node.parts]]]  # such as 4 : i32
 
-    def whole(self, node: Reduction, kind: str) -> str:
+    def whole(self, node: Reduction, kind: str) -> Node:
         """The signature of a generic operation as one group: it is all that follows the last colon."""
         start = max((i for i, t in enumerate(self.tokens) if t.type == "COLON"), default=-1) + 1
         if start == 0 or (node.first >= 0 and node.first < start):
@@ -236,28 +232,27 @@ class Writer:
             source.pattern.append(f"{blanks}{self.compiler.guard(token)}(?>{text})")
             self.at += 1
         source.pattern.append(")")
-        return f"{self.compiler.memos.table(kind)}[g{group}]"
+        return ["read", kind, group]
 
-    def array(self, node: Reduction) -> str:
+    def array(self, node: Reduction) -> Node:
         if node.parts and all(
             isinstance(p, Reduction) and p.name == "int_attr" and len(p.parts) == 1 for p in node.parts
         ):
             return self.integers(node)
         if not node.parts:
             raise NotCompilable
-        parts = [self.part(p) for p in node.parts]
-        return f"({', '.join(parts)},)"
+        return ["tuple", *[self.part(p) for p in node.parts]]
 
-    def integers(self, node: Reduction) -> str:
+    def integers(self, node: Reduction) -> Node:
         """A list of integers as one group."""
         self.upto(node.first - 1)
         source = self.source
         source.groups += 1
         source.pattern.append(f"{self.blanks(self.tokens[node.first - 1])}((?>{INTEGERS}))")
         self.at = node.last + 2
-        return f"{self.compiler.memos.table('integers')}[g{source.groups}]"
+        return ["read", "integers", source.groups]
 
-    def flat_dict(self, node: Reduction) -> str:
+    def flat_dict(self, node: Reduction) -> Node:
         """A dictionary that is one token: its own tokens, in the grammar of dictionaries."""
         number: int
         (number,) = node.parts
@@ -276,12 +271,12 @@ class Writer:
         writer.inner = True
         writer.measure(root)
         writer.literal(root)
-        code = writer.entries(root)
+        entries = writer.entries(root)
         self.at = number + 1
-        return code
+        return entries
 
-    def entries(self, root: Reduction) -> str:
-        shown: list[str] = []
+    def entries(self, root: Reduction) -> Node:
+        made: list[Node] = ["dict"]
         keys: set[str] = set()
         for entry in root.parts:
             key: int
@@ -291,9 +286,9 @@ class Writer:
                 raise NotCompilable
             keys.add(name)
             self.token(key)
-            shown.append(f"{name!r}: {self.part(value[0]) if value else self.compiler.memos.unit}")
+            made += [name, self.part(value[0]) if value else ["unit"]]
         self.upto(len(self.tokens))
-        return f"{{{', '.join(shown)}}}"
+        return made
 
 
 KEYWORD = re.compile(r"(?:[A-Za-z0-9_\"]|\\\.)+(?:\(\?![^()]*\))?\Z")

@@ -44,6 +44,19 @@ def copy_stack(values: list[Any]) -> list[Any]:
     return [Spread(value) if type(value) is Spread else value for value in values]
 
 
+class Rows(dict[int, dict[str, int]]):
+    """What to do in each state, read from its text (`INT 4 COMMA -7`) when the state first comes up: most never do."""
+
+    def __init__(self, texts: list[str]):
+        super().__init__()
+        self.texts = texts
+
+    def __missing__(self, state: int) -> dict[str, int]:
+        words = self.texts[state].split()
+        found = self[state] = dict(zip(words[::2], map(int, words[1::2]), strict=True))
+        return found
+
+
 class Tables:
     """What is shifted, reduced and lexed in each state.
 
@@ -55,7 +68,7 @@ class Tables:
 
     def __init__(self, data: dict[str, Any]):
         self.data = data
-        self.states: list[dict[str, int]] = data["states"]
+        self.states = Rows(data["states"])
         self.starts: dict[str, int] = data["starts"]
         self.ends: dict[str, int] = data["ends"]
         self.rules: list[tuple[str, str, int, tuple[tuple[int, bool], ...], bool]] = data["rules"]

@@ -257,7 +257,7 @@ def test_old_files_of_the_cache_go(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     for number in range(20):
         cache.store("shapes", f"stamp {number}", [number])
         cache.store("tables", "stamp", [number])
-        os.utime(cache._path("shapes", f"stamp {number}"), (number, number))
+        os.utime(tmp_path / "tilewright" / cache._name("shapes", f"stamp {number}"), (number, number))
     assert len(list((tmp_path / "tilewright").iterdir())) == cache.MOST_FILES + 1
     assert [cache.load("shapes", f"stamp {n}") for n in (0, 12, 19)] == [None, [12], [19]]
     assert cache.load("tables", "stamp") == [19]

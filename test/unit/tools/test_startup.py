@@ -50,6 +50,15 @@ def test_what_every_command_needs_imports_nothing_heavy(module: str, tmp_path: P
     assert not found & HEAVY
 
 
+def test_signals_are_caught_before_anything_else_is_loaded(tmp_path: Path) -> None:
+    """What is loaded before can't be interrupted without Python's traceback."""
+    before = imported_by(tmp_path, "import __future__, atexit, os")
+    (tmp_path / "tilewright").unlink()
+    found = imported_by(tmp_path, "from tilewright.tools.entry_points import opt")
+    tools = {f"tilewright.tools.{name}" for name in ("entry_points", "signals")}
+    assert found - before == {"tilewright", "tilewright.tools", *tools}
+
+
 def test_a_text_alone_imports_no_pass(tmp_path: Path) -> None:
     """With a warm cache no Lark either."""
     imported_by_opt(tmp_path)
@@ -61,7 +70,7 @@ def test_a_text_alone_imports_no_pass(tmp_path: Path) -> None:
     assert {m for m in found if m.startswith(("tilewright.passes.", "tilewright.tools."))} == {
         "tilewright.passes.manager",
         *(f"tilewright.passes.manager.{name}" for name in ("options", "registry")),
-        *(f"tilewright.tools.{name}" for name in ("cli", "files", "machine", "opt")),
+        *(f"tilewright.tools.{name}" for name in ("cli", "files", "machine", "opt", "signals")),
     }
     assert not found & {
         "numpy",
