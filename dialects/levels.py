@@ -14,6 +14,9 @@ from .uop import AllocOp
 LEVELS = ("graph", "uop", "sched")
 
 
+NOTHING_BUT_RETURN = {ReturnOp}
+
+
 class MixedLevelsError(OpError):
     """A function with operations of several levels; `error` points at both."""
 
@@ -29,6 +32,8 @@ def level_of(func: FuncOp) -> str:
     sched, a tiled argument uop, and anything else graph.
     """
     kinds: set[type[Operation]] = set(map(type, func.ops))
+    if kinds == NOTHING_BUT_RETURN and "sched.sram" not in func.attrs:
+        return "uop" if any(isinstance(a.type, TiledType) for a in func.args) else "graph"
     found = {_level(kind, kind.name) for kind in kinds - {UnregisteredOp}}
     if UnregisteredOp in kinds:
         found |= {_level(UnregisteredOp, op.name) for op in func.ops}
