@@ -10,6 +10,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from ..ir.diagnostics import visible_lines
 from ..passes.manager import UsageError
 from .cli import Parser, file_name, run_command
 from .files import InputError, same_file, write_bytes, write_text
@@ -104,7 +105,7 @@ def _import(args: argparse.Namespace) -> int:
         done.notes.append(f"{some} not written; --weights FILE.npz writes {'it' if len(done.weights) == 1 else 'them'}")
     _write(args.output, print_module(done.module), args.weights, done.weights)
     for note in done.notes:
-        print(f"mir-translate: note: {note}", file=sys.stderr)
+        print(visible_lines(f"mir-translate: note: {note}"), file=sys.stderr)
     return 0
 
 
