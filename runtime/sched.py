@@ -22,6 +22,7 @@ from ..ir.builtin import FuncOp
 from ..ir.core import Operation, Value
 from ..ir.diagnostics import fail
 from .buffers import POISON, Buffer, execute, valid_part
+from .inputs import machine_bytes
 from .numerics import FLOAT32, Array, activate, numpy_dtype
 from .uop import read_off_chip
 
@@ -68,7 +69,10 @@ class SchedRun:
                 assert isinstance(op.result.type, TiledType)
                 self.buffers[op.result] = Buffer(op.result.type)
         ends = (a + size_of(v) for op in ops for v, a in zip(op.operands, op.addrs, strict=True))
-        self.sram = np.full(max((end for end in ends if end <= self.total), default=0), POISON, np.uint8)
+        size = max((end for end in ends if end <= self.total), default=0)
+        if size > machine_bytes():
+            fail(f"{func.symbol} uses {size:,} bytes of SRAM, more than this machine has memory", func.loc)
+        self.sram = np.full(size, POISON, np.uint8)
         self.views = {value: {} for value in self.buffers}
         self.off_chip = {value: {} for value in self.buffers}
         self.padded = {v for v, buffer in self.buffers.items() if buffer.type.is_padded}

@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import tilewright
 from tilewright.runtime import inputs
 from tilewright.tools import arrays, export, files, opt, run, sim, translate, viz
 
@@ -181,6 +182,18 @@ def test_tensors_that_the_machine_has_no_room_for_are_refused(
     err = capsys.readouterr().err
     assert "model.mir:1:1: error: the tensors of @f take 128 bytes, and this machine has 100\n" in err
     assert "model.mir:1:14: note: %x takes 64 of them\n" in err
+
+
+def test_an_sram_that_the_machine_has_no_room_for_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "sched.mir"
+    path.write_text(tilewright.run_passes(MODEL, "schedule").replace("@0x0000", f"@{1 << 50}"), encoding="utf-8")
+    assert run.main(["--no-verify", str(path)]) == 1
+    assert "uses" not in capsys.readouterr().err  # beyond what the text says the SRAM has
+    path.write_text(path.read_text(encoding="utf-8").replace("262144", str(1 << 60)), encoding="utf-8")
+    assert run.main(["--no-verify", str(path)]) == 1
+    assert "@f uses 1,125,899,906," in capsys.readouterr().err
 
 
 def test_exports_read_the_same_way(fifo: Path) -> None:
