@@ -107,7 +107,7 @@ class FastParser:
             header, brace = found
             actions.begin_func(header)
             actions.region_begin([Tok.at("{", brace)])
-            at = self._run(text, skip(text, brace + 1).end())
+            at = self._body(text, skip(text, brace + 1).end())
             if actions.errors or actions.aliases:
                 raise NotRead("left to Lark")
             if not text.startswith("}", at):
@@ -122,6 +122,16 @@ class FastParser:
                 return at
             actions.leaf(func)
         return at
+
+    def _body(self, text: str, at: int) -> int:
+        """Reads the statements of a function; one that begins with its return is not looked at line by line."""
+        if not text.startswith("return", at):
+            return self._run(text, at)
+        shape, match = self._match(text, at)
+        if shape is None or match is None:
+            return at
+        shape.run(match, at)
+        return match.end()
 
     def _enter(self, states: list[int], values: list[Any], *parts: tuple[str, Any]) -> None:
         """Puts the tables in the state after these parts of a function, given what was made of them."""
