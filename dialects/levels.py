@@ -19,6 +19,9 @@ IN_TILES = frozenset((ReturnOp, *UOP.ops.values(), *SCHED.ops.values()))
 follows tiles knows of it."""
 
 
+NOTHING_BUT_RETURN = {ReturnOp}
+
+
 class MixedLevelsError(OpError):
     """A function with operations of several levels; `error` points at both."""
 
@@ -36,6 +39,8 @@ def level_of(func: FuncOp, kinds: set[type[Operation]] | None = None) -> str:
     """
     if kinds is None:
         kinds = set(map(type, func.ops))
+    if kinds == NOTHING_BUT_RETURN and "sched.sram" not in func.attrs:
+        return "uop" if any(isinstance(a.type, TiledType) for a in func.args) else "graph"
     found = {_level(kind, kind.name) for kind in kinds - {UnregisteredOp}}
     if UnregisteredOp in kinds:
         found |= {_level(UnregisteredOp, op.name) for op in func.ops}

@@ -67,9 +67,10 @@ def _verify_func(func: FuncOp, module: ModuleOp) -> list[Diagnostic]:
 def operation_errors(func: FuncOp) -> list[Diagnostic]:
     """What is wrong with a function's attributes, SSA form and operations, each taken by itself."""
     errors: list[Diagnostic] = []
-    _check_keys(func.attrs, "func.func", {k: v for d in all_dialects() for k, v in d.function_attributes.items()},
-                func.loc, errors)  # fmt: skip
-    for attrs in func.arg_attrs:
+    if func.attrs:
+        checks = {k: v for d in all_dialects() for k, v in d.function_attributes.items()}
+        _check_keys(func.attrs, "func.func", checks, func.loc, errors)
+    for attrs in filter(None, func.arg_attrs):
         checks = {k: v for d in all_dialects() for k, v in d.argument_attributes.items()}
         _check_keys(attrs, "an argument", checks, func.loc, errors)
     if func.is_declaration:

@@ -6,6 +6,7 @@ import errno
 import os
 import stat
 import sys
+import time
 from collections.abc import Generator, Iterable
 from contextlib import contextmanager, suppress
 
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
 MAX_TEXT = 1 << 30
 """Longest text that is read, in bytes."""
 
+TRIES, BETWEEN = 100, 0.05
+"""How often, and after how many seconds each time, it is looked whether somebody is at a pipe's other end."""
+
 CHUNK = 1 << 22
 """Bytes that are read at a time from what doesn't say how long it is."""
 
@@ -30,16 +34,14 @@ class InputError(Exception):
 
 def read_text(path: str) -> str:
     """The UTF-8 text of a file, or of standard input for `-`, without a byte-order mark. Raises `InputError`, also for
-    a device, for a named pipe, at which nobody may ever write, and for more than `MAX_TEXT` bytes."""
+    a device, for a named pipe that nobody writes to, and for more than `MAX_TEXT` bytes."""
     try:
         if path == "-":
             if sys.stdin is None:
                 raise InputError("cannot read standard input: it is closed")
             data = _read_all(sys.stdin.buffer, path)
         else:
-            refuse_device(path)
-            with open(path, "rb") as file:
-                data = _read_all(file, path)
+            data = _read_file(path)
     except OSError as error:
         raise InputError(f"cannot read '{path}': {error.strerror}") from None
     try:
@@ -50,14 +52,28 @@ def read_text(path: str) -> str:
         raise InputError(f"{shown}: not UTF-8 text: byte 0x{byte:02x} in line {line}") from None
 
 
-def refuse_device(path: str) -> None:
-    """Raises `InputError` for a device that isn't empty, and for a pipe with a name: to open one waits until somebody
-    writes, which may be never. A pipe of this process has none (`opt <(...)`). Raises OSError."""
+def _read_file(path: str) -> bytes:
+    """Raises `InputError` for a device that isn't empty, and OSError."""
     mode = os.stat(path).st_mode
-    if stat.S_ISFIFO(mode) and os.path.exists(os.path.realpath(path)):
-        raise InputError(f"cannot read '{path}': it is a named pipe; `- < {path}` reads it as standard input")
+    if stat.S_ISFIFO(mode) and os.path.exists(os.path.realpath(path)):  # `opt <(...)` has a pipe without a name
+        return _read_pipe(path)
     if stat.S_ISBLK(mode) or (stat.S_ISCHR(mode) and not same_file(path, os.devnull) and not _is_terminal(path)):
         raise InputError(f"cannot read '{path}': it is a device")
+    with open(path, "rb") as file:
+        return _read_all(file, path)
+
+
+def _read_pipe(path: str) -> bytes:
+    """What is written to a named pipe. To open it in the usual way would wait for a writer without end."""
+    handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    with open(handle, "rb", buffering=0) as file:
+        for _ in range(TRIES):
+            found = file.read(CHUNK)
+            if found != b"":  # None: there is a writer, who has not written yet
+                os.set_blocking(handle, True)
+                return (found or b"") + _read_all(file, path)
+            time.sleep(BETWEEN)
+    raise InputError(f"cannot read '{path}': it is a pipe that nobody writes to")
 
 
 def _is_terminal(path: str) -> bool:
@@ -191,14 +207,17 @@ def _open_special(path: str) -> int:
         raise OSError(errno.EPERM, "it is a block device")
     if not stat.S_ISFIFO(mode):
         return os.open(path, os.O_WRONLY)
-    try:
-        handle = os.open(path, os.O_WRONLY | os.O_NONBLOCK)
-    except OSError as error:
-        if error.errno == errno.ENXIO:
-            raise OSError(errno.ENXIO, "it is a pipe that nobody reads") from None
-        raise
-    os.set_blocking(handle, True)
-    return handle
+    for _ in range(TRIES):
+        try:
+            handle = os.open(path, os.O_WRONLY | os.O_NONBLOCK)
+        except OSError as error:
+            if error.errno != errno.ENXIO:
+                raise
+            time.sleep(BETWEEN)
+        else:
+            os.set_blocking(handle, True)
+            return handle
+    raise OSError(errno.ENXIO, "it is a pipe that nobody reads")
 
 
 def _write_standard_output(data: bytes) -> None:

@@ -7,6 +7,7 @@ import io
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from ..ir.diagnostics import visible_lines
 from ..passes.manager import UsageError
 from .cli import Parser, add_version, file_name, run_command
 from .files import InputError, same_file, say, write_text, write_together
@@ -104,7 +105,7 @@ def _import(args: argparse.Namespace) -> int:
     weights = [(args.weights, packed(done.weights))] if args.weights else []
     write_together([*weights, (args.output, text)])
     for note in done.notes:
-        say(f"mir-translate: note: {note}")
+        say(visible_lines(f"mir-translate: note: {note}"))
     return 0
 
 

@@ -362,14 +362,18 @@ class Actions(AttributeActions):
                 header.name, header.named_at = self.symbol_name(part), part.start_pos
             else:
                 header.visibility = str(part)
-        self.loc = header.loc
-        self.pending = [value for value, _ in header.args]
-        self.declare_symbol(header.name, header.named_at)
+        self.begin_func(header)
         for name in header.attrs:
             if not is_discardable(name):
                 message = f"unknown attribute '{name}' on func.func; its own attributes have a dialect's prefix"
                 self.error(message, header.loc, name)
         return header
+
+    def begin_func(self, header: Header) -> None:
+        """A function with this head comes next."""
+        self.loc = header.loc
+        self.pending = [value for value, _ in header.args]
+        self.declare_symbol(header.name, header.named_at)
 
     def func(self, parts: list[Any]) -> FuncOp:
         header: Header = parts[0]

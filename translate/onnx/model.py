@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import heapq
 import os
-from collections.abc import Iterable, Iterator, Sequence
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from graphlib import CycleError, TopologicalSorter
 from typing import TYPE_CHECKING, Any
@@ -153,11 +154,14 @@ class OnnxModel:
         path = os.path.realpath(os.path.join(folder, location))
         if not location or os.path.isabs(location) or os.path.commonpath([folder, path]) != folder:
             raise self.fail(f"{what} are in '{location}', which is not a file in the model's folder")
-        offset = int(entries.get("offset") or 0)
+        offset = self._number(entries, "offset", what) or 0
+        given = self._number(entries, "length", what)
+        if os.path.exists(path) and not os.path.isfile(path):  # to open a pipe would wait
+            raise self.fail(f"{what} can't be read from '{location}': it is no regular file")
         try:
             with open(path, "rb") as file:
                 size = os.fstat(file.fileno()).st_size
-                length = int(entries.get("length") or max(size - offset, 0))
+                length = given or max(size - offset, 0)
                 if not 0 <= offset <= offset + length <= size:
                     raise self.fail(f"{what} are cut short: '{location}' has no {length} bytes at {offset}")
                 file.seek(offset)
@@ -166,6 +170,15 @@ class OnnxModel:
             raise self.fail(f"{what} can't be read from '{location}': {error.strerror}") from None
         copy = type(tensor)(name=tensor.name, data_type=tensor.data_type, dims=tensor.dims, raw_data=data)
         return copy
+
+    def _number(self, entries: Mapping[str, str], key: str, what: str) -> int | None:
+        """A number of bytes that says where external data are; None if it isn't given. Raises `OnnxError`."""
+        text = entries.get(key)
+        if not text:
+            return None
+        if not re.fullmatch("-?[0-9]{1,40}", text):
+            raise self.fail(f"{what} have a malformed {key}")
+        return int(text)
 
 
 def read_onnx(path: str) -> OnnxModel:
@@ -176,6 +189,8 @@ def read_onnx(path: str) -> OnnxModel:
     except ImportError as error:
         raise OnnxError(f"--import-onnx needs the package '{error.name}': pip install 'tilewright[onnx]'") from None
 
+    if os.path.exists(path) and not (os.path.isfile(path) or os.path.isdir(path)):
+        raise OnnxError(f"cannot read '{path}': it is no regular file")
     try:
         with open(path, "rb") as file:
             proto = onnx.ModelProto.FromString(file.read())

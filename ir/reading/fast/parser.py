@@ -12,6 +12,8 @@ from collections.abc import Callable
 from ...attributes import UNIT
 from ...light_typing import Any
 from ..attr_actions import MEMO_SIZE
+from ..parts import Header
+from .heads import Heads
 from .known_shapes import KEY, KnownShapes, Packed
 from .lines import Lines, skip
 from .memos import Memos, NotRead, Tok
@@ -37,6 +39,7 @@ class FastParser:
         self.memos = Memos(actions, MEMO_SIZE, UNIT, self.whole)
         self.shapes = Shapes(known, self._unpack)
         self.lines = Lines()
+        self.heads = Heads()
         self.compiler: Any = None
         self.calls: dict[str, Any] = {}
 
@@ -74,21 +77,68 @@ class FastParser:
         while True:
             if self.shapes and "FAST" in tables.states[states[-1]]:
                 at = skip(text, at).end()
-                first, _ = self._match(text, at)
-                if first is not None and self._same_end(states[-1], first):
+                first = self._first(text, at)
+                if first and self._same_end(states[-1], first):
                     actions.statements_ended = 0
                     tables.feed(states, values, "FAST", None, reduce)
                     recorder.ended(actions.statements_ended)
-                    at = self._run(text, at)
+                    if first == "FUNC":
+                        at = self._functions(text, at, states, values, recorder)
+                    else:
+                        at = self._run(text, at)
             type, token, at = tables.next(text, at, states[-1])
             actions.statements_ended = 0
             tables.feed(states, values, type, Tok.at(token, at, type), reduce)
             recorder.took(type, token, at, actions.statements_ended)
+            if type == "LBRACE" and values[-2].__class__ is Header:
+                self.heads.learn(text, at, values[-2])
             if actions.errors or actions.aliases:
                 raise NotRead("left to Lark")
             if type == END:
                 return
             at += len(token)
+
+    def _functions(self, text: str, at: int, states: list[int], values: list[Any], recorder: _Recorder) -> int:
+        """Reads functions as long as their heads are known and shapes read their bodies; to the tables all of them are
+        one token. Where a body, or what comes behind it, is left to the tables, these are put in the state in which
+        they would be there. Returns the offset of what comes next."""
+        actions = self.actions
+        while (found := self.heads.find(text, at)) is not None:
+            header, brace = found
+            actions.begin_func(header)
+            actions.region_begin([Tok.at("{", brace)])
+            at = self._body(text, skip(text, brace + 1).end())
+            if actions.errors or actions.aliases:
+                raise NotRead("left to Lark")
+            if not text.startswith("}", at):
+                self._enter(states, values, ("func_header", header), ("region_begin", None))
+                self.tables.feed(states, values, "FAST", None, self._reduce)
+                return at
+            func = actions.func([header, actions.region([])])
+            at = skip(text, at + 1).end()
+            if text.startswith("loc", at):
+                self._enter(states, values, ("op", func))
+                recorder.tokens = None  # what comes is no statement
+                return at
+            actions.leaf(func)
+        return at
+
+    def _body(self, text: str, at: int) -> int:
+        """Reads the statements of a function; one that begins with its return is not looked at line by line."""
+        if not text.startswith("return", at):
+            return self._run(text, at)
+        shape, match = self._match(text, at)
+        if shape is None or match is None:
+            return at
+        shape.run(match, at)
+        return match.end()
+
+    def _enter(self, states: list[int], values: list[Any], *parts: tuple[str, Any]) -> None:
+        """Puts the tables in the state after these parts of a function, given what was made of them."""
+        self.tables.settle(states, values, "FUNC", self._reduce)
+        for part, made in parts:
+            values.append(made)
+            states.append(self.tables.states[states[-1]][part])
 
     def _match(self, text: str, at: int) -> tuple[Shape, re.Match[str]] | tuple[None, None]:
         """The shape of the statement at an offset, with its match."""
@@ -98,11 +148,19 @@ class FastParser:
                 return shape, match
         return None, None
 
-    def _same_end(self, state: int, shape: Shape) -> bool:
+    def _first(self, text: str, at: int) -> str:
+        """The type of the token that begins here, where it begins a function with a known head or a statement that has
+        a shape."""
+        if text.startswith("func.func", at):
+            return "FUNC" if self.heads.find(text, at) is not None else ""
+        shape, _ = self._match(text, at)
+        return shape.first if shape is not None else ""
+
+    def _same_end(self, state: int, first: str) -> bool:
         """Whether a statement may begin here, as the tables have it: the token that stands for statements and the
-        shape's own first one are treated alike."""
+        statement's own first one are treated alike."""
         row = self.tables.states[state]
-        mine, other = row["FAST"], row.get(shape.first)
+        mine, other = row["FAST"], row.get(first)
         return other is not None and (mine == other if mine < 0 else other >= 0)
 
     def _run(self, text: str, at: int) -> int:

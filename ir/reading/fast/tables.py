@@ -107,21 +107,31 @@ class Tables:
                 states.append(action)
                 values.append(value)
                 return completed
-            name, origin, size, picks, single = self.rules[~action]
-            given: list[Any] = []
-            if size:
-                given = values[-size:]
-                del states[-size:]
-                del values[-size:]
-            parts = _parts(given, picks)
-            completed |= origin == "statement"
-            if single and len(parts) == 1:
-                values.append(parts[0])
-            else:
-                values.append(reduce(name, parts) if name else parts)
-            states.append(rows[states[-1]][origin])
+            completed |= self.reduce(states, values, action, reduce) == "statement"
             if last and states[-1] in self.ends.values():
                 return completed
+
+    def reduce(self, states: list[int], values: list[Any], action: int, reduce: Reduce) -> str:
+        """Makes one reduction: the complement of a rule's number is the action. Returns what it is a reduction to."""
+        name, origin, size, picks, single = self.rules[~action]
+        given: list[Any] = []
+        if size:
+            given = values[-size:]
+            del states[-size:]
+            del values[-size:]
+        parts = _parts(given, picks)
+        if single and len(parts) == 1:
+            values.append(parts[0])
+        else:
+            values.append(reduce(name, parts) if name else parts)
+        states.append(self.states[states[-1]][origin])
+        return origin
+
+    def settle(self, states: list[int], values: list[Any], type: str, reduce: Reduce) -> None:
+        """Reduces what a token of a type, which comes next, ends; the token itself is not taken."""
+        rows = self.states
+        while (action := rows[states[-1]].get(type, 0)) < 0:
+            self.reduce(states, values, action, reduce)
 
     def tokens(self, text: str, start: str) -> Iterator[tuple[str, str, int]]:
         """The tokens of a text that is a start symbol as a whole; nothing is made of them."""
