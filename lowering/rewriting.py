@@ -87,33 +87,33 @@ def apart(made: ModuleOp, given: ModuleOp) -> ModuleOp:
     return made
 
 
-def _members(module: ModuleOp) -> Iterator[Operation]:
-    """What stands in a module and in those within it; not what stands in functions."""
-    for op in module.ops:
-        yield op
-        if isinstance(op, ModuleOp):
-            yield from _members(op)
+def _members(op: Operation) -> Iterator[Operation]:
+    """What stands in a module and in whatever is no function within it; not what stands in functions."""
+    for inner in (inner for block in op.regions for inner in block.ops):
+        yield inner
+        if not isinstance(inner, FuncOp):
+            yield from _members(inner)
 
 
-def _take_apart(module: ModuleOp, theirs: set[int]) -> None:
-    module.extra = deepcopy(module.extra)
-    for i, op in enumerate(module.ops):
+def _take_apart(outer: Operation, theirs: set[int]) -> None:
+    _own_attributes(outer)
+    for ops, i, op in [(block.ops, i, op) for block in outer.regions for i, op in enumerate(block.ops)]:
         if id(op) in theirs:
-            module.ops[i] = op.clone()
-        elif isinstance(op, ModuleOp):
+            ops[i] = op.clone()
+        elif not isinstance(op, FuncOp):
             _take_apart(op, theirs)
-        elif isinstance(op, FuncOp):
+        else:
             op.arg_attrs, op.result_attrs = deepcopy(op.arg_attrs), deepcopy(op.result_attrs)
             op.extra = deepcopy(op.extra)
             for unusual in (inner for inner in op.ops if inner.extra or type(inner) is UnregisteredOp):
-                _own_attributes(unusual)
+                for within in unusual.walk():
+                    _own_attributes(within)
 
 
 def _own_attributes(op: Operation) -> None:
-    for inner in op.walk():
-        inner.extra = deepcopy(inner.extra)
-        if isinstance(inner, UnregisteredOp):
-            inner.props = deepcopy(inner.props)
+    op.extra = deepcopy(op.extra)
+    if isinstance(op, UnregisteredOp):
+        op.props = deepcopy(op.props)
 
 
 def map_functions(module: ModuleOp, rewrite: Callable[[FuncOp, ModuleOp], FuncOp]) -> ModuleOp:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tilewright.dialects.sched import SCHED
+from tilewright.dialects.uop import UOP
 
 from . import faults
 
@@ -38,7 +38,7 @@ def test_the_documented_counts_are_these(tallies: dict[str, faults.Tally]) -> No
 
 
 def test_without_the_replay_faults_get_through(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(SCHED, "function_checks", [])
+    monkeypatch.setattr(UOP, "function_checks", [])
     assert any(t.missed for t in faults.run_catalogue(1_000, SEED).values())
 
 

@@ -79,7 +79,7 @@ def test_a_wrong_pass_is_blamed() -> None:
     with pytest.raises(DiagnosticError) as caught:
         run_passes_on(module, passes, prove_each=True)
     assert str(caught.value) == (
-        "made.mir:3:8: error: pass 'drop-relu' changed what is computed (a bug in Tilewright): %s[0, 0] is not what "
+        f"made.mir:3:8: error: pass 'drop-relu' changed what is computed (a bug in {__name__}): %s[0, 0] is not what "
         "the model computes: the relu is missing\n"
         "  %s = graph.add %m, %b : (tensor<4x4xf32>, tensor<4xf32>) -> tensor<4x4xf32>\n       ^"
     )

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 import tilewright
-from tilewright.runtime import inputs
+from tilewright.runtime import room
 from tilewright.tools import arrays, export, files, opt, run, sim, translate, viz
 
 MODEL = """func.func @f(%x: tensor<4x4xf32>) -> tensor<4x4xf32> {
@@ -177,11 +177,10 @@ def test_arrays_are_what_numpy_has_written(order: str, dtype: str, tmp_path: Pat
 def test_tensors_that_the_machine_has_no_room_for_are_refused(
     model: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(inputs, "machine_bytes", lambda: 100)
+    monkeypatch.setattr(room, "memory", lambda: 100)
     assert run.main([str(model)]) == 1
     err = capsys.readouterr().err
-    assert "model.mir:1:1: error: the tensors of @f take 128 bytes, and this machine has 100\n" in err
-    assert "model.mir:1:14: note: %x takes 64 of them\n" in err
+    assert "model.mir:1:14: error: %x takes 64 bytes, all tensors 128: there are 100 of memory\n" in err
 
 
 def test_an_sram_that_the_machine_has_no_room_for_is_refused(
@@ -190,10 +189,10 @@ def test_an_sram_that_the_machine_has_no_room_for_is_refused(
     path = tmp_path / "sched.mir"
     path.write_text(tilewright.run_passes(MODEL, "schedule").replace("@0x0000", f"@{1 << 50}"), encoding="utf-8")
     assert run.main(["--no-verify", str(path)]) == 1
-    assert "uses" not in capsys.readouterr().err  # beyond what the text says the SRAM has
+    assert "reach" not in capsys.readouterr().err  # beyond what the text says the SRAM has
     path.write_text(path.read_text(encoding="utf-8").replace("262144", str(1 << 60)), encoding="utf-8")
     assert run.main(["--no-verify", str(path)]) == 1
-    assert "@f uses 1,125,899,906," in capsys.readouterr().err
+    assert "the schedule's tiles reach byte 1,125,899,906," in capsys.readouterr().err
 
 
 def test_exports_read_the_same_way(fifo: Path) -> None:
