@@ -97,7 +97,12 @@ def open_regular(path: str) -> IO[bytes]:
 
 
 def _read_all(stream: IO[bytes], path: str) -> bytes:
+    """What is left of a stream. A regular file, which says how long it is, is read at once."""
     parts: list[bytes] = []
+    with suppress(OSError):  # a stream in memory has no number
+        status = os.fstat(stream.fileno())
+        if stat.S_ISREG(status.st_mode) and status.st_size <= MAX_TEXT:
+            return stream.read()
     left = MAX_TEXT
     while data := stream.read(CHUNK):
         parts.append(data)

@@ -14,7 +14,6 @@ So what comes from the cache can say which actions are called on which parts of 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from types import CodeType, FunctionType
 
 from ...light_typing import Any
 from .memos import Memos, NotRead, Tok
@@ -29,9 +28,9 @@ def function_of(construction: Node, groups: int, actions: Any, memos: Memos) -> 
     code = _Writer(groups, actions, memos).source(construction)
     names = "".join(f"g{i}, " for i in range(1, groups + 1))
     unpack = f"    {names}= m.groups()\n" if groups else ""
-    module = compile(f"def run(m, at):\n{unpack}    {code}\n", "<shape>", "exec")
-    run = next(constant for constant in module.co_consts if isinstance(constant, CodeType))
-    return FunctionType(run, {"A": actions, "tok": Tok.at, **memos.tables})
+    scope: dict[str, Any] = {"A": actions, "tok": Tok.at, **memos.tables}
+    exec(f"def run(m, at):\n{unpack}    {code}\n", scope)  # no `compile`: its first call takes a millisecond
+    return scope["run"]
 
 
 class _Writer:
