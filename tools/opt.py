@@ -9,7 +9,7 @@ import sys
 from collections.abc import Iterable, Sequence
 
 from ..ir.collector import collector_off
-from ..ir.light_typing import TYPE_CHECKING
+from ..ir.light_typing import TYPE_CHECKING, Any
 from ..passes.manager import (
     UsageError,
     find_pass,
@@ -137,7 +137,14 @@ def _make_parser(steps: Iterable[str], with_help: bool) -> argparse.ArgumentPars
         else:
             group.add_argument(option, action=_SetLevel, dest="level", help=argparse.SUPPRESS)
     group.add_argument("--pass-pipeline", action=_AppendPipeline, dest="pipeline", help=argparse.SUPPRESS)
-    options = parser.add_argument_group("input and output")
+    _add_options(parser.add_argument_group("input and output"))
+    about = parser.add_argument_group("about")
+    about.add_argument("--list-passes", action="store_true", help="list the passes with their options")
+    add_version(about)
+    return parser
+
+
+def _add_options(options: Any) -> None:
     options.add_argument(
         "-o", dest="output", default="-", type=file_name, metavar="FILE", help="where to write; default standard output"
     )
@@ -170,10 +177,6 @@ def _make_parser(steps: Iterable[str], with_help: bool) -> argparse.ArgumentPars
         "--oom-map", type=_map_file, metavar="FILE", help="where tiles find no room, draw the SRAM at that moment: "
         ".html, .svg or .txt; - prints it on standard error",
     )  # fmt: skip
-    about = parser.add_argument_group("about")
-    about.add_argument("--list-passes", action="store_true", help="list the passes with their options")
-    add_version(about)
-    return parser
 
 
 class _AppendPass(argparse.Action):

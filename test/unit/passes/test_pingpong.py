@@ -28,7 +28,7 @@ from ..strategies import Machine
 from ..sync_programs import PROGRAMS, Sizes, Speed, check_synchronised, scheduled
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(*PROGRAMS)
 def test_random_programs(text: str, sizes: Sizes, machine: Machine, speed: Speed) -> None:
     graph, module = scheduled(text, sizes, machine, speed, "")

@@ -65,7 +65,7 @@ def cycles(module: ModuleOp) -> int:
     return simulation_of(func_of(module), module).makespan
 
 
-@settings(max_examples=300)
+@settings(max_examples=200)
 @given(
     graph_texts(), tile_sizes(), machines(), targets(), st.sampled_from(["", " dram"]),
     st.sampled_from(["", "distance=1", "distance=3", "reserve=64", "reserve=512"]),
