@@ -109,7 +109,8 @@ class Actions(AttributeActions):
         placeholder = Value(POISON, name, loc=at)
         self.values[name] = placeholder
         if name not in self.forgiven:
-            near = self.near(name, (n for s in (*self.scopes, self.values) for n in s if n != name), "%")
+            scopes = (*self.scopes, self.values)
+            near = self.near(name, (n for scope in scopes for n, v in scope.items() if v.type is not POISON), "%")
             self.undefined[name] = self.error(f"use of undefined value %{name}{near}", at)
             if name in self.gone:
                 self.undefined[name].note(f"%{name} is defined here, in a region that has ended", self.gone[name])

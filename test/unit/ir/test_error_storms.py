@@ -223,3 +223,10 @@ def test_a_long_line_is_cut_around_the_caret() -> None:
     found = Diagnostic("here", 4_000_000).render(Source("m", text)).split("\n")
     assert len(found[1]) == diagnostics.MAX_LINE
     assert found[2].index("^") == diagnostics.MAX_LINE // 2
+
+
+def test_no_undefined_name_is_suggested_for_another() -> None:
+    text = 'func.func @f() {\n  "x.y"(%name0) : (f32) -> ()\n  "x.y"(%name1) : (f32) -> ()\n  return\n}\n'
+    with pytest.raises(tilewright.DiagnosticError) as error:
+        tilewright.parse(text, allow_unregistered=True)
+    assert [d.message for d in error.value.diagnostics] == [f"use of undefined value %name{i}" for i in (0, 1)]

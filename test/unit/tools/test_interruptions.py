@@ -189,14 +189,28 @@ def killed(target: Path) -> Path:
 # --- closed streams ---
 
 
+def unignored_signals() -> None:
+    """As in a terminal, wherever the tests run: what is ignored (`nohup`, jobs in the background) stays so."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
+
+
 def run(words: list[str], text: str = "") -> tuple[int, str, str]:
-    done = subprocess.run(words, input=text, capture_output=True, text=True, check=False)
+    done = subprocess.run(words, input=text, capture_output=True, text=True, check=False, preexec_fn=unignored_signals)
     return done.returncode, done.stdout, done.stderr
 
 
 def shell(line: str, folder: Path) -> tuple[int, str, str]:
     env = os.environ | {"PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}"}
-    done = subprocess.run(["sh", "-c", line], capture_output=True, text=True, check=False, env=env, cwd=folder)
+    done = subprocess.run(
+        ["sh", "-c", line],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=env,
+        cwd=folder,
+        preexec_fn=unignored_signals,
+    )
     return done.returncode, done.stdout, done.stderr
 
 
