@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import gc
 import sys
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -82,9 +83,11 @@ def run_command(name: str, usage: str, run: Callable[[list[str]], int], argv: Se
     if argv is None:
         catch_signals(name)
     words = list(sys.argv[1:] if argv is None else argv)
-    if IGNORE_BROKEN in words:
-        return _status_ignoring_broken(name, usage, run, words)
-    return _status(name, usage, run, words)
+    ignoring = IGNORE_BROKEN in words
+    status = (_status_ignoring_broken if ignoring else _status)(name, usage, run, words)
+    if argv is None:
+        gc.freeze()  # the collector would look through a million operations once more before the process ends
+    return status
 
 
 def _status_ignoring_broken(name: str, usage: str, run: Callable[[list[str]], int], words: list[str]) -> int:
