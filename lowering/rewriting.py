@@ -103,8 +103,8 @@ def _take_apart(outer: Operation, theirs: set[int]) -> None:
         elif not isinstance(op, FuncOp):
             _take_apart(op, theirs)
         else:
+            _own_attributes(op)
             op.arg_attrs, op.result_attrs = deepcopy(op.arg_attrs), deepcopy(op.result_attrs)
-            op.extra = deepcopy(op.extra)
             for unusual in (inner for inner in op.ops if inner.extra or type(inner) is UnregisteredOp):
                 for within in unusual.walk():
                     _own_attributes(within)
