@@ -21,7 +21,13 @@ if TYPE_CHECKING:
         dataclass_transform,
     )
 else:
-    from collections import namedtuple
+    try:
+        from _collections import _tuplegetter
+    except ImportError:  # not in every Python
+        from operator import itemgetter
+
+        def _tuplegetter(index, doc):
+            return property(itemgetter(index), doc=doc)
 
     Any = NoReturn = Self = TypeGuard = object
 
@@ -41,17 +47,53 @@ else:
         """Leaves the class as it is."""
         return lambda cls: cls
 
+    class _Named(tuple):
+        """What all named tuples have. Unlike those of `collections` they are made without writing any source."""
+
+        __slots__ = ()
+
+        def __new__(cls, *values, **named):
+            if named or len(values) != len(cls._fields):
+                values = _completed(cls, values, named)
+            return tuple.__new__(cls, values)
+
+        @classmethod
+        def _make(cls, values):
+            return cls(*values)
+
+        def _asdict(self):
+            return dict(zip(self._fields, self, strict=True))
+
+        def _replace(self, **changes):
+            return type(self)(**(self._asdict() | changes))
+
+        def __repr__(self):
+            values = ", ".join([f"{field}={value!r}" for field, value in self._asdict().items()])
+            return f"{type(self).__name__}({values})"
+
+        def __getnewargs__(self):
+            return tuple(self)
+
+    def _completed(cls, values, named):
+        """The values of all fields, in order. Raises TypeError for too many, unknown ones, and ones that lack."""
+        given = dict(zip(cls._fields, values, strict=False))
+        odd = [name for name in named if name not in cls._fields or name in given]
+        given = cls._field_defaults | given | named
+        lacking = [field for field in cls._fields if field not in given]
+        if odd or lacking or len(values) > len(cls._fields):
+            what = f"no {odd[0]!r} here" if odd else f"needs {lacking[0]!r}" if lacking else "got too many values"
+            raise TypeError(f"{cls.__name__}: {what}; its fields are {', '.join(cls._fields)}")
+        return [given[field] for field in cls._fields]
+
     class _NamedTupleMaker(type):
         def __new__(cls, name, bases, members):
             if not bases:
                 return super().__new__(cls, name, bases, members)
-            fields = members.get("__annotations__", {})
-            defaults = [members[field] for field in fields if field in members]
-            made = namedtuple(name, fields, defaults=defaults, module=members["__module__"])
-            for key, value in members.items():
-                if key not in fields:
-                    setattr(made, key, value)
-            return made
+            fields = tuple(members.get("__annotations__", ()))
+            defaults = {field: members[field] for field in fields if field in members}
+            made = members | {field: _tuplegetter(i, None) for i, field in enumerate(fields)}
+            made |= {"__slots__": (), "_fields": fields, "_field_defaults": defaults, "__match_args__": fields}
+            return type(name, (_Named,), made)
 
     class NamedTuple(metaclass=_NamedTupleMaker):
         """As `typing.NamedTuple`, for classes with no other base."""

@@ -17,6 +17,7 @@ from pathlib import Path
 import tilewright
 import tilewright.dialects  # so that all texts are of the same language
 from tilewright import DiagnosticError
+from tilewright.ir.reading.fast import forms
 from tilewright.ir.reading.fast import parser as fast_parser
 from tilewright.ir.reading.parser import parse_source
 from tilewright.ir.source import Source
@@ -106,6 +107,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1)
     args = parser.parse_args()
     fast_parser.SIGHTINGS = 1
+    forms.FEW = 0
     with tempfile.TemporaryDirectory() as folder:  # such shapes are not for the user's cache
         os.environ["XDG_CACHE_HOME"] = folder
         return compare(args.seed, args.count)

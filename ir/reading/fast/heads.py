@@ -7,14 +7,13 @@ the body, is looked up as a text; a new `Header` is made of what the tables read
 from __future__ import annotations
 
 import re
+from functools import cache
 
 from ...attributes import Attributes
 from ...core import Value
 from ...light_typing import NamedTuple
 from ...types import Type
 from ..parts import Args, FuncResults, Header
-
-NAMED = re.compile(r"func\.func((?:[ \t]+(?:public|private|nested))?[ \t]+)@([A-Za-z_][A-Za-z0-9_$.]*)(?=[ \t]*\()")
 
 MOST_HEADS = 10_000
 """Most heads that are kept."""
@@ -54,11 +53,18 @@ class Known(NamedTuple):
 
 class Heads(dict[Key, Known]):
     """Heads by their texts. One that ends with a brace is the whole head wherever it stands: nothing that could come
-    next in the line would make another token of that brace."""
+    next in the line would make another token of that brace.
+
+    The first head is not learned: most texts have but one function, and would make the expression in vain.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first = True
 
     def find(self, text: str, at: int) -> tuple[Header, int] | None:
         """The head of the function at an offset, and where the brace of its body stands; None for one not known."""
-        named = NAMED.match(text, at) if text.startswith("func.func", at) else None
+        named = _named().match(text, at) if self and text.startswith("func.func", at) else None
         if named is None:
             return None
         behind = named.end()
@@ -69,10 +75,19 @@ class Heads(dict[Key, Known]):
 
     def learn(self, text: str, brace: int, header: Header) -> None:
         """Takes note of a head that the tables have read, up to its brace."""
-        named = NAMED.match(text, header.loc)
+        if self.first:
+            self.first = False
+            return
+        named = _named().match(text, header.loc)
         if named is None or brace - header.loc > LONGEST or len(self) >= MOST_HEADS:
             return
         behind = named.end()
         arguments = tuple([_Argument(v.type, v.name, v.loc - behind, attrs) for v, attrs in header.args])
         found = Known(header.visibility, arguments, header.results, header.attrs)
         self[named.group(1), text[behind : brace + 1]] = found
+
+
+@cache
+def _named() -> re.Pattern[str]:
+    """The start of a head, up to the arguments; with groups for what stands before the name, and for the name."""
+    return re.compile(r"func\.func((?:[ \t]+(?:public|private|nested))?[ \t]+)@([A-Za-z_][A-Za-z0-9_$.]*)(?=[ \t]*\()")

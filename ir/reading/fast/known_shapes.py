@@ -23,7 +23,7 @@ KEY = 8
 
 MAKERS = (
     *(f"fast/{name}.py" for name in ("shape_compiler", "shape_writer", "construction", "shape", "tables", "regexes")),
-    *("fast/memos.py", "fast/lines.py", "fast/first_chars.py", "actions.py", "attr_actions.py"),
+    *("fast/memos.py", "fast/lines.py", "fast/forms.py", "fast/first_chars.py", "actions.py", "attr_actions.py"),
 )  # fmt: skip
 """The files that decide what a shape is."""
 

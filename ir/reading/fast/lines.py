@@ -13,35 +13,18 @@ import re
 from collections.abc import Callable, Iterable
 from functools import cache, lru_cache
 
-from ...attributes import Attr, attr_text
 from ...constructors import maker, written
 from ...core import Operation, Value
 from ...fields import keeps_only_fields
-from ...light_typing import TYPE_CHECKING, Any
+from ...light_typing import TYPE_CHECKING
 from ...opdef import OPERATIONS, OpError, Reading
-from ...types import Type
+from .forms import MOST_MAKERS, MOST_TEXTS, UNKNOWN, Numbers, Repeats, Tails, Types
 
 if TYPE_CHECKING:
     from .shape import Shape
 
 BLANKS = r"[ \t\r\n]*+(?:(?://[^\n]*+[ \t\r\n]*+)++)?+"
 skip: Callable[[str, int], re.Match[str]] = re.compile(BLANKS).match  # type: ignore[assignment]  # it always matches
-
-INTEGER, INTEGER_GROUP = re.compile("(?<![0-9A-Za-z_])[0-9]+"), "(0|[1-9][0-9]{0,17})"
-
-END_OF_ATTRIBUTES = "} : ("
-
-MOST_TEXTS = 100_000
-"""Most texts that one table keeps."""
-
-MOST_TAILS = 20_000
-"""Most texts behind the operands of one operation that are known as a whole; others are known by their form."""
-
-MOST_MAKERS = 500
-"""Functions that make operations, of one kind, that are kept."""
-
-MOST_FORMS = 32
-"""Forms of such texts that are tried, the one that did last time first."""
 
 FIRST_CHUNK, CHUNK = 1 << 10, 1 << 16
 """Characters that are cut into lines at first, and later, at a time."""
@@ -53,9 +36,6 @@ Copy = Callable[[Operation, int, tuple[Value, ...]], Operation]
 Rests = tuple[str | None, ...]
 """What stands behind each reference of a line: between this and the next one."""
 
-Types = tuple[Type, ...]
-Match = Callable[[str, int], "re.Match[str] | None"]
-Make = Callable[[Operation, int, tuple[Value, ...], tuple[str, ...]], Operation]
 Join = Callable[[list[str], "Pieces", dict[Rests, Operation], int], Operation | None]
 
 Piece = tuple[str | None, Value | None, *tuple[object, ...]]
@@ -90,78 +70,6 @@ class Pieces(dict[str, Piece]):
         return found
 
 
-class Tails(dict[str, tuple[Operation, Types]]):
-    """What follows the operands of one operation, by text: an operation with these attributes, and its operands' types.
-
-    Texts that differ in the integers of `Operation.references` alone (`coords = [[0, 1]]`) are one form, known once.
-    """
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.forms: list[tuple[Match, str, Types, Make, Operation]] = []
-
-    def read(self, line: str, at: int, types: Types, loc: int, operands: tuple[Value, ...]) -> Operation | None:
-        """The operation of a line whose text from `at` on is of a form that is known, on operands of these types."""
-        for number, (match, signature, stated, make, like) in enumerate(self.forms):
-            found = match(line, at)
-            if found is None or stated != types or line[found.end() :] != signature:
-                continue
-            op = make(like, loc, operands, found.groups())
-            if number:
-                self.forms.insert(0, self.forms.pop(number))
-            if len(self) < MOST_TAILS:
-                self[line[at:]] = op, types
-            return op
-        return None
-
-    def learn(self, tail: str, op: Operation, types: Types) -> None:
-        """Takes note of an operation that was read with this text behind its operands."""
-        if len(self) < MOST_TAILS:
-            self[tail] = op, types
-        attributes, end, signature = tail.partition(END_OF_ATTRIBUTES)
-        places = _places_of_lists(op, attributes) if end and op.references else None
-        if places is None:
-            return
-        pattern, behind = "", 0
-        for at, slot in places:
-            value = getattr(op, slot)
-            pattern += re.escape(attributes[behind:at]) + _list_pattern(slot, value)
-            behind = at + len(_list_text(slot, value))
-        pattern += re.escape(attributes[behind:] + end)
-        slots = tuple([(slot, _sizes(getattr(op, slot))) for _, slot in places])
-        self.forms.insert(0, (re.compile(pattern).match, signature, types, form_maker(type(op), slots), op))
-        del self.forms[MOST_FORMS:]
-
-
-def _places_of_lists(op: Operation, attributes: str) -> list[tuple[int, str]] | None:
-    """Where the lists of `Operation.references` stand in the text of its attributes, in order, with their slots; None
-    where they can't be told from what a string spells (`"coords = [[0, 1]]"`), another name ends like theirs, there are
-    other lists, or an integer is negative."""
-    quoted = attributes.split('"')
-    if "\\" in attributes or len(quoted) % 2 == 0 or any("[" in string for string in quoted[1::2]):
-        return None
-    texts = {slot: _list_text(slot, getattr(op, slot)) for slot in op.references}
-    lists = "".join(texts.values())
-    if attributes.count("[") != lists.count("[") or "-" in lists:
-        return None
-    places = sorted((attributes.find(text), slot) for slot, text in texts.items())
-    return None if any(at < 1 or attributes[at - 1] not in " {" for at, _ in places) else places
-
-
-def _list_text(slot: str, value: Attr) -> str:
-    return f"{slot} = {attr_text(value)}"
-
-
-def _list_pattern(slot: str, value: Attr) -> str:
-    """A regular expression of a list like this one, with a group for each integer."""
-    return INTEGER.sub(INTEGER_GROUP, re.escape(_list_text(slot, value)))
-
-
-def _sizes(value: tuple[Any, ...]) -> tuple[int, ...] | int:
-    """How many integers stand in a list, or in each of the lists in it."""
-    return tuple(map(len, value)) if value and type(value[0]) is tuple else len(value)
-
-
 class Lines:
     """What is known of the lines of one text; of its values, only those of the region being read."""
 
@@ -172,6 +80,8 @@ class Lines:
         """Makes ready for a new text."""
         self.values: dict[str, Value] = {}
         self.tails: dict[str, Tails] = {}
+        self.numbers = Numbers()
+        self.repeats = Repeats()
         self.heads: dict[str, tuple[Tails, tuple[Value, ...], Types, Copy, int, int]] = {}
         self.places: dict[tuple[str, int], tuple[Join, Pieces, dict[Rests, Operation], int]] = {}
         self.made = 0  # in all places together
@@ -201,6 +111,9 @@ class Lines:
             if behind < 0:
                 return ~behind
             at = behind
+            if self.repeats.new and self.repeats.are_in_vain(stop, stop - start):
+                for tails in self.tails.values():
+                    tails.clear()
 
     def _lines(
         self, text: str, at: int, start: int, stop: int, read: Callable[[str, int], int],
@@ -218,11 +131,11 @@ class Lines:
                 known = heads.get(line.partition(")")[0]) if heads else None
                 if known is not None:
                     tails, operands, types, copy, indent, length = known
-                    found = tails.get(line[length:])
-                    if found is None:
+                    op, stated = tails[line[length:]] if tails else UNKNOWN
+                    if op is None:
                         op = tails.read(line, length, types, start + indent, operands)
                     else:
-                        op = copy(found[0], start + indent, operands) if found[1] == types else None
+                        op = copy(op, start + indent, operands) if stated == types else None
                     if op is not None:
                         append(op)
                         start = after
@@ -267,12 +180,18 @@ class Lines:
         if copy is None or not op.operands or ")" in shape.prefix or not line.startswith(shape.prefix + "(", indent):
             return
         head = line.partition(")")[0]
-        tails = self.tails.setdefault(shape.prefix, Tails())
+        tails = self._tails_of(shape.prefix)
         types = tuple([v.type for v in op.operands])
         tails.learn(line[len(head) :], op, types)
         if len(self.heads) >= MOST_TEXTS:
             self.heads.clear()
         self.heads[head] = (tails, op.operands, types, copy, indent, len(head))
+
+    def _tails_of(self, prefix: str) -> Tails:
+        tails = self.tails.get(prefix)
+        if tails is None:
+            tails = self.tails[prefix] = Tails(self.numbers, self.repeats)
+        return tails
 
     def _learn_pieces(self, shape: Shape, line: str, indent: int, op: Operation) -> None:
         pieces = line.split("%")
@@ -307,22 +226,6 @@ def copier(cls: type[Operation]) -> Copy | None:
     None for a class that keeps more than its declared attributes.
     """
     return maker(cls, ("loc", "operands"), cls) if keeps_only_fields(cls) else None
-
-
-@lru_cache(MOST_MAKERS)
-def form_maker(cls: type[Operation], slots: tuple[tuple[str, tuple[int, ...] | int], ...]) -> Make:
-    """`make(op, loc, operands, texts)`: an operation like `op`, at another place, on other operands, with the integers
-    that the texts are in these slots: so many in each, or in each of the lists in it."""
-    values = {"loc": "loc", "operands": "operands"}
-    count = 0
-    for slot, sizes in slots:
-        lists: list[str] = []
-        for size in (sizes,) if isinstance(sizes, int) else sizes:
-            lists.append(_tuple("n", range(count, count + size)))
-            count += size
-        values[slot] = lists[0] if isinstance(sizes, int) else "(" + "".join(f"{x}, " for x in lists) + ")"
-    names = "".join(f"n{i}, " for i in range(count))
-    return written(cls, "_op, loc, operands, texts", values, cls, [f"{names}= map(int, texts)"])
 
 
 @lru_cache(MOST_MAKERS)

@@ -11,7 +11,7 @@ import tilewright
 from tilewright import dialects
 from tilewright.ir import diagnostics
 from tilewright.ir.diagnostics import MAX_MESSAGE, MAX_OF_KIND, MAX_SHOWN, Diagnostic, DiagnosticError, did_you_mean
-from tilewright.ir.reading import actions, parser
+from tilewright.ir.reading import actions, by_lark
 from tilewright.ir.reading.parser import parse_source
 from tilewright.ir.source import Source
 from tilewright.ir.verifier import verify
@@ -102,11 +102,13 @@ def test_what_makes_a_kind(one: str, other: str) -> None:
 
 def test_syntax_errors_are_described_up_to_a_number(monkeypatch: pytest.MonkeyPatch) -> None:
     described: list[object] = []
-    real = parser._Recovery._expected
-    monkeypatch.setattr(parser._Recovery, "_expected", lambda self, error: described.append(error) or real(self, error))
+    real = by_lark._Recovery._expected
+    monkeypatch.setattr(
+        by_lark._Recovery, "_expected", lambda self, error: described.append(error) or real(self, error)
+    )
     error = errors_of(function(*['  "d.u"( : () -> ()'] * 300, '  "d.v"(%q) : (i32) -> ()'))
     assert len(error.diagnostics) == 301
-    assert len(described) <= parser.MAX_DESCRIBED
+    assert len(described) <= by_lark.MAX_DESCRIBED
     assert "302:9: error: use of undefined value %q" in heads(error)
     assert str(error).endswith("280 more errors not shown")
 

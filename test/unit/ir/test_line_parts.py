@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tilewright.ir.reading import language
+from tilewright.ir.reading.fast import forms
 from tilewright.ir.reading.fast import parser as fast_parser
 
 from ..parser_mutants import outcome, same
@@ -19,6 +20,7 @@ TYPE, OTHER = "!uop.tiled<tensor<8x12xf32>, [4, 4]>", "!uop.tiled<tensor<16x12xf
 def eager(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     monkeypatch.setattr(fast_parser, "SIGHTINGS", 1)
+    monkeypatch.setattr(forms, "FEW", 0)
     monkeypatch.setattr(language._CURRENT, "language", None)
 
 

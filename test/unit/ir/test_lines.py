@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 import tilewright
 from tilewright.ir.reading import language, parser
-from tilewright.ir.reading.fast import lines
+from tilewright.ir.reading.fast import forms, lines
 from tilewright.ir.reading.fast import parser as fast_parser
 from tilewright.ir.source import Source
 
@@ -26,6 +26,7 @@ OTHER = "!uop.tiled<tensor<16x8xf32>, [4, 4]>"
 @pytest.fixture(autouse=True)
 def eager(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(fast_parser, "SIGHTINGS", 1)
+    monkeypatch.setattr(forms, "FEW", 0)
     monkeypatch.setattr(language._CURRENT, "language", None)
 
 
@@ -178,9 +179,44 @@ def test_numbers_that_never_come_again_are_known_by_their_form(monkeypatch: pyte
     assert known_share(function(body), monkeypatch) > 0.98
 
 
+def test_lines_that_never_come_again_are_not_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Then they come again after all."""
+    monkeypatch.setattr(forms, "SAMPLE", 2000)
+    monkeypatch.setattr(lines, "CHUNK", 1000)
+    kept: list[int] = []
+    begin = lines.Lines.begin
+
+    def looked_through(self: lines.Lines) -> None:
+        kept.extend(len(tails) for tails in vars(self).get("tails", {}).values())
+        begin(self)
+
+    monkeypatch.setattr(lines.Lines, "begin", looked_through)
+    body = [
+        f'  "sched.load"(%x) {{addrs = [{64 * i}], bytes = 64, coords = [[0, 1]]}} : ({TYPE}) -> ()' for i in range(99)
+    ]
+    assert same(function(body))
+    assert max(kept) == 0
+    kept.clear()
+    assert same(function(body[:9] * 11))
+    assert max(kept) == 9
+    assert same(function([*body, *body]))
+
+
+@pytest.mark.parametrize("few", [0, 32])
+def test_few_expressions_are_made_of_forms_that_never_come_again(few: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(forms, "FEW", few)
+    made: list[str] = []
+    real = forms._list_pattern
+    monkeypatch.setattr(forms, "_list_pattern", lambda slot, value: made.append(slot) or real(slot, value))
+    body = [f'  "uop.load"(%x) {{a.tag = "t{i}", coords = [[0, 1]]}} : ({TYPE}) -> ()' for i in range(1000)]
+    assert same(function(body))
+    assert 0 < len(made) < 2 * forms.MOST_FORMS
+
+
 @pytest.mark.parametrize("name", ["MOST_TEXTS", "MOST_TAILS", "MOST_FORMS"])
 def test_tables_of_texts_are_bounded(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lines, name, {"MOST_FORMS": 1}.get(name, 5))
+    for module in (forms, lines):
+        monkeypatch.setattr(module, name, {"MOST_FORMS": 1}.get(name, 5), raising=module is forms)
     source = (ROOT / "examples" / "mlp.mir").read_text(encoding="utf-8")
     for generic in (False, True):
         assert same(tilewright.run_passes(source, "tile{sizes=16x16x16},lower,schedule", generic=generic))

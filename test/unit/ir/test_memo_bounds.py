@@ -23,7 +23,7 @@ import tilewright.dialects  # so that their tables are there
 from tilewright.ir import printer
 from tilewright.ir.core import Value
 from tilewright.ir.reading import language
-from tilewright.ir.reading.fast import known_shapes, lines
+from tilewright.ir.reading.fast import forms, known_shapes, lines
 from tilewright.ir.reading.fast import parser as fast_parser
 from tilewright.ir.reading.fast.shape_compiler import Compiler
 from tilewright.ir.reading.parser import parse_source
@@ -56,6 +56,7 @@ def small(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Tables may grow little. Nothing is known of the language."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     monkeypatch.setattr(fast_parser, "SIGHTINGS", 1)
+    monkeypatch.setattr(forms, "FEW", 0)
     monkeypatch.setattr(language._CURRENT, "language", None)
     bounds = 0
     for module in our_modules():
