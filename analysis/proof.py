@@ -165,7 +165,7 @@ def _compare(terms: Terms, expected: Side, found: Side) -> list[Diagnostic]:
             message = f"a result has tiles of {shapes[0]} elements, the model's tiles make ones of {shapes[1]}"
             return [Diagnostic(message, found.func.loc)]
         for w, g in zip(wanted.terms, given.terms, strict=True):
-            parted = _deepest(terms, found, w, g) if w != g else None
+            parted = _deepest(terms, expected, found, w, g) if w != g else None
             if parted is None or parted in seen:
                 continue
             seen.add(parted)
@@ -175,17 +175,22 @@ def _compare(terms: Terms, expected: Side, found: Side) -> list[Diagnostic]:
     return errors
 
 
-def _deepest(terms: Terms, found: Side, wanted: Term, given: Term) -> tuple[Term, Term, Term, bool]:
-    """Follows two different terms down while the difference lies within a single part of both.
+def _deepest(terms: Terms, expected: Side, found: Side, wanted: Term, given: Term) -> tuple[Term, Term, Term, bool]:
+    """Follows two different terms down while the difference lies within a single part of both, or within parts that
+    both sides call the same: then within the one that is computed first. It ends where both sides have both parts,
+    which are right in themselves, and use the one in place of the other.
 
     Returns that part of both, the innermost term on the way that a tile of `found` holds, and whether the part is all
     that this tile holds.
     """
     holder, whole = given, True
     while True:
+        if not whole and _is_mixed_up(terms, expected, found, wanted, given):
+            return wanted, given, holder, whole
         if given in (found.holders if isinstance(found, TileTerms) else found.ops):
             holder, whole = given, True
-        parts = _single_difference(terms.keys[wanted], terms.keys[given])
+        keys = terms.keys[wanted], terms.keys[given]
+        parts = _single_difference(*keys) or _same_name(_differing(*keys), expected.names, found.names)
         if parts is None:
             return wanted, given, holder, whole
         wanted, given = parts
@@ -208,6 +213,35 @@ def _single_difference(wanted: tuple[Any, ...], given: tuple[Any, ...]) -> tuple
     return differing[0] if len(differing) == 1 else None
 
 
+def _is_mixed_up(terms: Terms, expected: Side, found: Side, wanted: Term, given: Term) -> bool:
+    """Whether both sides compute both terms: each is right in itself, and one stands in place of the other."""
+    return all(
+        term in expected.names and term in found.names and terms.keys[term][0] != "argument" for term in (wanted, given)
+    )
+
+
+def _differing(wanted: tuple[Any, ...], given: tuple[Any, ...]) -> tuple[set[Term], set[Term]]:
+    """The subterms that only one of two terms of one kind has; none of terms that have no subterms."""
+    if wanted[0] != given[0] or wanted[0] not in ("sum", "plus", "apply"):
+        return set(), set()
+    if wanted[0] == "sum":
+        mine, other = ({factor for product in key[1:] for factor in product} for key in (wanted, given))
+    else:
+        first = 1 if wanted[0] == "plus" else 2
+        mine, other = set(wanted[first:]), set(given[first:])
+    return mine - other, other - mine
+
+
+def _same_name(
+    differing: tuple[set[Term], set[Term]], names: dict[Term, str], own: dict[Term, str]
+) -> tuple[Term, Term] | None:
+    """Of subterms that differ the one that is computed first, and its namesake on the other side, where each has
+    one."""
+    by_name = {own[term]: term for term in differing[1] if term in own}
+    pairs = [(term, by_name[names[term]]) for term in sorted(differing[0]) if names.get(term) in by_name]
+    return pairs[0] if pairs and len(pairs) == len(differing[0]) == len(differing[1]) else None
+
+
 def _differing_factor(missing: Counter[Any], extra: Counter[Any]) -> tuple[Term, Term] | None:
     """A factor that has another in its place, if that explains every missing and extra product."""
     for shared, other in ((1, 0), (0, 1)):
@@ -228,7 +262,10 @@ def _describe(
     keys = terms.keys[wanted], terms.keys[given]
     missing, extra = Counter(keys[0][1:]) - Counter(keys[1][1:]), Counter(keys[1][1:]) - Counter(keys[0][1:])
     tile, op = names.get(holder, "a result"), None
-    if missing_wrappers or extra_wrappers:
+    if not whole and _is_mixed_up(terms, expected, found, wanted, given):
+        text = f"{names[given]} instead of {model_names[wanted]}"
+        extra.clear()
+    elif missing_wrappers or extra_wrappers:
         wrappers, shown = (missing_wrappers, expected.names) if missing_wrappers else (extra_wrappers, found.names)
         parts = [_wrapper_text(terms, wrapper, names, shown, tile) for wrapper in wrappers or ()]
         state = "missing" if missing_wrappers else "extra"
