@@ -89,11 +89,11 @@ class FastParser:
             type, token, at = tables.next(text, at, states[-1])
             actions.statements_ended = 0
             tables.feed(states, values, type, Tok.at(token, at, type), reduce)
+            if actions.errors or actions.aliases:
+                raise NotRead("left to Lark")
             recorder.took(type, token, at, actions.statements_ended)
             if type == "LBRACE" and values[-2].__class__ is Header:
                 self.heads.learn(text, at, values[-2])
-            if actions.errors or actions.aliases:
-                raise NotRead("left to Lark")
             if type == END:
                 return
             at += len(token)

@@ -102,3 +102,16 @@ def test_the_tables_take_a_bounded_number_of_steps_for_many_functions(
     few = len(steps)
     parse_source(Source("m", "".join(form % i for i in range(2000))))
     assert len(steps) - few < few + 100
+
+
+@pytest.mark.parametrize(
+    "head",
+    ["(%x: tensor<4x4xf2>)", "() -> tensor<4x4xf2>", "(%x: i32, %x: i32)", "(%x: i32 {a = 1, a = 2})",
+     "(%x: i32) attributes {a = 99999999999999999999}", "() -> (i32, tensor<xf32>)"],
+)  # fmt: skip
+def test_a_head_with_an_error_is_not_known_afterwards(head: str) -> None:
+    read("func.func @g() { return }\n", False)
+    text = f"func.func @f{head} {{\n  return\n}}\n"
+    found = [read(text, False) for _ in range(3)]
+    assert found == [read(text, True)] * 3
+    assert found[0][0] == "errors"

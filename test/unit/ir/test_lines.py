@@ -210,7 +210,7 @@ def test_few_expressions_are_made_of_forms_that_never_come_again(few: int, monke
     monkeypatch.setattr(forms, "_list_pattern", lambda slot, value: made.append(slot) or real(slot, value))
     body = [f'  "uop.load"(%x) {{a.tag = "t{i}", coords = [[0, 1]]}} : ({TYPE}) -> ()' for i in range(1000)]
     assert same(function(body))
-    assert 0 < len(made) < 2 * forms.MOST_FORMS
+    assert 0 < len(made) < 4 * forms.MOST_FORMS  # it is read twice
 
 
 @pytest.mark.parametrize("name", ["MOST_TEXTS", "MOST_TAILS", "MOST_FORMS"])
