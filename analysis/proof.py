@@ -11,7 +11,7 @@ from ..dialects.levels import is_known, level_of
 from ..dialects.tiles import TiledType
 from ..ir.builtin import FuncOp, ModuleOp
 from ..ir.core import Operation, UnregisteredOp, Value, structurally_equal
-from ..ir.diagnostics import Diagnostic, DiagnosticError
+from ..ir.diagnostics import Diagnostic, DiagnosticError, are_enough
 from ..ir.types import TensorType, Type
 from ..planner.arena import count_of
 from .terms import Function, GraphTerms, Term, Terms, TileTerms, TilingError, TooManyTilesError, can_cut
@@ -170,7 +170,7 @@ def _compare(terms: Terms, expected: Side, found: Side) -> list[Diagnostic]:
                 continue
             seen.add(parted)
             errors.append(_describe(terms, expected, found, *parted))
-            if len(errors) >= MAX_ERRORS:
+            if are_enough(errors, errors[-1].loc, MAX_ERRORS):
                 return errors
     return errors
 

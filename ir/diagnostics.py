@@ -20,6 +20,9 @@ MAX_SHOWN = 50
 MAX_OF_KIND = 20
 """Most errors of one kind among them, so that a storm of one kind doesn't hide the others."""
 
+MAX_OF_NOTE = 5
+"""How often one note, at one place, is printed: a wrong definition is behind an error at each of its uses."""
+
 MAX_CHOICES = 1000
 """Most names that a suggestion is chosen from: those nearest in length."""
 
@@ -98,10 +101,16 @@ class Diagnostic:
         errors of one kind have in common."""
         return re.sub(KIND, "", self.message[:MAX_MESSAGE]).strip()
 
-    def render(self, source: Source | None) -> str:
-        """The error and its notes as text, `file:line:col: error: message` first."""
+    def render(self, source: Source | None, noted: dict[Note, int] | None = None) -> str:
+        """The error and its notes as text, `file:line:col: error: message` first. `noted` counts how often each note
+        has been shown before: what has been said a few times is not said again."""
         parts = [_render("error", self.message, _focus(source, self.loc, self.focus), source)]
-        parts += [_render("note", note.message, note.loc, source) for note in self.notes]
+        for note in self.notes:
+            times = noted.get(note, 0) if noted is not None else 0
+            if times < MAX_OF_NOTE:
+                parts.append(_render("note", note.message, note.loc, source))
+            if noted is not None:
+                noted[note] = times + 1
         return "\n".join(parts)
 
 
@@ -122,11 +131,24 @@ class DiagnosticError(Exception):
 
     def __str__(self) -> str:
         shown = _first_of_each_kind(sorted(self.diagnostics, key=lambda d: d.order))
-        lines = [d.render(self.source) for d in shown]
+        noted: dict[Note, int] = {}
+        lines = [d.render(self.source, noted) for d in shown]
         left = len(self.diagnostics) - len(shown)
         if left:
             lines.append(f"{left} more {'error' if left == 1 else 'errors'} not shown")
         return "\n".join(lines)
+
+
+MAX_ERRORS = 20
+"""Errors after which a check of one function ends: what follows is mostly their consequence."""
+
+
+def are_enough(errors: list[Diagnostic], loc: int, most: int = MAX_ERRORS) -> bool:
+    """Whether a check that has found these errors, the last one at `loc`, ends there; then that one says so."""
+    if len(errors) < most:
+        return False
+    errors[-1].notes.append(Note(f"this check ends here, after {most} errors", loc))
+    return True
 
 
 KIND = r"(?s);.*|\(did you mean.*|'.*?'|[%@!#][\w$.\-\"]*|[0-9]+"

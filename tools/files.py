@@ -10,6 +10,7 @@ import time
 from collections.abc import Generator, Iterable
 from contextlib import contextmanager, suppress
 
+from ..ir.diagnostics import visible
 from ..ir.light_typing import TYPE_CHECKING
 from .signals import Held
 
@@ -29,7 +30,11 @@ CHUNK = 1 << 22
 
 
 class InputError(Exception):
-    """A file that can't be read or written, in one line."""
+    """A file that can't be read or written, in one line; `more` are lines that follow. A line end in one of them, as in
+    the name of a file, is shown as an escape."""
+
+    def __init__(self, message: str, *more: str):
+        super().__init__("\n".join(map(visible, (message, *more))))
 
 
 def read_text(path: str) -> str:

@@ -93,7 +93,7 @@ def _import(args: argparse.Namespace) -> int:
 
         done = import_onnx(model, outputs=args.outputs, batch=args.batch)
     except OnnxError as error:
-        raise InputError(str(error)) from None
+        raise InputError(*str(error).split("\n")) from None
     except ImportError as error:  # bf16
         raise InputError(f"{args.onnx} needs the package '{error.name}': pip install 'tilewright[run]'") from None
     if done.weights and not args.weights:

@@ -7,11 +7,9 @@ names and are read by execs of that half only; within a phase nothing is loaded 
 from __future__ import annotations
 
 from ...ir.builtin import FuncOp
-from ...ir.diagnostics import Diagnostic
+from ...ir.diagnostics import Diagnostic, are_enough
 from ..sched import ExecOp, LoadOp
 from ..tiles import tile_text, tiled
-
-MAX_ERRORS = 20
 
 Halves = tuple[tuple[int, int], tuple[int, int]]
 
@@ -30,7 +28,7 @@ def half_errors(func: FuncOp) -> list[Diagnostic]:
             check.load(op)
         else:
             check.exec(op)
-        if len(check.errors) >= MAX_ERRORS:
+        if are_enough(check.errors, op.loc):
             break
     return check.errors
 

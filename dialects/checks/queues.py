@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
 from ...ir.builtin import FuncOp
-from ...ir.diagnostics import Diagnostic
+from ...ir.diagnostics import Diagnostic, are_enough
 from ..sched import ExecOp, LoadOp, StoreOp
 from ..tiles import tiled
 from .dram import OffChip
@@ -22,8 +22,6 @@ Placed = LoadOp | ExecOp | StoreOp
 Bytes = tuple[int, int]
 Clock = tuple[int, ...]
 """For each queue, how many of its operations have ended."""
-
-MAX_ERRORS = 20
 
 
 class Accesses(NamedTuple):
@@ -303,7 +301,7 @@ def _races(func: FuncOp, ops: list[Placed], clocks: list[Clock]) -> list[Diagnos
             first = ops[other]
             message = f"race: nothing makes this wait for queue {first.queue}'s operation {place[other]}"
             errors.append(Diagnostic(message, op.loc).note("it touches the same bytes here", first.loc))
-            if len(errors) >= MAX_ERRORS:
+            if are_enough(errors, op.loc):
                 return errors
     return errors
 

@@ -8,13 +8,13 @@ from itertools import accumulate
 from ...ir.attributes import UNIT, Attributes
 from ...ir.builtin import FuncOp, ModuleOp
 from ...ir.core import Operation, Value
-from ...ir.diagnostics import Diagnostic
+from ...ir.diagnostics import Diagnostic, are_enough
 from ...planner.units import round_up
 from ..placement_limits import Wish, wishes_of
 from ..sched import ExecOp, LoadOp, StoreOp
 from ..target import target_of
 from ..tiles import tiled
-from .tile_rules import MAX_ERRORS, Tile, TileRules
+from .tile_rules import Tile, TileRules
 
 STAT_KEYS = ("final_live_bytes", "loads_eliminated", "loads_emitted", "peak_sram_bytes", "sched_ops", "spills")
 OPTIONAL_STATS = frozenset({"spills"})
@@ -75,7 +75,7 @@ class Replay(TileRules):
             else:
                 continue
             count += 1
-            if errors and len(errors) >= MAX_ERRORS:
+            if errors and are_enough(errors, op.loc):
                 return
         self.sched_ops = count
         for copy in self.copies.values():

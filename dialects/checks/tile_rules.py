@@ -10,13 +10,10 @@ from math import prod
 from ...ir.attributes import UNIT
 from ...ir.builtin import FuncOp
 from ...ir.core import Operation, Value
-from ...ir.diagnostics import Diagnostic
+from ...ir.diagnostics import Diagnostic, are_enough
 from ..tile_ops import ExecBase, StoreBase
 from ..tiles import Coord, TiledType, tile_text, tiled
 from ..uop import ExecOp, LoadOp, StoreOp, is_alloc, is_on_chip
-
-MAX_ERRORS = 20
-"""Errors after which the replay of one function stops: what follows is mostly their consequence."""
 
 
 class Tile:
@@ -266,7 +263,7 @@ class _UopRules(TileRules):
                 self.exec(op)
             elif type(op) is StoreOp:
                 self.store_op(op)
-            if errors and len(errors) >= MAX_ERRORS:
+            if errors and are_enough(errors, op.loc):
                 return
 
     def load(self, op: LoadOp, tile: Tile) -> None:

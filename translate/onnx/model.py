@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from graphlib import CycleError, TopologicalSorter
 from typing import TYPE_CHECKING, Any
 
-from ...ir.diagnostics import did_you_mean
+from ...ir.diagnostics import did_you_mean, visible
 
 if TYPE_CHECKING:
     import numpy as np
@@ -78,7 +78,7 @@ class OnnxModel:
     makers: dict[str, Node] = field(default_factory=dict)
 
     def fail(self, message: str) -> OnnxError:
-        return OnnxError(f"{self.path}: {message}")
+        return OnnxError(f"{visible(self.path)}: {message}")
 
     @property
     def opset(self) -> int:
@@ -190,14 +190,14 @@ def read_onnx(path: str) -> OnnxModel:
         raise OnnxError(f"--import-onnx needs the package '{error.name}': pip install 'tilewright[onnx]'") from None
 
     if os.path.exists(path) and not (os.path.isfile(path) or os.path.isdir(path)):
-        raise OnnxError(f"cannot read '{path}': it is no regular file")
+        raise OnnxError(f"cannot read '{visible(path)}': it is no regular file")
     try:
         with open(path, "rb") as file:
             proto = onnx.ModelProto.FromString(file.read())
     except OSError as error:
-        raise OnnxError(f"cannot read '{path}': {error.strerror}") from None
+        raise OnnxError(f"cannot read '{visible(path)}': {error.strerror}") from None
     except DecodeError:
-        raise OnnxError(f"{path}: not an ONNX model: the file is cut short or of another kind") from None
+        raise OnnxError(f"{visible(path)}: not an ONNX model: the file is cut short or of another kind") from None
     _check_header(path, proto)
     if proto.functions:
         proto = _inlined(path, proto)
@@ -216,7 +216,7 @@ def _inlined(path: str, proto: Any) -> Any:
         TopologicalSorter(calls).prepare()
     except CycleError as error:
         names = " calls ".join(f"'{name}'" for _, name in reversed(error.args[1]))
-        raise OnnxError(f"{path}: function {names}: a function can't call itself") from None
+        raise OnnxError(f"{visible(path)}: function {names}: a function can't call itself") from None
     for node in [*_all_nodes(proto.graph.node), *(n for nodes in graphs.values() for n in nodes)]:
         function = functions.get((node.domain, node.op_type))
         if function is not None:
@@ -225,7 +225,7 @@ def _inlined(path: str, proto: Any) -> Any:
         return inliner.inline_local_functions(proto)
     except Exception as error:  # of ONNX's C++ code, of many types
         reason = " ".join(str(error).split()) or type(error).__name__
-        raise OnnxError(f"{path}: its functions can't be put in the place of their calls: {reason}") from None
+        raise OnnxError(f"{visible(path)}: its functions can't be put in the place of their calls: {reason}") from None
 
 
 def _all_nodes(nodes: Iterable[Any]) -> Iterator[Any]:
@@ -243,16 +243,19 @@ def _check_call(path: str, node: Any, function: Any) -> None:
         given, declared = len(getattr(node, what)), len(getattr(function, what))
         if given > declared:
             call = f"node '{node.name}' calls" if node.name else "a node calls"
-            raise OnnxError(f"{path}: {call} function '{function.name}' with {given} {what}s, it has {declared}")
+            raise OnnxError(
+                f"{visible(path)}: {call} function '{function.name}' with {given} {what}s, it has {declared}"
+            )
 
 
 def _check_header(path: str, proto: Any) -> None:
     if not proto.HasField("graph") or not proto.opset_import:
-        raise OnnxError(f"{path}: not an ONNX model: it has no graph, or names no operator set")
+        raise OnnxError(f"{visible(path)}: not an ONNX model: it has no graph, or names no operator set")
     opset = next((o.version for o in proto.opset_import if o.domain in ("", "ai.onnx")), None)
     if opset is not None and opset < OLDEST_OPSET:
         raise OnnxError(
-            f"{path}: operator set {opset} is too old, {OLDEST_OPSET} is needed; onnx.version_converter converts models"
+            f"{visible(path)}: operator set {opset} is too old, {OLDEST_OPSET} is needed; "
+            "onnx.version_converter converts models"
         )
 
 
@@ -262,12 +265,12 @@ def _graph(path: str, proto: Any) -> OnnxModel:
     names += [text for i in graph.input for text in (i.name, *(d.dim_param for d in i.type.tensor_type.shape.dim))]
     names += [text for n in graph.node for text in (n.name, n.domain, n.op_type, *n.input, *n.output)]
     if bad := next((n for n in names if isinstance(n, bytes)), None):  # what protobuf makes of it
-        raise OnnxError(f"{path}: not an ONNX model: the name {bad!r} is no UTF-8")
+        raise OnnxError(f"{visible(path)}: not an ONNX model: the name {bad!r} is no UTF-8")
     for kind, given in (("input", graph.input), ("initializer", graph.initializer)):
         once: set[str] = set()
         for name in (item.name for item in given):
             if name in once:
-                raise OnnxError(f"{path}: {kind} '{name}' is defined twice")
+                raise OnnxError(f"{visible(path)}: {kind} '{name}' is defined twice")
             once.add(name)
     nodes = [Node(i, n.name, _op(n), list(n.input), list(n.output), n) for i, n in enumerate(graph.node)]
     initializers = {t.name: t for t in graph.initializer}

@@ -47,7 +47,7 @@ def errors(model: str, text: str) -> list[str]:
     with pytest.raises(DiagnosticError) as caught:
         prove_module(parse(model), parse(text))
     found = str(caught.value).split("\n")
-    heads = [i for i, line in enumerate(found) if line.startswith("made.mir:")]
+    heads = [i for i, line in enumerate(found) if line.startswith("made.mir:") and ": error: " in line]
     return [f"{found[i].split(': error: ')[1]} | {found[i + 1].strip()}" for i in heads]
 
 

@@ -211,6 +211,13 @@ def test_names_are_printed_with_their_control_characters_escaped() -> None:
     assert tilewright.parse(str(module), allow_unregistered=True) == module
 
 
+def test_what_is_behind_an_error_at_each_use_is_not_noted_each_time() -> None:
+    found = [Diagnostic(f"wrong {i}", i).note("defined here", 0) for i in range(20)]
+    shown = str(tilewright.DiagnosticError(found, Source("m", "x" * 30)))
+    assert shown.count("error: wrong") == 20
+    assert shown.count("note: defined here") == diagnostics.MAX_OF_NOTE
+
+
 def test_a_long_message_loses_its_middle() -> None:
     found = Diagnostic(f"start {'x' * 100_000} end\ndetail").render(None)
     head, detail = found.split("\n")

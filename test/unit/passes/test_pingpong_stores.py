@@ -118,3 +118,4 @@ def test_twenty_errors_are_enough() -> None:
     messages = [error.message for error in refused.value.diagnostics]
     assert len(messages) == 20
     assert messages[19] == "%x[0, 19] @0x04c0 is not within half 0, [0x0800, 0x0c00)"
+    assert refused.value.diagnostics[19].notes[-1].message == "this check ends here, after 20 errors"

@@ -55,6 +55,13 @@ def test_errors_of_standard_input_name_it() -> None:
     assert done.stderr.startswith("<stdin>:1:15: error: unexpected '{'")
 
 
+@pytest.mark.parametrize("words", [["a\nb.mir"], ["-o", "no\nfolder/x.mir"], ["--target", "a\nb.mir", "x.mir"]])
+def test_a_name_with_a_line_end_stays_in_its_line(words: list[str], tmp_path: Path) -> None:
+    done = subprocess.run([OPT, *words], input=REFERENCE, capture_output=True, text=True, cwd=tmp_path, check=False)
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (1, "", 1)
+    assert "\\n" in done.stderr
+
+
 @pytest.mark.parametrize("words", [[], ["--help"], ["--report"]])
 def test_a_closed_pipe_is_silent(words: list[str], tmp_path: Path) -> None:
     """The reader leaves at once; the output is larger than a pipe's buffer, or not."""
