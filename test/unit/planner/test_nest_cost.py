@@ -136,6 +136,16 @@ def test_a_vector_has_no_epilogue_on_a_matrix() -> None:
     assert tilewright.run_passes(planned, "lower,forward").count("uop.exec") == 2
 
 
+def test_enough_is_what_each_tensor_from_outside_and_for_outside_takes() -> None:
+    module, func = tiled_module(CHAIN, (4, 4, 8), fuse=True)
+    model = trials(func, module, SRAMConfig(1 << 20))
+    assert model.enough(0, 2) == 4 * (20 * 8 + 8 * 12 + 12 * 16 + 20 * 16)
+    assert model.enough(0, 1) == 4 * (20 * 8 + 8 * 12 + 20 * 12)
+    nests = nests_of(graph_ops(func), tiled_types(func, module))
+    assert model.cost(nests) == model.enough(0, 2)
+    assert model.steps > 5 * (3 * 2 + 2 * 3)  # its execs alone
+
+
 def test_a_cost_that_is_known_obeys_the_limit() -> None:
     module, func = tiled_module(CHAIN, (4, 4, 8), fuse=True)
     nests = nests_of(graph_ops(func), tiled_types(func, module))
