@@ -101,17 +101,9 @@ class Diagnostic:
         errors of one kind have in common."""
         return re.sub(KIND, "", self.message[:MAX_MESSAGE]).strip()
 
-    def render(self, source: Source | None, noted: dict[Note, int] | None = None) -> str:
-        """The error and its notes as text, `file:line:col: error: message` first. `noted` counts how often each note
-        has been shown before: what has been said a few times is not said again."""
-        parts = [_render("error", self.message, _focus(source, self.loc, self.focus), source)]
-        for note in self.notes:
-            times = noted.get(note, 0) if noted is not None else 0
-            if times < MAX_OF_NOTE:
-                parts.append(_render("note", note.message, note.loc, source))
-            if noted is not None:
-                noted[note] = times + 1
-        return "\n".join(parts)
+    def render(self, source: Source | None) -> str:
+        """The error and its notes as text, `file:line:col: error: message` first."""
+        return _with_notes(self, source, {})
 
 
 class PluginError(Exception):
@@ -132,7 +124,7 @@ class DiagnosticError(Exception):
     def __str__(self) -> str:
         shown = _first_of_each_kind(sorted(self.diagnostics, key=lambda d: d.order))
         noted: dict[Note, int] = {}
-        lines = [d.render(self.source, noted) for d in shown]
+        lines = [_with_notes(d, self.source, noted) for d in shown]
         left = len(self.diagnostics) - len(shown)
         if left:
             lines.append(f"{left} more {'error' if left == 1 else 'errors'} not shown")
@@ -224,6 +216,17 @@ def _focus(source: Source | None, loc: int, focus: str) -> int:
     end = source.text.find("\n", loc)
     found = source.text.find(focus, loc, end if end >= 0 else len(source.text))
     return found if found >= 0 else loc
+
+
+def _with_notes(error: Diagnostic, source: Source | None, noted: dict[Note, int]) -> str:
+    """An error and its notes. `noted` counts how often each note has been shown: what has been said a few times is not
+    said again."""
+    parts = [_render("error", error.message, _focus(source, error.loc, error.focus), source)]
+    for note in error.notes:
+        noted[note] = noted.get(note, 0) + 1
+        if noted[note] <= MAX_OF_NOTE:
+            parts.append(_render("note", note.message, note.loc, source))
+    return "\n".join(parts)
 
 
 def _render(severity: str, message: str, loc: int, source: Source | None) -> str:
