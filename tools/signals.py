@@ -36,6 +36,9 @@ def catch_signals(command: str) -> None:
     """
 
     def end(number: int, frame: Any) -> None:
+        if Held.depth:
+            Held.waiting.append(lambda: end(number, frame))
+            return
         for clean_up in (_remove_unfinished, *CLEAN_UPS):
             clean_up()
         if number == signals.SIGINT:
@@ -65,15 +68,26 @@ def _say(text: str) -> None:
 
 
 class Held:
-    """Within it, signals wait."""
+    """Within it, in the main thread, signals wait.
+
+    They are blocked, and what comes all the same waits in its handler: another thread (NumPy's, say) may not have it
+    blocked, and handlers run in the main thread.
+    """
+
+    depth = 0
+    waiting: list[Callable[[], None]] = []  # noqa: RUF012
 
     def __enter__(self) -> None:
+        Held.depth += 1
         if hasattr(signals, "pthread_sigmask"):
             self.before = signals.pthread_sigmask(signals.SIG_BLOCK, [signals.SIGINT, *ENDING])
 
     def __exit__(self, *error: object) -> None:
         if hasattr(signals, "pthread_sigmask"):
             signals.pthread_sigmask(signals.SIG_SETMASK, self.before)
+        Held.depth -= 1
+        while not Held.depth and Held.waiting:
+            Held.waiting.pop(0)()
 
 
 def open_missing_streams() -> None:

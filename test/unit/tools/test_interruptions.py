@@ -88,6 +88,24 @@ signals.leave(3)
     assert run([sys.executable, "-c", program]) == (3, "", "")
 
 
+@pytest.mark.parametrize(("name", "status"), [("SIGTERM", -signal.SIGTERM), ("SIGINT", 130)])
+def test_a_signal_that_another_thread_takes_waits_too(name: str, status: int) -> None:
+    """Several files are put into their places together; threads of libraries don't block what the main thread does."""
+    program = f"""
+import os, signal, threading, time
+from tilewright.tools import signals
+signals.catch_signals("opt")
+threading.Thread(target=time.sleep, args=(5,), daemon=True).start()
+with signals.Held():
+    os.kill(os.getpid(), signal.{name})
+    time.sleep(0.1)
+    print("whole", flush=True)
+print("after", flush=True)
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (status, "whole\n")
+
+
 def test_every_command_has_its_entry_point() -> None:
     text = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
     for command in COMMANDS:
