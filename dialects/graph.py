@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 GRAPH = register_dialect(Dialect("graph", grammar_beside(__file__)))
 
-CHOICES = ("block", "epilogue", "group", "order", "reverse", "rows", "snake", "stream")
+CHOICES = ("below", "beside", "block", "epilogue", "group", "order", "reverse", "rows", "snake", "stream")
 """The attributes that say in which order an operation's tiles are computed."""
 
 
@@ -169,15 +169,19 @@ def result_of_matmul(a: TensorType, b: TensorType) -> TensorType:
 class MatmulOp(GraphOp):
     """`C[m,n] = sum_k A[m,k] B[k,n] (+ bias[n])`, then the activation; the result has the accumulator's type.
 
-    `block`, `order`, `reverse`, `snake` and `stream` say in which order `lower` computes its tiles
-    (`planner/nests.py`).
+    `block`, `order`, `reverse`, `snake` and `stream` say in which order `lower` computes its tiles, `beside` and
+    `below` that they are further columns, or rows, of the product before it, and `epilogue`, of one whose k is one
+    tile, that each comes right after another operation's (`planner/nests.py`).
     """
 
     name = "graph.matmul"
     kernel = MATMUL.name
     activation: str | None = field(activation_name, default=None)
     activation_params: tuple[FloatAttr, ...] | None = field(numbers, default=None)
+    below: Unit | None = field(unit, default=None)
+    beside: Unit | None = field(unit, default=None)
     block: tuple[int, int] | None = field(tile_counts, default=None)
+    epilogue: Unit | None = field(unit, default=None)
     order: str | None = field(one_of("mn", "nm"), default=None)
     reverse: Unit | None = field(unit, default=None)
     snake: Unit | None = field(unit, default=None)
@@ -189,6 +193,7 @@ class MatmulOp(GraphOp):
 
     def check(self) -> None:
         self.check_counts(2, 3)
+        self.check_order()
         a = expect_tensor(self, self.operands[0], "the first operand")
         b = expect_tensor(self, self.operands[1], "the second operand")
         result = result_of_matmul(a, b)
@@ -196,6 +201,15 @@ class MatmulOp(GraphOp):
         if self.bias is not None:
             _expect(self, "the bias", self.bias.type, TensorType(result.shape[1:], result.dtype))
         check_activation(self.name, self, result.dtype)
+
+    def check_order(self) -> None:
+        """Refuses an order of its own where the order is another operation's."""
+        own = ("block", "order", "reverse", "snake")
+        others = {"epilogue": (*own, "below", "beside", "stream", "group"), "beside": (*own, "below"), "below": own}
+        for name, excluded in others.items():
+            too = [other for other in excluded if getattr(self, other) is not None]
+            if getattr(self, name) is not None and too:
+                raise OpError(f"{self.name}: '{too[0]}' doesn't go with '{name}'", too[0])
 
 
 class ElementwiseOp(GraphOp):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import prod
 from typing import NamedTuple
 
@@ -16,7 +16,7 @@ from ..ir.core import Operation, Value
 from ..ir.diagnostics import Diagnostic, DiagnosticError
 from ..planner.arena import SRAMConfig, count_of
 from ..planner.nest_cost import Operator, TileGrid, TrafficModel
-from ..planner.nests import Nest, uneven_members, unread_streams, walk
+from ..planner.nests import Nest, uneven_members, unfit_siblings, unread_streams, walk
 
 Tiled = Mapping[Value, TiledType]
 
@@ -69,10 +69,17 @@ def _nest(op: GraphOp, made: Mapping[Value, int], nests: list[Nest], tiled: Tile
     if not isinstance(op, MatmulOp):
         after = _host(op, made, nests) if isinstance(op, ElementwiseOp) and op.epilogue is UNIT else -1
         return Nest(m, n, group=group, rows=rows, after=after)
-    return Nest(
-        m, n, tiled[op.operands[0]].grid[1], op.block or (1, 1), op.order or "mn", op.snake is UNIT,
-        op.reverse is UNIT, group, rows, op.stream or 0,
+    k = tiled[op.operands[0]].grid[1]
+    if op.epilogue is UNIT:
+        return Nest(m, n, k, group=group, rows=rows, after=_product_host(op, k, made, tiled))
+    nest = Nest(
+        m, n, k, op.block or (1, 1), op.order or "mn", op.snake is UNIT, op.reverse is UNIT, group, rows,
+        op.stream or 0,
     )  # fmt: skip
+    if op.beside is not UNIT and op.below is not UNIT:
+        return nest
+    lead = _lead(op, nests)
+    return replace(nest, **{name: lead for name in ("beside", "below") if getattr(op, name) is UNIT})
 
 
 def _host(op: GraphOp, made: Mapping[Value, int], nests: list[Nest]) -> int:
@@ -91,6 +98,27 @@ def _host(op: GraphOp, made: Mapping[Value, int], nests: list[Nest]) -> int:
     return max(hosts, key=position)
 
 
+def _product_host(op: MatmulOp, k: int, made: Mapping[Value, int], tiled: Tiled) -> int:
+    """The last operation before a product in an epilogue that makes a tensor cut as its result is."""
+    hosts = [i for v, i in made.items() if tiled[v].grid == tiled[op.result].grid]
+    if not hosts or k != 1:
+        why = f"its k is {k} tiles, not one" if k != 1 else "no operation before it makes a tensor of as many tiles"
+        message = f"{op.name} %{op.result.name} is an epilogue, but {why}"
+        raise DiagnosticError([Diagnostic(message, op.loc, focus="epilogue")])
+    return hosts[-1]
+
+
+def _lead(op: MatmulOp, nests: Sequence[Nest]) -> int:
+    """The product whose columns or rows this one continues: the last before it that is no epilogue and continues
+    none."""
+    found = next((i for i in reversed(range(len(nests))) if nests[i].after < 0 and nests[i].lead < 0), -1)
+    if found < 0 or not nests[found].k:
+        name = "beside" if op.beside is UNIT else "below"
+        message = f"{op.name} %{op.result.name} is {name} a product, but there is none before it"
+        raise DiagnosticError([Diagnostic(message, op.loc, focus=name)])
+    return found
+
+
 def _group_errors(ops: Sequence[GraphOp], nests: list[Nest], made: Mapping[Value, int]) -> Iterator[Diagnostic]:
     for first, i in uneven_members(nests):
         one, other = f"%{ops[first].result.name}", f"%{ops[i].result.name}"
@@ -100,9 +128,37 @@ def _group_errors(ops: Sequence[GraphOp], nests: list[Nest], made: Mapping[Value
         else:
             message = f"group {group} has {count_of(nests[first].m, 'row')} of tiles at {one}, {nests[i].m} at {other}"
         yield Diagnostic(message, ops[i].loc).note(f"{one} is computed here", ops[first].loc)
-    for i in unread_streams(nests, [made.get(op.operands[0], -1) for op in ops]):
+    yield from _sibling_errors(ops, nests)
+    for i in unread_streams(nests, [_feeds(op, made) for op in ops]):
         message = f"%{ops[i].result.name} is streamed, but no product of its group reads it right after it"
         yield Diagnostic(f"{message} that is not streamed itself", ops[i].loc, focus="stream")
+
+
+def _sibling_errors(ops: Sequence[GraphOp], nests: Sequence[Nest]) -> Iterator[Diagnostic]:
+    """Products that are beside or below another one, and don't fit there."""
+    unfit = {i for _, i in unfit_siblings(nests)}
+    for i, nest in enumerate(nests):
+        if nest.lead < 0:
+            continue
+        op, lead = ops[i], ops[nest.lead]
+        name, side = ("beside", 0) if nest.beside >= 0 else ("below", 1)
+        at = Diagnostic("", op.loc, focus=name).note(f"%{lead.result.name} is computed here", lead.loc)
+        if op.operands[side] is not lead.operands[side]:
+            which = ("left", "right")[side]
+            at.message = f"%{op.result.name} is {name} %{lead.result.name}, but their {which} operands differ"
+            yield at
+        elif i in unfit:
+            at.message = (
+                f"%{op.result.name} is {name} %{lead.result.name}, but they differ in 'group', 'rows' or 'stream', or "
+                f"in the tiles that they share, or others come between them"
+            )
+            yield at
+
+
+def _feeds(op: GraphOp, made: Mapping[Value, int]) -> list[int]:
+    """The operations that make the left operand of a product, or any of another one."""
+    operands = op.operands[:1] if isinstance(op, MatmulOp) else op.operands
+    return [made[v] for v in operands if v in made]
 
 
 def tasks(ops: Sequence[GraphOp], nests: Sequence[Nest], tiled: Tiled) -> Iterator[TileTask]:
@@ -137,8 +193,8 @@ def _too_early(op: GraphOp, source: TileRef, producer: Operation) -> Diagnostic:
 
 
 class Described(NamedTuple):
-    """An operation on whole tensors: what it makes, what it reads (A, B and the bias of a product), k in tiles; for one
-    that is no product, along which axes of its result those of each source go."""
+    """An operation on whole tensors: what it makes, what it reads (A, B and the bias of a product), k in tiles; along
+    which axes of its result those of each source go (one more than it has: the steps k), but of a bias."""
 
     result: Value
     sources: tuple[Value, ...]
@@ -148,10 +204,10 @@ class Described(NamedTuple):
 
 def described(op: GraphOp, tiled: Tiled) -> Described:
     """A graph operation as plain facts."""
-    if isinstance(op, MatmulOp):
-        return Described(op.result, op.operands, tiled[op.operands[0]].grid[1])
-    ranks = [len(tiled[v].grid) for v in op.operands]
-    return Described(op.result, op.operands, 0, KERNELS[op.kernel].axes(len(tiled[op.result].grid), ranks))
+    kernel = KERNELS[op.kernel]
+    ranks = [len(tiled[v].grid) for v in op.operands[: len(kernel.sources)]]
+    k = tiled[op.operands[0]].grid[1] if isinstance(op, MatmulOp) else 0
+    return Described(op.result, op.operands, k, kernel.axes(len(tiled[op.result].grid), ranks))
 
 
 def traffic_model_of(
@@ -181,20 +237,15 @@ def numbered(
     return tensors, operators
 
 
-def _steps(operation: Described, tiled: Tiled) -> tuple[tuple[int, int], ...]:
+def _steps(operation: Described, tiled: Tiled) -> tuple[tuple[int, int, int, int], ...]:
     """By source, how many tiles lie between those read for one tile of the result and for the next one down, and
-    across."""
-    if operation.k:
-        return ()
-    last = len(tiled[operation.result].grid) - 1
-    found: list[tuple[int, int]] = []
-    for value, axes in zip(operation.sources, operation.axes, strict=True):
+    across, and for the next k. Of a product's bias nothing is said."""
+    rank = len(tiled[operation.result].grid)
+    found: list[tuple[int, int, int, int]] = []
+    for value, axes in zip(operation.sources, operation.axes, strict=False):
         grid = tiled[value].grid
-        if axes == tuple(range(last + 1)):
-            found.append((grid[-1], 1))
-            continue
         along = {axis: prod(grid[i + 1 :]) for i, axis in enumerate(axes)}
-        found.append((along.get(last - 1, 0), along.get(last, 0)))
+        found.append((along.get(rank - 2, 0), along.get(rank - 1, 0), along.get(rank, 0), 0))
     return tuple(found)
 
 

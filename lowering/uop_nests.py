@@ -47,6 +47,15 @@ def raise_nests(tiles: TileProgram, func: FuncOp, chains: Chains, config: SRAMCo
     return _order(found, search.run())
 
 
+def plain_order(tiles: TileProgram, chains: Chains) -> list[int] | None:
+    """The execs of whole operations one after the other, each in m, n, k order; None where some exec is part of no
+    operation."""
+    found = find_operations(tiles, chains)
+    if found is None:
+        return None
+    return _order(found, [Nest(*grid_of(o.result.type), o.k) for o in found if isinstance(o.result.type, TiledType)])
+
+
 def _order(found: list[Raised], nests: list[Nest]) -> list[int]:
     """The execs that there are, in the nests' order; a bias comes right before the first product of its tile."""
     order: list[int] = []
@@ -116,11 +125,12 @@ def _operation(tiles: TileProgram, value: Value, parts: dict[Coord, Chain]) -> R
             return None
     type = value.type
     assert isinstance(type, TiledType)
-    depth = 0
-    if any(chain.products for chain in parts.values()):
-        depth = (sources or ())[0].type.grid[1]  # type: ignore[attr-defined]
+    depth, along = 0, next(iter(axes), ())
+    product = next((chain.products[0] for chain in parts.values() if chain.products), NONE)
+    if product != NONE:
+        depth, along = (sources or ())[0].type.grid[1], _axes(tiles.ops[product])  # type: ignore[attr-defined]
     missing = prod(type.grid) * max(depth, 1) - sum(k != NONE for _, _, k in execs)
-    return Raised(value, sources or (), depth, execs, missing > 0, next(iter(axes), ()))
+    return Raised(value, sources or (), depth, execs, missing > 0, along)
 
 
 def _axes(op: Operation) -> tuple[Coord, ...]:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, ClassVar
 
-from ..dialects.graph import CHOICES, ElementwiseOp, GraphOp, MatmulOp
+from ..dialects.graph import CHOICES, GraphOp, MatmulOp
 from ..dialects.kernels.products import BIAS
 from ..dialects.levels import level_of
 from ..dialects.placement_limits import wishes_of
@@ -29,7 +29,8 @@ from ..lowering.timed_ops import exec_cycles, move_cycles
 from ..planner.arena import SRAMConfig
 from ..planner.makespan import LONG, MakespanModel
 from ..planner.nest_cost import TrafficModel
-from ..planner.nest_search import Search, execs_of
+from ..planner.nest_search import Search
+from ..planner.nest_trials import execs_of
 from ..planner.nests import Nest
 from .manager import option, read_alignment, read_bytes, read_choice, register_pass
 
@@ -119,10 +120,14 @@ def _choices(op: GraphOp, nest: Nest) -> dict[str, Any]:
     found: dict[str, Any] = {}
     if nest.group is not None:
         found |= {"group": nest.group, "rows": nest.rows}
-    if isinstance(op, ElementwiseOp) and nest.after >= 0:
-        found["epilogue"] = UNIT
+    if nest.after >= 0:
+        return found | {"epilogue": UNIT}
     if not isinstance(op, MatmulOp):
         return found
+    if nest.lead >= 0:
+        return (
+            found | {"beside" if nest.beside >= 0 else "below": UNIT} | ({"stream": nest.stream} if nest.stream else {})
+        )
     if nest.block != (1, 1):
         found["block"] = nest.block
     if nest.order != "mn":

@@ -26,7 +26,7 @@ from ..ir.core import Operation
 from ..lowering.allocs import check_understood, config_of
 from ..lowering.rewriting import ValueMap, clone, clone_with, map_functions, with_tile_ops
 from ..lowering.tile_program import TileProgram
-from ..lowering.uop_nests import raise_nests
+from ..lowering.uop_nests import plain_order, raise_nests
 from ..planner.arena import SRAMConfig
 from ..planner.dependences import Chains, Emitted
 from ..planner.local_search import improve_order
@@ -98,6 +98,11 @@ def find_order(tiles: TileProgram, func: FuncOp, config: SRAMConfig, given: int)
         best, cost = raised, tried
     if not raised or len(best) <= SMALL:
         best, cost = improve_order(chains, best, cost, config)
+    if len(best) <= SMALL:  # what was planned may be a place that no small change leads out of
+        plain = plain_order(tiles, chains)
+        begun = chains.cost(plain, config) if plain else None
+        other, moved = improve_order(chains, plain, begun, config) if plain and begun is not None else (best, cost)
+        best, cost = (other, moved) if moved < cost else (best, cost)
     return chains.emit(best) if cost < given else None
 
 

@@ -15,7 +15,7 @@ from .arena import SRAMConfig
 from .lifetimes import LifetimePlanner, static_addresses
 from .liveness import EXEC, STORE, Program, Step, liveness_of
 from .memory_planner import least_bytes
-from .nests import Nest, uneven_members, unread_streams, walk
+from .nests import Nest, uneven_members, unfit_siblings, unread_streams, walk
 from .residency import FirstFitPlanner, StepOutOfMemoryError, TrafficLimitError
 from .units import UNLIMITED
 
@@ -45,14 +45,20 @@ class TileGrid:
 
 @dataclass(frozen=True, slots=True)
 class Operator:
-    """A product or an elementwise operator: `sources` and `result` number tensors; a product reads A, B and, if there
-    is one, its bias. `k` counts tiles; 0: elementwise. An elementwise operator has `steps`: by source, how many tiles
-    further it reads for the next row and the next column of the result's tiles."""
+    """A product, a reduction over k, or an elementwise operator: `sources` and `result` number tensors. `k` counts
+    tiles; 0: elementwise. `steps` say by source how many tiles further it reads for the next row and the next column of
+    the result's tiles, the next k, and the next batch; the first row of a batch reads what its place there says. A
+    source more than there are steps is a bias."""
 
     sources: tuple[int, ...]
     result: int
     k: int = 0
-    steps: tuple[tuple[int, int], ...] = ()
+    steps: tuple[tuple[int, int, int, int], ...] = ()
+
+    @property
+    def bias(self) -> int:
+        """The tensor that starts its sums, -1 for none."""
+        return self.sources[-1] if len(self.sources) > len(self.steps) else -1
 
 
 @dataclass(slots=True)
@@ -176,9 +182,17 @@ def _relative(nests: Sequence[Nest], first: int, end: int) -> tuple[Nest, ...]:
     found: list[Nest] = []
     for nest in nests[first:end]:
         group = groups.setdefault(nest.group, len(groups))
-        after = max(nest.after - first, -1)
-        found.append(nest if (group, after) == (nest.group, nest.after) else replace(nest, group=group, after=after))
+        nest = nest if group == nest.group else replace(nest, group=group)
+        found.append(_counted_from(first, nest))
     return tuple(found)
+
+
+def _counted_from(first: int, nest: Nest) -> Nest:
+    """A nest whose hosts and leads are counted from an operator; of one before it nothing is known."""
+    if max(nest.after, nest.beside, nest.below) < 0 or not first:
+        return nest
+    after, beside, below = (max(i - first, -1) for i in (nest.after, nest.beside, nest.below))
+    return replace(nest, after=after, beside=beside, below=below)
 
 
 def program_tensors(model: TrafficModel, first: int, end: int) -> list[int]:
@@ -214,65 +228,54 @@ class _ProgramBuilder:
     def build(self, nests: Sequence[Nest]) -> Program | None:
         """The tile program of the nests; None where `lower` would refuse them."""
         steps, done = self.program.steps, self.done
-        nests = self._local(nests)
-        if list(uneven_members(nests)) or list(unread_streams(nests, self.lefts())):
+        nests = [_counted_from(self.first, nest) for nest in nests[self.first : self.end]]
+        if not self.fit(nests):
             return None
-        infos = [self.info(i) for i in range(self.first, self.end)]
+        infos = [self.info(i, nests[i - self.first]) for i in range(self.first, self.end)]
         for i, m, n, k, starts, ends in walk(nests):
-            dst, columns, product, a, a_columns, b, b_columns, bias, store = infos[i]
+            dst, columns, reads, sums, bias, per_batch, store = infos[i]
             tile = dst + m * columns + n
-            if product:
-                left, right = a + m * a_columns + k, b + k * b_columns + n
-                if not done[left] or not done[right]:
-                    return None
-                if starts and bias >= 0:
-                    steps.append(Step(EXEC, tile, (bias + n,)))
-                steps.append(Step(EXEC, tile, (left, right) if left != right else (left,), not starts or bias >= 0,
-                                  False, True))  # fmt: skip
-            else:
-                sources = tuple(dict.fromkeys(self.elementwise(i + self.first, m, n)))
-                if not all(done[s] for s in sources):
-                    return None
-                steps.append(Step(EXEC, tile, sources))
+            batch, row = divmod(m, per_batch) if per_batch else (0, m)
+            sources = tuple([at + row * down + n * across + k * deep + batch * below
+                             for at, down, across, deep, below in reads])  # fmt: skip
+            if not all(map(done.__getitem__, sources)):
+                return None
+            if starts and bias >= 0:
+                steps.append(Step(EXEC, tile, (bias + n,)))
+            if len(sources) > 1 and len(set(sources)) < len(sources):
+                sources = tuple(dict.fromkeys(sources))
+            steps.append(Step(EXEC, tile, sources, sums and (not starts or bias >= 0), False, sums))
             if ends:
                 done[tile] = 1
                 if store:
                     steps.append(Step(STORE, tile, (), False, store > 1))
         return self.program
 
-    def _local(self, nests: Sequence[Nest]) -> list[Nest]:
-        """The nests of these operators; an epilogue of an operation that is not among them stands alone."""
-        first = self.first
-        return [
-            replace(nest, after=max(nest.after - first, -1)) if first and nest.after >= 0 else nest
-            for nest in nests[first : self.end]
-        ]
+    def fit(self, nests: Sequence[Nest]) -> bool:
+        """Whether the nests of groups, streams and siblings go together."""
+        refused = (uneven_members(nests), unread_streams(nests, self.feeds()), unfit_siblings(nests))
+        return not any(list(found) for found in refused)
 
-    def lefts(self) -> list[int]:
-        """For each operation the one of these that makes its first source, -1 for none."""
-        makers = [self.tensors[op.sources[0]].maker for op in self.operators[self.first : self.end]]
-        return [maker - self.first if self.first <= maker < self.end else -1 for maker in makers]
+    def feeds(self) -> list[list[int]]:
+        """For each operation those of these that make the left operand of a product, or any of another one."""
+        found: list[list[int]] = []
+        for op in self.operators[self.first : self.end]:
+            makers = [self.tensors[source].maker for source in (op.sources[:1] if op.k else op.sources)]
+            found.append([maker - self.first for maker in makers if self.first <= maker < self.end])
+        return found
 
-    def info(self, number: int) -> tuple[int, int, bool, int, int, int, int, int, int]:
-        """Bases and columns of an operator's tensors, and whether a result is stored (1), and kept besides (2)."""
+    def info(
+        self, number: int, nest: Nest
+    ) -> tuple[int, int, list[tuple[int, int, int, int, int]], bool, int, int, int]:
+        """Where an operator's result starts and its columns; where its sources start, with the steps; whether it sums,
+        where its bias starts (-1: none), the rows of a batch (0: one batch), and whether the result is stored (1), and
+        kept besides (2)."""
         operator = self.operators[number]
-        result = self.tensors[operator.result]
-        base, tensors = self.base, self.tensors
         store = 0
         if self.model.is_stored(operator.result, self.first, self.end):
             store = 2 if self.model.readers_in(operator.result, self.first, self.end) else 1
-        if not operator.k:
-            return base[operator.result], result.columns, False, 0, 0, 0, 0, -1, store
-        a, b, *bias = operator.sources
-        return (
-            base[operator.result], result.columns, True, base[a], tensors[a].columns, base[b], tensors[b].columns,
-            base[bias[0]] if bias else -1, store,
-        )  # fmt: skip
-
-    def elementwise(self, number: int, m: int, n: int) -> list[int]:
-        """The source tiles of an elementwise operator."""
-        operator = self.operators[number]
-        return [
-            self.base[s] + m * down + n * across
-            for s, (down, across) in zip(operator.sources, operator.steps, strict=True)
-        ]
+        reads = [(self.base[s], *step) for s, step in zip(operator.sources, operator.steps, strict=False)]
+        bias = self.base[operator.bias] if operator.bias >= 0 else -1
+        columns = self.tensors[operator.result].columns
+        per_batch = nest.m if nest.batch > 1 else 0
+        return self.base[operator.result], columns, reads, operator.k > 0, bias, per_batch, store

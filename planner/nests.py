@@ -1,7 +1,7 @@
 """In which order the tiles of a function's operations are computed: loop nests over tile grids.
 
-An operation is a `Nest`: a product over m x n x k tiles, or an elementwise operation over m x n tiles. `walk` yields
-the tile operations of a list of nests in order. What a nest can say:
+An operation is a `Nest`: a product over m x n x k tiles, a reduction over k, or an elementwise operation over m x n
+tiles, each for every batch. `walk` yields the tile operations of a list of nests in order. What a nest can say:
 
 - `block = (bm, bn)`: bm x bn accumulators are summed up together, k outermost, so that each tile of the left operand
   serves bn products and each of the right one bm (Goto and van de Geijn, 2008, "Anatomy of High-Performance Matrix
@@ -9,25 +9,42 @@ the tile operations of a list of nests in order. What a nest can say:
 - `order`: "mn" walks the blocks row by row, "nm" column by column.
 - `snake`: every other row (or column) of blocks is walked backwards, and every other block sums over k backwards, so
   that what the last block has used is used again first. With `reverse` the first sum is the one that goes backwards.
+- `beside`, `below`: the product is computed as further columns, or rows, of another one with the same left, or right,
+  operand: both are one product with concatenated operands, whose blocks reach from one into the other.
 - `group`, `rows`: neighbours of one group are computed depth first: all of them on `rows` rows of tiles, then on the
-  next.
+  next. Where an operation reads other rows than its own (`reads`: a stride, a halo), those are computed that it needs.
 - `stream = h`: within a group, h columns of tiles are computed and used up by the next product at once, whose
-  accumulators for all those rows stay.
-- `epilogue`: an elementwise operation is computed tile by tile, right after its last operand's tile.
+  accumulators for all those rows stay. Neighbours that are streamed are streamed together: into the first product
+  after them.
+- `epilogue`: an elementwise operation, or a product whose k is one tile, is computed tile by tile, right after another
+  operation's tile at the same place.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import groupby
 
 ORDERS = ("mn", "nm")
 
 
 @dataclass(frozen=True, slots=True)
+class Reach:
+    """Which rows of tiles of a nest are read for row r: those from r * stride - before to r * stride + after."""
+
+    nest: int
+    stride: int = 1
+    before: int = 0
+    after: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Nest:
-    """One operation. `m`, `n`, `k` count tiles (k = 0: elementwise). `after` is the nest in whose epilogue it is
-    computed, -1 for none."""
+    """One operation. `m`, `n`, `k` count tiles (k = 0: elementwise), `batch` how many of m x n there are, one below the
+    other: row b * m + i is row i of batch b. `after` is the nest in whose epilogue it is computed, `beside` and `below`
+    the one whose columns or rows it continues; -1 for none. `reads` are the nests before it in its group whose rows are
+    not its own."""
 
     m: int
     n: int
@@ -40,13 +57,31 @@ class Nest:
     rows: int = 0
     stream: int = 0
     after: int = -1
+    beside: int = -1
+    below: int = -1
+    batch: int = 1
+    reads: tuple[Reach, ...] = ()
+
+    @property
+    def height(self) -> int:
+        """Rows of tiles, of all batches together."""
+        return self.m * self.batch
+
+    @property
+    def lead(self) -> int:
+        """The nest whose columns or rows this one continues, -1 for none."""
+        return max(self.beside, self.below)
 
 
 TileOpAt = tuple[int, int, int, int, bool, bool]
-"""The number of a nest; m, n and k of a tile; whether this starts and whether it finishes the result's tile m, n."""
+"""The number of a nest; m (of all batches), n and k of a tile; whether this starts and whether it finishes the result's
+tile m, n."""
 
 Range = tuple[int, int]
 """Tiles [start, end) along one axis."""
+
+Lane = tuple[int, int]
+"""A row or a column of tiles: the number of its nest, -1 for all of those walked together, and its own."""
 
 
 def walk(nests: Sequence[Nest]) -> Iterator[TileOpAt]:
@@ -55,39 +90,96 @@ def walk(nests: Sequence[Nest]) -> Iterator[TileOpAt]:
 
 
 def groups_of(nests: Sequence[Nest]) -> list[list[int]]:
-    """The nests that are no epilogues, neighbours of one group together."""
+    """The nests that are no epilogues, neighbours of one group together, and what continues another with that."""
     groups: list[list[int]] = []
     for i, nest in enumerate(nests):
         if nest.after >= 0:
             continue
         last = nests[groups[-1][-1]].group if groups else None
-        if nest.group is not None and nest.group == last:
+        if groups and (nest.lead >= 0 or (nest.group is not None and nest.group == last)):
             groups[-1].append(i)
         else:
             groups.append([i])
     return groups
 
 
+def units_of(nests: Sequence[Nest], members: Sequence[int]) -> list[list[int]]:
+    """The nests of a group, those that are walked together as one product in one list."""
+    units: list[list[int]] = []
+    for i in members:
+        if nests[i].lead >= 0 and units:
+            units[-1].append(i)
+        else:
+            units.append([i])
+    return units
+
+
 def uneven_members(nests: Sequence[Nest]) -> Iterator[tuple[int, int]]:
-    """The nests that have other `rows`, or other rows of tiles, than the first of their group, each with that first."""
+    """The nests that have other `rows`, or other rows of tiles, than the first of their group, each with that first. Of
+    a nest that says which rows it reads, and of those read so, the rows of tiles may be others."""
     for first, *others in groups_of(nests):
+        if nests[first].group is None:
+            continue
+        apart = {reach.nest for i in others for reach in nests[i].reads} | {i for i in others if nests[i].reads}
         for i in others:
-            if (nests[i].rows, nests[i].m) != (nests[first].rows, nests[first].m):
+            even = nests[i].height == nests[first].height or i in apart or first in apart
+            if nests[i].rows != nests[first].rows or not even:
                 yield first, i
 
 
-def unread_streams(nests: Sequence[Nest], lefts: Sequence[int]) -> Iterator[int]:
-    """The streamed nests that no product of their group reads right after them; `lefts[i]` is the nest that makes
-    the left operand of i, -1 if none does."""
+def unfit_siblings(nests: Sequence[Nest]) -> Iterator[tuple[int, int]]:
+    """The nests that can't be walked together with the one that they continue, each with that: it is not the last one
+    before them that is no epilogue and continues none, or their loops don't fit together."""
+    lead = -1
+    for i, nest in enumerate(nests):
+        if nest.after >= 0:
+            continue
+        if nest.lead < 0:
+            lead = i
+            continue
+        one = nests[lead] if lead >= 0 else nest
+        alike = (one.k, one.batch, one.group, one.rows, one.stream) == (
+            nest.k, nest.batch, nest.group, nest.rows, nest.stream,
+        )  # fmt: skip
+        fits = one.m == nest.m if nest.beside >= 0 else one.n == nest.n and one.batch == 1
+        mixed = (one_of_axis(nests, lead, i), nest.beside >= 0 and nest.below >= 0)
+        if nest.lead != lead or not alike or not fits or not nest.k or any(mixed):
+            yield lead, i
+
+
+def one_of_axis(nests: Sequence[Nest], lead: int, i: int) -> bool:
+    """Whether some nest between a lead and another continues the lead along the other axis."""
+    return any(
+        nests[j].lead == lead and (nests[j].beside >= 0) != (nests[i].beside >= 0) for j in range(max(lead, 0) + 1, i)
+    )
+
+
+def unread_streams(nests: Sequence[Nest], feeds: Sequence[Sequence[int]]) -> Iterator[int]:
+    """The streamed nests that no product of their group takes up right after them. `feeds[i]` are the nests that make
+    the left operand of a product i, or any operand of an elementwise operation."""
     for members in groups_of(nests):
-        for i, reader in zip(members, [*members[1:], -1], strict=True):
-            if not nests[i].stream:
+        for streamed, together in groupby(members, lambda i: nests[i].stream > 0):
+            if not streamed:
                 continue
-            made = lefts[reader] if reader >= 0 and nests[reader].k and not nests[reader].stream else -1
-            while made >= 0 and made != i:
-                made = nests[made].after
-            if made != i:
-                yield i
+            run = list(together)
+            reader = next((i for i in members if i > run[-1]), -1)
+            taken = _behind(nests, feeds, reader) if reader >= 0 and nests[reader].k else set[int]()
+            widths = {(nests[i].n, nests[i].stream) for i in run}
+            yield from (i for i in run if i not in taken or len(widths) > 1)
+
+
+def _behind(nests: Sequence[Nest], feeds: Sequence[Sequence[int]], reader: int) -> set[int]:
+    """The nests that a reader's left operand is made of, through epilogues and streamed nests."""
+    found: set[int] = set()
+    waiting = list(feeds[reader])
+    while waiting:
+        i = waiting.pop()
+        if i in found:
+            continue
+        found.add(i)
+        if nests[i].after >= 0 or (nests[i].stream and not nests[i].k):
+            waiting += feeds[i]
+    return found
 
 
 @dataclass(slots=True)
@@ -112,52 +204,103 @@ class _Walk:
             if nest.after >= 0:
                 self.epilogues.setdefault(nest.after, []).append(i)
         for members in groups_of(self.nests):
-            first = self.nests[members[0]]
-            rows = first.rows if first.group is not None and first.rows else first.m
-            for start in range(0, first.m, rows):
-                yield from self.members(members, (start, min(start + rows, first.m)))
+            units = units_of(self.nests, members)
+            done = [0] * len(units)
+            for end in self.stretches(units):
+                needed = self.needed(units, end)
+                yield from self.units(units, list(zip(done, needed, strict=True)))
+                done = needed
 
-    def members(self, members: list[int], rows: Range) -> Iterator[TileOpAt]:
-        """All operations of a group on some rows of tiles."""
+    def stretches(self, units: list[list[int]]) -> Iterator[int]:
+        """Where the stretches of rows end on which a group is computed, in rows of its last operation."""
+        last = self.nests[units[-1][0]]
+        rows = last.rows if last.group is not None and last.rows else last.height
+        for start in range(0, last.height, rows):
+            yield min(start + rows, last.height)
+
+    def needed(self, units: list[list[int]], end: int) -> list[int]:
+        """How many rows each unit of a group must have been computed on, when the last one has been on so many."""
+        last = self.nests[units[-1][0]]
+        ends: dict[int, int] = {}
+        for unit in reversed(units):
+            lead = self.nests[unit[0]]
+            share = -(-end * lead.height // last.height) if lead.height != last.height else end
+            wanted = ends.get(unit[0], share)
+            # Nothing is left out at the end, whether it is read or not.
+            own = lead.height if end == last.height else min(wanted, lead.height)
+            ends[unit[0]] = own
+            for reach in lead.reads:
+                reached = (own - 1) * reach.stride + reach.after + 1 if own else 0
+                ends[reach.nest] = max(ends.get(reach.nest, 0), reached)
+        return [ends[unit[0]] for unit in units]
+
+    def units(self, units: list[list[int]], rows: list[Range]) -> Iterator[TileOpAt]:
+        """All operations of a group on some rows of tiles each."""
         at = 0
-        while at < len(members):
-            nest = self.nests[members[at]]
-            if nest.stream and at + 1 < len(members):
-                yield from self.streamed(members[at], members[at + 1], rows)
-                at += 2
+        while at < len(units):
+            reader = at
+            while reader < len(units) and self.nests[units[reader][0]].stream:
+                reader += 1
+            if at < reader < len(units):
+                yield from self.streamed(units[at:reader], units[reader], rows[at])
+                at = reader + 1
             else:
-                yield from self.nest(members[at], rows, (0, nest.n))
+                yield from self.unit(units[at], rows[at], (0, self.nests[units[at][0]].n))
                 at += 1
 
-    def streamed(self, i: int, j: int, rows: Range) -> Iterator[TileOpAt]:
-        """Some columns of one product, then all that the next one makes of them, and so on."""
-        producer, consumer = self.nests[i], self.nests[j]
+    def streamed(self, producers: list[list[int]], reader: list[int], rows: Range) -> Iterator[TileOpAt]:
+        """Some columns of the producers, then all that the reader makes of them, and so on."""
+        producer, consumer = self.nests[producers[0][0]], self.nests[reader[0]]
         parts = list(_parts((0, producer.n), producer.stream))
-        if self.backwards(producer, self.turns[j].outer) != consumer.reverse:
+        turns = self.turns[reader[0]]
+        if self.backwards(producer, turns.outer) != consumer.reverse:
             parts.reverse()
-        self.turns[j].outer += 1
+        turns.outer += 1
         for number, columns in enumerate(parts):
-            yield from self.nest(i, rows, columns)
+            for unit in producers:
+                yield from self.unit(unit, rows, columns)
             first, last = number == 0, number == len(parts) - 1
-            yield from self.block(j, rows, (0, consumer.n), columns, first, last)
+            for some in self.batches(reader, rows):
+                yield from self.block(reader, some, self.columns(reader, None), columns, first, last)
 
-    def nest(self, i: int, rows: Range, columns: Range) -> Iterator[TileOpAt]:
-        """One operation on some rows and columns of tiles."""
-        nest = self.nests[i]
-        if not nest.k:
+    def unit(self, unit: list[int], rows: Range, columns: Range) -> Iterator[TileOpAt]:
+        """The operations that are walked together, on some rows and columns of tiles of each."""
+        lead = self.nests[unit[0]]
+        if not lead.k:
             for m in range(*rows):
                 for n in range(*columns):
-                    yield from self.tile(i, m, n)
+                    yield from self.tile(unit[0], m, n)
             return
-        for block_rows, block_columns in self.blocks(i, rows, columns):
-            yield from self.block(i, block_rows, block_columns, (0, nest.k), True, True)
+        whole = columns == (0, lead.n)
+        for some in self.batches(unit, rows):
+            for block_rows, block_columns in self.blocks(unit, some, self.columns(unit, None if whole else columns)):
+                yield from self.block(unit, block_rows, block_columns, (0, lead.k), True, True)
 
-    def blocks(self, i: int, rows: Range, columns: Range) -> Iterator[tuple[Range, Range]]:
+    def batches(self, unit: list[int], rows: Range) -> Iterator[list[Lane]]:
+        """Some rows of a unit, those of each batch by themselves; of the nests below, their rows follow."""
+        lead = self.nests[unit[0]]
+        below = [i for i in unit if self.nests[i].below >= 0]
+        if below:
+            whole = rows == (0, lead.m)
+            spans = [(i, (0, self.nests[i].m) if whole else rows) for i in (unit[0], *below)]
+            yield [(i, m) for i, span in spans for m in range(*span)]
+            return
+        for batch in range(rows[0] // lead.m, -(-rows[1] // lead.m)) if lead.batch > 1 else (0,):
+            start, end = batch * lead.m, (batch + 1) * lead.m
+            yield [(-1, m) for m in range(max(start, rows[0]), min(end, rows[1]))]
+
+    def columns(self, unit: list[int], columns: Range | None) -> list[Lane]:
+        """Some columns of a unit (None: all of them); of the nests beside the first, their columns follow."""
+        if self.nests[unit[-1]].below >= 0:
+            return [(-1, n) for n in range(*(columns or (0, self.nests[unit[0]].n)))]
+        return [(i, n) for i in unit for n in range(*(columns or (0, self.nests[i].n)))]
+
+    def blocks(self, unit: list[int], rows: list[Lane], columns: list[Lane]) -> Iterator[tuple[list[Lane], list[Lane]]]:
         """The blocks of a product in the order in which they are walked."""
-        nest, turns = self.nests[i], self.turns[i]
+        nest, turns = self.nests[unit[0]], self.turns[unit[0]]
         across = nest.order == "mn"
-        outer = list(_parts(rows, nest.block[0]) if across else _parts(columns, nest.block[1]))
-        inner = list(_parts(columns, nest.block[1]) if across else _parts(rows, nest.block[0]))
+        outer = _cut(rows, nest.block[0]) if across else _cut(columns, nest.block[1])
+        inner = _cut(columns, nest.block[1]) if across else _cut(rows, nest.block[0])
         if self.backwards(nest, turns.outer):
             outer.reverse()
         turns.outer += 1
@@ -171,25 +314,26 @@ class _Walk:
         """Whether a snake goes backwards on its n-th turn."""
         return nest.snake and turn % 2 == 1
 
-    def block(self, i: int, rows: Range, columns: Range, ks: Range, starts: bool, ends: bool) -> Iterator[TileOpAt]:
+    def block(
+        self, unit: list[int], rows: list[Lane], columns: list[Lane], ks: Range, starts: bool, ends: bool
+    ) -> Iterator[TileOpAt]:
         """A block of accumulators; `starts` and `ends` tell whether its sums begin and are complete with these k."""
-        nest, turns = self.nests[i], self.turns[i]
+        nest, turns = self.nests[unit[0]], self.turns[unit[0]]
         steps = range(*ks)
         if self.backwards(nest, turns.sums) != nest.reverse:
             steps = steps[::-1]
         turns.sums += 1
         first = steps[0] if starts else -1
         last = steps[-1] if ends else -1
-        tall = rows[1] - rows[0] > columns[1] - columns[0]
+        if len(rows) > len(columns):
+            places = [(max(i, j), m, n) for i, m in rows for j, n in columns]
+        else:
+            places = [(max(i, j), m, n) for j, n in columns for i, m in rows]
+        waiting = any(i in self.epilogues for i in unit)
         for k in steps:
-            places = (
-                [(m, n) for m in range(*rows) for n in range(*columns)]
-                if tall
-                else [(m, n) for n in range(*columns) for m in range(*rows)]
-            )
-            for m, n in places:
+            for i, m, n in places:
                 yield i, m, n, k, k == first, k == last
-                if k == last:
+                if waiting and k == last:
                     yield from self.epilogue(i, m, n)
 
     def tile(self, i: int, m: int, n: int) -> Iterator[TileOpAt]:
@@ -209,3 +353,7 @@ class _Walk:
 def _parts(whole: Range, size: int) -> Iterator[Range]:
     for start in range(whole[0], whole[1], size):
         yield start, min(start + size, whole[1])
+
+
+def _cut(lanes: list[Lane], size: int) -> list[list[Lane]]:
+    return [lanes[start : start + size] for start in range(0, len(lanes), size)]

@@ -255,15 +255,20 @@ class Choice:
     rows: int
     stream: int | None
     epilogue: bool
+    sibling: str | None
 
     def fields(self, op: GraphOp) -> dict[str, Any]:
         """The attributes of one operation."""
         grouped = {} if self.group is None else {"group": self.group, "rows": self.rows}
         if not isinstance(op, MatmulOp):
             return grouped | ({"epilogue": UNIT} if self.epilogue else {})
+        if self.epilogue and not self.reverse:
+            return {"epilogue": UNIT}
         marks = {name: UNIT for name in ("reverse", "snake") if getattr(self, name)}
-        sizes = {"block": self.block, "order": self.order, "stream": None if self.group is None else self.stream}
-        return grouped | marks | {name: value for name, value in sizes.items() if value is not None}
+        sizes = {"block": self.block, "order": self.order}
+        own = marks | {name: value for name, value in sizes.items() if value is not None}
+        stream = {"stream": self.stream} if self.group is not None and self.stream is not None else {}
+        return grouped | stream | ({self.sibling: UNIT} if self.sibling else own)
 
 
 @st.composite
@@ -283,6 +288,7 @@ def choices(draw: st.DrawFn, count: int = 8) -> list[Choice]:
             rows=0 if group is None else rows[group],
             stream=draw(st.sampled_from([None, 1, 2, 3])),
             epilogue=draw(st.booleans()),
+            sibling=draw(st.sampled_from([None, None, "beside", "below"])),
         ))  # fmt: skip
     return made
 
@@ -294,7 +300,7 @@ def write_choices(func: FuncOp, chosen: Sequence[Choice], accepted: Callable[[],
     for op, choice in reversed(list(zip(ops, chosen, strict=False))):
         for name, value in choice.fields(op).items():
             setattr(op, name, value)
-        for names in (("stream", "epilogue"), ("group", "rows")):
+        for names in (("beside", "below"), ("stream", "epilogue"), ("group", "rows")):
             if accepted is not None and not accepted():
                 for name in names:
                     if hasattr(op, name):

@@ -1,0 +1,237 @@
+"""Which operations are computed together: siblings as one product, runs of layers depth first, products that are
+streamed into the next one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from math import ceil
+
+from .nest_trials import Trials, balanced
+from .nests import Nest
+from .run_cuts import Cut, Layer, best_cuts
+
+LONGEST = 4
+"""Products of a group that all neighbours are tried for; longer ones are found by cutting whole runs."""
+
+ROOM = (100, 90, 75, 60)
+"""Per cent of the memory that a run is cut for: the closed form leaves out what a plan keeps besides."""
+
+
+class GroupChoices(Trials):
+    """The choices of what is computed together."""
+
+    def together(self, products: Sequence[int], **changes: object) -> dict[int, Nest]:
+        """Some products changed, and alike those that continue them."""
+        return {j: replace(self.nests[j], **changes) for i in products for j in self.unit(i)}  # type: ignore[arg-type]
+
+    # Siblings
+
+    def choose_siblings(self) -> None:
+        """Neighbours that read one left, or one right, operand are tried as one product."""
+        for side, name in ((0, "beside"), (1, "below")):
+            for siblings in list(self.siblings(side)):
+                if self.spent:
+                    return
+                self.try_siblings(siblings, name)
+
+    def siblings(self, side: int) -> Iterator[list[int]]:
+        """Stretches of neighbouring products that share an operand, and how they are cut along it."""
+        found: list[int] = []
+        for i in [i for i in range(len(self.nests)) if self.nests[i].after < 0]:
+            if found and self.are_siblings(found[0], i, side):
+                found.append(i)
+                continue
+            if len(found) > 1:
+                yield found
+            found = [i] if self.is_alone(i) else []
+        if len(found) > 1:
+            yield found
+
+    def is_alone(self, i: int) -> bool:
+        """Whether a nest is a product that is not computed together with others."""
+        nest = self.nests[i]
+        alone = nest.after < 0 and nest.lead < 0 and nest.group is None and nest.batch == 1
+        return alone and self.model.operators[i].k > 0 and len(self.unit(i)) == 1
+
+    def are_siblings(self, i: int, j: int, side: int) -> bool:
+        """Whether two products share an operand, and are cut alike along it and along k."""
+        one, other = self.model.operators[i], self.model.operators[j]
+        if not self.is_alone(j) or one.k != other.k or one.sources[side] != other.sources[side]:
+            return False
+        a, b = self.nests[i], self.nests[j]
+        sizes = [self.model.tensors[o.sources[1 - side]].tile_bytes for o in (one, other)]
+        return (a.m == b.m if side == 0 else a.n == b.n) and sizes[0] == sizes[1]
+
+    def try_siblings(self, siblings: Sequence[int], name: str) -> None:
+        """Tries products as one, in the blocks that the closed form likes best."""
+        first, *others = siblings
+        joined = {i: plain(self.nests[i], **{name: first}) for i in others}
+        rows = self.nests[first].m + (sum(self.nests[i].m for i in others) if name == "below" else 0)
+        columns = self.nests[first].n + (sum(self.nests[i].n for i in others) if name == "beside" else 0)
+        for block, order in self.candidates(first, rows, columns):
+            nest = replace(self.nests[first], block=block, order=order, snake=True)
+            now = {i: self.nests[i] if self.nests[i].lead >= 0 else joined[i] for i in others}
+            self.improve({**now, first: nest}, [{first: replace(nest, reverse=not nest.reverse)}])
+            if self.spent:
+                return
+
+    # Runs
+
+    def choose_runs(self) -> None:
+        """Whole runs of layers are cut into groups of any length, by closed form and then as the planner finds it."""
+        for first, end in list(self.runs()):
+            products = [i for i in self.products() if first <= i < end]
+            if len(products) < 3:
+                continue
+            self.tell(f"runs of layers, from operation {first + 1} of {len(self.nests)} on")
+            m = self.nests[products[0]].height
+            layers = [self.layer(i, end) for i in products]
+            tried: set[tuple[Cut, ...]] = set()
+            for room in ROOM:
+                capacity = self.model.config.total_bytes * room // 100
+                cuts = tuple(best_cuts(layers, m, self.row_counts(m), capacity))
+                if cuts not in tried and any(cut.rows for cut in cuts):
+                    tried.add(cuts)
+                    self.try_cuts(products, cuts)
+                if self.spent:
+                    return
+
+    def layer(self, i: int, end: int) -> Layer:
+        """What a product of a run moves, with its epilogues, as the closed form takes it."""
+        operators, tensors = self.model.operators, self.model.tensors
+        epilogues = self.epilogues_of(i, end)
+        last = max([*self.unit(i), *epilogues])
+        inside = {operators[j].result for j in (*self.unit(i), *epilogues)}
+        weights = sum(self.model.bytes_of(s) for j in self.unit(i) for s in operators[j].sources[1:])
+        besides = 0
+        for source in [s for j in epilogues for s in operators[j].sources if s not in inside]:
+            if tensors[source].rows > 1:
+                besides += self.row_of(source)
+            else:
+                weights += self.model.bytes_of(source)
+        alone = self.model.cost(self.nests, *self.whole(i, last + 1))
+        return Layer(weights, self.row_of(operators[i].sources[0]), self.row_of(operators[last].result), besides, alone)
+
+    def epilogues_of(self, i: int, end: int) -> list[int]:
+        """The operations in the epilogues of a product, and of those that continue it, before an operation."""
+        inside = set(self.unit(i))
+        found: list[int] = []
+        for j in range(i + 1, end):
+            if self.nests[j].after in inside:
+                inside.add(j)
+                found.append(j)
+        return found
+
+    def row_of(self, tensor: int) -> int:
+        """The bytes of a row of tiles."""
+        it = self.model.tensors[tensor]
+        return it.columns * it.tile_bytes
+
+    def try_cuts(self, products: Sequence[int], cuts: Sequence[Cut]) -> None:
+        """Tries the groups of a run, one by one and all at once."""
+        forms: tuple[dict[int, Nest], dict[int, Nest]] = {}, {}
+        for cut in cuts:
+            if not cut.rows:
+                continue
+            for form, changed in zip(forms, self.grouped(products[cut.start : cut.end], cut.rows), strict=True):
+                form |= changed
+                self.improve(changed, self.reversals(changed))
+        for form in forms:
+            self.improve(form, self.reversals(form))
+
+    def grouped(self, members: Sequence[int], rows: int) -> tuple[dict[int, Nest], dict[int, Nest]]:
+        """Products as a group: in the blocks that the closed form likes best, and in blocks of one column."""
+        found = self.together(members, group=members[0], rows=rows, stream=0, order="mn", reverse=False)
+        for i in members:
+            found[i] = replace(found[i], block=self.group_block(i, rows), snake=True)
+        narrow = {i: replace(nest, block=(rows, 1)) if nest.lead < 0 else nest for i, nest in found.items()}
+        return found, narrow
+
+    # Groups
+
+    def choose_groups(self) -> None:
+        """Neighbours with equally many rows of tiles are tried as groups and streamed, shortest first."""
+        for first, end in list(self.runs()):
+            self.tell(f"groups, from operation {first + 1} of {len(self.nests)} on")
+            products = [i for i in self.products() if first <= i < end]
+            for length in range(2, min(len(products), LONGEST) + 1):
+                for at in range(len(products) - length + 1):
+                    self.try_group(products[at : at + length])
+                    if self.spent:
+                        return
+
+    def runs(self) -> Iterator[tuple[int, int]]:
+        """Stretches of products (and epilogues) with as many rows of tiles each."""
+        start = 0
+        for i in range(1, len(self.nests) + 1):
+            if i < len(self.nests) and self.nests[i].height == self.nests[start].height and self.groupable(i):
+                continue
+            if i - start > 1 and self.groupable(start):
+                yield start, i
+            start = i
+
+    def groupable(self, i: int) -> bool:
+        """Whether an operator can be part of a group: a product, or an epilogue."""
+        return self.nests[i].after >= 0 or (self.model.operators[i].k > 0 and self.nests[i].below < 0)
+
+    def try_group(self, members: Sequence[int]) -> None:
+        """Tries products as one group, with several counts of rows, and all but the last streamed into that."""
+        streams = self.feeds_all(members)
+        for rows in self.row_counts(self.nests[members[0]].height):
+            grouped, narrow = self.grouped(members, rows)
+            self.improve(grouped, self.reversals(grouped))
+            self.improve(narrow, self.reversals(narrow))
+            for h in self.stream_widths(self.nests[members[0]].n) if streams else ():
+                self.improve(self.streamed(members, grouped, rows, h))
+            if self.spent:
+                return
+
+    def streamed(self, members: Sequence[int], grouped: dict[int, Nest], rows: int, h: int) -> dict[int, Nest]:
+        """A group of which all but the last are streamed, h columns at a time."""
+        found = dict(grouped)
+        for i in members[:-1]:
+            unit = self.unit(i)
+            found |= {j: replace(grouped[j], stream=h) for j in unit}
+            found[i] = replace(found[i], block=(rows, h * len(unit)))
+        return found
+
+    def feeds_all(self, members: Sequence[int]) -> bool:
+        """Whether the last of some products reads what is made of all the others on its left, tile by tile."""
+        *producers, reader = members
+        if len({self.nests[i].n for i in producers}) > 1:
+            return False
+        waiting, found = [self.model.operators[reader].sources[0]], set[int]()
+        while waiting:
+            i = self.model.tensors[waiting.pop()].maker
+            if i < members[0] or i in found:
+                continue
+            found.add(i)
+            if not self.model.operators[i].k:
+                waiting += self.model.operators[i].sources
+        return all(j in found for i in producers for j in self.unit(i))
+
+    def reversals(self, grouped: dict[int, Nest]) -> list[dict[int, Nest]]:
+        """The group with some of its first sums backwards."""
+        members = [i for i, nest in grouped.items() if nest.lead < 0]
+        chosen = [[i] for i in members[:4]] + [members[1::2]] * (len(members) > 3)
+        return [{i: replace(grouped[i], reverse=True) for i in some} for some in chosen]
+
+    def group_block(self, i: int, rows: int) -> tuple[int, int]:
+        """The block that the closed form likes best for a product on so many rows of tiles."""
+        found = self.candidates(i, rows, self.extent(i)[1])
+        return found[0][0] if found else (1, 1)
+
+    def row_counts(self, m: int) -> list[int]:
+        """Counts of rows of tiles to try for a group that has `m` of them, the most first."""
+        return sorted(set(balanced(m)) if m <= 4 else {ceil(m / p) for p in (1, 2, 3, 4, 8)} | {1, 2}, reverse=True)
+
+    def stream_widths(self, n: int) -> list[int]:
+        """Counts of columns of tiles to try for a streamed product that has `n` of them."""
+        return sorted({ceil(n / p) for p in (2, 3, 4, 6, 8, 16)} | {1, 2, 4} & set(range(1, n)))
+
+
+def plain(nest: Nest, **changes: int) -> Nest:
+    """A nest that says nothing of its own order, with some changes."""
+    return replace(nest, block=(1, 1), order="mn", snake=False, reverse=False, **changes)  # type: ignore[arg-type]
