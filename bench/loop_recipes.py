@@ -15,10 +15,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from tilewright.ir.core import Value
 from tilewright.lowering.graph_nests import grid_of
 from tilewright.lowering.tile_program import TileProgram
-from tilewright.lowering.uop_nests import NONE, find_operations
-from tilewright.planner.dependences import Chains
+from tilewright.lowering.uop_nests import Raised, find_operations
+from tilewright.planner.dependences import NONE, Chains
 
 WHOLE, LAZY, FOLLOW = "whole", "lazy", "follow"
 
@@ -45,12 +46,29 @@ def layers_of(tiles: TileProgram, chains: Chains) -> list[Layer]:
     found = find_operations(tiles, chains)
     if found is None or any(operation.partial for operation in found):
         raise ValueError("an exec is part of no whole operation")
-    numbers = {operation.result: i for i, operation in enumerate(found)}
+    ordered = _in_order(found)
+    numbers = {operation.result: i for i, operation in enumerate(ordered)}
     return [
         Layer(o.result.name or "", *grid_of(o.result.type), o.k, tuple(numbers.get(v, NONE) for v in o.sources),
               o.execs, o.axes, o.sources[0])
-        for o in found
+        for o in ordered
     ]  # fmt: skip
+
+
+def _in_order(found: Sequence[Raised]) -> list[Raised]:
+    """Operations after those that they read. By their first execs they need not be: a sum may begin with its bias
+    before its operands are there."""
+    makers = {operation.result: operation for operation in found}
+    ordered: dict[Value, Raised] = {}
+    waiting = list(reversed(found))
+    while waiting:
+        operation = waiting[-1]
+        missing = [makers[v] for v in operation.sources if v in makers and v not in ordered]
+        if operation.result not in ordered and missing:
+            waiting += missing
+            continue
+        ordered.setdefault(waiting.pop().result, operation)
+    return list(ordered.values())
 
 
 @dataclass(frozen=True, slots=True)
