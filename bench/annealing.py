@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import product
 
@@ -253,11 +253,14 @@ class Annealing:
     def changed(self, recipe: Recipe) -> Recipe:
         """A recipe with one thing or several changed."""
         for _ in range(self.random.choice((1, 1, 1, 2, 2, 3))):
-            move = self.random.choice(
-                (self.new_rows, self.new_cuts, self.new_loop, self.new_loop, self.new_loops, self.new_teams, self.new_order)
-            )
-            recipe = move(recipe)
+            recipe = self.random.choice(self.moves)(recipe)
         return recipe
+
+    @property
+    def moves(self) -> list[Callable[[Recipe], Recipe]]:
+        """What can be changed; loops twice as often as all else."""
+        rare = [self.new_rows, self.new_cuts, self.new_loops, self.new_teams, self.new_order]
+        return [*rare, self.new_loop, self.new_loop]
 
     def new_rows(self, recipe: Recipe) -> Recipe:
         """Other rows at a time for one run, and for its loops with them or not."""
@@ -289,8 +292,11 @@ class Annealing:
         """All layers like one, in their shape, are made in one way."""
         i = self.random.randrange(len(self.layers))
         loop, shape = self.varied(i, recipe.loops[i]), self.layers[i][1:4]
-        alike = [self.layers[j][1:4] == shape and (self.readers[j] or loop.when != LAZY) for j in range(len(self.layers))]
-        return replace(recipe, loops=tuple(loop if like else o for like, o in zip(alike, recipe.loops, strict=True)))
+        loops = [
+            loop if self.layers[j][1:4] == shape and (self.readers[j] or loop.when != LAZY) else own
+            for j, own in enumerate(recipe.loops)
+        ]
+        return replace(recipe, loops=tuple(loops))
 
     def varied(self, i: int, loop: Loop) -> Loop:
         """A loop with one field changed."""

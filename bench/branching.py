@@ -109,7 +109,9 @@ BRANCHING = [
         48 * KIB,
         "x: 128x128xf16; u = x @ 256; g = x @ 256; a = gelu g; m = u * a; h = cast m f16; y = h @ 128; return y",
     ),
-    Shape("gate with residual 64-160-64", 40 * KIB, f"x: 128x64; {gate('x', 160, 64, 'h', 'gelu')}; y = h + x; return y"),
+    Shape(
+        "gate with residual 64-160-64", 40 * KIB, f"x: 128x64; {gate('x', 160, 64, 'h', 'gelu')}; y = h + x; return y"
+    ),
     Shape(
         "two gates 64-128-64",
         44 * KIB,
@@ -140,7 +142,8 @@ BRANCHING = [
     Shape(
         "Q, K, V with adapters of rank 8",
         36 * KIB,
-        f"x: 128x64; {adapted('x', 64, 8, 'q')}; {adapted('x', 64, 8, 'k')}; {adapted('x', 64, 8, 'v')}; return q, k, v",
+        f"x: 128x64; {adapted('x', 64, 8, 'q')}; {adapted('x', 64, 8, 'k')}; {adapted('x', 64, 8, 'v')}; "
+        "return q, k, v",
     ),
     Shape(
         "three adapted layers of 64",

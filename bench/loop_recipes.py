@@ -15,6 +15,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from tilewright.dialects.tiles import TiledType
 from tilewright.ir.core import Value
 from tilewright.lowering.graph_nests import grid_of
 from tilewright.lowering.tile_program import TileProgram
@@ -49,10 +50,15 @@ def layers_of(tiles: TileProgram, chains: Chains) -> list[Layer]:
     ordered = _in_order(found)
     numbers = {operation.result: i for i, operation in enumerate(ordered)}
     return [
-        Layer(o.result.name or "", *grid_of(o.result.type), o.k, tuple(numbers.get(v, NONE) for v in o.sources),
+        Layer(o.result.name or "", *_grid(o.result), o.k, tuple(numbers.get(v, NONE) for v in o.sources),
               o.execs, o.axes, o.sources[0])
         for o in ordered
     ]  # fmt: skip
+
+
+def _grid(value: Value) -> tuple[int, int]:
+    assert isinstance(value.type, TiledType)
+    return grid_of(value.type)
 
 
 def _in_order(found: Sequence[Raised]) -> list[Raised]:

@@ -143,7 +143,7 @@ def run(shapes: Sequence[Shape], budget: int | None, seed: int, jobs: int) -> li
     return results
 
 
-def main(arguments: Iterable[str] | None = None) -> int:
+def make_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--rows", default="", metavar="TEXT", help="only rows whose names contain this")
     parser.add_argument("--hand", action="store_true", help="the graphs that a person planned by hand instead")
@@ -152,6 +152,11 @@ def main(arguments: Iterable[str] | None = None) -> int:
     parser.add_argument("--jobs", type=int, default=1, help="processes (default 1)")
     parser.add_argument("--within", type=float, default=1.05, metavar="RATIO", help="what -O1 may move (default 1.05)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures")
+    return parser
+
+
+def main(arguments: Iterable[str] | None = None) -> int:
+    parser = make_parser()
     args = parser.parse_args(None if arguments is None else list(arguments))
     given = [case.shape for case in HAND] if args.hand else BRANCHING
     shapes = [shape for shape in given if args.rows in shape.name]
