@@ -132,14 +132,16 @@ def record(results: Sequence[Result]) -> dict[str, dict[str, object]]:
     }  # fmt: skip
 
 
-def run(shapes: Sequence[Shape], budget: int | None, seed: int, jobs: int) -> list[Result]:
-    """All rows, several processes at a time if they are asked for."""
-    one = partial(searched, budget=budget, seed=seed)
+def run(shapes: Sequence[Shape], args: argparse.Namespace) -> list[Result]:
+    """All rows, several processes at a time if they are asked for; the figures are written after each."""
+    one = partial(searched, budget=args.budget, seed=args.seed)
     results: list[Result] = []
-    with ProcessPoolExecutor(jobs) as pool:
+    with ProcessPoolExecutor(args.jobs) as pool:
         for i, result in enumerate(pool.map(one, shapes), 1):
             print(f"{i}/{len(shapes)} {result.name}: {result.ratio:.3f}", file=sys.stderr, flush=True)
             results.append(result)
+            if args.json:
+                args.json.write_text(json.dumps(record(results), indent=2) + "\n", encoding="utf-8")
     return results
 
 
@@ -162,13 +164,11 @@ def main(arguments: Iterable[str] | None = None) -> int:
     shapes = [shape for shape in given if args.rows in shape.name]
     if not shapes:
         parser.error(f"no row's name contains '{args.rows}'")
-    results = run(shapes, args.budget, args.seed, args.jobs)
+    results = run(shapes, args)
     print(f"KiB moved; each schedule proved against its graph\n\n{table(results)}\n\n{summary(results, args.within)}")
     for result in sorted(results, key=lambda r: -r.ratio):
         if result.ratio > args.within:
             print(f"\n{result.name}: {result.how}")
-    if args.json:
-        args.json.write_text(json.dumps(record(results), indent=2) + "\n", encoding="utf-8")
     return 1 if any(result.ratio > args.within for result in results) else 0
 
 
