@@ -18,7 +18,7 @@ from loop_recipes import FOLLOW, LAZY, NONE, WHOLE, Layer, Loop, Recipe, write_o
 from tilewright.planner.arena import SRAMConfig
 from tilewright.planner.dependences import Chains
 from tilewright.planner.lifetimes import LifetimePlanner, static_addresses
-from tilewright.planner.liveness import EXEC, STORE, Program, Step, liveness_of
+from tilewright.planner.liveness import STORE, Program, Step, liveness_of
 from tilewright.planner.memory_planner import least_bytes
 from tilewright.planner.residency import FirstFitPlanner, StepOutOfMemoryError, TrafficLimitError
 from tilewright.planner.units import UNLIMITED
@@ -111,14 +111,14 @@ class Annealing:
         self.siblings = siblings_of(self.layers)
 
     def run(self) -> Found:
+        """All stages of the search, until nothing can be better or the budget is spent."""
         starts = sorted(self.tried(self.starts(), "start"), key=lambda each: each[0])
         for start in starts[:3]:
             starts.append(self.with_best_runs(start))
         starts.sort(key=lambda each: each[0])
-        while starts and self.judge.left(SHARES["annealing"]) and not self.is_least:
-            for at in range(RESTARTS):
-                share = SHARES["runs"] + (SHARES["annealing"] - SHARES["runs"]) * (at + 1) / RESTARTS
-                self.anneal(*starts[at % len(starts)], share)
+        for at in range(RESTARTS if starts else 0):
+            share = SHARES["runs"] + (SHARES["annealing"] - SHARES["runs"]) * (at + 1) / RESTARTS
+            self.anneal(*starts[at % len(starts)], share)
         self.move_execs()
         return self.best
 
@@ -165,6 +165,7 @@ class Annealing:
         return replace(loop, when=LAZY) if lazy and self.readers[i] else loop
 
     def tried(self, recipes: Iterator[Recipe], stage: str) -> list[tuple[int, Recipe]]:
+        """Those recipes that have a plan, with what they move, as far as the budget goes."""
         found: list[tuple[int, Recipe]] = []
         for recipe in recipes:
             if self.is_least or not self.judge.left(SHARES["runs"]):
@@ -231,7 +232,6 @@ class Annealing:
             left[number] -= 1
             if not left[number] and i in layer_of:
                 made.append(Step(STORE, steps[i].tile, retain=bool(self.readers[layer_of[i]])))
-        assert all(step.kind in (EXEC, STORE) for step in made)
         return made
 
     # Annealing

@@ -128,6 +128,7 @@ class _Writer:
     active: set[int] = field(default_factory=set[int])
 
     def run(self) -> list[int]:
+        """The execs in order. What a recipe forgets is made where its run ends."""
         mine = set(range(len(self.layers)) if self.only is None else self.only)
         self.done = [bytearray([i not in mine]) * (each.rows * each.columns) for i, each in enumerate(self.layers)]
         self.followers = [[] for _ in self.layers]
