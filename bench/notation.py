@@ -7,8 +7,8 @@
     h = x @ w          a product with a value that has a name
     h = x @ 256 bias relu tile=32x64x16
                        with a new bias; with a relu; with tiles of its own
-    y = h + x          a sum
-    y = relu h         also `cast h f16`; a cast from i32 to i8 requantises
+    y = h + x          a sum; `*` for a product of their elements
+    y = relu h         also gelu, sigmoid and `cast h f16`; a cast from i32 to i8 requantises
     return y, z        the results
 """
 
@@ -18,6 +18,8 @@ from dataclasses import dataclass, field
 
 ACCUMULATOR = {"f32": "f32", "f16": "f32", "bf16": "f32", "i8": "i32"}
 KIB = 1024
+ELEMENTWISE = {"+": "add", "*": "mul"}
+ACTIVATIONS = ("relu", "gelu", "sigmoid")
 
 
 @dataclass(frozen=True)
@@ -79,11 +81,12 @@ class _Graph:
             self.argument(words[0][:-1], int(rows), int(columns), dtype[0] if dtype else "f32")
         elif words[3:4] == ["@"]:
             self.product(words[0], words[2], words[4], words[5:])
-        elif words[3:4] == ["+"]:
+        elif len(words) == 5 and words[3] in ELEMENTWISE:
             both = f"({self.type(words[2])}, {self.type(words[4])})"
-            self.op(words[0], f"graph.add %{words[2]}, %{words[4]} : {both} -> ", self.types[words[2]])
-        elif words[2] == "relu":
-            self.op(words[0], f"graph.relu %{words[3]} : ", self.types[words[3]])
+            name = f"graph.{ELEMENTWISE[words[3]]}"
+            self.op(words[0], f"{name} %{words[2]}, %{words[4]} : {both} -> ", self.types[words[2]])
+        elif words[2] in ACTIVATIONS:
+            self.op(words[0], f"graph.{words[2]} %{words[3]} : ", self.types[words[3]])
         elif words[2] == "cast":
             self.cast(words[0], words[3], words[4])
         else:

@@ -3,6 +3,7 @@
     python bench/quality.py                     all lists, every schedule proved against its graph
     python bench/quality.py table --rows MLP    one list, the rows whose names contain `MLP`
     python bench/quality.py --json now.json --against then.json
+    python bench/quality.py hand --within 1.03  graphs that a person planned: exit status 1 where -O1 or -O2 costs more
 
 `LRU` and `MIN` are the baseline's order (-O0) with that eviction. Everything is measured on the text of a schedule,
 read back and replayed. `bound` holds for every schedule (`opt --report`). Bytes depend on no machine; seconds do, and
@@ -21,12 +22,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from notation import KIB, Shape
+from planning_cases import HAND, HandCase
 from shapes import GROWTH, TABLE, TIMED, UNSEEN
 from tables import aligned, markdown, refresh
 
 import tilewright
 from tilewright.analysis.cost import cost_of
 from tilewright.analysis.proof import prove_module
+from tilewright.analysis.simulation import simulation_of
 from tilewright.analysis.workload import workload_of
 from tilewright.ir.builtin import ModuleOp
 from tilewright.ir.diagnostics import DiagnosticError
@@ -35,6 +38,7 @@ from tilewright.passes.manager.running import run_passes_on
 from tilewright.planner.bounds import bounds_of
 
 LISTS = {"table": TABLE, "unseen": UNSEEN}
+NAMES = (*LISTS, "hand", "planning")
 NEAR, FAR = 1.25, 1.6
 """Ratios to the bound that nearly all and all of the unseen workloads are held against."""
 
@@ -199,6 +203,52 @@ def verdict(name: str, figure: float, limit: float, unit: str) -> list[str]:
     return [name, f"{figure:.1f}", f"<= {limit:g} {unit}", "met" if figure <= limit else "not met"]
 
 
+# Plans by hand
+
+
+@dataclass(frozen=True)
+class HandRow:
+    """What -O1 moves in bytes and -O2 takes in cycles, of a graph that a person planned; None where there is no
+    schedule."""
+
+    case: HandCase
+    o1: int | None
+    cycles: int | None
+
+    @property
+    def ratios(self) -> list[float | None]:
+        """Bytes and cycles against the hand's; None where there is no figure of it, infinite where there is no plan."""
+        pairs = (self.o1, self.case.shape.best), (self.cycles, self.case.cycles)
+        return [None if hand is None else (ours / hand if ours else float("inf")) for ours, hand in pairs]
+
+    def within(self, limit: float) -> bool:
+        return all(ratio is None or ratio <= limit for ratio in self.ratios)
+
+    def cells(self) -> list[str]:
+        shape, (moved, taken) = self.case.shape, self.ratios
+        cycles = ["" if count is None else f"{count:,}" for count in (self.cycles, self.case.cycles)]
+        return [shape.name, kib(shape.sram), kib(self.o1), kib(shape.best, ""), times(moved), *cycles, times(taken)]
+
+
+def measure_hand(case: HandCase, prove: bool) -> HandRow:
+    """One row: bytes of -O1, simulated cycles of -O2."""
+    graph = tilewright.parse(case.shape.text)
+    least, _ = planned(graph, case.shape.pipeline("O1"))
+    fast, _ = planned(graph, case.shape.pipeline("O2"))
+    moved = None if least is None else traffic(graph, least, prove)[0]
+    if fast is None:
+        return HandRow(case, moved, None)
+    traffic(graph, fast, prove)
+    (func,) = fast.functions()
+    return HandRow(case, moved, simulation_of(func, fast).makespan)
+
+
+def hand_table(rows: Sequence[HandRow]) -> str:
+    """For a terminal; KiB and cycles."""
+    lines = [["workload", "SRAM", "-O1", "by hand", "ratio", "-O2 cycles", "by hand", "ratio"]]
+    return aligned([*lines, *(row.cells() for row in rows)])
+
+
 # Files
 
 
@@ -235,23 +285,32 @@ def marked(lists: dict[str, list[Row]], what: str) -> str | None:
     return markdown([heads(known), *(cells(row, known) for row in rows)]) + notes
 
 
-def main(arguments: Iterable[str] | None = None) -> int:
+def make_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("lists", nargs="*", metavar="LIST", help="table, unseen, planning (default: all)")
+    parser.add_argument("lists", nargs="*", metavar="LIST", help=f"{', '.join(NAMES)} (default: all)")
     parser.add_argument("--rows", default="", metavar="TEXT", help="only rows whose names contain this")
     parser.add_argument("--no-prove", action="store_true", help="don't prove the schedules against their graphs")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures")
     parser.add_argument("--against", type=Path, metavar="FILE", help="compare with figures written before")
     parser.add_argument("--markdown", type=Path, nargs="+", default=[], metavar="FILE", help="refresh tables in these")
+    parser.add_argument("--within", type=float, metavar="RATIO", help="most that a row of hand may cost of the hand's")
+    return parser
+
+
+def main(arguments: Iterable[str] | None = None) -> int:
+    parser = make_parser()
     args = parser.parse_args(None if arguments is None else list(arguments))
-    wanted = args.lists or [*LISTS, "planning"]
+    wanted = args.lists or [name for name in NAMES if not args.rows or name != "planning"]
     for name in wanted:
-        if name not in (*LISTS, "planning"):
-            parser.error(f"no list '{name}'; there are {', '.join(LISTS)}, planning")
-    if args.rows and not any(args.rows in shape.name for name in wanted if name in LISTS for shape in LISTS[name]):
+        if name not in NAMES:
+            parser.error(f"no list '{name}'; there are {', '.join(NAMES)}")
+    cases = [case for case in HAND if args.rows in case.shape.name] if "hand" in wanted else []
+    if (
+        args.rows
+        and not cases
+        and not any(args.rows in shape.name for name in wanted if name in LISTS for shape in LISTS[name])
+    ):
         parser.error(f"no row's name contains '{args.rows}'")
-    if args.rows and not args.lists:
-        wanted.remove("planning")
     lists = {}
     for name in [name for name in LISTS if name in wanted]:
         shapes = [shape for shape in LISTS[name] if args.rows in shape.name]
@@ -259,6 +318,9 @@ def main(arguments: Iterable[str] | None = None) -> int:
         proved = "not proved" if args.no_prove else "each schedule proved against its graph"
         print(f"{name}: KiB moved; {proved}\n\n{table(lists[name], name == 'table')}\n")
         print("\n".join(summary(name, lists[name])) + "\n")
+    hand = [measure_hand(case, not args.no_prove) for case in cases]
+    if hand:
+        print(f"hand: KiB moved by -O1, cycles of -O2, against plans by hand\n\n{hand_table(hand)}\n")
     if "planning" in wanted:
         print(aligned(timed_rows()))
     if args.json:
@@ -267,7 +329,8 @@ def main(arguments: Iterable[str] | None = None) -> int:
         refresh(path, "quality", lambda what: marked(lists, what))
     worse = regressions(record(lists), json.loads(args.against.read_text(encoding="utf-8"))) if args.against else []
     print("\n".join(worse), file=sys.stderr, end="\n" if worse else "")
-    return 1 if worse else 0
+    missed = args.within is not None and not all(row.within(args.within) for row in hand)
+    return 1 if worse or missed else 0
 
 
 if __name__ == "__main__":

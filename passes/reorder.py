@@ -64,7 +64,7 @@ class ReorderPass:
         order = find_order(tiles, func, config, given)
         if order is None:
             return func
-        made = _in_order(func, tiles, order)
+        made = in_order(func, tiles, order)
         # The search plans without loads; `schedule` takes the new function's as it takes the given one's.
         return made if traffic(program_of(made, target), config) < given else func
 
@@ -116,7 +116,8 @@ def least_traffic(tiles: TileProgram, func: FuncOp) -> int:
     return sum(sizes[t] for t in used - made) + sum(sizes[t] for t in made if refs[t][0] in returned)
 
 
-def _in_order(func: FuncOp, tiles: TileProgram, order: Sequence[Emitted]) -> FuncOp:
+def in_order(func: FuncOp, tiles: TileProgram, order: Sequence[Emitted]) -> FuncOp:
+    """The function with its tile operations in another order, and with the loads that this takes."""
     return with_tile_ops(func, lambda values: _Rewrite(tiles, values).run(order))
 
 

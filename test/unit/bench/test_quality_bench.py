@@ -87,7 +87,7 @@ def test_too_small(bench: ModuleType) -> None:
 def test_unknown_list(bench: ModuleType, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         bench.main(["tables"])
-    assert "no list 'tables'; there are table, unseen, planning" in capsys.readouterr().err
+    assert "no list 'tables'; there are table, unseen, hand, planning" in capsys.readouterr().err
 
 
 def test_siblings_are_not_streamed(bench: ModuleType, shapes: ModuleType) -> None:
@@ -96,3 +96,16 @@ def test_siblings_are_not_streamed(bench: ModuleType, shapes: ModuleType) -> Non
     row = bench.measure(shape, True)
     assert row.o1 is not None
     assert row.beats_min
+
+
+def test_hand(bench: ModuleType, capsys: pytest.CaptureFixture[str]) -> None:
+    """A row of the hand's list is held against both of its figures, and `--within` decides."""
+    assert bench.main(["hand", "--rows", "12 layers", "--no-prove", "--within", "100"]) == 0
+    assert "176" in capsys.readouterr().out
+    assert bench.main(["hand", "--rows", "12 layers", "--no-prove", "--within", "0.5"]) == 1
+    case = bench.HandCase(bench.Shape("a", 1024, "", best=100), 50)
+    assert bench.HandRow(case, 103, None).ratios == [1.03, float("inf")]
+    assert bench.HandRow(case, 103, 50).within(1.03)
+    assert not bench.HandRow(case, 104, 50).within(1.03)
+    assert not bench.HandRow(case, 100, 60).within(1.03)
+    assert bench.HandRow(bench.HandCase(case.shape), 100, 60).within(1.03)

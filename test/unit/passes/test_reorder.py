@@ -16,7 +16,7 @@ from tilewright.ir.builtin import FuncOp, ModuleOp
 from tilewright.lowering.tile_program import TileProgram
 from tilewright.passes.manager.pipelines import parse_pipeline
 from tilewright.passes.manager.running import run_passes_on
-from tilewright.passes.reorder import _in_order, program_of, traffic
+from tilewright.passes.reorder import in_order, program_of, traffic
 from tilewright.planner import local_search as list_order
 from tilewright.planner.arena import SRAMConfig
 from tilewright.planner.dependences import Chains, OrderState
@@ -106,7 +106,7 @@ def test_any_legal_order_computes_the_same(seed: int, random: Random) -> None:
         order.append(i)
     emitted = chains.emit(order)
     assert emitted is not None
-    made = tilewright.parse(tilewright.print(ModuleOp([_in_order(func, tiles, emitted)])))
+    made = tilewright.parse(tilewright.print(ModuleOp([in_order(func, tiles, emitted)])))
     assert execs(only(made)) == execs(func)
     prove_module(module, made)
 
