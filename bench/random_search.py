@@ -38,7 +38,7 @@ from tilewright.passes.manager.pipelines import parse_pipeline
 from tilewright.passes.manager.running import run_passes_on
 from tilewright.passes.reorder import in_order, program_of
 from tilewright.planner.dependences import Chains
-from tilewright.planner.nest_search import EFFORT, LEAST_STEPS
+from tilewright.planner.nest_trials import EFFORT, LEAST_STEPS
 
 TIMES = 100
 """How many times the steps that -O1 may plan the search may try, unless it is told."""

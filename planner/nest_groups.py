@@ -4,7 +4,7 @@ streamed into the next one.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from math import ceil
 
@@ -14,6 +14,13 @@ from .run_cuts import Cut, Layer, best_cuts
 
 LONGEST = 4
 """Products of a group that all neighbours are tried for; longer ones are found by cutting whole runs."""
+
+FORMS: tuple[Callable[[int], tuple[int, int] | None], ...] = (
+    lambda rows: None,
+    lambda rows: (rows, 1),
+    lambda rows: (ceil(rows / 2), 1),
+)
+"""Blocks of a group's products, by its rows: those that the closed form likes best, and blocks of one column."""
 
 ROOM = (100, 90, 75, 60)
 """Per cent of the memory that a run is cut for: the closed form leaves out what a plan keeps besides."""
@@ -25,6 +32,15 @@ class GroupChoices(Trials):
     def together(self, products: Sequence[int], **changes: object) -> dict[int, Nest]:
         """Some products changed, and alike those that continue them."""
         return {j: replace(self.nests[j], **changes) for i in products for j in self.unit(i)}  # type: ignore[arg-type]
+
+    def ways(self) -> list[list[Callable[[], None]]]:
+        """The ways to choose what is computed together, the most promising first."""
+        ways: list[list[Callable[[], None]]] = [[self.choose_groups]]
+        if any(len([i for i in self.products() if first <= i < end]) > 2 for first, end in self.runs()):
+            ways.insert(0, [self.choose_runs, self.choose_groups])
+        if any(list(self.siblings(side)) for side in (0, 1)):
+            ways = [[self.choose_siblings, *way] for way in ways] + ways
+        return ways
 
     # Siblings
 
@@ -131,7 +147,7 @@ class GroupChoices(Trials):
 
     def try_cuts(self, products: Sequence[int], cuts: Sequence[Cut]) -> None:
         """Tries the groups of a run, one by one and all at once."""
-        forms: tuple[dict[int, Nest], dict[int, Nest]] = {}, {}
+        forms: list[dict[int, Nest]] = [{} for _ in FORMS]
         for cut in cuts:
             if not cut.rows:
                 continue
@@ -141,13 +157,14 @@ class GroupChoices(Trials):
         for form in forms:
             self.improve(form, self.reversals(form))
 
-    def grouped(self, members: Sequence[int], rows: int) -> tuple[dict[int, Nest], dict[int, Nest]]:
-        """Products as a group: in the blocks that the closed form likes best, and in blocks of one column."""
-        found = self.together(members, group=members[0], rows=rows, stream=0, order="mn", reverse=False)
-        for i in members:
-            found[i] = replace(found[i], block=self.group_block(i, rows), snake=True)
-        narrow = {i: replace(nest, block=(rows, 1)) if nest.lead < 0 else nest for i, nest in found.items()}
-        return found, narrow
+    def grouped(self, members: Sequence[int], rows: int) -> list[dict[int, Nest]]:
+        """Products as a group, in blocks of each form."""
+        whole = self.together(members, group=members[0], rows=rows, stream=0, order="mn", reverse=False)
+        found: list[dict[int, Nest]] = []
+        for form in FORMS:
+            blocks = {i: form(rows) or self.group_block(i, rows) for i in members}
+            found.append(whole | {i: replace(whole[i], block=blocks[i], snake=True) for i in members})
+        return found
 
     # Groups
 
@@ -180,9 +197,10 @@ class GroupChoices(Trials):
         """Tries products as one group, with several counts of rows, and all but the last streamed into that."""
         streams = self.feeds_all(members)
         for rows in self.row_counts(self.nests[members[0]].height):
-            grouped, narrow = self.grouped(members, rows)
-            self.improve(grouped, self.reversals(grouped))
-            self.improve(narrow, self.reversals(narrow))
+            forms = self.grouped(members, rows)
+            for grouped in forms[:2]:
+                self.improve(grouped, self.reversals(grouped))
+            grouped = forms[0]
             for h in self.stream_widths(self.nests[members[0]].n) if streams else ():
                 self.improve(self.streamed(members, grouped, rows, h))
             if self.spent:

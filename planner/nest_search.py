@@ -22,12 +22,29 @@ class Search(GroupChoices):
         self.tell("epilogues")
         self.nests = self.with_epilogues(given)
         self.choose_blocks()
-        self.choose_siblings()
-        self.choose_runs()
-        self.choose_groups()
-        self.choose_blocks()
-        self.change_at_random()
+        self.try_ways()
         return given if self.is_worse(given) else self.nests
+
+    def try_ways(self) -> None:
+        """What is computed together is chosen by several ways: what is good for a few operations may bar what is better
+        for many. Small changes are made to what all of them find, the best first, as long as there are steps left."""
+        begun, found = self.nests, [self.nests]
+        for way in self.ways():
+            self.nests = begun
+            for choose in way:
+                choose()
+            self.choose_blocks()
+            if self.nests not in found:
+                found.append(self.nests)
+        found.sort(key=self.model.scheduled_cost)
+        changed = [found[0]]
+        for nests in found:
+            if self.spent:
+                break
+            self.nests = nests
+            self.change_at_random()
+            changed.append(self.nests)
+        self.nests = min(changed, key=self.model.scheduled_cost)
 
     def is_worse(self, given: list[Nest]) -> bool:
         """Whether the nests found are worse than those given, all operations together, or can't be scheduled."""
@@ -104,7 +121,7 @@ class Search(GroupChoices):
     def mutation(self, i: int) -> dict[int, Nest]:
         """One operation, or its group, changed a little."""
         nest, pick = self.nests[i], self.random
-        kind = pick.choice(("block", "block", "order", "reverse", "snake", "rows", "stream", "group"))
+        kind = pick.choice(("block", "block", "blocks", "order", "reverse", "snake", "rows", "stream", "group"))
         if kind == "block":
             m, n = self.extent(i)
             bm = min(max(nest.block[0] + pick.choice((-1, 0, 0, 1)), 1), m)
@@ -119,6 +136,9 @@ class Search(GroupChoices):
         if nest.group is None:
             return {}
         members = [j for j in self.products() if self.nests[j].group == nest.group]
+        if kind == "blocks":
+            block = pick.randint(1, nest.rows), pick.choice((1, 1, 2, 3))
+            return {j: replace(self.nests[j], block=block) for j in members}
         if kind == "rows":
             rows = min(max(nest.rows + pick.choice((-1, 1)), 1), nest.m)
             return self.together(members, rows=rows)
