@@ -54,6 +54,11 @@ def tile_count(value: Attr) -> str:
     return "" if type(value) is int and value > 0 else "a positive count of tiles"
 
 
+def stream_sizes(value: Attr) -> str:
+    good = type(value) is int and value > 0
+    return "" if good or not tile_counts(value) else "a positive count of columns, or [rows, columns]"
+
+
 def group_number(value: Attr) -> str:
     return "" if type(value) is int and value >= 0 else "a group's number, 0 or more"
 
@@ -185,7 +190,7 @@ class MatmulOp(GraphOp):
     order: str | None = field(one_of("mn", "nm"), default=None)
     reverse: Unit | None = field(unit, default=None)
     snake: Unit | None = field(unit, default=None)
-    stream: int | None = field(tile_count, default=None)
+    stream: int | tuple[int, int] | None = field(stream_sizes, default=None)
 
     @property
     def bias(self) -> Value | None:

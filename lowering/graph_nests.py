@@ -72,9 +72,10 @@ def _nest(op: GraphOp, made: Mapping[Value, int], nests: list[Nest], tiled: Tile
     k = tiled[op.operands[0]].grid[1]
     if op.epilogue is UNIT:
         return Nest(m, n, k, group=group, rows=rows, after=_product_host(op, k, made, tiled))
+    strip, stream = (0, op.stream or 0) if not isinstance(op.stream, tuple) else op.stream
     nest = Nest(
-        m, n, k, op.block or (1, 1), op.order or "mn", op.snake is UNIT, op.reverse is UNIT, group, rows,
-        op.stream or 0,
+        m, n, k, op.block or (1, 1), op.order or "mn", op.snake is UNIT, op.reverse is UNIT, group, rows, stream,
+        strip=strip,
     )  # fmt: skip
     if op.beside is not UNIT and op.below is not UNIT:
         return nest
@@ -132,6 +133,34 @@ def _group_errors(ops: Sequence[GraphOp], nests: list[Nest], made: Mapping[Value
     for i in unread_streams(nests, [_feeds(op, made) for op in ops]):
         message = f"%{ops[i].result.name} is streamed, but no product of its group reads it right after it"
         yield Diagnostic(f"{message} that is not streamed itself", ops[i].loc, focus="stream")
+
+
+def adapters_first(ops: Sequence[Operation]) -> list[Operation]:
+    """The operations in an order in which a low-rank product's first half comes before what its second half is added
+    to: `x * a` before `x * w` in `x * w + (x * a) * b`. Then the second half can be an epilogue.
+
+    Operations that this language doesn't know keep all others where they are.
+    """
+    order = list(ops)
+    if any(not isinstance(op, GraphOp) for op in order[:-1]):
+        return order
+    for op in ops:
+        made = [v.owner for v in op.operands if isinstance(v.owner, MatmulOp)]
+        if not isinstance(op, ElementwiseOp) or len(made) != 2:
+            continue
+        for whole, half in (made, made[::-1]):
+            first = half.operands[0].owner
+            if isinstance(first, MatmulOp) and order.index(whole) < order.index(first):
+                _move_before(order, first, whole)
+    return order
+
+
+def _move_before(order: list[Operation], op: Operation, other: Operation) -> None:
+    """Moves an operation before an earlier one, unless it needs something from there on."""
+    at, to = order.index(op), order.index(other)
+    if any(v.owner in order[to:at] for v in op.operands):
+        return
+    order.insert(to, order.pop(at))
 
 
 def _sibling_errors(ops: Sequence[GraphOp], nests: Sequence[Nest]) -> Iterator[Diagnostic]:

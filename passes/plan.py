@@ -9,6 +9,7 @@ What it writes is what a person would: `lower` obeys it, whoever wrote it. A fun
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, ClassVar
@@ -22,7 +23,7 @@ from ..dialects.tiles import TiledType
 from ..ir.attributes import UNIT
 from ..ir.builtin import FuncOp, ModuleOp
 from ..ir.core import Operation, Value
-from ..lowering.graph_nests import check_execs, described, nests_of, numbered
+from ..lowering.graph_nests import adapters_first, check_execs, described, nests_of, numbered
 from ..lowering.rewriting import ValueMap, clone, clone_with, copy_value, map_functions, with_body
 from ..lowering.tiling import check_tensors, tile_shapes
 from ..lowering.timed_ops import exec_cycles, move_cycles
@@ -61,6 +62,8 @@ class PlanPass:
         ops = [op for op in func.ops if isinstance(op, GraphOp)]
         if any(getattr(op, name, None) is not None for op in ops for name in CHOICES):
             return func
+        order = adapters_first(func.ops)
+        ops = [op for op in order if isinstance(op, GraphOp)]
         target = target_of(func, module, sram_bytes=self.sram, alignment=self.align)
         tiled = tiled_types(func, module)
         taken = set_aside(func, tiled, target)
@@ -76,7 +79,7 @@ class PlanPass:
                 long=execs_of(nests) > LONG,
             )  # fmt: skip
             nests = Search(timed, nests).run()
-        return _with_choices(func, dict(zip(ops, nests, strict=True)))
+        return _with_choices(func, order, dict(zip(ops, nests, strict=True)))
 
 
 def tiled_types(func: FuncOp, module: ModuleOp) -> dict[Value, TiledType]:
@@ -102,11 +105,11 @@ def set_aside(func: FuncOp, tiled: dict[Value, TiledType], target: Target) -> in
     return taken
 
 
-def _with_choices(func: FuncOp, nests: dict[GraphOp, Nest]) -> FuncOp:
+def _with_choices(func: FuncOp, order: Iterable[Operation], nests: dict[GraphOp, Nest]) -> FuncOp:
     values: ValueMap = {}
     args = [copy_value(a, values) for a in func.args]
     ops: list[Operation] = []
-    for op in func.ops:
+    for op in order:
         if isinstance(op, GraphOp):
             operands = [values[v] for v in op.operands]
             ops.append(clone_with(op, operands, [copy_value(op.result, values)], **_choices(op, nests[op])))
@@ -124,14 +127,12 @@ def _choices(op: GraphOp, nest: Nest) -> dict[str, Any]:
         return found | {"epilogue": UNIT}
     if not isinstance(op, MatmulOp):
         return found
+    stream = {"stream": (nest.strip, nest.stream) if nest.strip else nest.stream} if nest.stream else {}
     if nest.lead >= 0:
-        return (
-            found | {"beside" if nest.beside >= 0 else "below": UNIT} | ({"stream": nest.stream} if nest.stream else {})
-        )
+        return found | stream | {"beside" if nest.beside >= 0 else "below": UNIT}
     if nest.block != (1, 1):
         found["block"] = nest.block
     if nest.order != "mn":
         found["order"] = nest.order
-    if nest.stream:
-        found["stream"] = nest.stream
+    found |= stream
     return found | {name: UNIT for name in ("reverse", "snake") if getattr(nest, name)}

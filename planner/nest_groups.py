@@ -40,7 +40,35 @@ class GroupChoices(Trials):
             ways.insert(0, [self.choose_runs, self.choose_groups])
         if any(list(self.siblings(side)) for side in (0, 1)):
             ways = [[self.choose_siblings, *way] for way in ways] + ways
+        if any(self.host_of_product(i) >= 0 for i in self.products()):
+            ways = [[self.choose_adapters, *way] for way in ways] + ways
         return ways
+
+    # Products in epilogues
+
+    def choose_adapters(self) -> None:
+        """A product whose k is one tile is tried in the epilogue of the operation before it with a result cut alike:
+        what it is added to is at hand then, with each of its tiles."""
+        for i in self.products():
+            host = self.host_of_product(i)
+            if host >= 0 and not self.spent:
+                self.improve({i: plain(self.nests[i], after=host)})
+
+    def host_of_product(self, i: int) -> int:
+        """The operation in whose epilogue a product may be; -1 for none."""
+        nest, sources = self.nests[i], self.model.operators[i].sources
+        if nest.k != 1 or nest.group is not None or len(self.unit(i)) > 1:
+            return -1
+        host = next((j for j in reversed(range(i)) if self.is_cut_alike(i, j)), -1)
+        root = host
+        while root >= 0 and self.nests[root].after >= 0:
+            root = self.nests[root].after
+        return host if all(self.model.tensors[source].maker < root for source in sources) else -1
+
+    def is_cut_alike(self, i: int, j: int) -> bool:
+        """Whether two operations' results have as many tiles, row by row."""
+        a, b = self.nests[i], self.nests[j]
+        return (a.m, a.n, a.batch) == (b.m, b.n, b.batch)
 
     # Siblings
 
@@ -159,7 +187,7 @@ class GroupChoices(Trials):
 
     def grouped(self, members: Sequence[int], rows: int) -> list[dict[int, Nest]]:
         """Products as a group, in blocks of each form."""
-        whole = self.together(members, group=members[0], rows=rows, stream=0, order="mn", reverse=False)
+        whole = self.together(members, group=members[0], rows=rows, stream=0, strip=0, order="mn", reverse=False)
         found: list[dict[int, Nest]] = []
         for form in FORMS:
             blocks = {i: form(rows) or self.group_block(i, rows) for i in members}
@@ -203,16 +231,20 @@ class GroupChoices(Trials):
             grouped = forms[0]
             for h in self.stream_widths(self.nests[members[0]].n) if streams else ():
                 self.improve(self.streamed(members, grouped, rows, h))
+                if rows > 1:
+                    self.improve(self.streamed(members, grouped, rows, h, 1))
             if self.spent:
                 return
 
-    def streamed(self, members: Sequence[int], grouped: dict[int, Nest], rows: int, h: int) -> dict[int, Nest]:
-        """A group of which all but the last are streamed, h columns at a time."""
+    def streamed(
+        self, members: Sequence[int], grouped: dict[int, Nest], rows: int, h: int, strip: int = 0
+    ) -> dict[int, Nest]:
+        """A group of which all but the last are streamed, h columns at a time of all rows, or of so many."""
         found = dict(grouped)
         for i in members[:-1]:
             unit = self.unit(i)
-            found |= {j: replace(grouped[j], stream=h) for j in unit}
-            found[i] = replace(found[i], block=(rows, h * len(unit)))
+            found |= {j: replace(grouped[j], stream=h, strip=strip) for j in unit}
+            found[i] = replace(found[i], block=(strip or rows, h * len(unit)))
         return found
 
     def feeds_all(self, members: Sequence[int]) -> bool:

@@ -144,7 +144,8 @@ class Search(GroupChoices):
             return self.together(members, rows=rows)
         if i == members[-1]:
             return {}
-        return self.together([i], stream=pick.choice((0, 1, 2, 4, nest.block[1])))
+        stream = pick.choice((0, 1, 2, 4, nest.block[1]))
+        return self.together([i], stream=stream, strip=pick.choice((0, 0, 1, 2)) if stream else 0)
 
     def leave_or_join(self, i: int) -> dict[int, Nest]:
         """A product joins the group before it, or leaves its group if it is at an end of it."""
@@ -152,7 +153,7 @@ class Search(GroupChoices):
         at = products.index(i)
         nest = self.nests[i]
         if nest.group is not None:
-            return self.together([i], group=None, rows=0, stream=0)
+            return self.together([i], group=None, rows=0, stream=0, strip=0)
         if at == 0 or self.nests[products[at - 1]].height != nest.height:
             return {}
         number = products[at - 1]

@@ -14,8 +14,8 @@ tiles, each for every batch. `walk` yields the tile operations of a list of nest
 - `group`, `rows`: neighbours of one group are computed depth first: all of them on `rows` rows of tiles, then on the
   next. Where an operation reads other rows than its own (`reads`: a stride, a halo), those are computed that it needs.
 - `stream = h`: within a group, h columns of tiles are computed and used up by the next product at once, whose
-  accumulators for all those rows stay. Neighbours that are streamed are streamed together: into the first product
-  after them.
+  accumulators for all those rows stay; with `strip` so many rows of them at a time. Neighbours that are streamed are
+  streamed together: into the first product after them.
 - `epilogue`: an elementwise operation, or a product whose k is one tile, is computed tile by tile, right after another
   operation's tile at the same place.
 """
@@ -60,6 +60,7 @@ class Nest:
     beside: int = -1
     below: int = -1
     batch: int = 1
+    strip: int = 0
     reads: tuple[Reach, ...] = ()
 
     @property
@@ -138,8 +139,8 @@ def unfit_siblings(nests: Sequence[Nest]) -> Iterator[tuple[int, int]]:
             lead = i
             continue
         one = nests[lead] if lead >= 0 else nest
-        alike = (one.k, one.batch, one.group, one.rows, one.stream) == (
-            nest.k, nest.batch, nest.group, nest.rows, nest.stream,
+        alike = (one.k, one.batch, one.group, one.rows, one.stream, one.strip) == (
+            nest.k, nest.batch, nest.group, nest.rows, nest.stream, nest.strip,
         )  # fmt: skip
         fits = one.m == nest.m if nest.beside >= 0 else one.n == nest.n and one.batch == 1
         mixed = (one_of_axis(nests, lead, i), nest.beside >= 0 and nest.below >= 0)
@@ -164,7 +165,7 @@ def unread_streams(nests: Sequence[Nest], feeds: Sequence[Sequence[int]]) -> Ite
             run = list(together)
             reader = next((i for i in members if i > run[-1]), -1)
             taken = _behind(nests, feeds, reader) if reader >= 0 and nests[reader].k else set[int]()
-            widths = {(nests[i].n, nests[i].stream) for i in run}
+            widths = {(nests[i].n, nests[i].stream, nests[i].strip) for i in run}
             yield from (i for i in run if i not in taken or len(widths) > 1)
 
 
@@ -257,11 +258,13 @@ class _Walk:
             parts.reverse()
         turns.outer += 1
         for number, columns in enumerate(parts):
-            for unit in producers:
-                yield from self.unit(unit, rows, columns)
             first, last = number == 0, number == len(parts) - 1
-            for some in self.batches(reader, rows):
-                yield from self.block(reader, some, self.columns(reader, None), columns, first, last)
+            strips = list(_parts(rows, producer.strip or producer.height))
+            for strip in strips[::-1] if self.backwards(producer, number) else strips:
+                for unit in producers:
+                    yield from self.unit(unit, strip, columns)
+                for some in self.batches(reader, strip):
+                    yield from self.block(reader, some, self.columns(reader, None), columns, first, last)
 
     def unit(self, unit: list[int], rows: Range, columns: Range) -> Iterator[TileOpAt]:
         """The operations that are walked together, on some rows and columns of tiles of each."""

@@ -253,7 +253,7 @@ class Choice:
     snake: bool
     group: int | None
     rows: int
-    stream: int | None
+    stream: int | tuple[int, int] | None
     epilogue: bool
     sibling: str | None
 
@@ -286,7 +286,7 @@ def choices(draw: st.DrawFn, count: int = 8) -> list[Choice]:
             snake=draw(st.booleans()),
             group=group,
             rows=0 if group is None else rows[group],
-            stream=draw(st.sampled_from([None, 1, 2, 3])),
+            stream=draw(st.sampled_from([None, 1, 2, 3, (1, 1), (2, 1)])),
             epilogue=draw(st.booleans()),
             sibling=draw(st.sampled_from([None, None, "beside", "below"])),
         ))  # fmt: skip

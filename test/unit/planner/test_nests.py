@@ -46,9 +46,10 @@ def nests(draw: st.DrawFn) -> list[Nest]:
         made.append(Nest(
             m, n, max(k, 1) if stream else k, draw(st.tuples(COUNTS, COUNTS)), draw(st.sampled_from(["mn", "nm"])),
             draw(st.booleans()), draw(st.booleans()), group, rows, stream, batch=batch,
+            strip=0 if not stream else before.strip if before is not None and goes_on else draw(st.integers(0, 3)),
         ))  # fmt: skip
         made += draw(siblings(made[-1], len(made) - 1))
-    made = [nest if followed(made, i) else replace(nest, stream=0) for i, nest in enumerate(made)]
+    made = [nest if followed(made, i) else replace(nest, stream=0, strip=0) for i, nest in enumerate(made)]
     for host in draw(st.lists(st.integers(0, len(made) - 1), max_size=3)):
         k = draw(st.integers(0, 1))
         made.append(Nest(made[host].m, made[host].n, k, after=host, batch=made[host].batch))
@@ -65,7 +66,7 @@ def siblings(draw: st.DrawFn, lead: Nest, number: int) -> list[Nest]:
     for _ in range(draw(st.sampled_from([0, 0, 0, 1, 2]))):
         m, n = (draw(COUNTS), lead.n) if below else (lead.m, lead.n if lead.stream else draw(COUNTS))
         found.append(Nest(
-            m, n, lead.k, group=lead.group, rows=lead.rows, stream=lead.stream, batch=lead.batch,
+            m, n, lead.k, group=lead.group, rows=lead.rows, stream=lead.stream, batch=lead.batch, strip=lead.strip,
             below=number if below else -1, beside=-1 if below else number,
         ))  # fmt: skip
     return found
@@ -219,7 +220,8 @@ def test_what_does_not_go_together() -> None:
     assert list(unfit_siblings([product, Nest(5, 3, 4, below=0)])) == []
     for other in (
         Nest(3, 3, 4, beside=0), Nest(2, 2, 4, below=0), Nest(2, 3, 3, beside=0), Nest(2, 3, 4, beside=0, group=1),
-        Nest(2, 3, 4, beside=0, stream=1), Nest(2, 3, 4, beside=0, batch=2), Nest(2, 3, 4, beside=0, below=0),
+        Nest(2, 3, 4, beside=0, strip=1), Nest(2, 3, 4, beside=0, stream=1),
+        Nest(2, 3, 4, beside=0, batch=2), Nest(2, 3, 4, beside=0, below=0),
     ):  # fmt: skip
         assert list(unfit_siblings([product, other])) == [(0, 1)]
     apart = [product, Nest(2, 3), Nest(2, 3, 4, beside=0)]
@@ -237,6 +239,8 @@ def test_streams_are_taken_up_together() -> None:
     assert list(unread_streams(made[:3], [[], [], [0, 1]])) == [0, 1]
     assert list(unread_streams([up, replace(gate, stream=2), both, down], [[], [], [0, 1], [2]])) == [0, 1]
     order = [at[:4] for at in walk(made)]
+    by_rows = [replace(nest, rows=2, strip=1 if nest.stream else 0) for nest in made]
+    assert [at[:3] for at in walk(by_rows)][:8] == [(i, m, 0) for m in (0, 1) for i in (0, 1, 2, 3)]
     assert order[:6] == [(0, 0, 0, 0), (1, 0, 0, 0), (2, 0, 0, 0), (3, 0, 0, 0), (0, 0, 1, 0), (1, 0, 1, 0)]
 
 
