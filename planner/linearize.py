@@ -30,8 +30,9 @@ SOON = 4
 
 
 def linearize(flow: Dataflow, names: Sequence[str]) -> list[int]:
-    """All nodes in an order that keeps few bytes live: at most at once, first of all, then summed over the nodes. What
-    is returned is live until its last reader; an argument, from its first reader to its last, counts for the sum only.
+    """All nodes in an order that keeps few bytes live: at most at once, first of all, then between a node and its
+    reader, then summed over the nodes (`live_bytes.Cost`). What is returned is live until its last reader; an argument,
+    from its first reader to its last, counts for the sum only.
 
     What nothing returned needs comes last; `names`, one for each node, tell such nodes apart.
     """

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import NamedTuple
 
 
@@ -40,10 +41,11 @@ NOTHING = Live(0, 0)
 
 
 class Cost(NamedTuple):
-    """Of an order: the most bytes that are live at once, and the bytes live summed over its nodes; but for what is live
-    all the time, whatever the order."""
+    """Of an order: the most bytes that are live at once, the bytes of results that the next node doesn't read, and the
+    bytes live summed over its nodes; but for what is live all the time, whatever the order."""
 
     peak: int
+    apart: int
     total: int
 
 
@@ -80,7 +82,10 @@ class Part:
             done |= 1 << bits[node]
             live = self.after(bits[node], done, during)
             peak, total = max(peak, during.results), total + during.results + during.arguments
-        return Cost(peak, total)
+        near = sum(
+            [self.sizes[bits[one]] for one, other in pairwise(order) if self.needs[bits[other]] >> bits[one] & 1]
+        )
+        return Cost(peak, sum(self.sizes) - near, total)
 
     def is_legal(self, order: Sequence[int]) -> bool:
         """Whether each of the nodes comes behind its operands."""
