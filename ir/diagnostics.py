@@ -101,10 +101,10 @@ class Diagnostic:
         errors of one kind have in common."""
         return re.sub(KIND, "", self.message[:MAX_MESSAGE]).strip()
 
-    def render(self, source: Source | None, noted: dict[Note, int] | None = None) -> str:
-        """The error and its notes as text, `file:line:col: error: message` first. `noted` counts how often each note
-        has been shown before: what has been said a few times is not said again."""
-        parts = [_render("error", self.message, _focus(source, self.loc, self.focus), source)]
+    def render(self, source: Source | None, noted: dict[Note, int] | None = None, severity: str = "error") -> str:
+        """The error and its notes as text, `file:line:col: error: message` first; "remark" is another `severity`.
+        `noted` counts how often each note has been shown before: what has been said a few times is not said again."""
+        parts = [_render(severity, self.message, _focus(source, self.loc, self.focus), source)]
         for note in self.notes:
             times = noted.get(note, 0) if noted is not None else 0
             if times < MAX_OF_NOTE:
