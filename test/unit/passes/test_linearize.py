@@ -11,9 +11,11 @@ from hypothesis import strategies as st
 
 import tilewright
 from tilewright.analysis.cost import cost_of
-from tilewright.ir.builtin import FuncOp
+from tilewright.ir.builtin import FuncOp, ModuleOp
+from tilewright.ir.diagnostics import DiagnosticError
+from tilewright.lowering.tiling import infer
 
-from ..strategies import graph_texts
+from ..strategies import graph_texts, tile_sizes
 
 Line = tuple[str, str, tuple[str, ...]]
 """What a line makes, by which operation, of what."""
@@ -103,6 +105,41 @@ def test_any_graph_gives_the_same_text_in_any_order(text: str, generator: random
     passes = "linearize"
     assert tilewright.run_passes(tilewright.print(module), passes) == tilewright.run_passes(text, passes)
     assert tilewright.run_passes(text, "linearize,linearize") == tilewright.run_passes(text, "linearize")
+
+
+@settings(max_examples=100)
+@given(graph_texts(max_ops=9), tile_sizes(), st.randoms(use_true_random=False))
+def test_tiles_do_not_depend_on_the_order(text: str, sizes: tuple[int, int, int], generator: random.Random) -> None:
+    first, second = tilewright.parse(text), tilewright.parse(text)
+    shuffle(next(second.functions()), generator)
+    assert shapes_of(first, sizes) == shapes_of(second, sizes)
+
+
+BACKWARDS = """func.func @f(
+    %m: tensor<8x8xf32>, %x: tensor<8x8xf32>, %w: tensor<8x8xf32>, %v: tensor<8xf32>, %u: tensor<8xf32>
+) -> (tensor<8x8xf32>, tensor<8x8xf32>, tensor<8x8xf32>) {
+  %a = graph.add %m, %u : (tensor<8x8xf32>, tensor<8xf32>) -> tensor<8x8xf32>
+  %c = graph.add %m, %v : (tensor<8x8xf32>, tensor<8xf32>) -> tensor<8x8xf32>
+  %p = graph.matmul %x, %w {tile = [4, 4, 4]} : (tensor<8x8xf32>, tensor<8x8xf32>) -> tensor<8x8xf32>
+  %b = graph.sub %p, %v : (tensor<8x8xf32>, tensor<8xf32>) -> tensor<8x8xf32>
+  return %a, %b, %c : tensor<8x8xf32>, tensor<8x8xf32>, tensor<8x8xf32>
+}
+"""
+
+
+def test_tiles_follow_from_what_stands_further_down() -> None:
+    """From %p to %v, to %m, to %u, each of whose operations stands before the one that it follows from."""
+    shapes = shapes_of(tilewright.parse(BACKWARDS), (2, 2, 2))
+    assert shapes == {name: (4,) if name in "uv" else (2, 4) if name in "mac" else (4, 4) for name in "mxwvuacpb"}
+
+
+def shapes_of(module: ModuleOp, sizes: tuple[int, int, int]) -> dict[str, tuple[int, ...]] | None:
+    """The tile of each tensor by its name; None where operations ask for different ones."""
+    (func,) = module.functions()
+    try:
+        return {value.name: shape for value, shape in infer(func, sizes).tensors.items()}
+    except DiagnosticError:
+        return None
 
 
 def shuffle(func: FuncOp, generator: random.Random) -> None:
