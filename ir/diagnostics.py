@@ -101,9 +101,9 @@ class Diagnostic:
         errors of one kind have in common."""
         return re.sub(KIND, "", self.message[:MAX_MESSAGE]).strip()
 
-    def render(self, source: Source | None) -> str:
-        """The error and its notes as text, `file:line:col: error: message` first."""
-        return _with_notes(self, source, {})
+    def render(self, source: Source | None, severity: str = "error") -> str:
+        """The error and its notes as text, `file:line:col: error: message` first; "remark" is another `severity`."""
+        return _with_notes(self, source, {}, severity)
 
 
 class PluginError(Exception):
@@ -218,10 +218,10 @@ def _focus(source: Source | None, loc: int, focus: str) -> int:
     return found if found >= 0 else loc
 
 
-def _with_notes(error: Diagnostic, source: Source | None, noted: dict[Note, int]) -> str:
+def _with_notes(error: Diagnostic, source: Source | None, noted: dict[Note, int], severity: str = "error") -> str:
     """An error and its notes. `noted` counts how often each note has been shown: what has been said a few times is not
     said again."""
-    parts = [_render("error", error.message, _focus(source, error.loc, error.focus), source)]
+    parts = [_render(severity, error.message, _focus(source, error.loc, error.focus), source)]
     for note in error.notes:
         noted[note] = noted.get(note, 0) + 1
         if noted[note] <= MAX_OF_NOTE:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
@@ -26,6 +27,10 @@ class Tiling:
     ops: dict[GraphOp, Sizes] = field(default_factory=dict)
     tensors: dict[Value, Shape] = field(default_factory=dict)
     free: list[Value] = field(default_factory=list)
+
+
+_Relation = tuple[GraphOp, Value, Shape, str]
+"""An operation with one of its sources: along which axes of its result that goes, and as what it is read."""
 
 
 @dataclass(slots=True)
@@ -127,7 +132,7 @@ class _Solver:
         for value in values:
             self.find(value)
         for value, axes, _ in sources_of(op):
-            if axes == tuple(range(_rank(op.result))):
+            if _is_like_result(op, axes):
                 self.parent[self.find(value)] = self.find(op.result)
 
     def claim(self, claim: _Claim) -> _Claim | None:
@@ -168,18 +173,31 @@ class _Solver:
 
     def other_claims(self, ops: list[GraphOp]) -> Iterator[_Claim]:
         """A source with other axes than the result, such as a vector with a matrix, is cut as the result is along them,
-        and the other way round."""
-        for op in ops:
-            for value, axes, role in sources_of(op):
-                if axes == tuple(range(_rank(op.result))):
-                    continue
-                result, source = self.claims.get(self.find(op.result)), self.claims.get(self.find(value))
-                if result is not None:
-                    yield _Claim(tuple([result.shape[axis] for axis in axes]), op, role, value)
-                elif source is not None:
-                    known = dict(zip(axes, source.shape, strict=True))
-                    default = self.default_shape(op.result)
-                    yield _Claim(tuple([known.get(i, size) for i, size in enumerate(default)]), op, "result", op.result)
+        and the other way round; so is what follows from that, wherever it stands."""
+        waiting = deque((op, *source) for op in ops for source in sources_of(op) if not _is_like_result(op, source[1]))
+        concerned: dict[Value, list[_Relation]] = {}
+        for relation in waiting:
+            for value in (relation[0].result, relation[1]):
+                concerned.setdefault(self.find(value), []).append(relation)
+        while waiting:
+            claim = self.claim_of(*waiting.popleft())
+            if claim is None:
+                continue
+            root = self.find(claim.value)
+            if root not in self.claims:
+                waiting += concerned[root]
+            yield claim
+
+    def claim_of(self, op: GraphOp, value: Value, axes: Shape, role: str) -> _Claim | None:
+        """What follows for an operation's source from its result, or the other way round."""
+        result, source = self.claims.get(self.find(op.result)), self.claims.get(self.find(value))
+        if result is not None:
+            return _Claim(tuple([result.shape[axis] for axis in axes]), op, role, value)
+        if source is None:
+            return None
+        known = dict(zip(axes, source.shape, strict=True))
+        default = self.default_shape(op.result)
+        return _Claim(tuple([known.get(i, size) for i, size in enumerate(default)]), op, "result", op.result)
 
     def default_claims(self, ops: list[GraphOp]) -> Iterator[_Claim]:
         """What nothing has decided takes the default sizes, noted on the operations."""
@@ -198,6 +216,11 @@ class _Solver:
 def _rank(value: Value) -> int:
     assert isinstance(value.type, TensorType)
     return value.type.rank
+
+
+def _is_like_result(op: GraphOp, axes: Shape) -> bool:
+    """Whether a source with these axes is read in the tiles of the result."""
+    return axes == tuple(range(_rank(op.result)))
 
 
 def sources_of(op: GraphOp) -> Iterator[tuple[Value, Shape, str]]:

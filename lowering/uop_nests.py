@@ -8,7 +8,7 @@ from math import prod
 from typing import NamedTuple
 
 from ..dialects.kernels import KERNELS
-from ..dialects.tiles import Coord, TiledType
+from ..dialects.tiles import Coord, TiledType, tile_text
 from ..dialects.uop import ExecOp, is_alloc
 from ..ir.builtin import FuncOp
 from ..ir.core import Operation, Value
@@ -33,11 +33,19 @@ class Raised(NamedTuple):
     axes: tuple[Coord, ...] = ()
 
 
+class NoOperationError(Exception):
+    """An exec, by its step, that is part of no operation that makes all of a buffer, and why."""
+
+    def __init__(self, step: int, why: str):
+        super().__init__(step, why)
+        self.step = step
+        self.why = why
+
+
 def raise_nests(tiles: TileProgram, func: FuncOp, chains: Chains, config: SRAMConfig) -> list[int] | None:
-    """The execs in the order of the best loop nests found; None where some exec is part of no operation."""
+    """The execs in the order of the best loop nests found; None where nothing better than the given order was found.
+    Raises `NoOperationError` where some exec is part of no operation."""
     found = find_operations(tiles, chains)
-    if found is None:
-        return None
     tiled = {v: v.type for o in found for v in (*o.sources, o.result) if isinstance(v.type, TiledType)}
     operations = [Described(o.result, o.sources, o.k, o.axes) for o in found]
     nests = [Nest(*grid_of(tiled[o.result]), o.k) for o in found]
@@ -47,12 +55,10 @@ def raise_nests(tiles: TileProgram, func: FuncOp, chains: Chains, config: SRAMCo
     return _order(found, search.run())
 
 
-def plain_order(tiles: TileProgram, chains: Chains) -> list[int] | None:
-    """The execs of whole operations one after the other, each in m, n, k order; None where some exec is part of no
-    operation."""
+def plain_order(tiles: TileProgram, chains: Chains) -> list[int]:
+    """The execs of whole operations one after the other, each in m, n, k order. Raises `NoOperationError` where some
+    exec is part of no operation."""
     found = find_operations(tiles, chains)
-    if found is None:
-        return None
     return _order(found, [Nest(*grid_of(o.result.type), o.k) for o in found if isinstance(o.result.type, TiledType)])
 
 
@@ -89,26 +95,20 @@ def _best_blocks(
     return best
 
 
-def find_operations(tiles: TileProgram, chains: Chains) -> list[Raised] | None:
-    """All operations, in the order of their first execs; None if some chain is part of none."""
+def find_operations(tiles: TileProgram, chains: Chains) -> list[Raised]:
+    """All operations, in the order of their first execs. Raises `NoOperationError` if some chain is part of none."""
     by_buffer: dict[Value, dict[Coord, Chain]] = {}
     for chain in chains.chains:
         value, coord = tiles.refs[chain.tile]
         if coord in by_buffer.setdefault(value, {}):
-            return None
-        by_buffer[value][coord] = chain
-    found: list[Raised] = []
-    for value, parts in by_buffer.items():
+            raise NoOperationError(chain.execs[0], f"{tile_text(value, coord)} has a value before")
         if not is_alloc(value):
-            return None
-        operation = _operation(tiles, value, parts)
-        if operation is None:
-            return None
-        found.append(operation)
-    return found
+            raise NoOperationError(chain.execs[0], f"%{value.name} is an argument")
+        by_buffer[value][coord] = chain
+    return [_operation(tiles, value, parts) for value, parts in by_buffer.items()]
 
 
-def _operation(tiles: TileProgram, value: Value, parts: dict[Coord, Chain]) -> Raised | None:
+def _operation(tiles: TileProgram, value: Value, parts: dict[Coord, Chain]) -> Raised:
     sources: tuple[Value, ...] | None = None
     execs: dict[tuple[int, int, int], int] = {}
     axes: dict[tuple[Coord, ...], None] = {}
@@ -117,12 +117,10 @@ def _operation(tiles: TileProgram, value: Value, parts: dict[Coord, Chain]) -> R
         read = _chain_sources(tiles, chain, m, n, execs)
         if not chain.products:
             axes[_axes(tiles.ops[chain.start])] = None
-        if read is None or len(axes) > 1:
-            return None
         if sources is None or _has_bias_too(read, sources, chain):
             sources = read
-        elif read != sources and not _has_bias_too(sources, read, chain):
-            return None
+        elif len(axes) > 1 or (read != sources and not _has_bias_too(sources, read, chain)):
+            raise NoOperationError(chain.execs[0], f"another tile of %{value.name} is made of other operands")
     type = value.type
     assert isinstance(type, TiledType)
     depth, along = 0, next(iter(axes), ())
@@ -146,15 +144,19 @@ def _has_bias_too(more: tuple[Value, ...], fewer: tuple[Value, ...], chain: Chai
 
 def _chain_sources(
     tiles: TileProgram, chain: Chain, m: int, n: int, execs: dict[tuple[int, int, int], int]
-) -> tuple[Value, ...] | None:
+) -> tuple[Value, ...]:
     """What a chain reads, if it is one tile of an operation; its execs are entered."""
     read: tuple[Value, ...] = ()
     for i in chain.products:
         op = tiles.ops[i]
         a, b = op.operands[1:]
         k = op.coords[1][1]  # type: ignore[attr-defined]
-        if op.coords[1] != (m, k) or op.coords[2] != (k, n) or (m, n, k) in execs or (read and read != (a, b)):  # type: ignore[attr-defined]
-            return None
+        if op.coords[1] != (m, k) or op.coords[2] != (k, n):  # type: ignore[attr-defined]
+            raise NoOperationError(i, "these are not the tiles that a product reads for that place")
+        if (m, n, k) in execs:
+            raise NoOperationError(i, f"the products for k = {k} are added twice")
+        if read and read != (a, b):
+            raise NoOperationError(i, "the sum goes over the products of several pairs of buffers")
         read = (a, b)
         execs[m, n, k] = i
     if chain.start == NONE:
@@ -163,8 +165,8 @@ def _chain_sources(
     assert isinstance(op, ExecOp)
     own = (m, n) if len(op.coords[0]) == 2 else (n,)
     if op.coords[1:] != KERNELS[op.kernel].reads(own, 0, [len(c) for c in op.coords[1:]]):
-        return None
+        raise NoOperationError(chain.start, f"these are not the tiles that {op.kernel} reads for that place")
     if chain.products and not KERNELS[op.kernel].starts:
-        return None
+        raise NoOperationError(chain.start, f"products are added to what {op.kernel} has made")
     execs[m, n, NONE if chain.products else 0] = chain.start
     return (*read, *op.operands[1:])

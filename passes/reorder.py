@@ -26,13 +26,14 @@ from ..ir.core import Operation
 from ..lowering.allocs import check_understood, config_of
 from ..lowering.rewriting import ValueMap, clone, clone_with, map_functions, with_tile_ops
 from ..lowering.tile_program import TileProgram
-from ..lowering.uop_nests import plain_order, raise_nests
+from ..lowering.uop_nests import NoOperationError, plain_order, raise_nests
 from ..planner.arena import SRAMConfig
 from ..planner.dependences import Chains, Emitted
 from ..planner.local_search import improve_order
 from ..planner.memory_planner import PlanError, plan
 from ..planner.units import UNLIMITED
 from .manager import option, read_alignment, read_bytes, register_pass
+from .manager.remarks import remark
 
 SMALL = 400
 """Execs of a program on which local search is tried even where loop nests have been found."""
@@ -92,18 +93,30 @@ def find_order(tiles: TileProgram, func: FuncOp, config: SRAMConfig, given: int)
     best, cost = chains.execs, given
     if not best:
         return None
-    raised = raise_nests(tiles, func, chains, config)
+    raised = _order_of_nests(tiles, func, chains, config)
     tried = chains.cost(raised, config, cost) if raised else None
     if raised and tried is not None:
         best, cost = raised, tried
     if not raised or len(best) <= SMALL:
         best, cost = improve_order(chains, best, cost, config)
-    if len(best) <= SMALL:  # what was planned may be a place that no small change leads out of
+    if raised and len(best) <= SMALL:  # what was planned may be a place that no small change leads out of
         plain = plain_order(tiles, chains)
-        begun = chains.cost(plain, config) if plain else None
-        other, moved = improve_order(chains, plain, begun, config) if plain and begun is not None else (best, cost)
+        begun = chains.cost(plain, config)
+        other, moved = improve_order(chains, plain, begun, config) if begun is not None else (best, cost)
         best, cost = (other, moved) if moved < cost else (best, cost)
     return chains.emit(best) if cost < given else None
+
+
+def _order_of_nests(tiles: TileProgram, func: FuncOp, chains: Chains, config: SRAMConfig) -> list[int] | None:
+    """The execs in the order of loop nests, if they are those of whole operations; if not, a remark says why not."""
+    try:
+        return raise_nests(tiles, func, chains, config)
+    except NoOperationError as found:
+        message = (
+            f"reorder: no loop nests for {func.symbol}, since this exec is part of no whole operation: {found.why}"
+        )
+        remark(message, tiles.ops[found.step].loc)
+        return None
 
 
 def least_traffic(tiles: TileProgram, func: FuncOp) -> int:

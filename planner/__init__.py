@@ -19,6 +19,8 @@ From a tile program to addresses
     `memory_planner`   `plan`: both attempts, and how much SRAM it takes where they fail. Begin here to use it
 
 From tensors to an order of tiles
+    `linearize`        the order of whole operations: few bytes live
+    `live_bytes`       how many are, and the best order of a few operations, exactly
     `nests`            `Nest` and `walk`: the loop nests that an order is described by
     `nest_cost`        what a choice of nests costs in bytes, by planning it
     `nest_search`      the search for the nests that cost least

@@ -8,8 +8,9 @@ from typing import NamedTuple
 
 from .arena import SRAMConfig
 from .liveness import EXEC, STORE, Liveness, Program, Residency, accumulator_residencies, pinned_residencies
-from .placement import LiveRange, place_live_ranges
+from .placement import WORK, LiveRange, place_live_ranges
 from .residency import FILL, Event, FirstFitPlanner
+from .units import UNLIMITED
 
 
 class StaticAddresses(NamedTuple):
@@ -21,9 +22,9 @@ class StaticAddresses(NamedTuple):
     pinned: dict[int, int]
 
 
-def static_addresses(program: Program, config: SRAMConfig) -> StaticAddresses | None:
+def static_addresses(program: Program, config: SRAMConfig, work: int = WORK) -> StaticAddresses | None:
     """Places accumulators over their residencies, and pinned tiles over theirs, together with each step's own operands;
-    None where that is not found."""
+    None where that is not found with so much `work` (`placement.py`)."""
     size = [config.rounded(s) for s in program.sizes]
     at, asked = program.limits.at, program.limits.at.keys() | program.limits.pinned
     accumulating = accumulator_residencies(program)
@@ -32,7 +33,7 @@ def static_addresses(program: Program, config: SRAMConfig) -> StaticAddresses | 
     needs = [(i, tile) for i, tile in operand_needs(program, accumulating) if tile not in asked]
     ranges = [LiveRange(start, end, size[t]) for start, end, t in sums + kept]
     ranges += [LiveRange(i, i + 1, size[t]) for i, t in needs]
-    addresses = place_live_ranges(ranges, config.capacity, program.set_aside(config))
+    addresses = place_live_ranges(ranges, config.capacity, program.set_aside(config), work)
     if addresses is None:
         return None
     accumulators = {r.start: a for r, a in zip(sums, addresses, strict=False)}
@@ -62,8 +63,11 @@ class LifetimePlanner(FirstFitPlanner):
     addresses. Raises as `FirstFitPlanner` does.
     """
 
-    def __init__(self, program: Program, liveness: Liveness, config: SRAMConfig, evict: str, static: StaticAddresses):
-        super().__init__(program, liveness, config, evict)
+    def __init__(
+        self, program: Program, liveness: Liveness, config: SRAMConfig, evict: str, static: StaticAddresses,
+        limit: int = UNLIMITED,
+    ):  # fmt: skip
+        super().__init__(program, liveness, config, evict, limit)
         self.static = static
 
     def hint(self, i: int, tile: int) -> None:
@@ -109,6 +113,7 @@ class LifetimePlanner(FirstFitPlanner):
     def fill_at(self, i: int, tile: int, address: int) -> None:
         """Loads a tile to an address."""
         self.move(i, tile, address)
+        self.spend(tile)
         self.events.append(Event(FILL, i, tile, (address,)))
 
     def move(self, i: int, tile: int, address: int) -> None:

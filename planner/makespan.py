@@ -13,9 +13,11 @@ from typing import ClassVar
 from .arena import SRAMConfig
 from .list_schedule import Job, ScheduledJob, SchedulingProblem, least_cycles, list_schedule, makespan
 from .liveness import EXEC, LOAD, STORE, Liveness, Program, liveness_of
-from .nest_cost import INFEASIBLE, TrafficModel, program_tensors
+from .nest_cost import INFEASIBLE, SECOND, TrafficModel, program_tensors
 from .nests import Nest
+from .placement import WORK
 from .residency import FILL, SPILL, Event, FirstFitPlanner, Plan, StepOutOfMemoryError, TrafficLimitError
+from .simulator import TimedOp, simulate
 from .units import UNLIMITED, ceil_div
 
 NEAR = 20
@@ -148,6 +150,26 @@ def _plan(program: Program, liveness: Liveness, config: SRAMConfig, evict: str) 
         return None
 
 
+def makespan_in_order(program: Program, events: Sequence[Event], speeds: Speeds) -> int:
+    """Cycles of a plan's events in their order, transfers dealt to the channels in turn, by the simulator."""
+    ops: list[TimedOp] = []
+    transfers = 0
+    for event, job in zip(events, jobs_of(program, events, speeds), strict=True):
+        tiles = (job.tile, *dict.fromkeys(job.sources))
+        ranges = [(a, a + program.sizes[t]) for t, a in zip(tiles, event.addresses, strict=True)]
+        if job.kind == EXEC:
+            reads = ranges if job.accumulate else ranges[1:]
+            ops.append(TimedOp(speeds.channels, job.cycles, tuple(reads), (ranges[0],)))
+            continue
+        queue = transfers % speeds.channels
+        transfers += 1
+        if job.kind == LOAD:
+            ops.append(TimedOp(queue, job.cycles, (), (ranges[0],), tile_read=job.tile))
+        else:
+            ops.append(TimedOp(queue, job.cycles, (ranges[0],), tile_written=job.tile))
+    return simulate(ops, speeds.channels + 1).makespan
+
+
 @dataclass(slots=True)
 class MakespanModel(TrafficModel):
     """The cost of loop nests as a makespan in cycles. `exec_cycles` are those of each operator's tile operation and,
@@ -169,7 +191,32 @@ class MakespanModel(TrafficModel):
         self.steps += len(program.steps) * len(tried) * 4
         settle = len(program.steps) > LONG
         timed = quickest_schedule(program, speeds, self.config, tried, self.evict, limit=limit, settle=settle)
-        return INFEASIBLE if timed is None else timed.makespan
+        if timed is not None:
+            return timed.makespan
+        return self._second_makespan(program, speeds, SECOND * len(program.steps), limit)
+
+    def scheduled_cost(self, nests: Sequence[Nest]) -> int:
+        """As `cost`, of all operators; a second attempt at planning may take all the work that `schedule` gives it."""
+        cost = self.cost(nests)
+        program = self.program(nests) if cost == INFEASIBLE else None
+        if program is None:
+            return cost
+        speeds = Speeds(self._cycles(program, nests, 0, len(self.operators)), self.move_cycles, self.channels)
+        return self._second_makespan(program, speeds, WORK)
+
+    def _second_makespan(self, program: Program, speeds: Speeds, work: int, limit: int = UNLIMITED) -> int:
+        """Cycles of a program that only the second attempt at planning finds room for: its transfers early, or where
+        that would find no room again, in the plan's order."""
+        if len(set(program.sizes)) == 1:
+            return INFEASIBLE
+        liveness = liveness_of(program)
+        if _plan(program, liveness, self.config, self.evict) is not None:
+            return INFEASIBLE
+        made = self.second_attempt(program, liveness, work)
+        if made is None:
+            return INFEASIBLE
+        timed = schedule_transfers(program, made.events, speeds, self.config, limit=limit)
+        return makespan_in_order(program, made.events, speeds) if timed is None else timed.makespan
 
     def _cycles(self, program: Program, nests: Sequence[Nest], first: int, end: int) -> list[int]:
         """The cycles of each step: a step's operation is told by its tile."""

@@ -13,14 +13,18 @@ from typing import ClassVar
 
 from .arena import SRAMConfig
 from .lifetimes import LifetimePlanner, static_addresses
-from .liveness import EXEC, STORE, Program, Step, liveness_of
+from .liveness import EXEC, STORE, Liveness, Program, Step, liveness_of
 from .memory_planner import least_bytes
 from .nests import Nest, uneven_members, unfit_siblings, unread_streams, walk
-from .residency import FirstFitPlanner, StepOutOfMemoryError, TrafficLimitError
+from .placement import WORK
+from .residency import FirstFitPlanner, Plan, StepOutOfMemoryError, TrafficLimitError
 from .units import UNLIMITED
 
 INFEASIBLE = UNLIMITED
 """The cost of what can't be planned."""
+
+SECOND = 8
+"""How much work the second attempt at planning a trial may take, for each step."""
 
 
 OperatorForm = tuple[tuple[int, ...], ...]
@@ -93,19 +97,11 @@ class TrafficModel:
         return known if known < limit else INFEASIBLE
 
     def scheduled_cost(self, nests: Sequence[Nest]) -> int:
-        """As `cost`, of all operators; where first fit finds no room the second attempt of `planner.plan` is made."""
+        """As `cost`, of all operators; a second attempt at planning may take all the work that `schedule` gives it."""
         cost = self.cost(nests)
         program = self.program(nests) if cost == INFEASIBLE else None
-        if program is None or least_bytes(program, self.config) > self.config.total_bytes:
-            return cost
-        static = static_addresses(program, self.config)
-        if static is None:
-            return INFEASIBLE
-        try:
-            planner = LifetimePlanner(program, liveness_of(program), self.config, self.evict, static)
-            return planner.run().traffic(program)
-        except StepOutOfMemoryError:
-            return INFEASIBLE
+        made = self.second_attempt(program, liveness_of(program), WORK) if program is not None else None
+        return cost if program is None or made is None else made.traffic(program)
 
     def form(self, first: int, end: int) -> int:
         """A number for how some operators are made up: the same for those of a layer that comes up again."""
@@ -129,11 +125,28 @@ class TrafficModel:
             return INFEASIBLE
         self.steps += len(program.steps)
         stored = sum(program.sizes[step.tile] for step in program.steps if step.kind == STORE)
-        planner = FirstFitPlanner(program, liveness_of(program), self.config, self.evict, limit - stored - 1)
+        liveness, left = liveness_of(program), limit - stored - 1
         try:
-            return planner.run().traffic(program)
-        except (StepOutOfMemoryError, TrafficLimitError):
+            return FirstFitPlanner(program, liveness, self.config, self.evict, left).run().traffic(program)
+        except TrafficLimitError:
             return INFEASIBLE
+        except StepOutOfMemoryError:
+            made = self.second_attempt(program, liveness, SECOND * len(program.steps), left)
+            return INFEASIBLE if made is None else made.traffic(program)
+
+    def second_attempt(self, program: Program, liveness: Liveness, work: int, limit: int = UNLIMITED) -> Plan | None:
+        """What `memory_planner.plan` makes where first fit finds no room, with so much `work`: less finds the same, or
+        nothing. None where there is nothing to find, or it loads and spills more than `limit` bytes."""
+        if len(set(program.sizes)) == 1 or least_bytes(program, self.config) > self.config.total_bytes:
+            return None  # with tiles of one size, first fit finds what there is
+        self.steps += work
+        static = static_addresses(program, self.config, work)
+        if static is None:
+            return None
+        try:
+            return LifetimePlanner(program, liveness, self.config, self.evict, static, limit).run()
+        except (StepOutOfMemoryError, TrafficLimitError):
+            return None
 
     def enough(self, first: int, end: int) -> int:
         """The cost at which nothing more is tried for some operators."""

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 WORK = 2_000_000
-"""How many placements may be tried in all."""
+"""How many placements may be tried in all, unless fewer are asked for."""
 
 TRIES = 100
 """How often all is placed from one order and what comes of it."""
@@ -31,18 +31,19 @@ class LiveRange(NamedTuple):
 
 
 def place_live_ranges(
-    ranges: Sequence[LiveRange], capacity: int, taken: Sequence[tuple[int, int]] = ()
+    ranges: Sequence[LiveRange], capacity: int, taken: Sequence[tuple[int, int]] = (), work: int = WORK
 ) -> list[int] | None:
     """An address in bytes for each live range, so that those that overlap in time share no byte and all end within
     `capacity` bytes. None gets bytes of the address ranges [start, end) that are `taken`.
 
     Sizes are multiples of the alignment, and so are the addresses then. None if none was found, which is no proof that
-    there is none. Deterministic; at most about `WORK` placements are tried.
+    there is none. Deterministic; at most about `work` placements are tried, all ranges once at least. What is found
+    with less work is found with more.
     """
     if any(one.size > capacity for one in ranges):
         return None
     neighbours = _overlaps(ranges)
-    left = max(1, WORK // max(1, len(ranges)))
+    left = max(1, work // max(1, len(ranges)))
     for order in _orders(ranges):
         for _ in range(min(TRIES, left)):
             addresses = [-1] * len(ranges)

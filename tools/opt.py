@@ -29,7 +29,7 @@ from .signals import leave
 if TYPE_CHECKING:
     from ..analysis.report import Reporter
     from ..ir.builtin import ModuleOp
-    from ..ir.diagnostics import DiagnosticError
+    from ..ir.diagnostics import Diagnostic, DiagnosticError
     from ..ir.source import Source
     from ..passes.manager import Pass
 
@@ -169,6 +169,9 @@ def _add_options(options: Any) -> None:
     )
     options.add_argument(
         "--report", type=_report_form, metavar="FORM", help="figures of each function on standard error: text or json"
+    )
+    options.add_argument(
+        "--remarks", action="store_true", help="say on standard error what passes could not find, and why"
     )
     options.add_argument(
         "--dump-pass-pipeline", action="store_true", help="print the passes on standard error, for --pass-pipeline"
@@ -390,6 +393,18 @@ def _run_passes(module: ModuleOp, args: argparse.Namespace, report: Reporter | N
         )
 
 
+def _run_remarked(module: ModuleOp, args: argparse.Namespace, report: Reporter | None) -> ModuleOp:
+    """Runs the passes, then says what they could not do."""
+    from ..passes.manager.remarks import remarked
+
+    found: list[Diagnostic] = []
+    with remarked(found.append):
+        made = _run_held(module, args, report)
+    for diagnostic in found:
+        say_or_fail(diagnostic.render(module.source, severity="remark"))
+    return made
+
+
 def _run_held(module: ModuleOp, args: argparse.Namespace, report: Reporter | None) -> ModuleOp:
     """Runs the passes; what was scheduled before fits its machine before and after them, unless only speeds count."""
     if args.speeds_only or (args.machine is None and report is None):
@@ -410,7 +425,7 @@ def _process(source: Source, args: argparse.Namespace, report: Reporter | None, 
     if args.machine is not None:
         aim(module, args.machine.keys)
     if args.pipeline or args.machine is not None or report:
-        module = _run_held(module, args, report)
+        module = _run_remarked(module, args, report) if args.remarks else _run_held(module, args, report)
     if model is not None:
         from ..analysis.proof import prove_module
 

@@ -32,6 +32,9 @@ class Entry:
 
 
 FUSE = Entry("fuse", "first: what the passes after it see as one operation needs one tile and no store in between")
+LINEARIZE = Entry(
+    "linearize", "after fuse, which leaves few values: all that follows goes by the order of the operations"
+)
 TILE = Entry("tile", "after fuse, so that fewer operations have to agree on tiles; every pass after it counts in them")
 
 PIPELINES: dict[str, tuple[Entry, ...]] = {
@@ -43,6 +46,7 @@ PIPELINES: dict[str, tuple[Entry, ...]] = {
     ),
     "O1": (
         FUSE,
+        LINEARIZE,
         TILE,
         Entry("plan", "while products are still whole: chooses blocks, loop orders and layers to run together"),
         Entry("lower", "writes out, tile by tile, the order that plan has decided"),
@@ -52,6 +56,7 @@ PIPELINES: dict[str, tuple[Entry, ...]] = {
     ),
     "O2": (
         FUSE,
+        LINEARIZE,
         TILE,
         Entry("plan{objective=makespan}", "as in -O1, but by simulated time: the least traffic is not the least time"),
         Entry("lower", "writes out, tile by tile, the order that plan has decided"),

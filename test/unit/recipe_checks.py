@@ -169,7 +169,6 @@ def test_what_a_plan_costs_is_what_is_lowered() -> None:
     assert judged is not None
     assert renumbered(judged) == renumbered(tiles.program)
     found = find_operations(tiles, Chains(tiles.program))
-    assert found is not None
     assert [o.axes for o in found][1:] == [((0, 1), (0,)), ((0, 1),)]
 
 

@@ -12,7 +12,7 @@ from tilewright.ir.builtin import FuncOp, ModuleOp
 from tilewright.passes.prefetch import GivenSchedule
 from tilewright.planner import residency
 from tilewright.planner.eviction import LeastRecentlyUsed
-from tilewright.planner.makespan import schedule_transfers
+from tilewright.planner.makespan import makespan_in_order, schedule_transfers
 
 from ..models import REFERENCE, chain_text
 
@@ -63,6 +63,7 @@ def test_baselines(
     sim = simulation_of(func, module)
     assert (sim.one_at_a_time, sim.makespan) == (alone, emitted)
     given = GivenSchedule(func, sim.target)
+    assert makespan_in_order(given.tiles.program, given.events, given.speeds) == emitted
     timed = schedule_transfers(given.tiles.program, given.events, given.speeds, given.config)
     assert timed is not None
     print(f"\n{workload} {sram} KiB {machine}: {timed.makespan:,} = {timed.makespan / hoisted:.4f} of {hoisted:,}")

@@ -3,6 +3,7 @@ step and byte by byte."""
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
@@ -17,9 +18,13 @@ from tilewright.passes.manager.pipelines import parse_pipeline
 from tilewright.passes.manager.running import run_passes_on
 from tilewright.passes.plan import tiled_types
 from tilewright.planner.arena import SRAMConfig
-from tilewright.planner.liveness import LOAD, Program, Step
-from tilewright.planner.nest_cost import INFEASIBLE, TrafficModel
+from tilewright.planner.liveness import LOAD, Program, Step, liveness_of
+from tilewright.planner.makespan import MakespanModel
+from tilewright.planner.memory_planner import plan
+from tilewright.planner.nest_cost import INFEASIBLE, SECOND, TrafficModel
 from tilewright.planner.nest_search import Search
+from tilewright.planner.nests import Nest
+from tilewright.planner.residency import FirstFitPlanner, StepOutOfMemoryError
 
 from ..strategies import Choice, choices, graph_texts, tile_sizes, write_choices
 
@@ -112,6 +117,24 @@ def test_a_trial_costs_what_the_schedule_moves(
     assert bytes_moved(made) == cost
 
 
+@settings(max_examples=300, deadline=None)
+@given(graph_texts(), st.sampled_from([(4, 2, 2), (2, 4, 1), (4, 1, 2)]), choices(), st.integers(3, 20))
+def test_a_trial_of_tiles_of_several_sizes_costs_what_the_schedule_moves(
+    text: str, sizes: Sizes, chosen: list[Choice], tiles: int
+) -> None:
+    """So that first fit finds no room now and then where the second attempt does."""
+    module, func = tiled_module(text, sizes, True)
+    write_choices(func, chosen, lambda: accepted(func, module))
+    ops = graph_ops(func)
+    config = SRAMConfig(tiles * 16, 4)
+    cost = trials(func, module, config).cost(nests_of(ops, tiled_types(func, module)))
+    assume(cost < INFEASIBLE)
+    made = run_passes_on(
+        module, parse_pipeline(f"lower,forward,schedule{{sram={config.total_bytes} align=4 evict=cost}}")
+    )
+    assert bytes_moved(made) == cost
+
+
 def bytes_moved(module: ModuleOp) -> int:
     return sum(op.bytes for func in module.functions() for op in func.ops if isinstance(op, (LoadOp, StoreOp)))
 
@@ -154,6 +177,50 @@ def test_a_cost_that_is_known_obeys_the_limit() -> None:
     assert 0 < cost < INFEASIBLE
     assert judged.cost(nests, limit=cost) == INFEASIBLE
     assert judged.cost(nests, limit=cost + 1) == cost
+
+
+SQUARE = """func.func @f(%x: tensor<32x48xf32>, %w: tensor<48x24xf32>) -> tensor<32x24xf32> {
+  %y = graph.matmul %x, %w : (tensor<32x48xf32>, tensor<48x24xf32>) -> tensor<32x24xf32>
+  return %y : tensor<32x24xf32>
+}
+"""
+"""In tiles of 8x4x4 and five times the largest of them, three sums leave first fit holes that are too small for A's."""
+
+
+def test_what_only_the_second_attempt_finds_room_for_has_a_cost() -> None:
+    module, func = tiled_module(SQUARE, (8, 4, 4), True)
+    judged = trials(func, module, SRAMConfig(640))
+    nests = [Nest(4, 6, 12, block=(1, 3), snake=True)]
+    program = judged.program(nests)
+    assert program is not None
+    with pytest.raises(StepOutOfMemoryError):
+        FirstFitPlanner(program, liveness_of(program), judged.config, "cost").run()
+    cost = judged.cost(nests)
+    assert judged.steps == len(program.steps) * (1 + SECOND)
+    assert cost == judged.scheduled_cost(nests) == plan(program, judged.config, "cost").traffic(program)
+    assert judged.cost(nests, limit=cost + 1) == cost
+    assert trials(func, module, SRAMConfig(640)).cost(nests, limit=cost) == INFEASIBLE
+    found = Search(judged, [Nest(4, 6, 12)]).run()
+    assert judged.cost(found) <= cost
+    planned = "plan{sram=640},lower,forward,schedule{sram=640 evict=cost}"
+    assert bytes_moved(run_passes_on(module, parse_pipeline(planned))) == judged.cost(found)
+
+
+def test_the_time_of_what_only_the_second_attempt_finds_room_for() -> None:
+    """In cycles, where it once was in bytes: those of the schedule."""
+    module, func = tiled_module(SQUARE, (8, 4, 4), True)
+    traffic = trials(func, module, SRAMConfig(640))
+    timed = MakespanModel(
+        traffic.tensors, traffic.operators, traffic.config, exec_cycles=[(3, 1)], move_cycles=lambda size: size // 4
+    )
+    nests = [Nest(4, 6, 12, block=(1, 3), snake=True)]
+    program = timed.program(nests)
+    assert program is not None
+    moved = plan(program, timed.config, "cost").traffic(program)
+    cost = timed.cost(nests)
+    assert moved // 4 <= cost <= moved // 4 + 3 * 4 * 6 * 12
+    assert timed.scheduled_cost(nests) == cost
+    assert timed.cost(nests, limit=cost) == INFEASIBLE
 
 
 @settings(max_examples=40, deadline=None)

@@ -1,0 +1,74 @@
+"""linearize: puts the operations of a graph in an order that keeps few bytes live, whatever their order was.
+
+%a = graph.matmul %x, %u : ...              %a = graph.matmul %x, %u : ...
+%b = graph.matmul %x, %v : ...        ->    %c = graph.matmul %a, %w : ...
+%c = graph.matmul %a, %w : ...              %b = graph.matmul %x, %v : ...
+%d = graph.matmul %b, %w : ...              %d = graph.matmul %b, %w : ...
+
+Any order of the same operations gives the same text. Operations of other dialects, which touch no tensor, may have
+effects: they stay in their order, and come first.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import prod
+from typing import ClassVar
+
+from ..dialects.graph import CHOICES, GraphOp, MatmulOp
+from ..dialects.levels import level_of
+from ..ir.builtin import FuncOp, ModuleOp
+from ..ir.core import Operation, Value
+from ..ir.types import TensorType
+from ..lowering.rewriting import ValueMap, clone, copy_value, map_functions, with_body
+from ..lowering.tiling import check_tensors
+from ..planner.linearize import linearize
+from ..planner.live_bytes import Dataflow
+from .manager import register_pass
+
+
+@register_pass
+@dataclass(frozen=True)
+class LinearizePass:
+    """Orders the operations of a graph so that few bytes are live at once, and none longer than needed; an order of
+    tiles that is written on them keeps them where they are."""
+
+    name: ClassVar[str] = "linearize"
+    needs: ClassVar[tuple[str, ...]] = ()
+
+    def apply(self, module: ModuleOp) -> ModuleOp:
+        return map_functions(module, linearize_function)
+
+
+def linearize_function(func: FuncOp, module: ModuleOp) -> FuncOp:
+    """A graph function in its new order; any other, and one for whose tiles an order has been chosen, as it is."""
+    if level_of(func) != "graph":
+        return func
+    check_tensors(func, "linearize")
+    ops = [op for op in func.ops if isinstance(op, GraphOp)]
+    if any(getattr(op, name, None) is not None for op in ops for name in CHOICES):
+        return func
+    order = linearize(dataflow_of(func, ops), [op.result.name for op in ops])
+    *others, last = [op for op in func.ops if not isinstance(op, GraphOp)]
+    ordered: list[Operation] = [*others, *[ops[i] for i in order], last]
+    if ordered == func.ops:
+        return func
+    values: ValueMap = {}
+    args = [copy_value(a, values) for a in func.args]
+    return with_body(func, args, [clone(op, values) for op in ordered])
+
+
+def dataflow_of(func: FuncOp, ops: list[GraphOp]) -> Dataflow:
+    """A graph function's operations as a graph of values, in bytes."""
+    number = {op.result: i for i, op in enumerate(ops)} | {arg: ~i for i, arg in enumerate(func.args)}
+    return Dataflow(
+        [[number[v] for v in op.operands] for op in ops],
+        [_bytes(op.result) for op in ops],
+        [_bytes(arg) for arg in func.args],
+        [number[v] for v in func.returned() if number.get(v, -1) >= 0],
+        {i for i, op in enumerate(ops) if isinstance(op, MatmulOp)},
+    )
+
+
+def _bytes(value: Value) -> int:
+    return prod(value.type.shape) * value.type.element_bytes if isinstance(value.type, TensorType) else 0
