@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 from ..dialects.graph import GraphOp, MatmulOp
 from ..dialects.kernels import KERNELS, Kernel
+from ..dialects.kernels.declaration import Applied
 from ..dialects.kernels.products import MATMUL
 from ..dialects.tile_ops import ExecBase, StoreBase
 from ..dialects.tiles import MOST_TILES, Coord, TiledType, TileRef, tile_text, tiled
@@ -76,6 +77,14 @@ class Terms:
         """A kernel's value where nothing is known of it but that equal sources give equal values."""
         function = Function(name, words, tuple(map(repr, params)))
         return self.make("apply", function, *(sorted(sources) if commutes else sources))
+
+    def parts(self, term: Term) -> Applied | None:
+        """What `apply` was given for a term; None for one of another kind."""
+        key = self.keys[term]
+        if key[0] != "apply":
+            return None
+        function: Function = key[1]
+        return Applied(function.name, tuple(map(float, function.params)), function.words, key[2:])
 
     def of_kernel(self, kernel: Kernel, op: Any, dtypes: Sequence[str], sources: Sequence[Term]) -> Term:
         """The value of a kernel that is no product, with the parameters that an operation gives it."""
@@ -272,9 +281,18 @@ class TilingError(Exception):
         self.op = op
 
 
+def needed_values(func: FuncOp) -> set[Value]:
+    """What a graph function returns, and all that its operations on tensors compute that from."""
+    needed = set(func.returned())
+    for op in reversed(func.ops):
+        if isinstance(op, GraphOp) and op.result in needed:
+            needed.update(op.operands)
+    return needed
+
+
 class GraphTerms:
     """The terms of a graph function, tile by tile, its arguments cut in the given tiles; `others` are the terms of what
-    is no tensor that can be cut.
+    is no tensor that can be cut. What no result depends on is left out: how it would be cut is no matter.
 
     Raises `TilingError` where two operands' tiles don't fit together, and `TooManyTilesError`.
     """
@@ -293,8 +311,9 @@ class GraphTerms:
                 check_count(arg, type)
                 self.values[arg] = {c: terms.argument(index, c) for c in type.coords()}
                 self.note(arg)
+        needed = needed_values(func)
         for op in func.ops:
-            if isinstance(op, GraphOp):
+            if isinstance(op, GraphOp) and op.result in needed:
                 self.compute(op)
                 self.note(op.result)
 
