@@ -29,7 +29,7 @@ from .signals import leave
 if TYPE_CHECKING:
     from ..analysis.report import Reporter
     from ..ir.builtin import ModuleOp
-    from ..ir.diagnostics import DiagnosticError
+    from ..ir.diagnostics import Diagnostic, DiagnosticError
     from ..ir.source import Source
     from ..passes.manager import Pass
 
@@ -377,17 +377,29 @@ def _parse(source: Source, args: argparse.Namespace) -> ModuleOp:
 
 def _run_passes(module: ModuleOp, args: argparse.Namespace, report: Reporter | None) -> ModuleOp:
     from ..passes.manager.running import run_passes_on
+    from ..passes.manager.warnings import listening_to_warnings
     from .status import status_line
 
-    with status_line():
-        return run_passes_on(
-            module,
-            args.pipeline,
-            verify_each=args.verify_each == "true",
-            prove_each=args.prove_each,
-            verify_input=args.machine is not None,
-            observe=report.begin() if report else None,
-        )
+    found: list[Diagnostic] = []
+    try:
+        with status_line(), listening_to_warnings(found.append):
+            return run_passes_on(
+                module,
+                args.pipeline,
+                verify_each=args.verify_each == "true",
+                prove_each=args.prove_each,
+                verify_input=args.machine is not None,
+                observe=report.begin() if report else None,
+            )
+    finally:
+        _say_warnings(found, module.source)
+
+
+def _say_warnings(found: list[Diagnostic], source: Source | None) -> None:
+    from ..ir.diagnostics import rendered
+
+    if found:
+        say(rendered(found, source, "warning"))
 
 
 def _run_held(module: ModuleOp, args: argparse.Namespace, report: Reporter | None) -> ModuleOp:

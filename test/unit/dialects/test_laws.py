@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import product
 from typing import Any
 
@@ -143,12 +143,13 @@ def test_a_cast_there_and_back(short: str, wide: str) -> None:
 
 STEPS = ("relu", "relu", "clip", "clip", "max", "widen", "narrow", "tanh")
 PLAIN = (-INF, -6.0, -1.0, -0.0, 0.0, LEAST / 2, 1.0, 6.0, INF)
+Chain = Sequence[tuple[str, float, float]]
 CHAINS = st.lists(
     st.tuples(st.sampled_from(STEPS), st.sampled_from(PLAIN), st.sampled_from(PLAIN)), min_size=0, max_size=5
 )
 
 
-def along(chain: list[tuple[str, float, float]], step: Callable[..., Any], value: Any) -> Any:
+def along(chain: Chain, step: Callable[..., Any], value: Any) -> Any:
     """What a chain of functions of one tensor of f16 makes of a value; `step(kernel, params, dtypes, *values)`."""
     wide = False
     for name, low, high in chain:
