@@ -115,7 +115,7 @@ class Scheduler:
         """Fuses, tiles, lowers and schedules a module with a single function at graph level; the module stays as it is.
 
         Raises ValueError for another number of functions, `DiagnosticError` for what the passes refuse, and
-        `ScheduleError` as `run`.
+        `ScheduleError` as `run`. What `opt` warns of is a `DiagnosticWarning`.
         """
         with python_warning(module.source):
             module = run_passes_on(module, [make_pass("fuse"), make_pass("tile"), make_pass("lower")])

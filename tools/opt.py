@@ -381,25 +381,20 @@ def _run_passes(module: ModuleOp, args: argparse.Namespace, report: Reporter | N
     from .status import status_line
 
     found: list[Diagnostic] = []
-    try:
-        with status_line(), listening_to_warnings(found.append):
-            return run_passes_on(
-                module,
-                args.pipeline,
-                verify_each=args.verify_each == "true",
-                prove_each=args.prove_each,
-                verify_input=args.machine is not None,
-                observe=report.begin() if report else None,
-            )
-    finally:
-        _say_warnings(found, module.source)
-
-
-def _say_warnings(found: list[Diagnostic], source: Source | None) -> None:
-    from ..ir.diagnostics import rendered
-
+    with status_line(), listening_to_warnings(found.append):
+        made = run_passes_on(
+            module,
+            args.pipeline,
+            verify_each=args.verify_each == "true",
+            prove_each=args.prove_each,
+            verify_input=args.machine is not None,
+            observe=report.begin() if report else None,
+        )
     if found:
-        say(rendered(found, source, "warning"))
+        from ..ir.diagnostics import rendered
+
+        say(rendered(found, module.source, "warning"))
+    return made
 
 
 def _run_held(module: ModuleOp, args: argparse.Namespace, report: Reporter | None) -> ModuleOp:
