@@ -240,8 +240,8 @@ def _focus(source: Source | None, loc: int, focus: str) -> int:
 
 
 def _with_notes(error: Diagnostic, source: Source | None, noted: dict[Note, int], severity: str = "error") -> str:
-    """An error, or a warning, and its notes. `noted` counts how often each note has been shown: what has been said a few times is not
-    said again."""
+    """An error, or a warning, and its notes. `noted` counts how often each note has been shown: what has been said a
+    few times is not said again."""
     parts = [_render(severity, error.message, _focus(source, error.loc, error.focus), source)]
     for note in error.notes:
         noted[note] = noted.get(note, 0) + 1
