@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from ..dialects.graph import GraphOp, MatmulOp
 from ..dialects.kernels import KERNELS, Kernel
-from ..dialects.kernels.declaration import Applied
+from ..dialects.kernels.declaration import Function
 from ..dialects.kernels.products import MATMUL
 from ..dialects.tile_ops import ExecBase, StoreBase
 from ..dialects.tiles import MOST_TILES, Coord, TiledType, TileRef, tile_text, tiled
@@ -25,20 +25,13 @@ NONE = -1
 Term = int
 
 
-class Function(NamedTuple):
-    """A kernel with its parameters, as a term has it: `words` say more of it, parameters are their exact texts."""
-
-    name: str
-    words: str
-    params: tuple[str, ...]
-
-
 class Terms:
-    """The terms met so far; `keys[t]` is how term t is made."""
+    """The terms met so far; `keys[t]` is how term t is made. `plain` are the functions without parameters."""
 
     def __init__(self) -> None:
         self.numbers: dict[tuple[Any, ...], Term] = {}
         self.keys: list[tuple[Any, ...]] = []
+        self.plain: dict[str, Function] = {}
 
     def make(self, *key: Any) -> Term:
         number = self.numbers.get(key)
@@ -75,16 +68,16 @@ class Terms:
         self, name: str, params: Sequence[float], *sources: Term, commutes: bool = False, words: str = ""
     ) -> Term:
         """A kernel's value where nothing is known of it but that equal sources give equal values."""
-        function = Function(name, words, tuple(map(repr, params)))
+        if params or words:
+            function = Function(name, words, tuple(map(repr, params)))
+        else:
+            function = self.plain.get(name) or self.plain.setdefault(name, Function(name, "", ()))
         return self.make("apply", function, *(sorted(sources) if commutes else sources))
 
-    def parts(self, term: Term) -> Applied | None:
-        """What `apply` was given for a term; None for one of another kind."""
+    def parts(self, term: Term) -> tuple[Any, ...] | None:
+        """The function that `apply` made a term of, and its sources; None for a term of another kind."""
         key = self.keys[term]
-        if key[0] != "apply":
-            return None
-        function: Function = key[1]
-        return Applied(function.name, tuple(map(float, function.params)), function.words, key[2:])
+        return key[1:] if key[0] == "apply" else None
 
     def of_kernel(self, kernel: Kernel, op: Any, dtypes: Sequence[str], sources: Sequence[Term]) -> Term:
         """The value of a kernel that is no product, with the parameters that an operation gives it."""

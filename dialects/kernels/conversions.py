@@ -53,10 +53,9 @@ def _cast(np: Any, call: Call, values: Array) -> Array:
 
 
 def _term(terms: Algebra[TermT], params: tuple[float, ...], dtypes: Sequence[str], value: TermT) -> TermT:
-    made = terms.parts(value)
-    widened = made is not None and made.name == "cast" and made.words == _words(dtypes[0], dtypes[1])
-    if made is not None and widened and (dtypes[0], dtypes[1]) in WIDENING and not any(params):
-        return made.sources[0]
+    made = terms.parts(value) if (dtypes[0], dtypes[1]) in WIDENING and not any(params) else None
+    if made is not None and made[0].name == "cast" and made[0].words == _words(dtypes[0], dtypes[1]):
+        return made[1]
     return terms.apply("cast", params, value, words=_words(dtypes[1], dtypes[0]))
 
 

@@ -45,13 +45,13 @@ class Call(NamedTuple):
     out: Array | None = None
 
 
-class Applied(NamedTuple):
-    """What `Algebra.apply` was given for a term: a kernel's name and parameters, words, and the sources' terms."""
+class Function(NamedTuple):
+    """A kernel with its parameters, as a term of the proof has it: `words` say more of it, parameters are their exact
+    texts."""
 
     name: str
-    params: tuple[float, ...]
     words: str
-    sources: tuple[Any, ...]
+    params: tuple[str, ...]
 
 
 Range = tuple[float, float]
@@ -83,8 +83,8 @@ if TYPE_CHECKING:  # what kernels are written against; making these classes take
             such as "from f32 to f16"."""
             ...
 
-        def parts(self, term: TermT) -> Applied | None:
-            """What `apply` was given for a term; None for one that comes from elsewhere."""
+        def parts(self, term: TermT) -> tuple[Any, ...] | None:
+            """The function that `apply` made a term of, and its sources; None for a term that comes from elsewhere."""
             ...
 
 

@@ -13,7 +13,7 @@ from ...ir.opdef import REGISTRIES, OpError
 from ..tiles import TiledType
 from .declaration import ELEMENTS, Array, Call, Check, Kernel, Parameter, Range, declare, elements, same_coordinates
 from .formulas import gelu, sigmoid
-from .laws import clamped
+from .laws import Clamps, clamping
 
 if TYPE_CHECKING:
     from .declaration import Algebra, TermT
@@ -23,7 +23,6 @@ SUMMABLE = (*FLOATS, "i32")
 ALL = (*FLOATS, "i8", "i32")
 
 Formula = Callable[..., Array]
-Clamps = Callable[[Sequence[float]], Range]
 
 ELEMENTWISE: dict[str, Kernel] = {}
 """The kernels of the table by name; each is an operation of the graph dialect too, or of the dialect of the plugin that
@@ -109,11 +108,7 @@ def _algebra(name: str, commutes: bool, idempotent: bool, clamps: Clamps | None)
     ) -> TermT:
         return a if a == b else applied(terms, given, types, a, b)
 
-    def cut(terms: Algebra[TermT], given: tuple[float, ...], types: Sequence[str], value: TermT) -> TermT:
-        assert clamps is not None
-        return clamped(terms, name, given, clamps(given), value)
-
-    return cut if clamps is not None else one_of_equals if idempotent else applied
+    return clamping(name, clamps) if clamps is not None else one_of_equals if idempotent else applied
 
 
 def _sum_term(terms: Algebra[TermT], params: tuple[float, ...], dtypes: Sequence[str], a: TermT, b: TermT) -> TermT:

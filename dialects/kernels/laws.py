@@ -6,11 +6,16 @@ the kernels mean.
 
 from __future__ import annotations
 
-from ...ir.light_typing import TYPE_CHECKING
-from .declaration import KERNELS
+from collections.abc import Callable, Sequence
+
+from ...ir.light_typing import TYPE_CHECKING, Any
+from .declaration import KERNELS, Range
 
 if TYPE_CHECKING:
-    from .declaration import Algebra, Range, TermT
+    from .declaration import Algebra, TermT
+
+Clamps = Callable[[Sequence[float]], Range]
+"""The range that a kernel cuts to, by its parameters."""
 
 LEAST = 2.0**-24
 """The least positive number of f16, which has the fewest: nothing from here on is rounded to zero."""
@@ -30,16 +35,18 @@ def _is_plain(bound: float) -> bool:
     return abs(bound) >= LEAST or repr(bound) == "0.0"
 
 
-def clamped(terms: Algebra[TermT], name: str, params: tuple[float, ...], bounds: Range, value: TermT) -> TermT:
-    """The term of a kernel that cuts a value to a range: the value itself where that has been cut to a part of the
-    range before, and one without the cut before where that was to a larger range."""
-    made = terms.parts(value)
-    clamps = None if made is None else KERNELS[made.name].clamps
-    if made is None or clamps is None:
-        return terms.apply(name, params, value)
-    before = clamps(made.params)
-    if within(before, bounds):
-        return value
-    if within(bounds, before):
-        return clamped(terms, name, params, bounds, made.sources[0])
-    return terms.apply(name, params, value)
+def clamping(name: str, clamps: Clamps) -> Callable[..., Any]:
+    """How terms of a kernel are made that cuts values to a range: the value itself where that has been cut to a part of
+    the range before, and one without the cut before where that was to a larger range."""
+
+    def cut(terms: Algebra[TermT], params: tuple[float, ...], dtypes: Sequence[str], value: TermT) -> TermT:
+        made = terms.parts(value)
+        before = None if made is None else KERNELS[made[0].name].clamps
+        if made is None or before is None:
+            return terms.apply(name, params, value)
+        bounds, earlier = clamps(params), before(tuple(map(float, made[0].params)))
+        if within(earlier, bounds):
+            return value
+        return cut(terms, params, dtypes, made[1]) if within(bounds, earlier) else terms.apply(name, params, value)
+
+    return cut
