@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from .ir.attributes import UNIT
     from .ir.builtin import FuncOp, ModuleOp
     from .ir.core import Block, Operation, Value
-    from .ir.diagnostics import Diagnostic, DiagnosticError, PluginError
+    from .ir.diagnostics import Diagnostic, DiagnosticError, DiagnosticWarning, PluginError
     from .ir.language_version import LANGUAGE_VERSION
     from .ir.opdef import OpError
     from .ir.source import Source
@@ -44,6 +44,7 @@ __all__ = [
     "Bounds",
     "Diagnostic",
     "DiagnosticError",
+    "DiagnosticWarning",
     "EngineTime",
     "FuncBuilder",
     "FuncOp",
@@ -102,7 +103,7 @@ _HOMES = {
     "ir.attributes": "UNIT",
     "ir.builtin": "FuncOp ModuleOp",
     "ir.core": "Block Operation Value",
-    "ir.diagnostics": "Diagnostic DiagnosticError PluginError",
+    "ir.diagnostics": "Diagnostic DiagnosticError DiagnosticWarning PluginError",
     "ir.language_version": "LANGUAGE_VERSION",
     "ir.opdef": "OpError",
     "ir.source": "Source",

@@ -109,7 +109,7 @@ def run_passes(
 
     What each pass makes is verified, and with `prove_each` proved to compute what went in. The other options go with a
     text. Raises `DiagnosticError` for faults in the program, `UsageError` for faults in the pipeline, and `PluginError`
-    where one of them needs a plugin that can't be used.
+    where one of them needs a plugin that can't be used. What `opt` warns of is a `DiagnosticWarning`.
 
     >>> text = "func.func @f(%x: tensor<4x8xf32>, %w: tensor<8x4xf32>) -> tensor<4x4xf32> {"
     >>> text += " %y = graph.matmul %x, %w : (tensor<4x8xf32>, tensor<8x4xf32>) -> tensor<4x4xf32>"
@@ -120,14 +120,17 @@ def run_passes(
     from .lowering.rewriting import apart
     from .passes.manager.pipelines import parse_pipeline
     from .passes.manager.running import run_passes_on
+    from .passes.manager.warnings import python_warning
 
     _expect("run_passes", pipeline, str)
     passes = parse_pipeline(pipeline)
-    if not isinstance(program, str):
-        made = run_passes_on(_verified(program, "run_passes"), passes, prove_each=prove_each, verify_input=False)
-        return apart(made, program)
-    module = parse(program, filename=filename, allow_unregistered=allow_unregistered)
-    return print(run_passes_on(module, passes, prove_each=prove_each, verify_input=False), generic=generic)
+    is_text = isinstance(program, str)
+    module = parse(program, filename=filename, allow_unregistered=allow_unregistered) if is_text else program
+    if not is_text:
+        _verified(program, "run_passes")
+    with python_warning(module.source):
+        made = run_passes_on(module, passes, prove_each=prove_each, verify_input=False)
+    return print(made, generic=generic) if is_text else apart(made, module)
 
 
 def prove(model: str | ModuleOp, program: str | ModuleOp) -> None:
@@ -216,6 +219,7 @@ def report(
     from .dialects.checks.machine_fit import check_machine, scheduled_names
     from .passes.manager.pipelines import parse_pipeline
     from .passes.manager.running import run_passes_on
+    from .passes.manager.warnings import python_warning
 
     _expect("report", pipeline, str)
     passes = parse_pipeline(pipeline)
@@ -227,7 +231,8 @@ def report(
         check_machine(stage, scheduled)
     for stage in stages[:-1]:
         observe("", stage)
-    made = run_passes_on(stages[-1], passes, verify_input=False, observe=observe)
+    with python_warning(stages[-1].source):
+        made = run_passes_on(stages[-1], passes, verify_input=False, observe=observe)
     check_machine(made, names[-1], when="after the passes ")
     return reporter.report()
 

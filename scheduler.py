@@ -15,6 +15,7 @@ from .ir.core import Block, Operation
 from .lowering.tile_program import schedule_ops
 from .passes.manager import make_pass
 from .passes.manager.running import run_passes_on
+from .passes.manager.warnings import python_warning
 from .planner.arena import SRAMConfig
 
 
@@ -114,9 +115,10 @@ class Scheduler:
         """Fuses, tiles, lowers and schedules a module with a single function at graph level; the module stays as it is.
 
         Raises ValueError for another number of functions, `DiagnosticError` for what the passes refuse, and
-        `ScheduleError` as `run`.
+        `ScheduleError` as `run`. What `opt` warns of is a `DiagnosticWarning`.
         """
-        module = run_passes_on(module, [make_pass("fuse"), make_pass("tile"), make_pass("lower")])
+        with python_warning(module.source):
+            module = run_passes_on(module, [make_pass("fuse"), make_pass("tile"), make_pass("lower")])
         functions = list(module.functions())
         if len(functions) != 1:
             raise ValueError(f"the module must hold exactly one function, it has {len(functions)}")

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 from ..dialects.graph import GraphOp, MatmulOp
 from ..dialects.kernels import KERNELS, Kernel
+from ..dialects.kernels.declaration import Function
 from ..dialects.kernels.products import MATMUL
 from ..dialects.tile_ops import ExecBase, StoreBase
 from ..dialects.tiles import MOST_TILES, Coord, TiledType, TileRef, tile_text, tiled
@@ -24,20 +25,13 @@ NONE = -1
 Term = int
 
 
-class Function(NamedTuple):
-    """A kernel with its parameters, as a term has it: `words` say more of it, parameters are their exact texts."""
-
-    name: str
-    words: str
-    params: tuple[str, ...]
-
-
 class Terms:
-    """The terms met so far; `keys[t]` is how term t is made."""
+    """The terms met so far; `keys[t]` is how term t is made. `plain` are the functions without parameters."""
 
     def __init__(self) -> None:
         self.numbers: dict[tuple[Any, ...], Term] = {}
         self.keys: list[tuple[Any, ...]] = []
+        self.plain: dict[str, Function] = {}
 
     def make(self, *key: Any) -> Term:
         number = self.numbers.get(key)
@@ -74,8 +68,16 @@ class Terms:
         self, name: str, params: Sequence[float], *sources: Term, commutes: bool = False, words: str = ""
     ) -> Term:
         """A kernel's value where nothing is known of it but that equal sources give equal values."""
-        function = Function(name, words, tuple(map(repr, params)))
+        if params or words:
+            function = Function(name, words, tuple(map(repr, params)))
+        else:
+            function = self.plain.get(name) or self.plain.setdefault(name, Function(name, "", ()))
         return self.make("apply", function, *(sorted(sources) if commutes else sources))
+
+    def parts(self, term: Term) -> tuple[Any, ...] | None:
+        """The function that `apply` made a term of, and its sources; None for a term of another kind."""
+        key = self.keys[term]
+        return key[1:] if key[0] == "apply" else None
 
     def of_kernel(self, kernel: Kernel, op: Any, dtypes: Sequence[str], sources: Sequence[Term]) -> Term:
         """The value of a kernel that is no product, with the parameters that an operation gives it."""
@@ -272,9 +274,18 @@ class TilingError(Exception):
         self.op = op
 
 
+def needed_values(func: FuncOp) -> set[Value]:
+    """What a graph function returns, and all that its operations on tensors compute that from."""
+    needed = set(func.returned())
+    for op in reversed(func.ops):
+        if isinstance(op, GraphOp) and op.result in needed:
+            needed.update(op.operands)
+    return needed
+
+
 class GraphTerms:
     """The terms of a graph function, tile by tile, its arguments cut in the given tiles; `others` are the terms of what
-    is no tensor that can be cut.
+    is no tensor that can be cut. What no result depends on is left out: how it would be cut is no matter.
 
     Raises `TilingError` where two operands' tiles don't fit together, and `TooManyTilesError`.
     """
@@ -293,8 +304,9 @@ class GraphTerms:
                 check_count(arg, type)
                 self.values[arg] = {c: terms.argument(index, c) for c in type.coords()}
                 self.note(arg)
+        needed = needed_values(func)
         for op in func.ops:
-            if isinstance(op, GraphOp):
+            if isinstance(op, GraphOp) and op.result in needed:
                 self.compute(op)
                 self.note(op.result)
 

@@ -65,8 +65,8 @@ SECTIONS = {
     "Time": ("Simulation", "TimedOp", "Timeline", "Stall", "Target"),
     "Schedules as Python objects": ("Scheduler", "Schedule", "SchedLoad", "SchedExecute", "SchedStore", "TileAt",
                                     "SRAMConfig", "VirtualSRAMArena", "Allocation"),
-    "Errors": ("DiagnosticError", "Diagnostic", "OpError", "UsageError", "PluginError", "ScheduleError",
-               "OutOfMemoryError"),
+    "Errors": ("DiagnosticError", "Diagnostic", "DiagnosticWarning", "OpError", "UsageError", "PluginError",
+               "ScheduleError", "OutOfMemoryError"),
     "Versions": ("LANGUAGE_VERSION", "__version__"),
 }  # fmt: skip
 

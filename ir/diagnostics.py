@@ -122,13 +122,34 @@ class DiagnosticError(Exception):
         super().__init__(self.diagnostics)
 
     def __str__(self) -> str:
-        shown = _first_of_each_kind(sorted(self.diagnostics, key=lambda d: d.order))
-        noted: dict[Note, int] = {}
-        lines = [_with_notes(d, self.source, noted) for d in shown]
-        left = len(self.diagnostics) - len(shown)
-        if left:
-            lines.append(f"{left} more {'error' if left == 1 else 'errors'} not shown")
-        return "\n".join(lines)
+        return rendered(self.diagnostics, self.source)
+
+
+class DiagnosticWarning(UserWarning):
+    """One or more things in the user's text that are right, and hardly meant. As `DiagnosticError`, but for that it is
+    Python's way to warn."""
+
+    def __init__(self, diagnostics: Iterable[Diagnostic], source: Source | None = None):
+        self.diagnostics = list(diagnostics)
+        self.source = source
+        for diagnostic in self.diagnostics if source is not None else ():
+            diagnostic.source = source
+        super().__init__(self.diagnostics)
+
+    def __str__(self) -> str:
+        return rendered(self.diagnostics, self.source, "warning")
+
+
+def rendered(diagnostics: Iterable[Diagnostic], source: Source | None, severity: str = "error") -> str:
+    """The text of errors or warnings, in the order of their places; of many, the first of each kind."""
+    ordered = sorted(diagnostics, key=lambda d: d.order)
+    shown = _first_of_each_kind(ordered)
+    noted: dict[Note, int] = {}
+    lines = [_with_notes(d, source, noted, severity) for d in shown]
+    left = len(ordered) - len(shown)
+    if left:
+        lines.append(f"{left} more {severity}{'' if left == 1 else 's'} not shown")
+    return "\n".join(lines)
 
 
 MAX_ERRORS = 20
@@ -219,8 +240,8 @@ def _focus(source: Source | None, loc: int, focus: str) -> int:
 
 
 def _with_notes(error: Diagnostic, source: Source | None, noted: dict[Note, int], severity: str = "error") -> str:
-    """An error and its notes. `noted` counts how often each note has been shown: what has been said a few times is not
-    said again."""
+    """An error, or a warning, and its notes. `noted` counts how often each note has been shown: what has been said a
+    few times is not said again."""
     parts = [_render(severity, error.message, _focus(source, error.loc, error.focus), source)]
     for note in error.notes:
         noted[note] = noted.get(note, 0) + 1

@@ -32,6 +32,7 @@ from ..ir.core import Operation, Value
 from ..ir.diagnostics import Diagnostic, DiagnosticError
 from ..ir.types import TensorType
 from ..lowering.allocs import config_of
+from ..lowering.dead_code import dead_in_graph
 from ..lowering.graph_nests import TileRef, TileTask, check_execs, nests_of, tasks
 from ..lowering.rewriting import ValueMap, clone, copy_value, map_functions, with_body
 from ..lowering.tile_program import TileProgram
@@ -40,6 +41,7 @@ from ..planner.arena import SRAMConfig, count_of
 from ..planner.liveness import accumulator_residencies
 from ..planner.memory_planner import most_needed
 from .manager import option, read_alignment, read_bytes, register_pass
+from .manager.warnings import warn
 
 
 @register_pass
@@ -56,6 +58,8 @@ class LowerPass:
         return map_functions(module, self.lower)
 
     def lower(self, func: FuncOp, module: ModuleOp) -> FuncOp:
+        if level_of(func) == "graph":
+            warn_of_dead(func)
         made = lower_function(func, module)
         outside = list(wish_errors(made, level_of(made)))
         if outside:
@@ -66,6 +70,14 @@ class LowerPass:
             target = target_of(func, module, sram_bytes=self.sram, alignment=self.align)
             check_fits(made, config_of(func, target))
         return made
+
+
+def warn_of_dead(func: FuncOp) -> None:
+    """Names the operations of a graph function that will be computed for nothing."""
+    for op in dead_in_graph(func):
+        value = op.results[0]
+        message = f"%{value.name} is computed and stored, but no result depends on it; --dce removes it"
+        warn(Diagnostic(message, value.loc))
 
 
 def check_fits(func: FuncOp, config: SRAMConfig) -> None:

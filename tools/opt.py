@@ -380,10 +380,12 @@ def _parse(source: Source, args: argparse.Namespace) -> ModuleOp:
 
 def _run_passes(module: ModuleOp, args: argparse.Namespace, report: Reporter | None) -> ModuleOp:
     from ..passes.manager.running import run_passes_on
+    from ..passes.manager.warnings import listening_to_warnings
     from .status import status_line
 
-    with status_line():
-        return run_passes_on(
+    found: list[Diagnostic] = []
+    with status_line(), listening_to_warnings(found.append):
+        made = run_passes_on(
             module,
             args.pipeline,
             verify_each=args.verify_each == "true",
@@ -391,6 +393,11 @@ def _run_passes(module: ModuleOp, args: argparse.Namespace, report: Reporter | N
             verify_input=args.machine is not None,
             observe=report.begin() if report else None,
         )
+    if found:
+        from ..ir.diagnostics import rendered
+
+        say(rendered(found, module.source, "warning"))
+    return made
 
 
 def _run_remarked(module: ModuleOp, args: argparse.Namespace, report: Reporter | None) -> ModuleOp:

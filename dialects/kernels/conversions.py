@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 CASTS = {("f32", "f16"), ("f32", "bf16"), ("f16", "f32"), ("bf16", "f32"), ("i32", "i8"), ("i8", "i32")}
 """The element types that a cast can go from and to."""
 
+WIDENING = {("f16", "f32"), ("bf16", "f32"), ("i8", "i32")}
+"""Those where nothing is lost: the cast back, without a scale or a zero point, gives what there was."""
+
 
 def check_cast(name: str, source: str, target: str, op: object) -> None:
     """Raises `OpError` for a pair of element types without a cast, or a scale where nothing is requantised."""
@@ -50,7 +53,14 @@ def _cast(np: Any, call: Call, values: Array) -> Array:
 
 
 def _term(terms: Algebra[TermT], params: tuple[float, ...], dtypes: Sequence[str], value: TermT) -> TermT:
-    return terms.apply("cast", params, value, words=f"from {dtypes[1]} to {dtypes[0]}")
+    made = terms.parts(value) if (dtypes[0], dtypes[1]) in WIDENING and not any(params) else None
+    if made is not None and made[0].name == "cast" and made[0].words == _words(dtypes[0], dtypes[1]):
+        return made[1]
+    return terms.apply("cast", params, value, words=_words(dtypes[1], dtypes[0]))
+
+
+def _words(source: str, target: str) -> str:
+    return f"from {source} to {target}"
 
 
 CAST = declare(
@@ -61,6 +71,8 @@ CAST = declare(
         combine=None,
         is_sum=False,
         commutes=False,
+        idempotent=False,
+        clamps=None,
         starts=False,
         in_place=frozenset(),
         keeps_zeros=False,  # a zero point is what zero becomes

@@ -45,6 +45,19 @@ class Call(NamedTuple):
     out: Array | None = None
 
 
+class Function(NamedTuple):
+    """A kernel with its parameters, as a term of the proof has it: `words` say more of it, parameters are their exact
+    texts."""
+
+    name: str
+    words: str
+    params: tuple[str, ...]
+
+
+Range = tuple[float, float]
+"""The least and the greatest number that a kernel lets through."""
+
+
 if TYPE_CHECKING:  # what kernels are written against; making these classes takes a millisecond of each start
     from typing import Protocol
 
@@ -70,6 +83,10 @@ if TYPE_CHECKING:  # what kernels are written against; making these classes take
             such as "from f32 to f16"."""
             ...
 
+        def parts(self, term: TermT) -> tuple[Any, ...] | None:
+            """The function that `apply` made a term of, and its sources; None for a term that comes from elsewhere."""
+            ...
+
 
 Check = Callable[[Sequence[TiledType], object], None]
 Meaning = Callable[..., Array]
@@ -83,6 +100,9 @@ class Kernel(NamedTuple):
     - `combine`: how `+=` combines onto the destination: "sum", or None where it can't (verifier, runtime, proof).
     - `is_sum`: whether its result is a sum, which may be part of a longer one (messages, runtime).
     - `commutes`: whether its two sources may change places (importer; `algebra` says it to the proof).
+    - `idempotent`: whether of two equal sources it gives just that (canonicalize, proof).
+    - `clamps(params)`: of what cuts each element to a range and leaves all within it as it is, that range; None for all
+      else (canonicalize, proof).
     - `starts`: whether a destination that it writes may be summed onto by another kernel, as a bias is (lower,
       reorder).
     - `in_place`: the sources that it may be written over, by position (verifier).
@@ -113,6 +133,8 @@ class Kernel(NamedTuple):
     combine: str | None
     is_sum: bool
     commutes: bool
+    idempotent: bool
+    clamps: Callable[[Sequence[float]], Range] | None
     starts: bool
     in_place: frozenset[int]
     keeps_zeros: bool
@@ -219,6 +241,8 @@ def _rules(kernel: Kernel) -> Iterator[tuple[bool, str]]:
     yield kernel.ulps >= 0, f"`ulps` is 0 or more, got {kernel.ulps}"
     yield kernel.in_place <= set(range(len(kernel.sources))), "`in_place` names sources by position"
     yield kernel.combine is None or len(kernel.sources) == 2, 'what combines by "sum" has two sources'
+    yield not kernel.idempotent or len(kernel.sources) == 2, "what is `idempotent` has two sources"
+    yield kernel.clamps is None or kernel.is_activation, "what `clamps` is a function of one tensor"
 
 
 def find_kernel(name: Attr) -> Kernel | None:

@@ -11,8 +11,9 @@ from collections.abc import Callable, Sequence
 from ...ir.light_typing import TYPE_CHECKING, Any
 from ...ir.opdef import REGISTRIES, OpError
 from ..tiles import TiledType
-from .declaration import ELEMENTS, Array, Call, Check, Kernel, Parameter, declare, elements, same_coordinates
+from .declaration import ELEMENTS, Array, Call, Check, Kernel, Parameter, Range, declare, elements, same_coordinates
 from .formulas import gelu, sigmoid
+from .laws import Clamps, clamping
 
 if TYPE_CHECKING:
     from .declaration import Algebra, TermT
@@ -58,16 +59,14 @@ def elementwise(
     widens: bool = False,
     in_double: bool = False,
     is_sum: bool = False,
+    idempotent: bool = False,
+    clamps: Clamps | None = None,
 ) -> Kernel:
     """Declares a kernel from its formula.
 
     `widens` says that i32 operands can give more than i32 holds, `in_double` that it is computed in f64 and rounded
     once, `is_sum` that it is the sum of its operands.
     """
-
-    def applied(terms: Algebra[TermT], given: tuple[float, ...], types: Sequence[str], *operands: TermT) -> TermT:
-        return terms.apply(name, given, *operands, commutes=commutes)
-
     kernel = declare(
         Kernel(
             name,
@@ -76,6 +75,8 @@ def elementwise(
             combine=None,
             is_sum=is_sum,
             commutes=commutes or is_sum,
+            idempotent=idempotent,
+            clamps=clamps,
             starts=False,
             in_place=frozenset(range(len(sources))),
             keeps_zeros=keeps_zeros,
@@ -83,7 +84,7 @@ def elementwise(
             check=_checked(name, dtypes, shown),
             reads=same_coordinates,
             meaning=_meaning(formula, widens, in_double),
-            algebra=_sum_term if is_sum else applied,
+            algebra=_sum_term if is_sum else _algebra(name, commutes, idempotent, clamps),
             ulps=ulps,
             work=elements,
             rate=ELEMENTS,
@@ -94,6 +95,20 @@ def elementwise(
     )
     ELEMENTWISE[name] = kernel
     return kernel
+
+
+def _algebra(name: str, commutes: bool, idempotent: bool, clamps: Clamps | None) -> Callable[..., Any]:
+    """How a kernel's terms are made, with the laws that hold for it."""
+
+    def applied(terms: Algebra[TermT], given: tuple[float, ...], types: Sequence[str], *operands: TermT) -> TermT:
+        return terms.apply(name, given, *operands, commutes=commutes)
+
+    def one_of_equals(
+        terms: Algebra[TermT], given: tuple[float, ...], types: Sequence[str], a: TermT, b: TermT
+    ) -> TermT:
+        return a if a == b else applied(terms, given, types, a, b)
+
+    return clamping(name, clamps) if clamps is not None else one_of_equals if idempotent else applied
 
 
 def _sum_term(terms: Algebra[TermT], params: tuple[float, ...], dtypes: Sequence[str], a: TermT, b: TermT) -> TermT:
@@ -144,8 +159,17 @@ def _relu(np: Any, x: Array) -> Array:
     return np.maximum(x, x.dtype.type(0))
 
 
+def _from_zero(params: Sequence[float]) -> Range:
+    return 0.0, float("inf")
+
+
 def _clip(np: Any, x: Array, low: float, high: float) -> Array:
     return np.minimum(np.maximum(x, x.dtype.type(low)), x.dtype.type(high))
+
+
+def _bounds(params: Sequence[float]) -> Range:
+    low, high = params
+    return low, high
 
 
 def _exp(np: Any, x: Array) -> Array:
@@ -170,15 +194,15 @@ binary(
     onnx="Mul", summary="a * b",
 )
 binary(
-    "max", lambda np, a, b: np.maximum(a, b), dtypes=ALL, keeps_zeros=True, commutes=True, ulps=0, onnx="Max",
-    summary="the larger of a and b",
+    "max", lambda np, a, b: np.maximum(a, b), dtypes=ALL, keeps_zeros=True, commutes=True, idempotent=True, ulps=0,
+    onnx="Max", summary="the larger of a and b",
 )
 unary(
-    "relu", _relu, dtypes=ALL, keeps_zeros=True, ulps=0, onnx="Relu", summary="max(x, 0)",
+    "relu", _relu, dtypes=ALL, keeps_zeros=True, clamps=_from_zero, ulps=0, onnx="Relu", summary="max(x, 0)",
 )
 unary(
-    "clip", _clip, params=("low", "high"), dtypes=FLOATS, keeps_zeros=False, ulps=0, onnx=None,
-    summary="min(max(x, low), high)",
+    "clip", _clip, params=("low", "high"), dtypes=FLOATS, keeps_zeros=False, clamps=_bounds, ulps=0,
+    onnx=None, summary="min(max(x, low), high)",
 )
 unary(
     "exp", _exp, dtypes=FLOATS, keeps_zeros=False, in_double=True, ulps=4, onnx="Exp", summary="e to the power x",

@@ -25,6 +25,19 @@ func.func @mixed(%x: tensor<5x7xf32>, %w: tensor<7x6xf32> {graph.param}, %b: ten
 """
 """Every graph operation, odd sizes, a residual, several results, an argument returned."""
 
+REDUNDANT = """\
+func.func @redundant(%x: tensor<5x7xf32>, %w: tensor<7x6xf32> {graph.param}) -> tensor<5x6xf32> {
+  %a = graph.matmul %x, %w : (tensor<5x7xf32>, tensor<7x6xf32>) -> tensor<5x6xf32>
+  %b = graph.matmul %x, %w : (tensor<5x7xf32>, tensor<7x6xf32>) -> tensor<5x6xf32>
+  %r = graph.relu %b : tensor<5x6xf32>
+  %s = graph.relu %r : tensor<5x6xf32>
+  %d = graph.add %s, %a : (tensor<5x6xf32>, tensor<5x6xf32>) -> tensor<5x6xf32>
+  %y = graph.sub %a, %s : (tensor<5x6xf32>, tensor<5x6xf32>) -> tensor<5x6xf32>
+  return %y : tensor<5x6xf32>
+}
+"""
+"""Something that is dead, something computed twice, and something cut twice."""
+
 
 def chain_text(sizes: Sequence[int], relu: bool = False) -> str:
     """Products in a row, `sizes` = (batch, inputs, outputs of the first, of the second, ...), f32."""

@@ -212,11 +212,12 @@ def test_an_activation_at_the_wrong_place() -> None:
 
 def test_an_activation_twice() -> None:
     matrix = "tensor<2x2xf32>"
-    once = f"func.func @f(%x: {matrix}) -> {matrix} {{\n  %y = graph.relu %x : {matrix}\n  return %y : {matrix}\n}}\n"
-    twice = once.replace("relu %x", "relu %t").replace("  %y =", "  %t = graph.relu %x : tensor<2x2xf32>\n  %y =")
+    once = f"func.func @f(%x: {matrix}) -> {matrix} {{\n  %y = graph.tanh %x : {matrix}\n  return %y : {matrix}\n}}\n"
+    twice = once.replace("tanh %x", "tanh %t").replace("  %y =", "  %t = graph.tanh %x : tensor<2x2xf32>\n  %y =")
     assert error(once, twice) == (
-        "%t[0, 0] is not what the model computes: the relu of %x[0, 0] is extra | %t = graph.relu %x : tensor<2x2xf32>"
+        "%t[0, 0] is not what the model computes: the tanh of %x[0, 0] is extra | %t = graph.tanh %x : tensor<2x2xf32>"
     )
+    assert proves(once.replace("tanh", "relu"), twice.replace("tanh", "relu"))
 
 
 TWO = """\

@@ -199,3 +199,14 @@ def test_graph_operations_on_what_has_no_tiles() -> None:
     text = function("%x: tensor<2x2x2xf32>", "tensor<2x2x2xf32>", "%y = graph.relu %x : tensor<2x2x2xf32>",
                     "return %y : tensor<2x2x2xf32>")  # fmt: skip
     assert "graph.relu %y can't be computed on tiles: %x is tensor<2x2x2xf32>" in proved(text, text)
+
+
+def test_what_no_result_depends_on_need_not_fit_the_tiles() -> None:
+    """In the model %d ties the tiles of %x and of %z to each other; the other text's differ."""
+    tensor = "tensor<4x4xf32>"
+    binary = f"({tensor}, {tensor}) -> {tensor}"
+    lines = (f"%d = graph.add %x, %z : {binary}", f"%y = graph.matmul %x, %z : {binary}")
+    model = function(f"%x: {tensor}, %z: {tensor}", tensor, *lines, f"return %y : {tensor}")
+    tiles = tilewright.run_passes(model, "dce,tile{sizes=1x4x2},lower")
+    assert proved(model, tiles) == ""
+    assert "%d can't be computed on tiles" in proved(model.replace("return %y", "return %d"), tiles)

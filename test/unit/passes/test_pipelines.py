@@ -12,11 +12,14 @@ import pytest
 import tilewright
 from tilewright.passes.manager import load_passes
 
-from ..models import MIXED, REFERENCE
+from ..models import MIXED, REDUNDANT, REFERENCE
 
 OPT = Path(sys.executable).with_name("opt")
 
 SAMPLES = {
+    "canonicalize": ("", ""),
+    "cse": ("", ""),
+    "dce": ("", ""),
     "fuse": ("", ""),
     "linearize": ("fuse", ""),
     "tile": ("fuse", "sizes=16x16x16"),
@@ -31,8 +34,14 @@ SAMPLES = {
 }
 """By pass: the pipeline that makes its input sample, and options to run it with. A new pass needs an entry."""
 
-NOTHING_TO_GAIN = [("reorder", MIXED), ("linearize", REFERENCE), ("linearize", MIXED)]
-"""Passes and inputs that they leave as they are."""
+SIMPLIFYING = ("canonicalize", "cse", "dce")
+NOTHING_TO_DO = {
+    ("reorder", MIXED),
+    ("linearize", REFERENCE),
+    ("linearize", MIXED),
+    *((name, text) for name in SIMPLIFYING for text in (REFERENCE, MIXED)),
+}
+"""What stays as it is."""
 
 PIPELINES = [
     ["--fuse", "--tile", "--lower", "--schedule"],
@@ -40,7 +49,17 @@ PIPELINES = [
     ["--tile=sizes=8x8x8", "--lower", "--schedule=sram=4KiB"],
     ["--fuse", "--tile=sizes=16x16x16", "--plan=sram=8KiB", "--lower", "--forward", "--schedule=sram=8KiB evict=cost"],
     ["--schedule=double-buffer"],
-    ["--fuse", "--linearize", "--tile=sizes=16x16x16", "--plan=sram=8KiB", "--lower", "--schedule=sram=8KiB"],
+    [
+        "--canonicalize",
+        "--cse",
+        "--fuse",
+        "--linearize",
+        "--tile=sizes=16x16x16",
+        "--plan=sram=8KiB",
+        "--lower",
+        "--dce",
+        "--schedule=sram=8KiB",
+    ],
 ]
 
 
@@ -64,14 +83,13 @@ def test_every_pass_has_a_sample() -> None:
 def test_a_pass_alone_from_file_to_file(name: str, form: str, tmp_path: Path) -> None:
     before, options = SAMPLES[name]
     source, target = tmp_path / "in.mir", tmp_path / "out.mir"
-    for text in (REFERENCE, MIXED):
+    for text in (REFERENCE, MIXED, *([REDUNDANT] if name in SIMPLIFYING else [])):
         source.write_text(tilewright.run_passes(text, before, generic=form == "generic"), encoding="utf-8")
         flag = f"--{name}={options}" if options else f"--{name}"
         assert opt(flag, source, "-o", target) == b""
         expected = tilewright.run_passes(text, f"{before},{name}{{{options}}}".removeprefix(","))
         assert target.read_text(encoding="utf-8") == expected
-        if (name, text) not in NOTHING_TO_GAIN:
-            assert expected != tilewright.run_passes(text, before)
+        assert (expected == tilewright.run_passes(text, before)) is ((name, text) in NOTHING_TO_DO)
         assert opt(target) == target.read_bytes()
 
 

@@ -39,7 +39,8 @@ def parse(text: str) -> ModuleOp:
 )
 def test_every_pass_proves_on_an_example(name: str, machine: str, how: str) -> None:
     module = parse((ROOT / "examples" / f"{name}.mir").read_text(encoding="utf-8"))
-    planned = f"fuse,tile,plan{{{machine}}},lower,forward,reorder{{{machine}}},schedule{{{machine} {how}}}"
+    first = "canonicalize,cse,dce,fuse,linearize,tile"
+    planned = f"{first},plan{{{machine}}},lower,forward,reorder{{{machine}}},schedule{{{machine} {how}}}"
     passes = parse_pipeline(f"{planned},prefetch,pingpong,sync")
     assert {p.name for p in passes} == set(load_passes()), "prove the new pass here, too"
     if machine == "sram=64KiB":  # whose halves are too small for what is computed
