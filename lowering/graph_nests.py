@@ -135,9 +135,9 @@ def _group_errors(ops: Sequence[GraphOp], nests: list[Nest], made: Mapping[Value
         yield Diagnostic(f"{message} that is not streamed itself", ops[i].loc, focus="stream")
 
 
-def adapters_first(ops: Sequence[Operation]) -> list[Operation]:
-    """The operations in an order in which a low-rank product's first half comes before what its second half is added
-    to: `x * a` before `x * w` in `x * w + (x * a) * b`. Then the second half can be an epilogue.
+def adapters_last(ops: Sequence[Operation]) -> list[Operation]:
+    """The operations in an order in which a low-rank product's second half stands behind what it is added to, and its
+    first half before that: `x * a`, `x * w`, `(x * a) * b` in `x * w + (x * a) * b`. Then it can be an epilogue.
 
     Operations that this language doesn't know keep all others where they are.
     """
@@ -148,19 +148,29 @@ def adapters_first(ops: Sequence[Operation]) -> list[Operation]:
         made = [v.owner for v in op.operands if isinstance(v.owner, MatmulOp)]
         if not isinstance(op, ElementwiseOp) or len(made) != 2:
             continue
-        for whole, half in (made, made[::-1]):
-            first = half.operands[0].owner
-            if isinstance(first, MatmulOp) and order.index(whole) < order.index(first):
-                _move_before(order, first, whole)
+        half, whole = sorted(made, key=_depth)
+        first = half.operands[0].owner
+        if _depth(half) == _depth(whole) or not isinstance(first, MatmulOp):
+            continue
+        if order.index(first) > order.index(whole):
+            _move(order, first, order.index(whole))
+        if order.index(half) < order.index(whole):
+            _move(order, half, order.index(whole) + 1)
     return order
 
 
-def _move_before(order: list[Operation], op: Operation, other: Operation) -> None:
-    """Moves an operation before an earlier one, unless it needs something from there on."""
-    at, to = order.index(op), order.index(other)
-    if any(v.owner in order[to:at] for v in op.operands):
-        return
-    order.insert(to, order.pop(at))
+def _depth(op: MatmulOp) -> int:
+    """The elements that a product sums over."""
+    return op.operands[0].type.shape[1]  # type: ignore[attr-defined]
+
+
+def _move(order: list[Operation], op: Operation, to: int) -> None:
+    """Moves an operation up to before place `to`, or down to before it, unless one on its way stands against that."""
+    at = order.index(op)
+    if at < to and not any(v in op.results for other in order[at + 1 : to] for v in other.operands):
+        order.insert(to - 1, order.pop(at))
+    elif at > to and not any(v.owner in order[to:at] for v in op.operands):
+        order.insert(to, order.pop(at))
 
 
 def _sibling_errors(ops: Sequence[GraphOp], nests: Sequence[Nest]) -> Iterator[Diagnostic]:

@@ -23,7 +23,7 @@ from ..dialects.tiles import TiledType
 from ..ir.attributes import UNIT
 from ..ir.builtin import FuncOp, ModuleOp
 from ..ir.core import Operation, Value
-from ..lowering.graph_nests import adapters_first, check_execs, described, nests_of, numbered
+from ..lowering.graph_nests import adapters_last, check_execs, described, nests_of, numbered
 from ..lowering.rewriting import ValueMap, clone, clone_with, copy_value, map_functions, with_body
 from ..lowering.tiling import check_tensors, tile_shapes
 from ..lowering.timed_ops import exec_cycles, move_cycles
@@ -62,7 +62,7 @@ class PlanPass:
         ops = [op for op in func.ops if isinstance(op, GraphOp)]
         if any(getattr(op, name, None) is not None for op in ops for name in CHOICES):
             return func
-        order = adapters_first(func.ops)
+        order = adapters_last(func.ops)
         ops = [op for op in order if isinstance(op, GraphOp)]
         target = target_of(func, module, sram_bytes=self.sram, alignment=self.align)
         tiled = tiled_types(func, module)

@@ -139,7 +139,7 @@ class TrafficModel:
         nothing. None where there is nothing to find, or it loads and spills more than `limit` bytes."""
         if len(set(program.sizes)) == 1 or least_bytes(program, self.config) > self.config.total_bytes:
             return None  # with tiles of one size, first fit finds what there is
-        self.steps += work
+        self.steps += len(program.steps)
         static = static_addresses(program, self.config, work)
         if static is None:
             return None
