@@ -11,8 +11,8 @@ parallel matrix-matrix multiplication", SC 2019.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from math import floor, sqrt
 
 
@@ -65,10 +65,11 @@ def bounds_of(workload: Workload, sram: int) -> LowerBounds:
     """All bounds of a workload for an SRAM of `sram` bytes."""
     compulsory = compulsory_bytes(workload)
     # A product of arguments has to read both; what is computed may have stayed on chip and costs no read.
-    products = [p for layer in workload.layers for p in layer.products if {p.a, p.b} <= workload.reads.keys()]
+    products = [[p for p in layer.products if {p.a, p.b} <= workload.reads.keys()] for layer in workload.layers]
+    apart = [of_layer[0] for of_layer in products if len(of_layer) == 1]
     return LowerBounds(
         compulsory,
-        compulsory + excess_reads(products, workload.reads, sram),
+        compulsory + excess_reads([p for of_layer in products for p in of_layer], workload.reads, sram, apart),
         sum(layer_bytes(layer, sram) for layer in workload.layers),
     )
 
@@ -85,14 +86,30 @@ def layer_bytes(layer: Layer, sram: int) -> int:
     return sum(layer.reads.values()) + layer.written + excess_reads(layer.products, layer.reads, sram)
 
 
-def excess_reads(products: Iterable[Product], reads: Mapping[int, int], sram: int) -> int:
+def excess_reads(
+    products: Iterable[Product], reads: Mapping[int, int], sram: int, apart: Iterable[Product] = ()
+) -> int:
     """The most by which the I/O bound of one of the products exceeds the bytes of its operands, each read once.
 
-    Only one of them counts, since two products may share what they read. The square of a matrix is left out: there an
-    element serves as one of A and as one of B, which the bound does not allow for.
+    Only one of them counts, since two products may share what they read. Of those `apart`, each with a result of its
+    own, all that share one operand are also one product, with the others and the results concatenated. The square of a
+    matrix is left out: there an element serves as one of A and as one of B, which the bound does not allow for.
     """
-    excesses = (product_reads(p, sram) - reads[p.a] - reads[p.b] for p in products if p.a != p.b)
+    excesses = [product_reads(p, sram) - reads[p.a] - reads[p.b] for p in products if p.a != p.b]
+    for siblings in _siblings(p for p in apart if p.a != p.b):
+        whole = replace(siblings[0], macs=sum(p.macs for p in siblings), c_bytes=sum(p.c_bytes for p in siblings))
+        operands = {tensor for p in siblings for tensor in (p.a, p.b)}
+        excesses.append(product_reads(whole, sram) - sum(reads[tensor] for tensor in operands))
     return max(0, max(excesses, default=0))
+
+
+def _siblings(products: Iterable[Product]) -> Iterator[list[Product]]:
+    """The products that share A, or B, and nothing else: each other operand is one of one of them only."""
+    found: dict[tuple[str, int, tuple[int, int, int]], dict[int, Product]] = {}
+    for p in products:
+        for side, shared, other in (("a", p.a, p.b), ("b", p.b, p.a)):
+            found.setdefault((side, shared, p.widths), {}).setdefault(other, p)
+    return (list(group.values()) for group in found.values() if len(group) > 1)
 
 
 def product_reads(product: Product, sram: int) -> int:

@@ -203,6 +203,30 @@ def test_only_products_of_arguments_bound_the_program() -> None:
     assert found.layered == 300 + 7 * 2**20 + 2**20
 
 
+@pytest.mark.parametrize("side", ["left", "right"])
+def test_siblings_have_the_bound_of_one_product_with_concatenated_operands(side: str) -> None:
+    one, kept = (512, 512, 1536) if side == "left" else (1536, 512, 512), "tensor<512x512xf32>"
+    args = f"%x: {kept}, %a: {kept}, %b: {kept}, %c: {kept}"
+    operands = ["%x, %a", "%x, %b", "%x, %c"] if side == "left" else ["%a, %x", "%b, %x", "%c, %x"]
+    lines = [f"  %{i} = graph.matmul {both} : ({kept}, {kept}) -> {kept}" for i, both in enumerate(operands)]
+    text = "\n".join([
+        f"func.func @f({args}) -> ({kept}, {kept}, {kept}) {{", *lines, f"  return %0, %1, %2 : {kept}, {kept}, {kept}",
+        "}", "",
+    ])  # fmt: skip
+    whole = bounds_of(workload(chain_text(list(one))), 64 * KIB)
+    assert bounds_of(workload(text), 64 * KIB).program == whole.program > whole.compulsory
+
+
+def test_two_products_that_are_summed_are_no_siblings() -> None:
+    """They share the elements of their result, of which a block then serves both."""
+    products = (Product(0, 1, 512**3, 2**20, (4, 4, 4)), Product(0, 2, 512**3, 2**20, (4, 4, 4)))
+    reads = {0: 2**20, 1: 2**20, 2: 2**20}
+    together = Workload(reads, {3: 2**20}, (Layer(reads, 2**20, products),))
+    apart = Workload(reads, {3: 2**21}, tuple(Layer(reads, 2**20, (p,)) for p in products))
+    assert bounds_of(together, 64 * KIB).program == 3 * 2**20 + 2**20 + 7 * 2**20 - 2 * 2**20
+    assert bounds_of(apart, 64 * KIB).program == 3 * 2**20 + 2**21 + 14 * 2**20 - 3 * 2**20
+
+
 def test_a_square_of_one_matrix_has_no_io_bound() -> None:
     """Each element of %x may serve as one of A and one of B."""
     text = """\
