@@ -115,10 +115,8 @@ class DiagnosticError(Exception):
     one, in the order in which they were found."""
 
     def __init__(self, diagnostics: Iterable[Diagnostic], source: Source | None = None):
-        self.diagnostics = list(diagnostics)
+        self.diagnostics = _of_source(diagnostics, source)
         self.source = source
-        for diagnostic in self.diagnostics if source is not None else ():
-            diagnostic.source = source
         super().__init__(self.diagnostics)
 
     def __str__(self) -> str:
@@ -130,14 +128,20 @@ class DiagnosticWarning(UserWarning):
     Python's way to warn."""
 
     def __init__(self, diagnostics: Iterable[Diagnostic], source: Source | None = None):
-        self.diagnostics = list(diagnostics)
+        self.diagnostics = _of_source(diagnostics, source)
         self.source = source
-        for diagnostic in self.diagnostics if source is not None else ():
-            diagnostic.source = source
         super().__init__(self.diagnostics)
 
     def __str__(self) -> str:
         return rendered(self.diagnostics, self.source, "warning")
+
+
+def _of_source(diagnostics: Iterable[Diagnostic], source: Source | None) -> list[Diagnostic]:
+    """The diagnostics, which know the text that they are in from here on."""
+    found = list(diagnostics)
+    for diagnostic in found if source is not None else ():
+        diagnostic.source = source
+    return found
 
 
 def rendered(diagnostics: Iterable[Diagnostic], source: Source | None, severity: str = "error") -> str:
