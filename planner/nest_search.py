@@ -60,34 +60,37 @@ class Search(GroupChoices):
     def with_epilogues(self, nests: list[Nest]) -> list[Nest]:
         """Elementwise operations go into the epilogue of what makes an operand, where that is possible and they read it
         tile for tile."""
-        makers = {operator.result: i for i, operator in enumerate(self.model.operators)}
         out = list(nests)
         grouped = any(nest.group is not None for nest in nests)
         for i, operator in enumerate(self.model.operators):
-            host = self.host(i, out, makers)
+            host = self.host(i, out)
             if host < 0 or out[i].after >= 0 or out[i].group is not None:
                 continue
             own = replace(out[i], after=host)
             # What reads nothing computed but its host's tile finds it there. To walk all that comes before it, up to
             # the first of a chain, for each operation of the chain would take the square of the chain's length.
-            if grouped or any(makers.get(source, host) != host for source in operator.sources):
+            if grouped or any(self.maker(source) not in (-1, host) for source in operator.sources):
                 trial = [*out[:i], own, *out[i + 1 :]]
                 if self.model.program(trial, first_with(trial, i), i + 1) is None:
                     continue
             out[i] = own
         return out
 
-    def host(self, i: int, nests: Sequence[Nest], makers: dict[int, int]) -> int:
+    def maker(self, tensor: int) -> int:
+        """The operation that makes a tensor, -1 for an argument."""
+        return self.model.tensors[tensor].maker
+
+    def host(self, i: int, nests: Sequence[Nest]) -> int:
         """The last operation that makes an operand which an elementwise operation reads tile for tile; -1 for none."""
         operator, nest = self.model.operators[i], nests[i]
         if operator.k:
             return -1
         hosts = [
-            makers[source]
+            made
             for source, steps in zip(operator.sources, operator.steps, strict=True)
-            if source in makers
+            if (made := self.maker(source)) >= 0
             and steps == (nest.n, 1, 0, 0)
-            and (nests[makers[source]].m, nests[makers[source]].n) == (nest.m, nest.n)
+            and (nests[made].m, nests[made].n) == (nest.m, nest.n)
         ]
         return max(hosts, default=-1)
 
