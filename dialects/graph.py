@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 GRAPH = register_dialect(Dialect("graph", grammar_beside(__file__)))
 
-CHOICES = ("below", "beside", "block", "epilogue", "group", "order", "reverse", "rows", "snake", "stream")
+CHOICES = ("below", "beside", "block", "epilogue", "group", "lazy", "order", "reverse", "rows", "snake", "stream")
 """The attributes that say in which order an operation's tiles are computed."""
 
 
@@ -79,7 +79,8 @@ GRAPH.argument_attributes["graph.tile"] = argument_tile
 class GraphOp(Operation):
     """An operation on whole tensors with one result. `tile` is [tm, tn, tk], or None until it is tiled.
 
-    `group` and `rows` say that neighbours of one group are computed depth first, `rows` rows of tiles at a time.
+    `group` and `rows` say that neighbours of one group are computed depth first, `rows` rows of tiles at a time, `lazy`
+    that each block comes right before what reads it.
     """
 
     __slots__ = ()
@@ -89,6 +90,7 @@ class GraphOp(Operation):
     tile: tuple[int, int, int] | None = field(tile_sizes, default=None)
     group: int | None = field(group_number, default=None)
     rows: int | None = field(tile_count, default=None)
+    lazy: Unit | None = field(unit, default=None)
 
     def __init_subclass__(cls) -> None:
         """Raises `DeclarationError` for an operation whose kernel has not been declared."""
@@ -127,6 +129,9 @@ class GraphOp(Operation):
         if (self.group is None) != (self.rows is None):
             missing = "rows" if self.rows is None else "group"
             raise OpError(f"{self.name}: 'group' and 'rows' go together; '{missing}' is missing", self.name)
+        for other in ("epilogue", "stream"):
+            if self.lazy is UNIT and getattr(self, other, None) is not None:
+                raise OpError(f"{self.name}: 'lazy' doesn't go with '{other}'", "lazy")
 
     def shown_type(self) -> str:
         return FunctionType(tuple(v.type for v in self.operands), (self.result.type,)).text

@@ -15,8 +15,9 @@ from ..ir.attributes import UNIT
 from ..ir.core import Operation, Value
 from ..ir.diagnostics import Diagnostic, DiagnosticError
 from ..planner.arena import SRAMConfig, count_of
+from ..planner.nest_checks import uneven_members, unfit_siblings, unread_lazy, unread_streams
 from ..planner.nest_cost import Operator, TileGrid, TrafficModel
-from ..planner.nests import Nest, uneven_members, unfit_siblings, unread_streams, walk
+from ..planner.nests import Nest, Source, walk
 
 Tiled = Mapping[Value, TiledType]
 
@@ -40,7 +41,7 @@ def nests_of(ops: Sequence[GraphOp], tiled: Tiled) -> list[Nest]:
     for i, op in enumerate(ops):
         nests.append(_nest(op, made, nests, tiled))
         made[op.result] = i
-    errors = [*_group_errors(ops, nests, made)]
+    errors = [*_group_errors(ops, nests, made), *_lazy_errors(ops, nests, tiled)]
     if errors:
         raise DiagnosticError(errors)
     return nests
@@ -68,14 +69,14 @@ def _nest(op: GraphOp, made: Mapping[Value, int], nests: list[Nest], tiled: Tile
     group, rows = op.group, op.rows or 0
     if not isinstance(op, MatmulOp):
         after = _host(op, made, nests) if isinstance(op, ElementwiseOp) and op.epilogue is UNIT else -1
-        return Nest(m, n, group=group, rows=rows, after=after)
+        return Nest(m, n, group=group, rows=rows, after=after, lazy=op.lazy is UNIT)
     k = tiled[op.operands[0]].grid[1]
     if op.epilogue is UNIT:
         return Nest(m, n, k, group=group, rows=rows, after=_product_host(op, k, made, tiled))
     strip, stream = (0, op.stream or 0) if not isinstance(op.stream, tuple) else op.stream
     nest = Nest(
         m, n, k, op.block or (1, 1), op.order or "mn", op.snake is UNIT, op.reverse is UNIT, group, rows, stream,
-        strip=strip,
+        strip=strip, lazy=op.lazy is UNIT,
     )  # fmt: skip
     if op.beside is not UNIT and op.below is not UNIT:
         return nest
@@ -133,6 +134,20 @@ def _group_errors(ops: Sequence[GraphOp], nests: list[Nest], made: Mapping[Value
     for i in unread_streams(nests, [_feeds(op, made) for op in ops]):
         message = f"%{ops[i].result.name} is streamed, but no product of its group reads it right after it"
         yield Diagnostic(f"{message} that is not streamed itself", ops[i].loc, focus="stream")
+
+
+def _lazy_errors(ops: Sequence[GraphOp], nests: Sequence[Nest], tiled: Tiled) -> Iterator[Diagnostic]:
+    """Operations that wait for a reader in vain."""
+    for i in unread_lazy(nests, _sources(ops, nests, tiled)):
+        message = f"%{ops[i].result.name} is lazy, but nothing else of its group reads it"
+        yield Diagnostic(message, ops[i].loc, focus="lazy")
+
+
+def _sources(ops: Sequence[GraphOp], nests: Sequence[Nest], tiled: Tiled) -> list[list[Source]]:
+    """What each operation reads of the others; not asked for where none is lazy."""
+    if not any(nest.lazy for nest in nests):
+        return [[] for _ in nests]
+    return sources_of([described(op, tiled) for op in ops], tiled)
 
 
 def adapters_last(ops: Sequence[Operation]) -> list[Operation]:
@@ -209,7 +224,7 @@ def tasks(ops: Sequence[GraphOp], nests: Sequence[Nest], tiled: Tiled) -> Iterat
     done: set[TileRef] = set()
     flat = [len(tiled[op.result].grid) == 1 for op in ops]
     counts = [len(KERNELS[op.kernel].sources) for op in ops]
-    for i, m, n, k, starts, ends in walk(nests):
+    for i, m, n, k, starts, ends in walk(nests, _sources(ops, nests, tiled)):
         op = ops[i]
         coord = (n,) if flat[i] else (m, n)
         read = op.operands[: counts[i]]
@@ -274,6 +289,18 @@ def numbered(
         Operator(tuple(numbers[v] for v in o.sources), numbers[o.result], o.k, _steps(o, tiled)) for o in operations
     ]
     return tensors, operators
+
+
+def sources_of(operations: Sequence[Described], tiled: Tiled) -> list[list[Source]]:
+    """What each operation reads of the others' results, in tiles."""
+    makers = {operation.result: i for i, operation in enumerate(operations)}
+    found: list[list[Source]] = []
+    for operation in operations:
+        steps = [*_steps(operation, tiled), (0, 1, 0, 0)]  # the last one: a product's bias
+        found.append(
+            [Source(makers[v], *step) for v, step in zip(operation.sources, steps, strict=False) if v in makers]
+        )
+    return found
 
 
 def _steps(operation: Described, tiled: Tiled) -> tuple[tuple[int, int, int, int], ...]:

@@ -70,7 +70,8 @@ class PlanPass:
         check_execs(ops, tiled, MOST_PLANNED)
         config = SRAMConfig(max(target.sram_bytes - taken, target.alignment), target.alignment)
         tensors, operators = numbered([described(op, tiled) for op in ops], func.returned(), tiled)
-        nests = Search(TrafficModel(tensors, operators, config), nests_of(ops, tiled)).run()
+        search = Search(TrafficModel(tensors, operators, config), nests_of(ops, tiled))
+        nests = search.run()
         if self.objective == "makespan":
             costs = [op_cycles(op, tiled, target) for op in ops]
             moves = partial(move_cycles, target=target)
@@ -78,7 +79,7 @@ class PlanPass:
                 tensors, operators, config, exec_cycles=costs, move_cycles=moves, channels=target.dma_channels,
                 long=execs_of(nests) > LONG,
             )  # fmt: skip
-            nests = Search(timed, nests).run()
+            nests = Search(timed, min([nests, *search.found], key=timed.scheduled_cost)).run()
         return _with_choices(func, order, dict(zip(ops, nests, strict=True)))
 
 
@@ -123,6 +124,8 @@ def _choices(op: GraphOp, nest: Nest) -> dict[str, Any]:
     found: dict[str, Any] = {}
     if nest.group is not None:
         found |= {"group": nest.group, "rows": nest.rows}
+    if nest.lazy:
+        found["lazy"] = UNIT
     if nest.after >= 0:
         return found | {"epilogue": UNIT}
     if not isinstance(op, MatmulOp):
