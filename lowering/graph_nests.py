@@ -100,8 +100,9 @@ def _host(op: GraphOp, made: Mapping[Value, int], nests: list[Nest]) -> int:
 
 
 def _product_host(op: MatmulOp, k: int, made: Mapping[Value, int], tiled: Tiled) -> int:
-    """The last operation before a product in an epilogue that makes a tensor cut as its result is."""
-    hosts = [i for v, i in made.items() if tiled[v].grid == tiled[op.result].grid]
+    """The last operation before a product in an epilogue that makes a tensor cut as its result is; a vector is one
+    row."""
+    hosts = [i for v, i in made.items() if grid_of(tiled[v]) == grid_of(tiled[op.result])]
     if not hosts or k != 1:
         why = f"its k is {k} tiles, not one" if k != 1 else "no operation before it makes a tensor of as many tiles"
         message = f"{op.name} %{op.result.name} is an epilogue, but {why}"
