@@ -227,7 +227,8 @@ def tasks(ops: Sequence[GraphOp], nests: Sequence[Nest], tiled: Tiled) -> Iterat
 def _too_early(op: GraphOp, source: TileRef, producer: Operation) -> Diagnostic:
     value, coord = source
     message = f"%{op.result.name} would read %{value.name}{coord_text(coord)} before it is computed"
-    return Diagnostic(f"{message}; leave out 'group', 'stream' or 'epilogue'", op.loc).note(
+    continues = [f"'{name}', " for name in ("beside", "below") if getattr(op, name, None) is not None]
+    return Diagnostic(f"{message}; leave out {''.join(continues)}'group', 'stream' or 'epilogue'", op.loc).note(
         f"%{value.name} is computed here", producer.loc
     )
 
