@@ -145,6 +145,7 @@ def adapters_last(ops: Sequence[Operation]) -> list[Operation]:
     order = list(ops)
     if any(not isinstance(op, GraphOp) for op in order[:-1]):
         return order
+    places: dict[Operation, int] = {op: i for i, op in enumerate(order)}
     for op in ops:
         made = [v.owner for v in op.operands if isinstance(v.owner, MatmulOp)]
         if not isinstance(op, ElementwiseOp) or len(made) != 2:
@@ -153,10 +154,10 @@ def adapters_last(ops: Sequence[Operation]) -> list[Operation]:
         first = half.operands[0].owner
         if _depth(half) == _depth(whole) or not isinstance(first, MatmulOp):
             continue
-        if order.index(first) > order.index(whole):
-            _move(order, first, order.index(whole))
-        if order.index(half) < order.index(whole):
-            _move(order, half, order.index(whole) + 1)
+        if places[first] > places[whole]:
+            _move(order, places, first, places[whole])
+        if places[half] < places[whole]:
+            _move(order, places, half, places[whole] + 1)
     return order
 
 
@@ -165,13 +166,15 @@ def _depth(op: MatmulOp) -> int:
     return op.operands[0].type.shape[1]  # type: ignore[attr-defined]
 
 
-def _move(order: list[Operation], op: Operation, to: int) -> None:
-    """Moves an operation up to before place `to`, or down to before it, unless one on its way stands against that."""
-    at = order.index(op)
+def _move(order: list[Operation], places: dict[Operation, int], op: Operation, to: int) -> None:
+    """Moves an operation up to before place `to`, or down to before it, unless one on its way stands against that.
+    `places` says where each operation is."""
+    at = places[op]
     if at < to and not any(v in op.results for other in order[at + 1 : to] for v in other.operands):
         order.insert(to - 1, order.pop(at))
     elif at > to and not any(v.owner in order[to:at] for v in op.operands):
         order.insert(to, order.pop(at))
+    places.update((order[i], i) for i in range(min(at, to), min(max(at + 1, to), len(order))))
 
 
 def _sibling_errors(ops: Sequence[GraphOp], nests: Sequence[Nest]) -> Iterator[Diagnostic]:
