@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from ..ir.attributes import F32, UNIT, Attr, Attributes, FloatAttr, Unit, dict_text
+from ..ir.builtin import FuncOp
 from ..ir.core import Operation, Value
 from ..ir.fields import DeclarationError, field, inherited_slots
 from ..ir.light_typing import TYPE_CHECKING, Any
@@ -38,6 +39,9 @@ GRAPH = register_dialect(Dialect("graph", grammar_beside(__file__)))
 
 CHOICES = ("below", "beside", "block", "epilogue", "group", "lazy", "order", "reverse", "rows", "snake", "stream")
 """The attributes that say in which order an operation's tiles are computed."""
+
+TOGETHER = ("below", "beside", "epilogue", "group", "rows", "stream")
+"""Those of them that name others by their place: an operation's neighbours are part of what they say."""
 
 
 def tile_sizes(value: Attr) -> str:
@@ -143,6 +147,12 @@ class GraphOp(Operation):
             raise OpError(f"{self.name} takes {wanted} {noun}, got {len(self.operands)}")
         if len(self.results) != 1:
             raise OpError(f"{self.name} has one result")
+
+
+def has_choices(func: FuncOp, names: Sequence[str] = CHOICES) -> bool:
+    """Whether some operation of a graph function says by one of these attributes in which order its tiles are
+    computed."""
+    return any(getattr(op, name, None) is not None for op in func.ops if isinstance(op, GraphOp) for name in names)
 
 
 def _signature(types: list[Any], operand_count: int) -> FunctionType:

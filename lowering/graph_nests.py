@@ -101,8 +101,9 @@ def _host(op: GraphOp, made: Mapping[Value, int], nests: list[Nest]) -> int:
 
 
 def _product_host(op: MatmulOp, k: int, made: Mapping[Value, int], tiled: Tiled) -> int:
-    """The last operation before a product in an epilogue that makes a tensor cut as its result is."""
-    hosts = [i for v, i in made.items() if tiled[v].grid == tiled[op.result].grid]
+    """The last operation before a product in an epilogue that makes a tensor cut as its result is; a vector is one
+    row."""
+    hosts = [i for v, i in made.items() if grid_of(tiled[v]) == grid_of(tiled[op.result])]
     if not hosts or k != 1:
         why = f"its k is {k} tiles, not one" if k != 1 else "no operation before it makes a tensor of as many tiles"
         message = f"{op.name} %{op.result.name} is an epilogue, but {why}"
@@ -159,6 +160,7 @@ def adapters_last(ops: Sequence[Operation]) -> list[Operation]:
     order = list(ops)
     if any(not isinstance(op, GraphOp) for op in order[:-1]):
         return order
+    places: dict[Operation, int] = {op: i for i, op in enumerate(order)}
     for op in ops:
         made = [v.owner for v in op.operands if isinstance(v.owner, MatmulOp)]
         if not isinstance(op, ElementwiseOp) or len(made) != 2:
@@ -167,10 +169,10 @@ def adapters_last(ops: Sequence[Operation]) -> list[Operation]:
         first = half.operands[0].owner
         if _depth(half) == _depth(whole) or not isinstance(first, MatmulOp):
             continue
-        if order.index(first) > order.index(whole):
-            _move(order, first, order.index(whole))
-        if order.index(half) < order.index(whole):
-            _move(order, half, order.index(whole) + 1)
+        if places[first] > places[whole]:
+            _move(order, places, first, places[whole])
+        if places[half] < places[whole]:
+            _move(order, places, half, places[whole] + 1)
     return order
 
 
@@ -179,13 +181,15 @@ def _depth(op: MatmulOp) -> int:
     return op.operands[0].type.shape[1]  # type: ignore[attr-defined]
 
 
-def _move(order: list[Operation], op: Operation, to: int) -> None:
-    """Moves an operation up to before place `to`, or down to before it, unless one on its way stands against that."""
-    at = order.index(op)
+def _move(order: list[Operation], places: dict[Operation, int], op: Operation, to: int) -> None:
+    """Moves an operation up to before place `to`, or down to before it, unless one on its way stands against that.
+    `places` says where each operation is."""
+    at = places[op]
     if at < to and not any(v in op.results for other in order[at + 1 : to] for v in other.operands):
         order.insert(to - 1, order.pop(at))
     elif at > to and not any(v.owner in order[to:at] for v in op.operands):
         order.insert(to, order.pop(at))
+    places.update((order[i], i) for i in range(min(at, to), min(max(at + 1, to), len(order))))
 
 
 def _sibling_errors(ops: Sequence[GraphOp], nests: Sequence[Nest]) -> Iterator[Diagnostic]:
@@ -241,7 +245,8 @@ def tasks(ops: Sequence[GraphOp], nests: Sequence[Nest], tiled: Tiled) -> Iterat
 def _too_early(op: GraphOp, source: TileRef, producer: Operation) -> Diagnostic:
     value, coord = source
     message = f"%{op.result.name} would read %{value.name}{coord_text(coord)} before it is computed"
-    return Diagnostic(f"{message}; leave out 'group', 'stream' or 'epilogue'", op.loc).note(
+    continues = [f"'{name}', " for name in ("beside", "below") if getattr(op, name, None) is not None]
+    return Diagnostic(f"{message}; leave out {''.join(continues)}'group', 'stream' or 'epilogue'", op.loc).note(
         f"%{value.name} is computed here", producer.loc
     )
 

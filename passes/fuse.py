@@ -11,7 +11,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import ClassVar, NamedTuple
 
-from ..dialects.graph import ElementwiseOp, GraphOp, MappedOp, MatmulOp
+from ..dialects.graph import CHOICES, TOGETHER, ElementwiseOp, GraphOp, MappedOp, MatmulOp, has_choices
 from ..dialects.kernels import KERNELS
 from ..dialects.levels import level_of
 from ..ir.attributes import FloatAttr
@@ -46,8 +46,9 @@ class Fused(NamedTuple):
 
 
 def fuse_function(func: FuncOp, module: ModuleOp) -> FuncOp:
-    """A graph function with its products fused; any other as it is."""
-    if level_of(func) != "graph":
+    """A graph function with its products fused; any other, and one whose operations say with which others they are
+    computed, as it is."""
+    if level_of(func) != "graph" or has_choices(func, TOGETHER):
         return func
     fused = find_fusions(func)
     if not fused:
@@ -110,6 +111,7 @@ def _emit(op: Operation, fused: dict[Operation, Fused], values: ValueMap) -> Ope
     return MatmulOp(
         [values.get(v, v) for v in operands], [copy_value(op.results[0], values)],
         activation=name, activation_params=params, tile=tile, extra=extra, loc=product.loc,
+        **{choice: getattr(product, choice) for choice in CHOICES},
     )  # fmt: skip
 
 

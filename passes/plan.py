@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, ClassVar
 
-from ..dialects.graph import CHOICES, GraphOp, MatmulOp
+from ..dialects.graph import GraphOp, MatmulOp, has_choices
 from ..dialects.kernels.products import BIAS
 from ..dialects.levels import level_of
 from ..dialects.placement_limits import wishes_of
@@ -59,8 +59,7 @@ class PlanPass:
         if level_of(func) != "graph":
             return func
         check_tensors(func, "plan")
-        ops = [op for op in func.ops if isinstance(op, GraphOp)]
-        if any(getattr(op, name, None) is not None for op in ops for name in CHOICES):
+        if has_choices(func):
             return func
         order = adapters_last(func.ops)
         ops = [op for op in order if isinstance(op, GraphOp)]
