@@ -40,7 +40,7 @@ GRAPH = register_dialect(Dialect("graph", grammar_beside(__file__)))
 CHOICES = ("below", "beside", "block", "epilogue", "group", "lazy", "order", "reverse", "rows", "snake", "stream")
 """The attributes that say in which order an operation's tiles are computed."""
 
-TOGETHER = ("below", "beside", "epilogue", "group", "rows", "stream")
+TOGETHER = ("below", "beside", "epilogue", "group", "lazy", "rows", "stream")
 """Those of them that name others by their place: an operation's neighbours are part of what they say."""
 
 
