@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from ..ir.attributes import F32, UNIT, Attr, Attributes, FloatAttr, Unit, dict_text
+from ..ir.builtin import FuncOp
 from ..ir.core import Operation, Value
 from ..ir.fields import DeclarationError, field, inherited_slots
 from ..ir.light_typing import TYPE_CHECKING, Any
@@ -36,8 +37,11 @@ if TYPE_CHECKING:
 
 GRAPH = register_dialect(Dialect("graph", grammar_beside(__file__)))
 
-CHOICES = ("below", "beside", "block", "epilogue", "group", "order", "reverse", "rows", "snake", "stream")
+CHOICES = ("below", "beside", "block", "epilogue", "group", "lazy", "order", "reverse", "rows", "snake", "stream")
 """The attributes that say in which order an operation's tiles are computed."""
+
+TOGETHER = ("below", "beside", "epilogue", "group", "rows", "stream")
+"""Those of them that name others by their place: an operation's neighbours are part of what they say."""
 
 
 def product_sizes(value: Attr) -> str:
@@ -85,7 +89,8 @@ class GraphOp(Operation):
     """An operation on whole tensors with one result. `tile` has a size for each axis of the result (of rank 1 or 2 also
     [tm, tn, tk]), or is None until it is tiled.
 
-    `group` and `rows` say that neighbours of one group are computed depth first, `rows` rows of tiles at a time.
+    `group` and `rows` say that neighbours of one group are computed depth first, `rows` rows of tiles at a time, `lazy`
+    that each block comes right before what reads it.
     """
 
     __slots__ = ()
@@ -95,6 +100,7 @@ class GraphOp(Operation):
     tile: tuple[int, ...] | None = field(tile_sizes, default=None)
     group: int | None = field(group_number, default=None)
     rows: int | None = field(tile_count, default=None)
+    lazy: Unit | None = field(unit, default=None)
 
     def __init_subclass__(cls) -> None:
         """Raises `DeclarationError` for an operation whose kernel has not been declared."""
@@ -134,6 +140,9 @@ class GraphOp(Operation):
         if (self.group is None) != (self.rows is None):
             missing = "rows" if self.rows is None else "group"
             raise OpError(f"{self.name}: 'group' and 'rows' go together; '{missing}' is missing", self.name)
+        for other in ("epilogue", "stream"):
+            if self.lazy is UNIT and getattr(self, other, None) is not None:
+                raise OpError(f"{self.name}: 'lazy' doesn't go with '{other}'", "lazy")
 
     def check_tile(self) -> None:
         """Refuses tile sizes of which there are more or fewer than the result has axes."""
@@ -160,6 +169,12 @@ class GraphOp(Operation):
             raise OpError(f"{self.name} takes {wanted} {noun}, got {len(self.operands)}")
         if len(self.results) != 1:
             raise OpError(f"{self.name} has one result")
+
+
+def has_choices(func: FuncOp, names: Sequence[str] = CHOICES) -> bool:
+    """Whether some operation of a graph function says by one of these attributes in which order its tiles are
+    computed."""
+    return any(getattr(op, name, None) is not None for op in func.ops if isinstance(op, GraphOp) for name in names)
 
 
 def _signature(types: list[Any], operand_count: int) -> FunctionType:
