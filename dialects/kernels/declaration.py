@@ -8,7 +8,7 @@ that is left out is an error when the kernel is declared; nothing elsewhere asks
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Sequence
-from math import prod
+from math import isfinite, prod
 
 from ...ir.attributes import Attr, FloatAttr
 from ...ir.diagnostics import PluginError, did_you_mean
@@ -31,6 +31,8 @@ class Parameter(NamedTuple):
     attribute: str = "params"
     default: float | None = None
     """What an absent one is; None where it must be given."""
+    finite: bool = False
+    """Whether it must be neither an infinity nor NaN."""
 
 
 class Call(NamedTuple):
@@ -188,14 +190,17 @@ class Kernel(NamedTuple):
         return value.value if isinstance(value, FloatAttr) else value
 
     def check_params(self, who: str, given: Attr, key: str) -> None:
-        """Raises `OpError` unless a list of parameters without names has as many as the kernel takes."""
-        wanted = [p.name for p in self.parameters if p.attribute == "params"]
-        count = len(given) if isinstance(given, tuple) else 0
-        if count == len(wanted):
-            return
-        if not wanted:
-            raise OpError(f"{who} takes no {key}", key)
-        raise OpError(f"{who} takes {key} = [{', '.join(wanted)}], got {count}", key if count else "")
+        """Raises `OpError` unless a list of parameters without names has as many as the kernel takes, each of them a
+        number that it can work with."""
+        wanted = [p for p in self.parameters if p.attribute == "params"]
+        values: tuple[Any, ...] = given if isinstance(given, tuple) else ()
+        if len(values) != len(wanted):
+            names = ", ".join(p.name for p in wanted)
+            takes = f"takes {key} = [{names}], got {len(values)}" if wanted else f"takes no {key}"
+            raise OpError(f"{who} {takes}", key if values or not wanted else "")
+        for parameter, value in zip(wanted, values, strict=True):
+            if parameter.finite and not isfinite(value.value):
+                raise OpError(f"{who}: {parameter.name} must be finite, got {value.value}", key)
 
 
 def same_coordinates(coord: Coord, k: int, ranks: Sequence[int]) -> tuple[Coord, ...]:

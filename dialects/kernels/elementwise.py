@@ -12,7 +12,7 @@ from ...ir.light_typing import TYPE_CHECKING, Any
 from ...ir.opdef import REGISTRIES, OpError
 from ..tiles import TiledType
 from .declaration import ELEMENTS, Array, Call, Check, Kernel, Parameter, Range, declare, elements, same_coordinates
-from .formulas import gelu, sigmoid
+from .formulas import erf, gelu, gelu_tanh, hard_swish, sigmoid, silu
 from .laws import Clamps, clamping
 
 if TYPE_CHECKING:
@@ -23,6 +23,10 @@ SUMMABLE = (*FLOATS, "i32")
 ALL = (*FLOATS, "i8", "i32")
 
 Formula = Callable[..., Array]
+OfOne = (
+    Callable[[Any, Array], Array] | Callable[[Any, Array, float], Array] | Callable[[Any, Array, float, float], Array]
+)
+"""A formula of one array, with so many parameters."""
 
 ELEMENTWISE: dict[str, Kernel] = {}
 """The kernels of the table by name; each is an operation of the graph dialect too, or of the dialect of the plugin that
@@ -31,7 +35,7 @@ has it."""
 REGISTRIES.append(ELEMENTWISE)
 
 
-def unary(name: str, formula: Formula, **facets: Any) -> Kernel:
+def unary(name: str, formula: OfOne, **facets: Any) -> Kernel:
     """A function of one tensor. `formula(np, x, *params)`; the other facets are those of `elementwise`."""
     return elementwise(name, formula, ("value",), shown=f"{name} {{1}}", **facets)
 
@@ -41,6 +45,20 @@ def binary(name: str, formula: Callable[[Any, Array, Array], Array], *, sign: st
     written between its operands."""
     shown = f"{{1}} {sign} {{2}}" if sign else f"{name} {{1}}, {{2}}"
     return elementwise(name, formula, ("left", "right"), shown=shown, **facets)
+
+
+def compared(name: str, holds: Callable[[Array, Array], Array], **facets: Any) -> Kernel:
+    """Whether something holds of two numbers: 1 or 0, in their own type. Of NaN nothing does."""
+
+    def formula(np: Any, a: Array, b: Array) -> Array:
+        return holds(a, b).astype(a.dtype)
+
+    return binary(name, formula, dtypes=ALL, ulps=0, onnx=None, **facets)
+
+
+def finite(name: str) -> Parameter:
+    """A parameter that is neither an infinity nor NaN."""
+    return Parameter(name, finite=True)
 
 
 def elementwise(
@@ -54,7 +72,7 @@ def elementwise(
     ulps: float,
     summary: str,
     onnx: str | None,
-    params: tuple[str, ...] = (),
+    params: tuple[str | Parameter, ...] = (),
     commutes: bool = False,
     widens: bool = False,
     in_double: bool = False,
@@ -67,11 +85,12 @@ def elementwise(
     `widens` says that i32 operands can give more than i32 holds, `in_double` that it is computed in f64 and rounded
     once, `is_sum` that it is the sum of its operands.
     """
+    parameters = tuple([Parameter(p) if isinstance(p, str) else p for p in params])
     kernel = declare(
         Kernel(
             name,
             sources=sources,
-            parameters=tuple([Parameter(p) for p in params]),
+            parameters=parameters,
             combine=None,
             is_sum=is_sum,
             commutes=commutes or is_sum,
@@ -90,7 +109,7 @@ def elementwise(
             rate=ELEMENTS,
             onnx=onnx,
             summary=summary,
-            example=_example(name, len(sources), params),
+            example=_example(name, len(sources), len(parameters)),
         )
     )
     ELEMENTWISE[name] = kernel
@@ -149,9 +168,9 @@ def _meaning(formula: Formula, widens: bool, in_double: bool) -> Callable[..., A
     return double if in_double else wide if widens else plain
 
 
-def _example(name: str, count: int, params: tuple[str, ...]) -> str:
+def _example(name: str, count: int, params: int) -> str:
     sources = ", ".join(f"%{letter}[0, 1]" for letter in "xz"[:count])
-    shown = f" {{params = [{', '.join(f'{n}.0 : f32' for n in range(len(params)))}]}}" if params else ""
+    shown = f" {{params = [{', '.join(f'{n}.0 : f32' for n in range(params))}]}}" if params else ""
     return f"uop.exec {name} %y[0, 1] = {sources}{shown}"
 
 
@@ -172,14 +191,6 @@ def _bounds(params: Sequence[float]) -> Range:
     return low, high
 
 
-def _exp(np: Any, x: Array) -> Array:
-    return np.exp(x)
-
-
-def _tanh(np: Any, x: Array) -> Array:
-    return np.tanh(x)
-
-
 # fmt: off
 binary(
     "add", lambda np, a, b: a + b, sign="+", dtypes=SUMMABLE, keeps_zeros=True, is_sum=True, widens=True, ulps=0.5,
@@ -194,21 +205,62 @@ binary(
     onnx="Mul", summary="a * b",
 )
 binary(
+    "div", lambda np, a, b: a / b, sign="/", dtypes=FLOATS, keeps_zeros=False, ulps=0.5, onnx="Div", summary="a / b",
+)
+binary(
+    "pow", lambda np, a, b: np.power(a, b), dtypes=FLOATS, keeps_zeros=False, in_double=True, ulps=4, onnx="Pow",
+    summary="a to the power b",
+)
+binary(
     "max", lambda np, a, b: np.maximum(a, b), dtypes=ALL, keeps_zeros=True, commutes=True, idempotent=True, ulps=0,
     onnx="Max", summary="the larger of a and b",
 )
+binary(
+    "min", lambda np, a, b: np.minimum(a, b), dtypes=ALL, keeps_zeros=True, commutes=True, idempotent=True, ulps=0,
+    onnx="Min", summary="the smaller of a and b",
+)
+compared("less", lambda a, b: a < b, sign="<", keeps_zeros=True, summary="1 where a < b, else 0")
+compared("less_equal", lambda a, b: a <= b, sign="<=", keeps_zeros=False, summary="1 where a <= b, else 0")
+compared("greater", lambda a, b: a > b, sign=">", keeps_zeros=True, summary="1 where a > b, else 0")
+compared("greater_equal", lambda a, b: a >= b, sign=">=", keeps_zeros=False, summary="1 where a >= b, else 0")
+unary("neg", lambda np, x: -x, dtypes=FLOATS, keeps_zeros=True, ulps=0, onnx="Neg", summary="-x")
+unary("abs", lambda np, x: np.abs(x), dtypes=FLOATS, keeps_zeros=True, ulps=0, onnx="Abs", summary="x without its sign")
 unary(
     "relu", _relu, dtypes=ALL, keeps_zeros=True, clamps=_from_zero, ulps=0, onnx="Relu", summary="max(x, 0)",
+)
+unary(
+    "leaky_relu", lambda np, x, alpha: np.where(x < 0, alpha * x, x), params=(finite("alpha"),), dtypes=FLOATS,
+    keeps_zeros=True, in_double=True, ulps=0.5, onnx="LeakyRelu", summary="x, or alpha x below 0",
 )
 unary(
     "clip", _clip, params=("low", "high"), dtypes=FLOATS, keeps_zeros=False, clamps=_bounds, ulps=0,
     onnx=None, summary="min(max(x, low), high)",
 )
 unary(
-    "exp", _exp, dtypes=FLOATS, keeps_zeros=False, in_double=True, ulps=4, onnx="Exp", summary="e to the power x",
+    "exp", lambda np, x: np.exp(x), dtypes=FLOATS, keeps_zeros=False, in_double=True, ulps=4, onnx="Exp",
+    summary="e to the power x",
 )
 unary(
-    "tanh", _tanh, dtypes=FLOATS, keeps_zeros=True, in_double=True, ulps=4, onnx="Tanh",
+    "log", lambda np, x: np.log(x), dtypes=FLOATS, keeps_zeros=False, in_double=True, ulps=4, onnx="Log",
+    summary="the natural logarithm",
+)
+unary(
+    "sqrt", lambda np, x: np.sqrt(x), dtypes=FLOATS, keeps_zeros=True, ulps=0.5, onnx="Sqrt",
+    summary="the square root",
+)
+unary(
+    "rsqrt", lambda np, x: 1 / np.sqrt(x), dtypes=FLOATS, keeps_zeros=False, in_double=True, ulps=4, onnx=None,
+    summary="1 / sqrt(x)",
+)
+unary(
+    "reciprocal", lambda np, x: x.dtype.type(1) / x, dtypes=FLOATS, keeps_zeros=False, ulps=0.5, onnx="Reciprocal",
+    summary="1 / x",
+)
+unary(
+    "erf", erf, dtypes=FLOATS, keeps_zeros=True, in_double=True, ulps=4, onnx="Erf", summary="the error function",
+)
+unary(
+    "tanh", lambda np, x: np.tanh(x), dtypes=FLOATS, keeps_zeros=True, in_double=True, ulps=4, onnx="Tanh",
     summary="the hyperbolic tangent",
 )
 unary(
@@ -216,7 +268,31 @@ unary(
     summary="1 / (1 + exp(-x))",
 )
 unary(
+    "hard_sigmoid", lambda np, x, alpha, beta: np.clip(alpha * x + beta, 0, 1),
+    params=(finite("alpha"), finite("beta")), dtypes=FLOATS, keeps_zeros=False, in_double=True, ulps=4,
+    onnx="HardSigmoid", summary="min(max(alpha x + beta, 0), 1)",
+)
+unary(
+    "silu", silu, dtypes=FLOATS, keeps_zeros=True, in_double=True, ulps=4, onnx=None, summary="x / (1 + exp(-x))",
+)
+unary(
+    "hard_swish", hard_swish, dtypes=FLOATS, keeps_zeros=True, in_double=True, ulps=4, onnx="HardSwish",
+    summary="x min(max(x + 3, 0), 6) / 6",
+)
+unary(
     "gelu", gelu, dtypes=FLOATS, keeps_zeros=True, in_double=True, ulps=4, onnx="Gelu",
     summary="x (1 + erf(x / sqrt(2))) / 2, the exact form",
+)
+unary(
+    "gelu_tanh", gelu_tanh, dtypes=FLOATS, keeps_zeros=True, in_double=True, ulps=4, onnx=None,
+    summary="x (1 + tanh(sqrt(2 / pi) (x + 0.044715 x x x))) / 2, near `gelu`",
+)
+unary(
+    "elu", lambda np, x, alpha: np.where(x < 0, alpha * np.expm1(x), x), params=(finite("alpha"),), dtypes=FLOATS,
+    keeps_zeros=True, in_double=True, ulps=4, onnx="Elu", summary="x, or alpha (exp(x) - 1) below 0",
+)
+unary(
+    "softplus", lambda np, x: np.logaddexp(0, x), dtypes=FLOATS, keeps_zeros=False, in_double=True, ulps=4,
+    onnx="Softplus", summary="log(1 + exp(x))",
 )
 # fmt: on

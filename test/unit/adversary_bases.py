@@ -36,6 +36,40 @@ func.func @table(%x: tensor<3x6xf32>, %z: tensor<3x6xf32>, %v: tensor<6xf32>) ->
 }
 """
 
+MORE_ELEMENTWISE = """\
+func.func @more(%x: tensor<3x6xf32>, %z: tensor<3x6xf32>, %v: tensor<6xf32>) -> (tensor<3x6xf32>, tensor<3x6xf32>) {
+  %a = graph.abs %x : tensor<3x6xf32>
+  %b = graph.softplus %a : tensor<3x6xf32>
+  %c = graph.div %x, %b : (tensor<3x6xf32>, tensor<3x6xf32>) -> tensor<3x6xf32>
+  %d = graph.pow %b, %v : (tensor<3x6xf32>, tensor<6xf32>) -> tensor<3x6xf32>
+  %e = graph.min %c, %v : (tensor<3x6xf32>, tensor<6xf32>) -> tensor<3x6xf32>
+  %f = graph.less %x, %z : (tensor<3x6xf32>, tensor<3x6xf32>) -> tensor<3x6xf32>
+  %g = graph.greater_equal %x, %v : (tensor<3x6xf32>, tensor<6xf32>) -> tensor<3x6xf32>
+  %h = graph.log %b : tensor<3x6xf32>
+  %i = graph.rsqrt %b : tensor<3x6xf32>
+  %j = graph.reciprocal %b : tensor<3x6xf32>
+  %k = graph.erf %e : tensor<3x6xf32>
+  %l = graph.hard_sigmoid %h {params = [0.25 : f32, 0.5 : f32]} : tensor<3x6xf32>
+  %m = graph.silu %x : tensor<3x6xf32>
+  %n = graph.hard_swish %c : tensor<3x6xf32>
+  %o = graph.gelu_tanh %e : tensor<3x6xf32>
+  %p = graph.leaky_relu %m {params = [0.125 : f32]} : tensor<3x6xf32>
+  %q = graph.elu %n {params = [1.5 : f32]} : tensor<3x6xf32>
+  %r = graph.mul %f, %k : (tensor<3x6xf32>, tensor<3x6xf32>) -> tensor<3x6xf32>
+  %s = graph.add %r, %d : (tensor<3x6xf32>, tensor<3x6xf32>) -> tensor<3x6xf32>
+  %t = graph.mul %g, %i : (tensor<3x6xf32>, tensor<3x6xf32>) -> tensor<3x6xf32>
+  %u = graph.add %t, %j : (tensor<3x6xf32>, tensor<3x6xf32>) -> tensor<3x6xf32>
+  %w = graph.sub %l, %o : (tensor<3x6xf32>, tensor<3x6xf32>) -> tensor<3x6xf32>
+  %y = graph.add %p, %q : (tensor<3x6xf32>, tensor<3x6xf32>) -> tensor<3x6xf32>
+  %n1 = graph.neg %s : tensor<3x6xf32>
+  %n2 = graph.sqrt %b : tensor<3x6xf32>
+  %n3 = graph.max %n1, %u : (tensor<3x6xf32>, tensor<3x6xf32>) -> tensor<3x6xf32>
+  %n4 = graph.add %w, %y : (tensor<3x6xf32>, tensor<3x6xf32>) -> tensor<3x6xf32>
+  %n5 = graph.mul %n4, %n2 : (tensor<3x6xf32>, tensor<3x6xf32>) -> tensor<3x6xf32>
+  return %n3, %n5 : tensor<3x6xf32>, tensor<3x6xf32>
+}
+"""
+
 EXACT = """\
 func.func @exact(%x: tensor<6x7xf32>, %z: tensor<6x7xf32>, %v: tensor<7xf32>) -> tensor<6x7xf32> {
   %a = graph.mul %x, %z : (tensor<6x7xf32>, tensor<6x7xf32>) -> tensor<6x7xf32>
@@ -162,6 +196,7 @@ BASES = [
     ("spills", CHAIN, f"{TILE},forward,schedule{{sram=256 align=16 evict=cost}}"),
     ("off chip", CHAIN, "fuse,tile{sizes=3x4x5},lower,schedule{sram=400 align=4 evict=lru dram}"),
     ("table", ELEMENTWISE, f"{TILE},forward,schedule{{sram=512}}"),
+    ("more", MORE_ELEMENTWISE, f"{TILE},forward,schedule{{sram=512}}"),
     ("exact", EXACT, f"{TILE},schedule{{sram=320 align=32 dram}}"),
     ("casts", CASTS, f"{TILE},forward,schedule{{sram=256 align=16}}"),
     ("products", PRODUCTS, f"{TILE},schedule{{sram=512 align=8 double-buffer}}"),

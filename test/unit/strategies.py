@@ -27,6 +27,9 @@ ARGUMENTS = 6.0
 more."""
 LARGEST = {"f32": 1e30, "bf16": 1e30, "f16": 6e4, "i32": 2e9, "i8": 128.0}
 """What an element of a type can hold."""
+UNKNOWN = LARGEST["f16"]
+"""What stands for the magnitude of a result that may be an infinity, or NaN: these are the same at every level, where
+finite numbers beyond a type's range may come early or late in a sum."""
 WIDTHS = st.sampled_from([1, 2, 3, 4, 5, 7, 8])
 
 
@@ -165,6 +168,9 @@ LIMITS: dict[str, Callable[..., float]] = {
     "sub": lambda a, b: a + b,
     "mul": lambda a, b: a * b,
     "exp": most_of_exp,
+    "leaky_relu": lambda a: 6 * a,
+    "elu": lambda a: 6 * a,
+    **dict.fromkeys(["div", "pow", "log", "rsqrt", "reciprocal"], lambda *operands: UNKNOWN),
 }
 """The greatest magnitude of a kernel's result, by those of its operands, where it can exceed them."""
 
