@@ -90,7 +90,7 @@ def _is_activated(fused: Fused) -> bool:
 
 def _is_bias(op: ElementwiseOp) -> bool:
     """Whether an operation adds a vector along the last axis."""
-    added = op.operands[1].type if KERNELS[op.kernel].is_sum else None
+    added = op.operands[1].type if KERNELS[op.kernel].is_sum and len(op.operands) == 2 else None
     return isinstance(added, TensorType) and added.rank == 1
 
 

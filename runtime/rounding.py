@@ -136,7 +136,7 @@ def computed(kernel: Kernel, call: Call, *sources: Figure) -> Figure:
     """What a kernel makes of figures, in the type `call.dtype`."""
     if kernel.combine is not None:
         return _sum_of_products(kernel, call, *sources)
-    if kernel.is_sum and any(s.mass is not None for s in sources):
+    if kernel.is_sum and len(sources) == 2 and any(s.mass is not None for s in sources):
         return plus(*sources)
     return _mapped(kernel, call, *sources)
 

@@ -8,7 +8,7 @@ that is left out is an error when the kernel is declared; nothing elsewhere asks
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Sequence
-from math import isfinite, prod
+from math import isfinite, isnan, prod
 
 from ...ir.attributes import Attr, FloatAttr
 from ...ir.diagnostics import PluginError, did_you_mean
@@ -33,6 +33,11 @@ class Parameter(NamedTuple):
     """What an absent one is; None where it must be given."""
     finite: bool = False
     """Whether it must be neither an infinity nor NaN."""
+
+    @property
+    def is_operand(self) -> bool:
+        """Whether it is a number in place of an operand, which has its name: NaN where there is the operand."""
+        return self.default is not None and isnan(self.default)
 
 
 class Call(NamedTuple):
@@ -174,6 +179,14 @@ class Kernel(NamedTuple):
             for axes, extent in zip(along, extents[1:], strict=True)
             for axis, size in zip(axes, extent, strict=True)
         )
+
+    def count_of(self, op: object) -> int:
+        """How many operands an operation has for it: a source less for each that is a number. Raises `OpError` where
+        all are."""
+        numbers = [p.name for p in self.parameters if p.is_operand and getattr(op, p.attribute, None) is not None]
+        if len(numbers) == len(self.sources):
+            raise OpError(f"{' and '.join(numbers)} don't go together: one operand is no number", numbers[-1])
+        return len(self.sources) - len(numbers)
 
     def params_of(self, op: object, attribute: str = "params") -> tuple[float, ...]:
         """The parameters that an operation gives, in order; `attribute` is where it keeps those without a name."""

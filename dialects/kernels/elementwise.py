@@ -7,9 +7,12 @@ A row says what the function is; which levels there are, it need not know. To ad
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from math import isnan, nan
 
+from ...ir.attributes import FloatAttr, float_text, round_float
 from ...ir.light_typing import TYPE_CHECKING, Any
 from ...ir.opdef import REGISTRIES, OpError
+from ...ir.types import DTYPE_BYTES
 from ..tiles import TiledType
 from .declaration import ELEMENTS, Array, Call, Check, Kernel, Parameter, Range, declare, elements, same_coordinates
 from .formulas import erf, gelu, gelu_tanh, hard_swish, sigmoid, silu
@@ -41,10 +44,24 @@ def unary(name: str, formula: OfOne, **facets: Any) -> Kernel:
 
 
 def binary(name: str, formula: Callable[[Any, Array, Array], Array], *, sign: str = "", **facets: Any) -> Kernel:
-    """A function of two tensors of one shape, or of a matrix and a vector along its last axis. `sign` is how it is
-    written between its operands."""
+    """A function of two tensors of one shape, or of a matrix and a vector along its last axis; or of one and a number in
+    place of the other. `sign` is how it is written between its operands."""
+
+    def filled(np: Any, *given: Any) -> Array:
+        return formula(np, *_with_number(*given))
+
     shown = f"{{1}} {sign} {{2}}" if sign else f"{name} {{1}}, {{2}}"
-    return elementwise(name, formula, ("left", "right"), shown=shown, **facets)
+    numbers = Parameter("left", "left", nan), Parameter("right", "right", nan)
+    return elementwise(name, filled, ("left", "right"), shown=shown, params=numbers, **facets)
+
+
+def _with_number(*given: Any) -> tuple[Array, Array]:
+    """The two operands; if just one of them is an array, the numbers in place of either follow it."""
+    if len(given) != 3:
+        return given[0], given[1]
+    array, left, right = given
+    number = array.dtype.type(right if isnan(left) else left)
+    return (array, number) if isnan(left) else (number, array)
 
 
 def compared(name: str, holds: Callable[[Array, Array], Array], **facets: Any) -> Kernel:
@@ -103,35 +120,48 @@ def elementwise(
             check=_checked(name, dtypes, shown),
             reads=same_coordinates,
             meaning=_meaning(formula, widens, in_double),
-            algebra=_sum_term if is_sum else _algebra(name, commutes, idempotent, clamps),
+            algebra=_algebra_of_two(name, commutes, idempotent, is_sum)
+            if len(sources) == 2
+            else _algebra(name, clamps),
             ulps=ulps,
             work=elements,
             rate=ELEMENTS,
             onnx=onnx,
             summary=summary,
-            example=_example(name, len(sources), len(parameters)),
+            example=_example(name, len(sources), 0 if len(sources) == 2 else len(parameters)),
         )
     )
     ELEMENTWISE[name] = kernel
     return kernel
 
 
-def _algebra(name: str, commutes: bool, idempotent: bool, clamps: Clamps | None) -> Callable[..., Any]:
-    """How a kernel's terms are made, with the laws that hold for it."""
+def _algebra(name: str, clamps: Clamps | None) -> Callable[..., Any]:
+    """How the terms of a function of one tensor are made."""
 
-    def applied(terms: Algebra[TermT], given: tuple[float, ...], types: Sequence[str], *operands: TermT) -> TermT:
-        return terms.apply(name, given, *operands, commutes=commutes)
+    def applied(terms: Algebra[TermT], given: tuple[float, ...], types: Sequence[str], operand: TermT) -> TermT:
+        return terms.apply(name, given, operand)
 
-    def one_of_equals(
-        terms: Algebra[TermT], given: tuple[float, ...], types: Sequence[str], a: TermT, b: TermT
-    ) -> TermT:
-        return a if a == b else applied(terms, given, types, a, b)
-
-    return clamping(name, clamps) if clamps is not None else one_of_equals if idempotent else applied
+    return applied if clamps is None else clamping(name, clamps)
 
 
-def _sum_term(terms: Algebra[TermT], params: tuple[float, ...], dtypes: Sequence[str], a: TermT, b: TermT) -> TermT:
-    return terms.plus(a, b)
+def _algebra_of_two(name: str, commutes: bool, idempotent: bool, is_sum: bool) -> Callable[..., Any]:
+    """How the terms of a function of two operands are made, with the laws that hold for it."""
+
+    def made(terms: Algebra[TermT], given: tuple[float, ...], types: Sequence[str], *operands: TermT) -> TermT:
+        if len(operands) == 1:
+            return terms.apply(name, _second(given) if commutes or is_sum else given, *operands)
+        a, b = operands
+        if is_sum:
+            return terms.plus(a, b)
+        return a if idempotent and a == b else terms.apply(name, (), a, b, commutes=commutes)
+
+    return made
+
+
+def _second(numbers: tuple[float, ...]) -> tuple[float, ...]:
+    """The number in place of one of two operands that may change places, in place of the second one."""
+    left, right = numbers
+    return (left, right) if isnan(left) else (right, left)
 
 
 def check_dtype(name: str, dtype: str, allowed: Sequence[str]) -> None:
@@ -140,14 +170,34 @@ def check_dtype(name: str, dtype: str, allowed: Sequence[str]) -> None:
         raise OpError(f"kernel {name}: element type must be one of {', '.join(allowed)}, got {dtype}")
 
 
+def check_number(name: str, dtype: str, op: object) -> None:
+    """Raises `OpError` for a number in place of an operand that elements of a type can't hold."""
+    for side in ("left", "right"):
+        number: FloatAttr | None = getattr(op, side, None)
+        if number is None or number.value == (nearest := held(number.value, dtype)):
+            continue
+        given, hint = float_text(number.value, "f32"), "" if isnan(nearest) else f"; the nearest one is {nearest}"
+        raise OpError(f"{name}: {side} = {given} is no number of {dtype}{hint}", side)
+
+
+def held(value: float, dtype: str) -> float:
+    """The number of an element type next to one of f32, ties to even; beyond a float type's range an infinity, beyond
+    an integer type's its end. NaN stays NaN."""
+    if dtype in FLOATS or isnan(value):
+        return round_float(value, dtype)
+    end = 2.0 ** (8 * DTYPE_BYTES[dtype] - 1)
+    return float(round(min(max(value, -end), end - 1)))
+
+
 def _checked(name: str, dtypes: tuple[str, ...], shown: str) -> Check:
     def check(types: Sequence[TiledType], op: object) -> None:
         dst, first, *rest = types
         fits = first.tile == dst.tile and all(t.tile in (dst.tile, dst.tile[-1:]) for t in rest)
         if not fits or any(t.dtype != dst.dtype for t in types):
             what = "tiles and element types don't fit" if rest else "source and destination tiles differ"
-            raise OpError(f"kernel {name}: {what}: {dst} = {shown.format(*types)}")
+            raise OpError(f"kernel {name}: {what}: {dst} = {shown.format(*types) if rest else f'{name} {first}'}")
         check_dtype(name, dst.dtype, dtypes)
+        check_number(f"kernel {name}", dst.dtype, op)
 
     return check
 

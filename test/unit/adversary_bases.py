@@ -66,7 +66,9 @@ func.func @more(%x: tensor<3x6xf32>, %z: tensor<3x6xf32>, %v: tensor<6xf32>) -> 
   %n3 = graph.max %n1, %u : (tensor<3x6xf32>, tensor<3x6xf32>) -> tensor<3x6xf32>
   %n4 = graph.add %w, %y : (tensor<3x6xf32>, tensor<3x6xf32>) -> tensor<3x6xf32>
   %n5 = graph.mul %n4, %n2 : (tensor<3x6xf32>, tensor<3x6xf32>) -> tensor<3x6xf32>
-  return %n3, %n5 : tensor<3x6xf32>, tensor<3x6xf32>
+  %n6 = graph.sub %n5 {left = 1.5 : f32} : tensor<3x6xf32>
+  %n7 = graph.mul %n6 {right = 0.125 : f32} : tensor<3x6xf32>
+  return %n3, %n7 : tensor<3x6xf32>, tensor<3x6xf32>
 }
 """
 
@@ -77,7 +79,9 @@ func.func @exact(%x: tensor<6x7xf32>, %z: tensor<6x7xf32>, %v: tensor<7xf32>) ->
   %c = graph.max %b, %x : (tensor<6x7xf32>, tensor<6x7xf32>) -> tensor<6x7xf32>
   %d = graph.clip %c {params = [-2.0 : f32, 5.0 : f32]} : tensor<6x7xf32>
   %e = graph.add %d, %a : (tensor<6x7xf32>, tensor<6x7xf32>) -> tensor<6x7xf32>
-  return %e : tensor<6x7xf32>
+  %f = graph.sub %e {left = 3.0 : f32} : tensor<6x7xf32>
+  %g = graph.max %f {right = 2.0 : f32} : tensor<6x7xf32>
+  return %g : tensor<6x7xf32>
 }
 """
 

@@ -183,12 +183,25 @@ def add_binary(draw: st.DrawFn, graph: GraphText, own_tiles: bool) -> None:
         return
     a = draw(st.sampled_from(choices))
     shape, dtype = graph.tensors[a]
+    if draw(st.integers(0, 3)) == 0:
+        add_number(draw, graph, a)
+        return
     wanted = shape if draw(st.booleans()) else shape[-1:]
     fitting = [n for n, found in graph.tensors.items() if found == (wanted, dtype)]
     b = draw(st.sampled_from(fitting)) if fitting and draw(st.booleans()) else graph.argument(wanted, dtype)
     kernel = draw(kernels(2, dtype, graph.most[a], graph.most[b]))
     most = LIMITS.get(kernel.name, most_of_same)(graph.most[a], graph.most[b])
     graph.op(f"graph.{kernel.name} {a}, {b}", f"{graph.signature(a, b)} -> {graph.type_of(a)}", shape, dtype, most)
+
+
+def add_number(draw: st.DrawFn, graph: GraphText, a: str) -> None:
+    """A function of a tensor and a number, on either side."""
+    shape, dtype = graph.tensors[a]
+    side, number = draw(st.sampled_from(["left", "right"])), float(draw(st.integers(-3, 6)))
+    operands = [graph.most[a], abs(number)] if side == "right" else [abs(number), graph.most[a]]
+    kernel = draw(kernels(2, dtype, *operands))
+    most = LIMITS.get(kernel.name, most_of_same)(*operands)
+    graph.op(f"graph.{kernel.name} {a} {{{side} = {number} : f32}}", graph.type_of(a), shape, dtype, most)
 
 
 def add_unary(draw: st.DrawFn, graph: GraphText, own_tiles: bool) -> None:

@@ -230,6 +230,10 @@ def elementwise(op: Any, type: TiledType, part: tuple[int, ...], sources: list[A
     values = [corner(s, part if s.ndim == len(part) else part[-1:]) for s in sources]
     if op.kernel == "bias":
         return np.broadcast_to(values[0], part)
+    if op.left is not None:
+        values.insert(0, np.array(op.left.value))
+    if op.right is not None:
+        values.append(np.array(op.right.value))
     if op.kernel != "cast":
         return ELEMENTWISE[op.kernel](*values, *(p.value for p in op.params or ()))
     (value,) = values
