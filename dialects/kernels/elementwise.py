@@ -44,8 +44,8 @@ def unary(name: str, formula: OfOne, **facets: Any) -> Kernel:
 
 
 def binary(name: str, formula: Callable[[Any, Array, Array], Array], *, sign: str = "", **facets: Any) -> Kernel:
-    """A function of two tensors of one shape, or of a matrix and a vector along its last axis; or of one and a number in
-    place of the other. `sign` is how it is written between its operands."""
+    """A function of two tensors of one shape, or of a matrix and a vector along its last axis; or of one and a number
+    instead of the other. `sign` is how it is written between its operands."""
 
     def filled(np: Any, *given: Any) -> Array:
         return formula(np, *_with_number(*given))
