@@ -78,11 +78,11 @@ class RightExecs(Generic[ExecT]):
 
     def __init__(self) -> None:
         self.coords = RightCoords()
-        self.kernels: dict[tuple[str, bool, str | None, tuple[Value, ...]], _RightTogether] = {}
+        self.kernels: dict[tuple[object, ...], _RightTogether] = {}
 
     def knows(self, op: ExecT) -> bool:
         coords = op.coords
-        found = self.kernels.get((op.kernel, op.accumulate, op.activation, op.operands))
+        found = self.kernels.get((op.kernel, op.accumulate, op.activation, op.transpose_a, op.transpose_b, op.operands))
         if found is None:
             return False
         if has_parameters(op):
@@ -104,7 +104,7 @@ class RightExecs(Generic[ExecT]):
         self.coords.learn(op)
         if has_parameters(op) or (op.operands[0] in op.operands[1:] and not in_place(KERNELS[op.kernel])):
             return
-        key = op.kernel, op.accumulate, op.activation, op.operands
+        key = op.kernel, op.accumulate, op.activation, op.transpose_a, op.transpose_b, op.operands
         found = self.kernels.get(key)
         if found is None:
             known = [self.coords[value] for value in op.operands]
@@ -260,7 +260,7 @@ class StoreBase(TileOp):
             raise OpError(f"{message}; the tile's last exec can", "activation")
 
 
-PARAMETERS = ("left", "params", "right", "scale", "zero_point")
+PARAMETERS = ("left", "params", "right", "scale", "transpose_a", "transpose_b", "zero_point")
 """The fields of an exec with which numbers its kernel works; those of a graph operation are called alike."""
 
 
@@ -283,6 +283,8 @@ class ExecBase(TileOp):
     params: tuple[FloatAttr, ...] | None = field(numbers, default=None)
     right: FloatAttr | None = field(float32, default=None)
     scale: FloatAttr | None = field(float32, default=None)
+    transpose_a: Unit | None = field(unit, default=None)
+    transpose_b: Unit | None = field(unit, default=None)
     zero_point: int | None = field(integer, default=None)
 
     def __init_subclass__(cls) -> None:
@@ -335,7 +337,7 @@ class ExecBase(TileOp):
                 _CHECKED.clear()
             _CHECKED.add(key)
         if any(t.is_padded for t in types):
-            self._verify_extents(kernel, [t.valid(c) for t, c in zip(types, self.coords, strict=True)])
+            self._verify_extents(kernel, types)
         if not in_place(kernel) and len(set(zip(self.operands, self.coords, strict=True))) < len(self.operands):
             self._verify_in_place(kernel)
 
@@ -350,9 +352,10 @@ class ExecBase(TileOp):
             error.values = error.values or self.operands
             raise
 
-    def _verify_extents(self, kernel: Kernel, extents: list[Coord]) -> None:
+    def _verify_extents(self, kernel: Kernel, types: list[TiledType]) -> None:
         """Refuses tiles of which not equally much is data: padding would be taken for it, or data for padding."""
-        if kernel.fits(extents):
+        extents = [t.valid(c) for t, c in zip(types, self.coords, strict=True)]
+        if kernel.fits(self, types, extents):
             return
         tiles = zip(self.operands, self.coords, extents, strict=True)
         shown = [f"{tile_text(v, c)} has {'x'.join(map(str, extent))}" for v, c, extent in tiles]

@@ -41,7 +41,7 @@ class Fused(NamedTuple):
     product: MatmulOp
     bias: Value | None
     activation: GraphOp | None
-    tile: tuple[int, int, int] | None
+    tile: tuple[int, ...] | None
     holder: GraphOp
 
 
@@ -95,8 +95,11 @@ def _is_bias(op: ElementwiseOp) -> bool:
 
 
 def _same_tile(before: Fused, op: GraphOp) -> bool:
-    """Two operations that ask for different tiles stay apart."""
-    return before.tile is None or op.tile is None or before.tile == op.tile
+    """Two operations that ask for different tiles stay apart, and where only the later one asks, and doesn't say how a
+    product sums."""
+    if op.tile is None or before.tile is None:
+        return op.tile is None or op.tile != op.result_tile()
+    return before.tile[:2] == op.tile[-2:] if op.tile == op.result_tile() else before.tile == op.tile
 
 
 def _emit(op: Operation, fused: dict[Operation, Fused], values: ValueMap) -> Operation:
@@ -109,7 +112,8 @@ def _emit(op: Operation, fused: dict[Operation, Fused], values: ValueMap) -> Ope
     name, params = (product.activation, product.activation_params) if activation is None else of_kernel(activation)
     return MatmulOp(
         [values.get(v, v) for v in operands], [copy_value(op.results[0], values)],
-        activation=name, activation_params=params, tile=tile, extra=extra, loc=product.loc,
+        activation=name, activation_params=params, tile=tile, transpose_a=product.transpose_a,
+        transpose_b=product.transpose_b, extra=extra, loc=product.loc,
     )  # fmt: skip
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from .nest_cost import INFEASIBLE
+from .nest_cost import INFEASIBLE, Steps
 from .nest_groups import GroupChoices
 from .nests import Nest
 
@@ -89,8 +89,8 @@ class Search(GroupChoices):
             made
             for source, steps in zip(operator.sources, operator.steps, strict=True)
             if (made := self.maker(source)) >= 0
-            and steps == (nest.n, 1, 0, 0)
-            and (nests[made].m, nests[made].n) == (nest.m, nest.n)
+            and steps == tile_for_tile(nest)
+            and (nests[made].m, nests[made].n, nests[made].batch) == (nest.m, nest.n, nest.batch)
         ]
         return max(hosts, default=-1)
 
@@ -164,6 +164,11 @@ class Search(GroupChoices):
         if before.group is not None:
             return self.together([i], group=before.group, rows=before.rows)
         return self.together([number, i], group=number, rows=self.random.choice(self.row_counts(nest.height)))
+
+
+def tile_for_tile(nest: Nest) -> Steps:
+    """The steps of what reads for each tile the one at the same place."""
+    return nest.n, 1, 0, tuple(range(0, nest.height * nest.n, nest.m * nest.n))
 
 
 def first_with(nests: Sequence[Nest], i: int) -> int:

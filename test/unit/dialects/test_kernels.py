@@ -7,7 +7,7 @@ import math
 from collections.abc import Callable, Iterator
 from itertools import product
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
@@ -15,8 +15,10 @@ import pytest
 import tilewright
 from tilewright.analysis.proof import prove_module
 from tilewright.dialects.kernels import KERNELS, Call, Kernel
+from tilewright.dialects.kernels.declaration import ALL, coords_along
 from tilewright.dialects.kernels.elementwise import ELEMENTWISE
 from tilewright.dialects.tiles import TiledType
+from tilewright.ir.attributes import UNIT, Unit
 from tilewright.ir.opdef import OpError
 from tilewright.ir.types import TensorType
 from tilewright.runtime.numerics import FLOAT32, numpy_dtype
@@ -136,19 +138,38 @@ def test_work_and_summary(name: str) -> None:
 @pytest.mark.parametrize("name", KERNELS)
 def test_reads_a_tile_of_each_source(name: str) -> None:
     kernel = KERNELS[name]
-    ranks = [2] * len(kernel.sources)
-    found = kernel.reads((3, 5), 7, ranks)
-    assert len(found) == len(ranks)
-    assert all(set(axes) <= {0, 1, 2} for axes in kernel.axes(2, ranks))
+    count = len(kernel.sources)
+    found = kernel.reads(Product(), [(8, 8)] * (1 + count))
+    assert len(found) == count
+    assert all(set(axes) <= {0, 1, 2} for axes in found)
     if name in ELEMENTWISE:
-        assert found == ((3, 5),) * len(ranks)
-        assert kernel.reads((3, 5), 0, [1] * len(ranks)) == ((5,),) * len(ranks)
+        assert found == ((0, 1),) * count
+        assert kernel.reads(Product(), [(8, 8), *[(8,)] * count]) == ((1,),) * count
+        assert kernel.reads(Product(), [(2, 3, 4, 5)] * (1 + count)) == ((0, 1, 2, 3),) * count
+
+
+class Product(NamedTuple):
+    """An operation that says how a product reads its operands."""
+
+    transpose_a: Unit | None = None
+    transpose_b: Unit | None = None
 
 
 def test_axes() -> None:
-    assert KERNELS["matmul"].axes(2, (2, 2)) == ((0, 2), (2, 1))
-    assert KERNELS["add"].axes(2, (2, 1)) == ((0, 1), (1,))
-    assert KERNELS["add"].axes(1, (1, 1)) == ((0,), (0,))
+    reads = KERNELS["matmul"].reads
+    assert reads(Product(), [(8, 8)] * 3) == ((0, 2), (2, 1))
+    assert reads(Product(UNIT), [(8, 8)] * 3) == ((2, 0), (2, 1))
+    assert reads(Product(None, UNIT), [(8, 8)] * 3) == ((0, 2), (1, 2))
+    assert KERNELS["add"].reads(Product(), [(8, 8), (8, 8), (8,)]) == ((0, 1), (1,))
+    assert KERNELS["add"].reads(Product(), [(8,), (8,), (8,)]) == ((0,), (0,))
+
+
+def test_axes_of_batches() -> None:
+    """One that is missing, one of 1, and one that both have."""
+    found = KERNELS["matmul"].reads(Product(None, UNIT), [(5, 3, 8, 7), (5, 1, 8, 9), (3, 7, 9)])
+    assert found == ((0, ALL, 2, 4), (1, 3, 4))
+    assert [coords_along(axes)((4, 2, 6, 1, 9, 0)) for axes in found] == [(4, 0, 6, 9), (2, 1, 9)]
+    assert KERNELS["matmul"].reads(Product(), [(1, 8, 7), (1, 8, 9), (1, 9, 7)]) == ((0, 1, 3), (0, 3, 2))
 
 
 @pytest.mark.parametrize(("name", "dtype"), [(n, d) for n in ELEMENTWISE for d in FLOATS])
