@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from itertools import zip_longest
 
 from ..ir.attributes import F32, UNIT, Attr, Attributes, FloatAttr, Unit, dict_text, round_float
 from ..ir.core import Operation, Value
@@ -297,13 +298,11 @@ class MappedOp(ElementwiseOp):
         kernel = KERNELS[self.kernel]
         self.check_operands(kernel)
         names = ("the operand",) if len(self.operands) == 1 else ("the first operand", "the second operand")
-        a, *others = [expect_tensor(self, v, name) for v, name in zip(self.operands, names, strict=True)]
-        check_number(self.name, _dtype(self, a, kernel.dtypes), self)
-        for b in others:
-            if b != a and b != TensorType(a.shape[-1:], a.dtype):
-                choices = dict.fromkeys((a.text, TensorType(a.shape[-1:], a.dtype).text))
-                raise OpError(f"{self.name}: the second operand must be {' or '.join(choices)}, got {b}")
-        _expect(self, "the result", self.result.type, a)
+        types = [expect_tensor(self, v, name) for v, name in zip(self.operands, names, strict=True)]
+        for type in types:
+            _dtype(self, type, kernel.dtypes)
+        check_number(self.name, types[0].dtype, self)
+        _expect(self, "the result", self.result.type, result_of_elementwise(self.name, types))
         kernel.check_params(self.name, self.params, "params")
 
     def check_operands(self, kernel: Kernel) -> None:
@@ -314,9 +313,23 @@ class MappedOp(ElementwiseOp):
         return self.result.type.text if len(self.operands) == 1 else super().shown_type()
 
 
+def result_of_elementwise(name: str, types: Sequence[TensorType]) -> TensorType:
+    """The type of a function of tensors, broadcast to one shape as NumPy does: axis by axis from the last, where one is
+    missing or has one element it counts for all of the other's. Raises `OpError`."""
+    first, *others = types
+    shape = first.shape
+    for other in others:
+        if other.dtype != first.dtype:
+            raise OpError(f"{name}: element types differ: {first} and {other}")
+        pairs = list(zip_longest(reversed(shape), reversed(other.shape), fillvalue=1))
+        if any(a != b and 1 not in (a, b) for a, b in pairs):
+            raise OpError(f"{name}: {first} and {other} can't be broadcast to one shape")
+        shape = tuple([max(pair) for pair in reversed(pairs)])
+    return TensorType(shape, first.dtype)
+
+
 class BinaryOp(MappedOp):
-    """Of two tensors of one shape, or of a tensor and a vector along its last axis; or of one, and `left` or `right` is
-    a number in place of the other."""
+    """Of two tensors, broadcast to one shape; or of one, and `left` or `right` is a number in place of the other."""
 
     __slots__ = ()
     left: FloatAttr | None = field(float32, default=None)
@@ -411,7 +424,9 @@ def elementwise(
     kernel, `OpError` if the operands or the parameters don't fit."""
     given: dict[str, Any] = {side: _number(value) for side, value in numbers.items()}
     given["params"] = tuple([_number(value) for value in params]) or None
-    made = MAPPED[kernel](operands, [Value(operands[0].type, name)], **given)
+    types = [v.type for v in operands if isinstance(v.type, TensorType)]
+    result = result_of_elementwise(f"graph.{kernel}", types) if types else operands[0].type
+    made = MAPPED[kernel](operands, [Value(result, name)], **given)
     made.verify()
     return made
 

@@ -14,6 +14,7 @@ from ...ir.light_typing import TYPE_CHECKING, Any
 from ...ir.opdef import REGISTRIES, OpError
 from ...ir.types import DTYPE_BYTES
 from ..tiles import TiledType
+from .declaration import ALL as REPEATED
 from .declaration import ELEMENTS, Array, Call, Check, Kernel, Parameter, Range, declare, elements, same_coordinates
 from .formulas import erf, gelu, gelu_tanh, hard_swish, sigmoid, silu
 from .laws import Clamps, clamping
@@ -44,8 +45,8 @@ def unary(name: str, formula: OfOne, **facets: Any) -> Kernel:
 
 
 def binary(name: str, formula: Callable[[Any, Array, Array], Array], *, sign: str = "", **facets: Any) -> Kernel:
-    """A function of two tensors of one shape, or of a matrix and a vector along its last axis; or of one and a number
-    instead of the other. `sign` is how it is written between its operands."""
+    """A function of two tensors, broadcast to one shape; or of one and a number instead of the other. `sign` is how it
+    is written between its operands."""
 
     def filled(np: Any, *given: Any) -> Array:
         return formula(np, *_with_number(*given))
@@ -192,7 +193,11 @@ def held(value: float, dtype: str) -> float:
 def _checked(name: str, dtypes: tuple[str, ...], shown: str) -> Check:
     def check(types: Sequence[TiledType], op: object) -> None:
         dst, first, *rest = types
-        fits = first.tile == dst.tile and all(t.tile in (dst.tile, dst.tile[-1:]) for t in rest)
+        shapes = [t.tensor.shape for t in types]
+        fits = len(dst.tile) >= max(map(len, shapes)) and all(
+            source.tile == tuple([1 if axis == REPEATED else dst.tile[axis] for axis in axes])
+            for source, axes in zip(types[1:], same_coordinates(op, shapes), strict=True)
+        )
         if not fits or any(t.dtype != dst.dtype for t in types):
             what = "tiles and element types don't fit" if rest else "source and destination tiles differ"
             raise OpError(f"kernel {name}: {what}: {dst} = {shown.format(*types) if rest else f'{name} {first}'}")

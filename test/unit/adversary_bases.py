@@ -142,6 +142,18 @@ func.func @small(%x: tensor<5x6xf32>, %w: tensor<6x7xf32>, %v: tensor<7xf32>) ->
 }
 """
 
+BROADCAST = """\
+func.func @broadcast(%x: tensor<5x6xf32>, %c: tensor<5x1xf32>, %r: tensor<1x6xf32>, %s: tensor<1x1xf32>,
+    %v: tensor<6xf32>) -> tensor<5x6xf32> {
+  %a = graph.sub %c, %x : (tensor<5x1xf32>, tensor<5x6xf32>) -> tensor<5x6xf32>
+  %b = graph.mul %a, %r : (tensor<5x6xf32>, tensor<1x6xf32>) -> tensor<5x6xf32>
+  %d = graph.max %s, %b : (tensor<1x1xf32>, tensor<5x6xf32>) -> tensor<5x6xf32>
+  %e = graph.add %v, %c : (tensor<6xf32>, tensor<5x1xf32>) -> tensor<5x6xf32>
+  %f = graph.sub %e, %d : (tensor<5x6xf32>, tensor<5x6xf32>) -> tensor<5x6xf32>
+  return %f : tensor<5x6xf32>
+}
+"""
+
 VECTORS = """\
 func.func @vectors(%x: tensor<9xf32>, %z: tensor<9xf32>) -> (tensor<9xf32>, tensor<9xf32>) {
   %a = graph.add %x, %z : (tensor<9xf32>, tensor<9xf32>) -> tensor<9xf32>
@@ -214,6 +226,7 @@ BASES = [
         f"{TILE},forward,schedule{{sram=192 align=4}},prefetch,sync",
     ),
     ("planned", CHAIN, "O2{sram=1024 tile=4x4x4}"),
+    ("broadcast", BROADCAST, f"{TILE},forward,schedule{{sram=256 align=4}}"),
     ("vectors", VECTORS, f"{TILE},schedule{{sram=256}}"),
     ("several", SEVERAL, f"{TILE},schedule{{sram=512}}"),
     ("by hand", BY_HAND, "schedule{sram=512}"),

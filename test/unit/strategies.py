@@ -176,8 +176,8 @@ LIMITS: dict[str, Callable[..., float]] = {
 
 
 def add_binary(draw: st.DrawFn, graph: GraphText, own_tiles: bool) -> None:
-    """A function of two tensors, the second one a vector along the last axis now and then, from an earlier tensor where
-    one fits."""
+    """A function of two tensors, in either order, one of them broadcast now and then, from an earlier tensor where one
+    fits."""
     choices = [n for n, (_, dtype) in graph.tensors.items() if dtype != "i8"]
     if not choices:
         return
@@ -186,12 +186,20 @@ def add_binary(draw: st.DrawFn, graph: GraphText, own_tiles: bool) -> None:
     if draw(st.integers(0, 3)) == 0:
         add_number(draw, graph, a)
         return
-    wanted = shape if draw(st.booleans()) else shape[-1:]
+    if draw(st.booleans()):
+        wanted = shape
+    else:
+        kept = draw(st.lists(st.booleans(), min_size=len(shape), max_size=len(shape)))
+        wanted = tuple(size if keep else 1 for size, keep in zip(shape, kept, strict=True))
+        wanted = wanted[draw(st.integers(0, len(shape) - 1)) :] if draw(st.booleans()) else wanted
     fitting = [n for n, found in graph.tensors.items() if found == (wanted, dtype)]
     b = draw(st.sampled_from(fitting)) if fitting and draw(st.booleans()) else graph.argument(wanted, dtype)
     kernel = draw(kernels(2, dtype, graph.most[a], graph.most[b]))
+    type = graph.type_of(a)
+    if draw(st.booleans()):
+        a, b = b, a
     most = LIMITS.get(kernel.name, most_of_same)(graph.most[a], graph.most[b])
-    graph.op(f"graph.{kernel.name} {a}, {b}", f"{graph.signature(a, b)} -> {graph.type_of(a)}", shape, dtype, most)
+    graph.op(f"graph.{kernel.name} {a}, {b}", f"{graph.signature(a, b)} -> {type}", shape, dtype, most)
 
 
 def add_number(draw: st.DrawFn, graph: GraphText, a: str) -> None:

@@ -226,8 +226,15 @@ def product(op: Any, part: tuple[int, ...], sources: list[Array]) -> Array:
     return corner(sources[0], (part[0], k)) @ corner(sources[1], (k, part[1]))
 
 
+def _own(part: tuple[int, ...], result: tuple[int, ...], shape: tuple[int, ...]) -> tuple[int, ...]:
+    """How much of a source's tile is read for a part of the result's: one element along an axis that is broadcast."""
+    pairs = zip(part[-len(shape) :], result[-len(shape) :], shape, strict=True)
+    return tuple(1 if own == 1 < whole else size for size, whole, own in pairs)
+
+
 def elementwise(op: Any, type: TiledType, part: tuple[int, ...], sources: list[Array]) -> Array:
-    values = [corner(s, part if s.ndim == len(part) else part[-1:]) for s in sources]
+    shapes = [tiled(v).tensor.shape for v in op.operands]
+    values = [corner(s, _own(part, shapes[0], shape)) for s, shape in zip(sources, shapes[1:], strict=True)]
     if op.kernel == "bias":
         return np.broadcast_to(values[0], part)
     if op.left is not None:
