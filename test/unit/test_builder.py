@@ -74,12 +74,12 @@ def test_operands_are_broadcast_and_may_be_numbers() -> None:
     v, c, w = b.arg("v", (5,)), b.arg("c", (4, 1)), b.arg("w", (4,))
     y = b.elementwise("sub", v, x)
     z = b.elementwise("div", b.add(y, c), left=0.1)
+    with pytest.raises(tw.OpError, match="can't be broadcast to one shape"):
+        b.elementwise("sub", x, w)
     b.returns(z)
     text = tw.print(b.module())
     assert "graph.sub %v, %x : (tensor<5xf32>, tensor<4x5xf32>) -> tensor<4x5xf32>" in text
     assert "{left = 0.1 : f32} : tensor<4x5xf32>" in text
-    with pytest.raises(tw.OpError, match="can't be broadcast to one shape"):
-        b.elementwise("sub", x, w)
 
 
 def built() -> tuple[tw.FuncBuilder, tw.Value]:
