@@ -56,10 +56,16 @@ class Terms:
         are to it, lest it be taken for the matrix product."""
         if kernel is not MATMUL:
             return self.apply(kernel.name, kernel.params_of(op), left), right
+        return self.factors(op, left, right)
+
+    def factors(self, op: ExecBase | MatmulOp, left: Term, right: Term) -> tuple[Term, Term]:
+        """The factors of a matrix product, which may read either transposed."""
+        if op.transpose_a is op.transpose_b is None:
+            return left, right
         return self.factor(left, op.transpose_a), self.factor(right, op.transpose_b)
 
     def factor(self, tile: Term, transposed: Unit | None) -> Term:
-        """A tile as a factor of a matrix product, which may read it transposed."""
+        """A tile as one of them."""
         return tile if transposed is None else self.make("transposed", tile)
 
     def rows(self, vector: Term, extent: Coord) -> Term:
@@ -368,10 +374,9 @@ class GraphTerms:
     def term(self, op: GraphOp, coord: Coord, reads: Sequence[Callable[[Coord], Coord]]) -> Term:
         terms, values = self.terms, [self.values[v] for v in op.operands]
         if isinstance(op, MatmulOp):
-            products: list[tuple[Term, Term]] = []
-            for k in range(self.types[op.operands[0]].grid[op.depth_axis]):
-                left, right = (value[along((*coord, k, 0))] for value, along in zip(values[:2], reads[:2], strict=True))
-                products.append((terms.factor(left, op.transpose_a), terms.factor(right, op.transpose_b)))
+            (a, b), (left, right) = values[:2], reads[:2]
+            places = [(*coord, k, 0) for k in range(self.types[op.operands[0]].grid[op.depth_axis])]
+            products = [terms.factors(op, a[left(place)], b[right(place)]) for place in places]
             extent = self.types[op.result].valid(coord)
             start = terms.rows(values[2][coord[-1:]], extent) if op.bias is not None else NONE
             return terms.activate(terms.total(start, products), op, self.types[op.result].dtype)

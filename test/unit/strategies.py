@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from math import exp, inf
+from math import exp, inf, prod
 from typing import Any
 
+import numpy as np
 from hypothesis import strategies as st
 
 from tilewright.dialects.graph import GraphOp, MatmulOp
@@ -31,6 +32,10 @@ UNKNOWN = LARGEST["f16"]
 """What stands for the magnitude of a result that may be an infinity, or NaN: these are the same at every level, where
 finite numbers beyond a type's range may come early or late in a sum."""
 WIDTHS = st.sampled_from([1, 2, 3, 4, 5, 7, 8])
+BATCHES = st.sampled_from([(), (), (), (), (1,), (2,), (3,), (2, 1), (2, 2), (1, 2, 1), (2, 1, 1, 2)])
+"""Axes before the last two."""
+MOST_ELEMENTS = 512
+"""Of a product's result: batches of both operands multiply."""
 
 
 @dataclass
@@ -69,12 +74,12 @@ def tensor(shape: tuple[int, ...], dtype: str) -> str:
 
 @st.composite
 def graph_texts(draw: st.DrawFn, max_ops: int = 6, own_tiles: bool = True) -> str:
-    """A graph function: products, biases, residuals, all elementwise kernels and casts on tensors of odd sizes and all
-    element types, with tensors shared, arguments unused, arguments returned, and now and then an operation with a tile
+    """A graph function: products, biases, residuals, all elementwise kernels and casts on tensors of odd sizes, all
+    ranks and all element types, with tensors shared, arguments unused, arguments returned, and now and then an operation with a tile
     of its own. No element leaves the range of its type."""
     graph = GraphText()
     dtype = draw(st.sampled_from(["f32", "f32", "f16", "bf16", "i8"]))
-    graph.argument((draw(WIDTHS), draw(WIDTHS)), dtype)
+    graph.argument(draw(shapes()), dtype)
     for _ in range(draw(st.integers(0, max_ops))):
         draw(st.sampled_from([add_product, add_product, add_binary, add_unary, add_cast]))(draw, graph, own_tiles)
     if draw(st.booleans()):
@@ -87,26 +92,58 @@ def graph_texts(draw: st.DrawFn, max_ops: int = 6, own_tiles: bool = True) -> st
     return "\n".join([head, *graph.lines, f"  return {', '.join(results)} : {', '.join(types)}", "}", ""])
 
 
+@st.composite
+def shapes(draw: st.DrawFn) -> tuple[int, ...]:
+    """A matrix, or batches of matrices."""
+    return (*draw(BATCHES), draw(WIDTHS), draw(WIDTHS))
+
+
+def broadcast(one: tuple[int, ...], other: tuple[int, ...]) -> tuple[int, ...] | None:
+    """The batches of two operands together, as NumPy has them; None where they don't fit."""
+    try:
+        return np.broadcast_shapes(one, other)
+    except ValueError:
+        return None
+
+
+def right_operand(draw: st.DrawFn, graph: GraphText, a: str, turned: tuple[bool, bool]) -> str:
+    """What a tensor is multiplied by: an earlier tensor where one fits, or a new one with all of its batches, or
+    fewer."""
+    shape, dtype = graph.tensors[a]
+    inner = shape[-2 if turned[0] else -1]
+    fitting = [
+        n
+        for n, (other, type) in graph.tensors.items()
+        if len(other) > 1 and type == dtype and other[-1 if turned[1] else -2] == inner
+        if broadcast(shape[:-2], other[:-2]) is not None
+    ]
+    if fitting and draw(st.booleans()):
+        return draw(st.sampled_from(fitting))
+    batches = shape[draw(st.integers(0, len(shape) - 2)) : -2]
+    batches = tuple([draw(st.sampled_from([size, size, 1])) for size in batches])
+    matrix = (inner, draw(WIDTHS))
+    return graph.argument((*batches, *(matrix[::-1] if turned[1] else matrix)), dtype, param=True)
+
+
 def add_product(draw: st.DrawFn, graph: GraphText, own_tiles: bool) -> None:
     """A product, by the weights of an earlier one where they fit, with a bias and an activation now and then."""
-    choices = [n for n, (shape, dtype) in graph.tensors.items() if len(shape) == 2 and dtype in ACCUMULATOR]
+    choices = [n for n, (shape, dtype) in graph.tensors.items() if len(shape) > 1 and dtype in ACCUMULATOR]
     if not choices:
         return
     a = draw(st.sampled_from(choices))
-    (rows, inner), dtype = graph.tensors[a]  # type: ignore[misc]
-    fitting = [n for n in choices if graph.tensors[n][0][0] == inner and graph.tensors[n][1] == dtype]
-    if fitting and draw(st.booleans()):
-        b = draw(st.sampled_from(fitting))
-    else:
-        b = graph.argument((inner, draw(WIDTHS)), dtype, param=True)
-    columns = graph.tensors[b][0][1]
+    turned = draw(st.integers(0, 4)) == 0, draw(st.integers(0, 2)) == 0
+    b = right_operand(draw, graph, a, turned)
+    (shape, dtype), (other, _) = graph.tensors[a], graph.tensors[b]
+    rows, inner = shape[-2:][::-1] if turned[0] else shape[-2:]
+    columns = other[-2 if turned[1] else -1]
     operands = [a, b]
     if draw(st.integers(0, 2)) == 0:
         operands.append(graph.argument((columns,), ACCUMULATOR[dtype], param=True))
     most = graph.most[a] * graph.most[b] * inner + ARGUMENTS * (len(operands) - 2)
-    if most > LARGEST[ACCUMULATOR[dtype]]:
+    result = ((*(broadcast(shape[:-2], other[:-2]) or ()), rows, columns), ACCUMULATOR[dtype])
+    if most > LARGEST[ACCUMULATOR[dtype]] or prod(result[0]) > MOST_ELEMENTS:
         return
-    attributes = []
+    attributes = [name for name, turn in zip(("transpose_a", "transpose_b"), turned, strict=True) if turn]
     if draw(st.integers(0, 3)) == 0:
         kernel = draw(kernels(1, ACCUMULATOR[dtype], most))
         attributes.append(f'activation = "{kernel.name}"')
@@ -115,7 +152,6 @@ def add_product(draw: st.DrawFn, graph: GraphText, own_tiles: bool) -> None:
     if own_tiles and draw(st.integers(0, 9)) == 0:
         attributes.append(f"tile = {list(draw(tile_sizes()))}")
     shown = f" {{{', '.join(attributes)}}}" if attributes else ""
-    result = ((rows, columns), ACCUMULATOR[dtype])
     types = f"{graph.signature(*operands)} -> {tensor(*result)}"
     graph.op(f"graph.matmul {', '.join(operands)}{shown}", types, *result, most)
 
@@ -216,9 +252,12 @@ def add_unary(draw: st.DrawFn, graph: GraphText, own_tiles: bool) -> None:
     a = draw(st.sampled_from(list(graph.tensors)))
     shape, dtype = graph.tensors[a]
     kernel = draw(kernels(1, dtype, graph.most[a]))
-    attributes = "".join(f" {{params = {params}}}" for params in parameters(draw, kernel))
+    attributes = [f"params = {params}" for params in parameters(draw, kernel)]
+    if own_tiles and draw(st.integers(0, 9)) == 0:
+        attributes.append(f"tile = {[draw(st.integers(1, 4)) for _ in shape]}")
+    shown = f" {{{', '.join(attributes)}}}" if attributes else ""
     most = LIMITS.get(kernel.name, most_of_same)(graph.most[a])
-    graph.op(f"graph.{kernel.name} {a}{attributes}", graph.type_of(a), shape, dtype, most)
+    graph.op(f"graph.{kernel.name} {a}{shown}", graph.type_of(a), shape, dtype, most)
 
 
 def add_cast(draw: st.DrawFn, graph: GraphText, own_tiles: bool) -> None:
