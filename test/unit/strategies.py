@@ -75,7 +75,7 @@ def tensor(shape: tuple[int, ...], dtype: str) -> str:
 @st.composite
 def graph_texts(draw: st.DrawFn, max_ops: int = 6, own_tiles: bool = True) -> str:
     """A graph function: products, biases, residuals, all elementwise kernels and casts on tensors of odd sizes, all
-    ranks and all element types, with tensors shared, arguments unused, arguments returned, and now and then an operation
+    ranks and element types, with tensors shared, arguments unused, arguments returned, and now and then an operation
     with a tile of its own. No element leaves the range of its type."""
     graph = GraphText()
     dtype = draw(st.sampled_from(["f32", "f32", "f16", "bf16", "i8"]))
