@@ -7,7 +7,7 @@ from operator import index
 from typing import Any, Protocol
 
 from . import dialects
-from .dialects.graph import MAPPED, result_of_matmul
+from .dialects.graph import MAPPED, result_of_elementwise, result_of_matmul
 from .dialects.kernels import find_kernel, kernel_name
 from .ir import verifier
 from .ir.attributes import F32, UNIT, Attributes, FloatAttr, round_float
@@ -135,20 +135,23 @@ class FuncBuilder:
         return self.op("graph.matmul", *operands, type=wanted, name=name, activation=activation, **attributes)
 
     def add(self, a: Value, b: Value, *, name: str = "") -> Value:
-        """`a` + `b`, of one shape, or `b` a vector along the last axis of `a`. Raises `OpError`."""
-        return self.op("graph.add", a, b, name=name)
+        """`a` + `b`, broadcast to one shape. Raises `OpError`."""
+        return self.elementwise("add", a, b, name=name)
 
     def relu(self, x: Value, *, name: str = "") -> Value:
         """max(x, 0), element by element. Raises `OpError`."""
         return self.elementwise("relu", x, name=name)
 
     def elementwise(self, kernel: str, *operands: Value, name: str = "", **attributes: Attribute) -> Value:
-        """An elementwise operation by its kernel's name, `b.elementwise("relu", x)`, a plugin's too: the result has the
-        type of the first operand. Raises `OpError`."""
+        """An elementwise operation by its kernel's name, `b.elementwise("relu", x)`, a plugin's too: two operands are
+        broadcast to one shape, and `left=1.0` or `right=1.0` is a number in place of one. Raises `OpError`."""
         if find_kernel(kernel) is None:
             raise OpError(f"the kernel must be {kernel_name(kernel)}, got {shown(kernel)}")
         op = MAPPED[kernel].name if kernel in MAPPED else f"graph.{kernel}"
-        return self.op(op, *operands, type=None, name=name, **attributes)
+        self._check_operands(operands)
+        types = [v.type for v in operands if isinstance(v.type, TensorType)]
+        result = result_of_elementwise(op, types) if types else None
+        return self.op(op, *operands, type=result, name=name, **attributes)
 
     def cast(
         self, x: Value, dtype: str, *, scale: float | None = None, zero_point: int | None = None, name: str = ""

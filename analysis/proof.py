@@ -362,8 +362,8 @@ def _text(terms: Terms, key: tuple[Any, ...], names: dict[Term, str]) -> str:
 
 def _function_text(terms: Terms, function: Function, sources: Sequence[Term], names: dict[Term, str]) -> str:
     kernel = KERNELS[function.name]
-    given = [(p, text) for p, text in zip(kernel.parameters, function.params, strict=True)]
-    shown = [f"{p.name} = {text}" for p, text in given]
+    given = list(zip(kernel.parameters, function.params, strict=bool(function.params)))
+    shown = [f"{p.name} = {text}" for p, text in given if not (p.is_operand and text == repr(p.default))]
     with_them = f" with {' and '.join(shown)}" if any(text != repr(p.default) for p, text in given) else ""
     words = f" {function.words}" if function.words else ""
     inner = " and ".join(_inner(terms, source, names) for source in sources)

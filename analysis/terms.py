@@ -73,6 +73,14 @@ class Terms:
         says otherwise. Of all else that a tile can be, its sources say how much of it is no padding."""
         return self.make("rows", extent, vector)
 
+    def over(self, tile: Term, own: Coord, extent: Coord) -> Term:
+        """A tile of which so much is no padding, for elements of another: repeated where it has fewer axes, or one
+        element along one, and so counts for all of the other's."""
+        repeated = own != extent and (
+            len(own) < len(extent) or any(a == 1 < b for a, b in zip(own, extent, strict=True))
+        )
+        return self.rows(tile, extent) if repeated else tile
+
     def plus(self, a: Term, b: Term) -> Term:
         """A sum of two, in either order."""
         return self.make("plus", *sorted((a, b)))
@@ -235,11 +243,8 @@ class TileTerms:
 
     def computed(self, op: ExecBase, kernel: Kernel, sources: list[Term]) -> Term:
         """The term of a kernel that is no product."""
-        rank, extent = len(op.coords[0]), tiled(op.operands[0]).valid(op.coords[0])
-        whole = [
-            source if len(coord) == rank else self.terms.rows(source, extent)
-            for source, coord in zip(sources, op.coords[1:], strict=True)
-        ]
+        extent, *extents = [tiled(v).valid(c) for v, c in zip(op.operands, op.coords, strict=True)]
+        whole = [self.terms.over(source, own, extent) for source, own in zip(sources, extents, strict=True)]
         return self.terms.of_kernel(kernel, op, [_dtype(v) for v in op.operands], whole)
 
     def activate(self, op: StoreBase) -> None:
@@ -376,9 +381,10 @@ class GraphTerms:
             start = terms.rows(values[2][coord[-1:]], extent) if op.bias is not None else NONE
             return terms.activate(terms.total(start, products), op, self.types[op.result].dtype)
         places = [along((*coord, 0, 0)) for along in reads]
+        extents = [self.types[v].valid(place) for v, place in zip(op.operands, places, strict=True)]
         sources = [
-            value[place] if len(place) == len(coord) else terms.rows(value[place], self.types[op.result].valid(coord))
-            for place, value in zip(places, values, strict=True)
+            terms.over(value[place], own, self.types[op.result].valid(coord))
+            for place, value, own in zip(places, values, extents, strict=True)
         ]
         dtypes = [self.types[v].dtype for v in (op.result, *op.operands)]
         return terms.of_kernel(KERNELS[op.kernel], op, dtypes, sources)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from itertools import zip_longest
 
-from ..ir.attributes import F32, UNIT, Attr, Attributes, FloatAttr, Unit, dict_text
+from ..ir.attributes import F32, UNIT, Attr, Attributes, FloatAttr, Unit, dict_text, round_float
 from ..ir.builtin import FuncOp
 from ..ir.core import Operation, Value
 from ..ir.fields import DeclarationError, field, inherited_slots
@@ -29,7 +30,7 @@ from ..ir.reading.grammar import grammar_beside
 from ..ir.types import DTYPE_BYTES, MAX_RANK, FunctionType, TensorType, Type
 from .kernels import KERNELS, Kernel, activation_name, check_activation
 from .kernels.conversions import CAST, check_cast
-from .kernels.elementwise import ELEMENTWISE
+from .kernels.elementwise import ELEMENTWISE, check_number
 from .kernels.products import ACCUMULATOR, MATMUL, turn
 
 if TYPE_CHECKING:
@@ -303,30 +304,63 @@ class ElementwiseOp(GraphOp):
 
 
 class MappedOp(ElementwiseOp):
-    """An operation by a kernel of the table (`kernels/elementwise.py`): of one tensor, or of two of one shape, or of a
-    tensor and a vector along its last axis."""
+    """An operation by a kernel of the table (`kernels/elementwise.py`)."""
 
     __slots__ = ()
     params: tuple[FloatAttr, ...] | None = field(numbers, default=None)
 
     def check(self) -> None:
         kernel = KERNELS[self.kernel]
-        self.check_counts(len(kernel.sources))
-        names = ("the operand",) if len(kernel.sources) == 1 else ("the first operand", "the second operand")
-        a, *others = [expect_tensor(self, v, name) for v, name in zip(self.operands, names, strict=True)]
-        _dtype(self, a, kernel.dtypes)
-        for b in others:
-            if b != a and b != TensorType(a.shape[-1:], a.dtype):
-                choices = dict.fromkeys((a.text, TensorType(a.shape[-1:], a.dtype).text))
-                raise OpError(f"{self.name}: the second operand must be {' or '.join(choices)}, got {b}")
-        _expect(self, "the result", self.result.type, a)
+        self.check_operands(kernel)
+        names = ("the operand",) if len(self.operands) == 1 else ("the first operand", "the second operand")
+        types = [expect_tensor(self, v, name) for v, name in zip(self.operands, names, strict=True)]
+        for type in types:
+            _dtype(self, type, kernel.dtypes)
+        check_number(self.name, types[0].dtype, self)
+        _expect(self, "the result", self.result.type, result_of_elementwise(self.name, types))
         kernel.check_params(self.name, self.params, "params")
+
+    def check_operands(self, kernel: Kernel) -> None:
+        """Raises `OpError` for more or fewer operands than the kernel takes."""
+        self.check_counts(len(kernel.sources))
 
     def shown_type(self) -> str:
         return self.result.type.text if len(self.operands) == 1 else super().shown_type()
 
 
-MAPPED_SLOTS = inherited_slots(MappedOp)
+def result_of_elementwise(name: str, types: Sequence[TensorType]) -> TensorType:
+    """The type of a function of tensors, broadcast to one shape as NumPy does: axis by axis from the last, where one is
+    missing or has one element it counts for all of the other's. Raises `OpError`."""
+    first, *others = types
+    shape = first.shape
+    for other in others:
+        if other.dtype != first.dtype:
+            raise OpError(f"{name}: element types differ: {first} and {other}")
+        pairs = list(zip_longest(reversed(shape), reversed(other.shape), fillvalue=1))
+        if any(a != b and 1 not in (a, b) for a, b in pairs):
+            raise OpError(f"{name}: {first} and {other} can't be broadcast to one shape")
+        shape = tuple([max(pair) for pair in reversed(pairs)])
+    return TensorType(shape, first.dtype)
+
+
+class BinaryOp(MappedOp):
+    """Of two tensors, broadcast to one shape; or of one, and `left` or `right` is a number in place of the other."""
+
+    __slots__ = ()
+    left: FloatAttr | None = field(float32, default=None)
+    right: FloatAttr | None = field(float32, default=None)
+
+    def check_operands(self, kernel: Kernel) -> None:
+        count = kernel.count_of(self)
+        if len(self.operands) == 1 and count == 2:
+            raise OpError(f"{self.name} takes 2 operands, got 1, and no number 'left' or 'right' in place of the other")
+        self.check_counts(count)
+
+
+BASES: dict[int, type[MappedOp]] = {1: MappedOp, 2: BinaryOp}
+"""What the operations of the table are made of, by how many sources their kernels have."""
+
+MAPPED_SLOTS = {count: inherited_slots(base) for count, base in BASES.items()}
 
 MAPPED: dict[str, type[MappedOp]] = {}
 """The operations of the table by their kernels' names, those of plugins included."""
@@ -344,9 +378,10 @@ def mapped_operation(dialect: Dialect, kernel: Kernel, module: str) -> type[Mapp
         "__doc__": f"{kernel.summary}, element by element.",
         "name": f"{dialect.name}.{kernel.name}",
         "kernel": kernel.name,
-        "__slots__": MAPPED_SLOTS,
+        "__slots__": MAPPED_SLOTS[len(kernel.sources)],
     }
-    made = dialect.op(type(f"{name}Op", (MappedOp,), members))
+    base = BASES[len(kernel.sources)]
+    made: type[MappedOp] = dialect.op(type(f"{name}Op", (base,), members))
     MAPPED[kernel.name] = made
     return made
 
@@ -397,13 +432,22 @@ def matmul(a: Value, b: Value, bias: Value | None = None, *, activation: str | N
     )  # fmt: skip
 
 
-def elementwise(kernel: str, *operands: Value, params: Sequence[float] = (), name: str = "") -> MappedOp:
-    """Builds an operation by a kernel of the table. Raises `KeyError` for an unknown kernel, `OpError` if the operands
-    or the parameters don't fit."""
-    numbers = tuple([FloatAttr(value, F32) for value in params]) or None
-    made = MAPPED[kernel](operands, [Value(operands[0].type, name)], params=numbers)
+def elementwise(
+    kernel: str, *operands: Value, params: Sequence[float] = (), name: str = "", **numbers: float
+) -> MappedOp:
+    """Builds an operation by a kernel of the table; `numbers` are `left` or `right`. Raises `KeyError` for an unknown
+    kernel, `OpError` if the operands or the parameters don't fit."""
+    given: dict[str, Any] = {side: _number(value) for side, value in numbers.items()}
+    given["params"] = tuple([_number(value) for value in params]) or None
+    types = [v.type for v in operands if isinstance(v.type, TensorType)]
+    result = result_of_elementwise(f"graph.{kernel}", types) if types else operands[0].type
+    made = MAPPED[kernel](operands, [Value(result, name)], **given)
     made.verify()
     return made
+
+
+def _number(value: float) -> FloatAttr:
+    return FloatAttr(round_float(value, "f32"), F32)
 
 
 def add(a: Value, b: Value, *, name: str = "") -> MappedOp:

@@ -83,9 +83,9 @@ class RightExecs(Generic[ExecT]):
     def knows(self, op: ExecT) -> bool:
         coords = op.coords
         found = self.kernels.get((op.kernel, op.accumulate, op.activation, op.transpose_a, op.transpose_b, op.operands))
-        if found is None or op.activation_params is not None:
+        if found is None:
             return False
-        if op.params is not None or op.scale is not None or op.zero_point is not None:
+        if has_parameters(op):
             return False
         full, extents, fitting = found
         if len(coords) != len(full):
@@ -118,7 +118,14 @@ class RightExecs(Generic[ExecT]):
 
 def has_parameters(op: ExecBase) -> bool:
     """Whether an exec has any attribute that says with which numbers its kernel or its activation works."""
-    return not (op.params is None and op.scale is None and op.zero_point is None and op.activation_params is None)
+    return not (
+        op.params is None
+        and op.left is None
+        and op.right is None
+        and op.scale is None
+        and op.zero_point is None
+        and op.activation_params is None
+    )
 
 
 def in_place(kernel: Kernel) -> bool:
@@ -253,7 +260,7 @@ class StoreBase(TileOp):
             raise OpError(f"{message}; the tile's last exec can", "activation")
 
 
-PARAMETERS = ("params", "scale", "transpose_a", "transpose_b", "zero_point")
+PARAMETERS = ("left", "params", "right", "scale", "transpose_a", "transpose_b", "zero_point")
 """The fields of an exec with which numbers its kernel works; those of a graph operation are called alike."""
 
 
@@ -272,7 +279,9 @@ class ExecBase(TileOp):
     activation: str | None = field(activation_name, default=None)
     activation_params: tuple[FloatAttr, ...] | None = field(numbers, default=None)
     kernel: str = field(kernel_name, in_braces=False)
+    left: FloatAttr | None = field(float32, default=None)
     params: tuple[FloatAttr, ...] | None = field(numbers, default=None)
+    right: FloatAttr | None = field(float32, default=None)
     scale: FloatAttr | None = field(float32, default=None)
     transpose_a: Unit | None = field(unit, default=None)
     transpose_b: Unit | None = field(unit, default=None)
@@ -314,7 +323,7 @@ class ExecBase(TileOp):
         kernel = find_kernel(self.kernel)
         if kernel is None:
             raise OpError(f"unknown kernel '{self.kernel}'")
-        count = len(kernel.sources)
+        count = kernel.count_of(self)
         if len(self.operands) != count + 1:
             noun = "source" if count == 1 else "sources"
             raise OpError(f"kernel {kernel.name} takes {count} {noun}, got {max(0, len(self.operands) - 1)}")
@@ -356,10 +365,13 @@ class ExecBase(TileOp):
     def _verify_parameters(self, kernel: Kernel) -> None:
         """Refuses parameters that another kernel has, and another number of them."""
         own = [p.attribute for p in kernel.parameters]
-        for other in KERNELS.values():
-            named = [p.attribute for p in other.parameters if p.attribute not in ("params", *own)]
-            if any(getattr(self, name) is not None for name in named):
-                raise OpError(f"{' and '.join(named)} go with kernel {other.name}, not {kernel.name}")
+        for name in PARAMETERS:
+            if name in ("params", *own) or getattr(self, name) is None:
+                continue
+            others = [k for k in KERNELS.values() if name in [p.attribute for p in k.parameters]]
+            named = [p.attribute for p in others[0].parameters if p.attribute not in ("params", *own)]
+            which = f"kernel {others[0].name}" if len(others) == 1 else f"kernels such as {others[0].name}"
+            raise OpError(f"{' and '.join(named)} go with {which}, not {kernel.name}", name if others[1:] else "")
         kernel.check_params(f"kernel {kernel.name}", self.params, "params")
 
     def _verify_in_place(self, kernel: Kernel) -> None:

@@ -215,7 +215,9 @@ class _Solver:
             return None
         known = dict(zip(axes, source.shape, strict=True))
         default = self.default_shape(op.result)
-        return _Claim(tuple([known.get(i, size) for i, size in enumerate(default)]), op, "result", op.result)
+        tile = tuple([known.get(i, size) for i, size in enumerate(default)])
+        self.tiling.ops[op] = self.cut(op.result, tile)  # the source says nothing of some axes
+        return _Claim(tile, op, "result", op.result)
 
     def default_claims(self, ops: list[GraphOp]) -> Iterator[_Claim]:
         """What nothing has decided takes the default sizes, noted on the operations."""

@@ -91,9 +91,12 @@ def _is_activated(fused: Fused) -> bool:
 
 
 def _is_bias(op: ElementwiseOp) -> bool:
-    """Whether an operation adds a vector along the last axis."""
-    added = op.operands[1].type if KERNELS[op.kernel].is_sum else None
-    return isinstance(added, TensorType) and added.rank == 1
+    """Whether an operation adds a vector along the last axis of what a product gives."""
+    added = op.operands[1].type if KERNELS[op.kernel].is_sum and len(op.operands) == 2 else None
+    result = op.result.type
+    if not isinstance(result, TensorType) or result != op.operands[0].type:
+        return False
+    return added == TensorType(result.shape[-1:], result.dtype)
 
 
 def _same_tile(before: Fused, op: GraphOp) -> bool:

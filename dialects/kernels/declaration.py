@@ -8,7 +8,7 @@ that is left out is an error when the kernel is declared; nothing elsewhere asks
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Sequence
-from math import prod
+from math import isfinite, isnan, prod
 from operator import itemgetter
 
 from ...ir.attributes import UNIT, Attr, FloatAttr
@@ -36,6 +36,13 @@ class Parameter(NamedTuple):
     attribute: str = "params"
     default: float | None = None
     """What an absent one is; None where it must be given."""
+    finite: bool = False
+    """Whether it must be neither an infinity nor NaN."""
+
+    @property
+    def is_operand(self) -> bool:
+        """Whether it is a number in place of an operand, which has its name: NaN where there is the operand."""
+        return self.default is not None and isnan(self.default)
 
 
 class Call(NamedTuple):
@@ -174,6 +181,14 @@ class Kernel(NamedTuple):
             for axis, size in zip(axes, extent, strict=True)
         )
 
+    def count_of(self, op: object) -> int:
+        """How many operands an operation has for it: a source less for each that is a number. Raises `OpError` where
+        all are."""
+        numbers = [p.name for p in self.parameters if p.is_operand and getattr(op, p.attribute, None) is not None]
+        if len(numbers) == len(self.sources):
+            raise OpError(f"{' and '.join(numbers)} don't go together: one operand is no number", numbers[-1])
+        return len(self.sources) - len(numbers)
+
     def params_of(self, op: object, attribute: str = "params") -> tuple[float, ...]:
         """The parameters that an operation gives, in order; `attribute` is where it keeps those without a name."""
         given = getattr(op, attribute, None) or ()
@@ -191,14 +206,17 @@ class Kernel(NamedTuple):
         return value.value if isinstance(value, FloatAttr) else value
 
     def check_params(self, who: str, given: Attr, key: str) -> None:
-        """Raises `OpError` unless a list of parameters without names has as many as the kernel takes."""
-        wanted = [p.name for p in self.parameters if p.attribute == "params"]
-        count = len(given) if isinstance(given, tuple) else 0
-        if count == len(wanted):
-            return
-        if not wanted:
-            raise OpError(f"{who} takes no {key}", key)
-        raise OpError(f"{who} takes {key} = [{', '.join(wanted)}], got {count}", key if count else "")
+        """Raises `OpError` unless a list of parameters without names has as many as the kernel takes, each of them a
+        number that it can work with."""
+        wanted = [p for p in self.parameters if p.attribute == "params"]
+        values: tuple[Any, ...] = given if isinstance(given, tuple) else ()
+        if len(values) != len(wanted):
+            names = ", ".join(p.name for p in wanted)
+            takes = f"takes {key} = [{names}], got {len(values)}" if wanted else f"takes no {key}"
+            raise OpError(f"{who} {takes}", key if values or not wanted else "")
+        for parameter, value in zip(wanted, values, strict=True):
+            if parameter.finite and not isfinite(value.value):
+                raise OpError(f"{who}: {parameter.name} must be finite, got {value.value}", key)
 
 
 def same_coordinates(op: object, shapes: Sequence[Coord]) -> tuple[Coord, ...]:

@@ -261,10 +261,15 @@ def some_params(rng: random.Random, kernel: Kernel) -> tuple[FloatAttr, ...] | N
 def change_params(rng: random.Random, func: FuncOp) -> bool:
     """One number of a kernel, or of an activation."""
     op = pick(rng, func, sched.ExecOp, sched.StoreOp)
-    name = rng.choice([n for n in ("params", "activation_params") if hasattr(op, n)])
+    name = rng.choice([n for n in ("params", "left", "right", "activation_params") if hasattr(op, n)])
     given = getattr(op, name)
     if given is None:
         return False
+    if isinstance(given, FloatAttr):
+        setattr(op, name, None if rng.random() < 0.5 else FloatAttr(given.value + rng.choice((-1.0, 1.0, 0.5)), F32))
+        if rng.random() < 0.5:
+            setattr(op, "right" if name == "left" else "left", given)
+        return (op.left, op.right) != (None, None)
     at = rng.randrange(len(given))
     changed = FloatAttr(given[at].value + rng.choice((-1.0, 1.0, 0.5)), F32)
     setattr(op, name, (*given[:at], changed, *given[at + 1 :]))

@@ -28,6 +28,9 @@ ARGUMENTS = 6.0
 more."""
 LARGEST = {"f32": 1e30, "bf16": 1e30, "f16": 6e4, "i32": 2e9, "i8": 128.0}
 """What an element of a type can hold."""
+UNKNOWN = LARGEST["f16"]
+"""What stands for the magnitude of a result that may be an infinity, or NaN: these are the same at every level, where
+finite numbers beyond a type's range may come early or late in a sum."""
 WIDTHS = st.sampled_from([1, 2, 3, 4, 5, 7, 8])
 BATCHES = st.sampled_from([(), (), (), (), (1,), (2,), (3,), (2, 1), (2, 2), (1, 2, 1), (2, 1, 1, 2)])
 """Axes before the last two."""
@@ -72,8 +75,8 @@ def tensor(shape: tuple[int, ...], dtype: str) -> str:
 @st.composite
 def graph_texts(draw: st.DrawFn, max_ops: int = 6, own_tiles: bool = True) -> str:
     """A graph function: products, biases, residuals, all elementwise kernels and casts on tensors of odd sizes, all
-    ranks and all element types, with tensors shared, arguments unused, arguments returned, and now and then an
-    operation with a tile of its own. No element leaves the range of its type."""
+    ranks and element types, with tensors shared, arguments unused, arguments returned, and now and then an operation
+    with a tile of its own. No element leaves the range of its type."""
     graph = GraphText()
     dtype = draw(st.sampled_from(["f32", "f32", "f16", "bf16", "i8"]))
     graph.argument(draw(shapes()), dtype)
@@ -201,24 +204,48 @@ LIMITS: dict[str, Callable[..., float]] = {
     "sub": lambda a, b: a + b,
     "mul": lambda a, b: a * b,
     "exp": most_of_exp,
+    "leaky_relu": lambda a: 6 * a,
+    "elu": lambda a: 6 * a,
+    **dict.fromkeys(["div", "pow", "log", "rsqrt", "reciprocal"], lambda *operands: UNKNOWN),
 }
 """The greatest magnitude of a kernel's result, by those of its operands, where it can exceed them."""
 
 
 def add_binary(draw: st.DrawFn, graph: GraphText, own_tiles: bool) -> None:
-    """A function of two tensors, the second one a vector along the last axis now and then, from an earlier tensor where
-    one fits."""
+    """A function of two tensors, in either order, one of them broadcast now and then, from an earlier tensor where one
+    fits."""
     choices = [n for n, (_, dtype) in graph.tensors.items() if dtype != "i8"]
     if not choices:
         return
     a = draw(st.sampled_from(choices))
     shape, dtype = graph.tensors[a]
-    wanted = shape if draw(st.booleans()) else shape[-1:]
+    if draw(st.integers(0, 3)) == 0:
+        add_number(draw, graph, a)
+        return
+    if draw(st.booleans()):
+        wanted = shape
+    else:
+        kept = draw(st.lists(st.booleans(), min_size=len(shape), max_size=len(shape)))
+        wanted = tuple(size if keep else 1 for size, keep in zip(shape, kept, strict=True))
+        wanted = wanted[draw(st.integers(0, len(shape) - 1)) :] if draw(st.booleans()) else wanted
     fitting = [n for n, found in graph.tensors.items() if found == (wanted, dtype)]
     b = draw(st.sampled_from(fitting)) if fitting and draw(st.booleans()) else graph.argument(wanted, dtype)
     kernel = draw(kernels(2, dtype, graph.most[a], graph.most[b]))
+    type = graph.type_of(a)
+    if draw(st.booleans()):
+        a, b = b, a
     most = LIMITS.get(kernel.name, most_of_same)(graph.most[a], graph.most[b])
-    graph.op(f"graph.{kernel.name} {a}, {b}", f"{graph.signature(a, b)} -> {graph.type_of(a)}", shape, dtype, most)
+    graph.op(f"graph.{kernel.name} {a}, {b}", f"{graph.signature(a, b)} -> {type}", shape, dtype, most)
+
+
+def add_number(draw: st.DrawFn, graph: GraphText, a: str) -> None:
+    """A function of a tensor and a number, on either side."""
+    shape, dtype = graph.tensors[a]
+    side, number = draw(st.sampled_from(["left", "right"])), float(draw(st.integers(-3, 6)))
+    operands = [graph.most[a], abs(number)] if side == "right" else [abs(number), graph.most[a]]
+    kernel = draw(kernels(2, dtype, *operands))
+    most = LIMITS.get(kernel.name, most_of_same)(*operands)
+    graph.op(f"graph.{kernel.name} {a} {{{side} = {number} : f32}}", graph.type_of(a), shape, dtype, most)
 
 
 def add_unary(draw: st.DrawFn, graph: GraphText, own_tiles: bool) -> None:

@@ -32,23 +32,53 @@ OFF_CHIP = 1 << 40
 # What kernels compute, from the language's words.
 
 
-def _gelu(x: Array) -> Array:
-    return x * (1 + np.vectorize(math.erf)(x / math.sqrt(2))) / 2
+_erf = np.vectorize(math.erf, otypes=[float])
+
+
+def _known(compare: Any) -> Any:
+    """A comparison, or a power, that gives NaN where an operand is one: that may be what nobody has written."""
+    return lambda a, b: np.where(np.isnan(a) | np.isnan(b), np.nan, compare(a, b))
 
 
 ELEMENTWISE: dict[str, Any] = {
     "add": lambda a, b: a + b,
     "sub": lambda a, b: a - b,
     "mul": lambda a, b: a * b,
+    "div": lambda a, b: a / b,
+    "pow": _known(np.power),
     "max": np.maximum,
+    "min": np.minimum,
+    "less": _known(np.less),
+    "less_equal": _known(np.less_equal),
+    "greater": _known(np.greater),
+    "greater_equal": _known(np.greater_equal),
+    "neg": lambda x: -x,
+    "abs": np.abs,
     "relu": lambda x: np.maximum(x, 0),
+    "leaky_relu": lambda x, alpha: np.where(x < 0, alpha * x, x),
     "clip": lambda x, low, high: np.minimum(np.maximum(x, low), high),
     "exp": np.exp,
+    "log": np.log,
+    "sqrt": np.sqrt,
+    "rsqrt": lambda x: 1 / np.sqrt(x),
+    "reciprocal": lambda x: 1 / x,
+    "erf": _erf,
     "tanh": np.tanh,
     "sigmoid": lambda x: 1 / (1 + np.exp(-x)),
-    "gelu": _gelu,
+    "hard_sigmoid": lambda x, alpha, beta: np.minimum(np.maximum(alpha * x + beta, 0), 1),
+    "silu": lambda x: x / (1 + np.exp(-x)),
+    "hard_swish": lambda x: x * np.minimum(np.maximum(x + 3, 0), 6) / 6,
+    "gelu": lambda x: x * (1 + _erf(x / math.sqrt(2))) / 2,
+    "gelu_tanh": lambda x: x * (1 + np.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x**3))) / 2,
+    "elu": lambda x, alpha: np.where(x < 0, alpha * np.expm1(x), x),
+    "softplus": lambda x: np.log1p(np.exp(x)),
 }
-INEXACT = frozenset({"exp", "tanh", "sigmoid", "gelu"})
+EXACT = frozenset({
+    "add", "sub", "mul", "max", "min", "less", "less_equal", "greater", "greater_equal",
+    "neg", "abs", "relu", "clip",
+})  # fmt: skip
+"""The kernels whose results are told by their bits."""
+INEXACT = ELEMENTWISE.keys() - EXACT
 
 
 def rounded(dtype: str, values: Array) -> Array:
@@ -200,10 +230,21 @@ def product(op: Any, part: tuple[int, ...], sources: list[Array]) -> Array:
     return (corner(a, (part[-2], k)) @ corner(b, (k, part[-1]))).reshape(part)
 
 
+def _own(part: tuple[int, ...], result: tuple[int, ...], shape: tuple[int, ...]) -> tuple[int, ...]:
+    """How much of a source's tile is read for a part of the result's: one element along an axis that is broadcast."""
+    pairs = zip(part[-len(shape) :], result[-len(shape) :], shape, strict=True)
+    return tuple(1 if own == 1 < whole else size for size, whole, own in pairs)
+
+
 def elementwise(op: Any, type: TiledType, part: tuple[int, ...], sources: list[Array]) -> Array:
-    values = [corner(s, part if s.ndim == len(part) else part[-1:]) for s in sources]
+    shapes = [tiled(v).tensor.shape for v in op.operands]
+    values = [corner(s, _own(part, shapes[0], shape)) for s, shape in zip(sources, shapes[1:], strict=True)]
     if op.kernel == "bias":
         return np.broadcast_to(values[0], part)
+    if op.left is not None:
+        values.insert(0, np.array(op.left.value))
+    if op.right is not None:
+        values.append(np.array(op.right.value))
     if op.kernel != "cast":
         return ELEMENTWISE[op.kernel](*values, *(p.value for p in op.params or ()))
     (value,) = values

@@ -62,11 +62,24 @@ def test_every_operation_of_the_graph_can_be_built() -> None:
     names = {name for name in all_ops() if name.startswith("graph.")}
     b, x = built()
     for name, kernel in ELEMENTWISE.items():
-        params = [0.0, 1.0][: len(kernel.parameters)] or None
+        params = [0.0, 1.0][: sum(p.attribute == "params" for p in kernel.parameters)] or None
         b.elementwise(name, *[x] * len(kernel.sources), params=params)
     b.returns(x)
     made = {op.name for func in (layer().func(), b.func()) for op in func.ops}
     assert made == names | {"func.return"}
+
+
+def test_operands_are_broadcast_and_may_be_numbers() -> None:
+    b, x = built()
+    v, c, w = b.arg("v", (5,)), b.arg("c", (4, 1)), b.arg("w", (4,))
+    y = b.elementwise("sub", v, x)
+    z = b.elementwise("div", b.add(y, c), left=0.1)
+    with pytest.raises(tw.OpError, match="can't be broadcast to one shape"):
+        b.elementwise("sub", x, w)
+    b.returns(z)
+    text = tw.print(b.module())
+    assert "graph.sub %v, %x : (tensor<5xf32>, tensor<4x5xf32>) -> tensor<4x5xf32>" in text
+    assert "{left = 0.1 : f32} : tensor<4x5xf32>" in text
 
 
 def built() -> tuple[tw.FuncBuilder, tw.Value]:
@@ -95,7 +108,11 @@ def other() -> tw.Value:
         (lambda b, x: (b.relu(x), b.arg("y", (1,))), ValueError, "%y must be added before the first operation"),
         (lambda b, x: b.matmul(x, x), tw.OpError, "inner dimensions differ: tensor<4x5xf32> has 5 columns"),
         (lambda b, x: b.matmul(x, x, activation="rellu"), tw.OpError, "inner dimensions differ"),
-        (lambda b, x: b.add(x, b.cast(x, "f16")), tw.OpError, "the second operand must be tensor<4x5xf32>"),
+        (
+            lambda b, x: b.add(x, b.cast(x, "f16")),
+            tw.OpError,
+            "element types differ",
+        ),
         (lambda b, x: b.cast(x, "i32"), tw.OpError, "no cast from f32 to i32"),
         (lambda b, x: b.op("graph.rellu", x), tw.OpError, r"unknown operation 'graph.rellu' \(did you mean graph.relu"),
         (lambda b, x: b.op("graph.relu"), tw.OpError, "graph.relu needs a result type"),
