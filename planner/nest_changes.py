@@ -19,8 +19,8 @@ from .nests import Nest
 WARM, COLD = 0.03, 0.001
 """How much worse nests may be that are taken, on average: at the beginning and at the end."""
 
-LEAST_PLANS, MOST_PLANS = 200, 600
-"""How often a function can be planned at least where it is annealed as a whole, and is at most."""
+LEAST_PLANS, MOST_PLANS = 50, 600
+"""How often a function can be planned at least, for each product, where it is annealed as a whole, and is at most."""
 
 PATIENCE = 600
 """Changes in a row that have not helped before the rest is given up."""
@@ -35,7 +35,7 @@ class Changes(GroupChoices):
             return
         self.tell("small changes")
         plans = steps // max(execs_of(self.nests), 1)
-        if plans >= LEAST_PLANS:
+        if plans >= LEAST_PLANS * len(self.products()):
             self.anneal(self.model.steps + steps, min(plans, MOST_PLANS))
         else:
             self.climb(self.model.steps + steps)
