@@ -213,7 +213,7 @@ def report(
     >>> text = "func.func @f(%x: tensor<4x8xf32>) -> tensor<4x8xf32> { %y = graph.relu %x : tensor<4x8xf32>"
     >>> report = tw.report(text + " return %y : tensor<4x8xf32> }", "O1{sram=64KiB}")
     >>> report.function("f").cost.traffic_bytes
-    8192
+    256
     """
     from .analysis.report import Reporter
     from .dialects.checks.machine_fit import check_machine, scheduled_names

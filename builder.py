@@ -7,7 +7,7 @@ from operator import index
 from typing import Any, Protocol
 
 from . import dialects
-from .dialects.graph import MAPPED, result_of_matmul
+from .dialects.graph import MAPPED, result_of_elementwise, result_of_matmul
 from .dialects.kernels import find_kernel, kernel_name
 from .ir import verifier
 from .ir.attributes import F32, UNIT, Attributes, FloatAttr, round_float
@@ -19,7 +19,7 @@ from .ir.plugins import find_plugin_op
 from .ir.printer import VALUE_NAME, fresh_name
 from .ir.source import UNKNOWN_LOC
 from .ir.structure import LEAST, MOST, attribute_fault, exactly, shown
-from .ir.types import DTYPE_BYTES, TensorType, Type
+from .ir.types import DTYPE_BYTES, MAX_RANK, TensorType, Type
 
 dialects.load_all()
 
@@ -71,8 +71,8 @@ class FuncBuilder:
             known = ", ".join(DTYPE_BYTES)
             raise ValueError(f"element type of %{name} must be one of {known}, got '{dtype}'")
         sizes = _sizes(shape)
-        if not 1 <= len(sizes) <= 2:
-            raise ValueError(f"shape of %{name} must be one or two whole numbers, got {shown(shape)}")
+        if not 1 <= len(sizes) <= MAX_RANK:
+            raise ValueError(f"shape of %{name} must be one to {MAX_RANK} whole numbers, got {shown(shape)}")
         if self._body.ops:
             raise ValueError(f"argument %{name} must be added before the first operation")
         if max(sizes) > MOST:
@@ -86,7 +86,7 @@ class FuncBuilder:
         return value
 
     def op(self, op: str, *operands: Value, type: Type | None = None, name: str = "", **attributes: Attribute) -> Value:
-        """Any operation with one result, such as `b.op("graph.relu", x, tile=[32, 32, 32])`; without a `type` the
+        """Any operation with one result, such as `b.op("graph.relu", x, tile=[32, 32])`; without a `type` the
         result has that of the first operand, as elementwise operations do.
 
         Raises `OpError` for an operation that is unknown or doesn't fit, ValueError for an operand of another
@@ -118,33 +118,40 @@ class FuncBuilder:
         bias: Value | None = None,
         *,
         activation: str | None = None,
+        transpose_a: bool = False,
+        transpose_b: bool = False,
         name: str = "",
         **attributes: Attribute,
     ) -> Value:
-        """`a` x `b`, of shapes [m, k] and [k, n], plus `bias`, of shape [n]; then the activation. The result has shape
-        [m, n] and the accumulator's element type: f32 of floats, i32 of i8. Raises `OpError`."""
+        """`a` x `b`, of shapes [m, k] and [k, n] (or [k, m] and [n, k], read transposed), plus `bias`, of shape [n];
+        then the activation. The result has shape [m, n] and the accumulator's element type: f32 of floats, i32 of i8.
+        Axes before the last two are batches, broadcast where one operand has 1 or none. Raises `OpError`."""
         self._check_operands((a, b))
         if not isinstance(a.type, TensorType) or not isinstance(b.type, TensorType):
             raise OpError("graph.matmul: operands must be tensors")
         operands = (a, b) if bias is None else (a, b, bias)
-        wanted = result_of_matmul(a.type, b.type)
+        wanted = result_of_matmul(a.type, b.type, UNIT if transpose_a else None, UNIT if transpose_b else None)
+        attributes |= {"transpose_a": transpose_a, "transpose_b": transpose_b}
         return self.op("graph.matmul", *operands, type=wanted, name=name, activation=activation, **attributes)
 
     def add(self, a: Value, b: Value, *, name: str = "") -> Value:
-        """`a` + `b`, of one shape, or `b` a vector along the last axis of `a`. Raises `OpError`."""
-        return self.op("graph.add", a, b, name=name)
+        """`a` + `b`, broadcast to one shape. Raises `OpError`."""
+        return self.elementwise("add", a, b, name=name)
 
     def relu(self, x: Value, *, name: str = "") -> Value:
         """max(x, 0), element by element. Raises `OpError`."""
         return self.elementwise("relu", x, name=name)
 
     def elementwise(self, kernel: str, *operands: Value, name: str = "", **attributes: Attribute) -> Value:
-        """An elementwise operation by its kernel's name, `b.elementwise("relu", x)`, a plugin's too: the result has the
-        type of the first operand. Raises `OpError`."""
+        """An elementwise operation by its kernel's name, `b.elementwise("relu", x)`, a plugin's too: two operands are
+        broadcast to one shape, and `left=1.0` or `right=1.0` is a number in place of one. Raises `OpError`."""
         if find_kernel(kernel) is None:
             raise OpError(f"the kernel must be {kernel_name(kernel)}, got {shown(kernel)}")
         op = MAPPED[kernel].name if kernel in MAPPED else f"graph.{kernel}"
-        return self.op(op, *operands, type=None, name=name, **attributes)
+        self._check_operands(operands)
+        types = [v.type for v in operands if isinstance(v.type, TensorType)]
+        result = result_of_elementwise(op, types) if types else None
+        return self.op(op, *operands, type=result, name=name, **attributes)
 
     def cast(
         self, x: Value, dtype: str, *, scale: float | None = None, zero_point: int | None = None, name: str = ""

@@ -8,13 +8,13 @@ from typing import Any, NamedTuple
 
 from ..dialects.kernels import KERNELS
 from ..dialects.levels import is_known, level_of
-from ..dialects.tiles import TiledType
+from ..dialects.tiles import TiledType, can_tile
 from ..ir.builtin import FuncOp, ModuleOp
 from ..ir.core import Operation, UnregisteredOp, Value, structurally_equal
 from ..ir.diagnostics import Diagnostic, DiagnosticError, are_enough
 from ..ir.types import TensorType, Type
 from ..planner.arena import count_of
-from .terms import Function, GraphTerms, Term, Terms, TileTerms, TilingError, TooManyTilesError, can_cut
+from .terms import Function, GraphTerms, Term, Terms, TileTerms, TilingError, TooManyTilesError
 
 Side = TileTerms | GraphTerms
 
@@ -144,7 +144,7 @@ def _other_errors(model: FuncOp, func: FuncOp) -> list[Diagnostic]:
 
 
 def _is_data(type: Type) -> bool:
-    return isinstance(type, TiledType) or can_cut(type)
+    return isinstance(type, TiledType) or can_tile(type)
 
 
 def _argument_tiles(model: FuncOp, func: FuncOp) -> list[tuple[int, ...]]:
@@ -274,7 +274,9 @@ def _describe(
         extra.clear()
         part = extra_wrappers[0].part if extra_wrappers else given
     elif keys[0][0] == keys[1][0] == "sum":
-        parts = [f"{what} {_products(some, names)}" for what, some in (("missing", missing), ("extra", extra)) if some]
+        parts = [
+            f"{what} {_products(terms, some, names)}" for what, some in (("missing", missing), ("extra", extra)) if some
+        ]
         text = ", ".join(parts)
     else:
         text = f"{_text(terms, keys[1], names)} instead of {_text(terms, keys[0], model_names)}"
@@ -326,12 +328,15 @@ def _wrapper_text(terms: Terms, wrapper: Wrapper, names: dict[Term, str], own: d
     return f"the {function.name}{of}{other}{' ' + function.words if function.words else ''}"
 
 
-def _products(products: Counter[tuple[Term, Term]], names: dict[Term, str]) -> str:
-    shown = [f"{_name(a, names)} * {_name(b, names)}" for a, b in products.elements()]
+def _products(terms: Terms, products: Counter[tuple[Term, Term]], names: dict[Term, str]) -> str:
+    shown = [f"{_name(terms, a, names)} * {_name(terms, b, names)}" for a, b in products.elements()]
     return ", ".join(shown[:3]) + (f" and {len(shown) - 3} more products" if len(shown) > 3 else "")
 
 
-def _name(term: Term, names: dict[Term, str]) -> str:
+def _name(terms: Terms, term: Term, names: dict[Term, str]) -> str:
+    key = terms.keys[term]
+    if key[0] == "transposed":
+        return f"{_name(terms, key[1], names)} transposed"
     return names.get(term, "an intermediate tile")
 
 
@@ -347,18 +352,18 @@ def _text(terms: Terms, key: tuple[Any, ...], names: dict[Term, str]) -> str:
     if kind == "within":
         return f"{_inner(terms, key[2], names)} on tiles of which {'x'.join(map(str, key[1]))} elements are no padding"
     if kind == "rows":
-        return f"the bias {_name(key[2], names)} in {count_of(key[1][0], 'row')}"
+        return f"the bias {_name(terms, key[2], names)} in {count_of(key[1][0], 'row')}"
     if kind == "apply":
         return _function_text(terms, key[1], key[2:], names)
-    if kind in ("argument", "other"):
-        return _name(terms.numbers[key], names)
+    if kind in ("argument", "other", "transposed"):
+        return _name(terms, terms.numbers[key], names)
     raise ValueError(f"a term of an unknown kind: {kind}")
 
 
 def _function_text(terms: Terms, function: Function, sources: Sequence[Term], names: dict[Term, str]) -> str:
     kernel = KERNELS[function.name]
-    given = [(p, text) for p, text in zip(kernel.parameters, function.params, strict=True)]
-    shown = [f"{p.name} = {text}" for p, text in given]
+    given = list(zip(kernel.parameters, function.params, strict=bool(function.params)))
+    shown = [f"{p.name} = {text}" for p, text in given if not (p.is_operand and text == repr(p.default))]
     with_them = f" with {' and '.join(shown)}" if any(text != repr(p.default) for p, text in given) else ""
     words = f" {function.words}" if function.words else ""
     inner = " and ".join(_inner(terms, source, names) for source in sources)
@@ -368,5 +373,7 @@ def _function_text(terms: Terms, function: Function, sources: Sequence[Term], na
 def _inner(terms: Terms, term: Term, names: dict[Term, str]) -> str:
     key = terms.keys[term]
     if key[0] == "rows":
-        return f"the bias {_name(key[2], names)}"
+        return f"the bias {_name(terms, key[2], names)}"
+    if key[0] == "transposed":
+        return _name(terms, term, names)
     return names.get(term) or ("a sum of products" if key[0] == "sum" else "an intermediate tile")

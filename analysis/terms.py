@@ -7,18 +7,19 @@ for the sorting of each sum.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from ..dialects.graph import GraphOp, MatmulOp
 from ..dialects.kernels import KERNELS, Kernel
-from ..dialects.kernels.declaration import Function
+from ..dialects.kernels.declaration import ALL, Function, coords_along
 from ..dialects.kernels.products import MATMUL
 from ..dialects.tile_ops import ExecBase, StoreBase
-from ..dialects.tiles import MOST_TILES, Coord, TiledType, TileRef, tile_text, tiled
+from ..dialects.tiles import MOST_TILES, Coord, TiledType, TileRef, can_tile, tile_text, tiled
+from ..ir.attributes import Unit
 from ..ir.builtin import FuncOp
 from ..ir.core import Operation, Value
-from ..ir.types import DTYPE_BYTES, TensorType, Type
+from ..ir.types import TensorType
 
 NONE = -1
 
@@ -53,12 +54,32 @@ class Terms:
     def product(self, kernel: Kernel, op: ExecBase, left: Term, right: Term) -> tuple[Term, Term]:
         """What a kernel that combines by "sum" adds: of the matrix product its two factors; of another one what these
         are to it, lest it be taken for the matrix product."""
-        return (left, right) if kernel is MATMUL else (self.apply(kernel.name, kernel.params_of(op), left), right)
+        if kernel is not MATMUL:
+            return self.apply(kernel.name, kernel.params_of(op), left), right
+        return self.factors(op, left, right)
+
+    def factors(self, op: ExecBase | MatmulOp, left: Term, right: Term) -> tuple[Term, Term]:
+        """The factors of a matrix product, which may read either transposed."""
+        if op.transpose_a is op.transpose_b is None:
+            return left, right
+        return self.factor(left, op.transpose_a), self.factor(right, op.transpose_b)
+
+    def factor(self, tile: Term, transposed: Unit | None) -> Term:
+        """A tile as one of them."""
+        return tile if transposed is None else self.make("transposed", tile)
 
     def rows(self, vector: Term, extent: Coord) -> Term:
         """A vector repeated over the part of a tile that is no padding: over its rows, unless the kernel that reads it
         says otherwise. Of all else that a tile can be, its sources say how much of it is no padding."""
         return self.make("rows", extent, vector)
+
+    def over(self, tile: Term, own: Coord, extent: Coord) -> Term:
+        """A tile of which so much is no padding, for elements of another: repeated where it has fewer axes, or one
+        element along one, and so counts for all of the other's."""
+        repeated = own != extent and (
+            len(own) < len(extent) or any(a == 1 < b for a, b in zip(own, extent, strict=True))
+        )
+        return self.rows(tile, extent) if repeated else tile
 
     def plus(self, a: Term, b: Term) -> Term:
         """A sum of two, in either order."""
@@ -147,7 +168,7 @@ class TileTerms:
         }
         self.names = {term: f"%{value.name}" for value, term in others.items()}
         self.holders: dict[Term, tuple[str, TileValue]] = {}
-        self.fitting: dict[tuple[str, tuple[Coord, ...]], bool] = {}
+        self.fitting: dict[tuple[object, ...], bool] = {}
         for op in func.ops:
             if isinstance(op, ExecBase):
                 self.exec(op)
@@ -199,7 +220,7 @@ class TileTerms:
         sources = [self.read(p) for p in zip(operands[1:], coords[1:], strict=True)]
         if not self.padded.isdisjoint(operands):
             extents = tuple([tiled(v).valid(c) for v, c in zip(operands, coords, strict=True)])
-            if not self.fits(kernel, extents):
+            if not self.fits(kernel, op, extents):
                 sources[0] = self.terms.make("within", extents[0], sources[0])
         if kernel.algebra is not None:
             tile = self.tiles[place] = TileValue(self.computed(op, kernel, sources), op)
@@ -212,31 +233,24 @@ class TileTerms:
         tile.term = NONE
         tile.activation = op if op.activation is not None else None
 
-    def fits(self, kernel: Kernel, extents: tuple[Coord, ...]) -> bool:
+    def fits(self, kernel: Kernel, op: ExecBase, extents: tuple[Coord, ...]) -> bool:
         """As `kernel.fits`, which is asked once: there are few different extents."""
-        found = self.fitting.get((kernel.name, extents))
+        key = (kernel.name, op.transpose_a, op.transpose_b, op.operands, extents)
+        found = self.fitting.get(key)
         if found is None:
-            found = self.fitting[kernel.name, extents] = kernel.fits(extents)
+            found = self.fitting[key] = kernel.fits(op, [tiled(v) for v in op.operands], extents)
         return found
 
     def computed(self, op: ExecBase, kernel: Kernel, sources: list[Term]) -> Term:
         """The term of a kernel that is no product."""
-        rank, extent = len(op.coords[0]), tiled(op.operands[0]).valid(op.coords[0])
-        whole = [
-            source if len(coord) == rank else self.terms.rows(source, extent)
-            for source, coord in zip(sources, op.coords[1:], strict=True)
-        ]
+        extent, *extents = [tiled(v).valid(c) for v, c in zip(op.operands, op.coords, strict=True)]
+        whole = [self.terms.over(source, own, extent) for source, own in zip(sources, extents, strict=True)]
         return self.terms.of_kernel(kernel, op, [_dtype(v) for v in op.operands], whole)
 
     def activate(self, op: StoreBase) -> None:
         place = (op.operands[0], op.coords[0])
         before = self.read(place)
         self.tiles[place] = TileValue(self.terms.activate(before, op, _dtype(place[0])), op)
-
-
-def can_cut(type: Type) -> bool:
-    """Whether there can be tiles of a type's values."""
-    return isinstance(type, TensorType) and 1 <= type.rank <= 2 and type.dtype in DTYPE_BYTES
 
 
 def cut(value: Value, shape: Coord) -> TiledType:
@@ -327,46 +341,50 @@ class GraphTerms:
 
     def compute(self, op: GraphOp) -> None:
         tensor = op.result.type
-        whole = next((v for v in (*op.operands, op.result) if not can_cut(v.type)), None)
+        whole = next((v for v in (*op.operands, op.result) if not can_tile(v.type)), None)
         if whole is not None:
             what = f"%{whole.name} is {whole.type}"
             raise TilingError(op, f"{op.name} %{op.result.name} can't be computed on tiles: {what}")
         assert isinstance(tensor, TensorType)
         types = [self.types[v] for v in op.operands]
-        if isinstance(op, MatmulOp) and types[0].tile[1] != types[1].tile[0]:
+        axes = self.axes(op, tensor)
+        k = tensor.rank
+        depths = {t.tile[along.index(k)] for along, t in zip(axes, types, strict=True) if k in along}
+        if len(depths) > 1:
             raise TilingError(op, f"{op.name} %{op.result.name} can't be computed on tiles {types[0]} and {types[1]}")
-        axes = self.axes(op, tensor.rank)
-        sizes: dict[int, int] = {}
+        sizes = {ALL: 1}
         for along, operand in zip(axes, types, strict=True):
             sizes = dict(zip(along, operand.tile, strict=True)) | sizes
         type = self.types[op.result] = TiledType(tensor, tuple([sizes[axis] for axis in range(tensor.rank)]))
         for along, operand in zip(axes, types, strict=True):
             if operand.tile != tuple([sizes[axis] for axis in along]):
                 raise TilingError(op, f"{op.name} %{op.result.name} can't be computed on tiles {type} and {operand}")
-        check_count(op.result, type, types[0].grid[1] if isinstance(op, MatmulOp) else 1)
-        self.values[op.result] = {c: self.term(op, c) for c in type.coords()}
+        check_count(op.result, type, types[0].grid[op.depth_axis] if isinstance(op, MatmulOp) else 1)
+        reads = [coords_along(along) for along in axes]
+        self.values[op.result] = {c: self.term(op, c, reads) for c in type.coords()}
 
-    def axes(self, op: GraphOp, rank: int) -> tuple[Coord, ...]:
+    def axes(self, op: GraphOp, result: TensorType) -> tuple[Coord, ...]:
         """The axes of the result, or of the sum, along which each operand is cut as it is; a bias as its last one."""
         kernel = KERNELS[op.kernel]
         count = len(kernel.sources)
-        found = kernel.axes(rank, [len(self.types[v].grid) for v in op.operands[:count]])
-        return (*found, *[(rank - 1,)] * (len(op.operands) - count))
+        shapes = [self.types[v].tensor.shape for v in op.operands[:count]]
+        found = kernel.reads(op, [result.shape, *shapes])
+        return (*found, *[(result.rank - 1,)] * (len(op.operands) - count))
 
-    def term(self, op: GraphOp, coord: Coord) -> Term:
+    def term(self, op: GraphOp, coord: Coord, reads: Sequence[Callable[[Coord], Coord]]) -> Term:
         terms, values = self.terms, [self.values[v] for v in op.operands]
         if isinstance(op, MatmulOp):
-            m, n = coord
-            count = self.types[op.operands[0]].grid[1]
-            products = [(values[0][(m, k)], values[1][(k, n)]) for k in range(count)]
+            (a, b), (left, right) = values[:2], reads[:2]
+            places = [(*coord, k, 0) for k in range(self.types[op.operands[0]].grid[op.depth_axis])]
+            products = [terms.factors(op, a[left(place)], b[right(place)]) for place in places]
             extent = self.types[op.result].valid(coord)
-            start = terms.rows(values[2][(n,)], extent) if op.bias is not None else NONE
+            start = terms.rows(values[2][coord[-1:]], extent) if op.bias is not None else NONE
             return terms.activate(terms.total(start, products), op, self.types[op.result].dtype)
-        kernel = KERNELS[op.kernel]
-        places = kernel.reads(coord, 0, [len(self.types[v].grid) for v in op.operands])
+        places = [along((*coord, 0, 0)) for along in reads]
+        extents = [self.types[v].valid(place) for v, place in zip(op.operands, places, strict=True)]
         sources = [
-            value[place] if len(place) == len(coord) else terms.rows(value[place], self.types[op.result].valid(coord))
-            for place, value in zip(places, values, strict=True)
+            terms.over(value[place], own, self.types[op.result].valid(coord))
+            for place, value, own in zip(places, values, extents, strict=True)
         ]
         dtypes = [self.types[v].dtype for v in (op.result, *op.operands)]
-        return terms.of_kernel(kernel, op, dtypes, sources)
+        return terms.of_kernel(KERNELS[op.kernel], op, dtypes, sources)

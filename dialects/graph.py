@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from itertools import zip_longest
 
-from ..ir.attributes import F32, UNIT, Attr, Attributes, FloatAttr, Unit, dict_text
+from ..ir.attributes import F32, UNIT, Attributes, FloatAttr, Unit, dict_text, round_float
 from ..ir.builtin import FuncOp
 from ..ir.core import Operation, Value
 from ..ir.fields import DeclarationError, field, inherited_slots
@@ -13,7 +14,6 @@ from ..ir.opdef import (
     REGISTRIES,
     Dialect,
     OpError,
-    are_integers,
     expect_tensor,
     float32,
     integer,
@@ -26,11 +26,21 @@ from ..ir.opdef import (
 from ..ir.parsing import ParseContext, is_attributes
 from ..ir.printer import Names
 from ..ir.reading.grammar import grammar_beside
-from ..ir.types import DTYPE_BYTES, FunctionType, TensorType, Type
+from ..ir.types import DTYPE_BYTES, MAX_RANK, FunctionType, TensorType, Type
+from .graph_kinds import (
+    argument_tile,
+    group_number,
+    product_sizes,
+    stream_sizes,
+    tile_count,
+    tile_counts,
+    tile_sizes,
+    unit_or_true,
+)
 from .kernels import KERNELS, Kernel, activation_name, check_activation
 from .kernels.conversions import CAST, check_cast
-from .kernels.elementwise import ELEMENTWISE
-from .kernels.products import ACCUMULATOR, MATMUL
+from .kernels.elementwise import ELEMENTWISE, check_number
+from .kernels.products import ACCUMULATOR, MATMUL, turn
 
 if TYPE_CHECKING:
     from typing import ClassVar
@@ -44,44 +54,13 @@ TOGETHER = ("below", "beside", "epilogue", "group", "lazy", "rows", "stream")
 """Those of them that name others by their place: an operation's neighbours are part of what they say."""
 
 
-def tile_sizes(value: Attr) -> str:
-    good = are_integers(value) and len(value) == 3 and all(x > 0 for x in value)
-    return "" if good else "three positive tile sizes [tm, tn, tk]"
-
-
-def tile_counts(value: Attr) -> str:
-    good = are_integers(value) and len(value) == 2 and all(x > 0 for x in value)
-    return "" if good else "two positive counts of tiles [bm, bn]"
-
-
-def tile_count(value: Attr) -> str:
-    return "" if type(value) is int and value > 0 else "a positive count of tiles"
-
-
-def stream_sizes(value: Attr) -> str:
-    good = type(value) is int and value > 0
-    return "" if good or not tile_counts(value) else "a positive count of columns, or [rows, columns]"
-
-
-def group_number(value: Attr) -> str:
-    return "" if type(value) is int and value >= 0 else "a group's number, 0 or more"
-
-
-def unit_or_true(value: Attr) -> str:
-    return "" if value is UNIT else "no value (the key alone)"
-
-
-def argument_tile(value: Attr) -> str:
-    good = are_integers(value) and 1 <= len(value) <= 2 and all(x > 0 for x in value)
-    return "" if good else "the tile's one or two positive sizes"
-
-
 GRAPH.argument_attributes["graph.param"] = unit_or_true
 GRAPH.argument_attributes["graph.tile"] = argument_tile
 
 
 class GraphOp(Operation):
-    """An operation on whole tensors with one result. `tile` is [tm, tn, tk], or None until it is tiled.
+    """An operation on whole tensors with one result. `tile` has a size for each axis of the result (of rank 1 or 2 also
+    [tm, tn, tk]), or is None until it is tiled.
 
     `group` and `rows` say that neighbours of one group are computed depth first, `rows` rows of tiles at a time, `lazy`
     that each block comes right before what reads it.
@@ -91,7 +70,7 @@ class GraphOp(Operation):
     kernel: ClassVar[str] = ""
     """What computes its tiles (`dialects/kernels/`)."""
 
-    tile: tuple[int, int, int] | None = field(tile_sizes, default=None)
+    tile: tuple[int, ...] | None = field(tile_sizes, default=None)
     group: int | None = field(group_number, default=None)
     rows: int | None = field(tile_count, default=None)
     lazy: Unit | None = field(unit, default=None)
@@ -122,6 +101,7 @@ class GraphOp(Operation):
         self.check_group()
         try:
             self.check()
+            self.check_tile()
         except OpError as error:
             error.values = error.values or self.operands
             raise
@@ -136,6 +116,21 @@ class GraphOp(Operation):
         for other in ("epilogue", "stream"):
             if self.lazy is UNIT and getattr(self, other, None) is not None:
                 raise OpError(f"{self.name}: 'lazy' doesn't go with '{other}'", "lazy")
+
+    def check_tile(self) -> None:
+        """Refuses tile sizes of which there are more or fewer than the result has axes."""
+        if self.tile is None:
+            return
+        result = expect_tensor(self, self.result, "the result")
+        if len(self.tile) != result.rank and not (len(self.tile) == 3 and result.rank < 3):
+            message = f"{self.name}: 'tile' must have a size for each of the result's {result.rank} axes"
+            raise OpError(f"{message}, got {len(self.tile)}", "tile")
+
+    def result_tile(self) -> tuple[int, ...] | None:
+        """The tile of its result that an operation asks for by itself."""
+        if self.tile is None or len(self.tile) == self.result.type.rank:  # type: ignore[attr-defined]
+            return self.tile
+        return self.tile[2 - self.result.type.rank : 2]  # type: ignore[attr-defined]
 
     def shown_type(self) -> str:
         return FunctionType(tuple(v.type for v in self.operands), (self.result.type,)).text
@@ -164,8 +159,8 @@ def _signature(types: list[Any], operand_count: int) -> FunctionType:
 def _dtype(op: Operation, tensor: TensorType, allowed: Iterable[str] = DTYPE_BYTES) -> str:
     if tensor.dtype not in allowed:
         raise OpError(f"{op.name}: element type must be one of {', '.join(allowed)}, got {tensor}")
-    if not 1 <= tensor.rank <= 2:
-        raise OpError(f"{op.name}: tensors have rank 1 or 2, got {tensor}")
+    if not 1 <= tensor.rank <= MAX_RANK:
+        raise OpError(f"{op.name}: tensors have ranks from 1 to {MAX_RANK}, got {tensor}")
     return tensor.dtype
 
 
@@ -174,20 +169,45 @@ def _expect(op: Operation, what: str, found: Type, wanted: Type) -> None:
         raise OpError(f"{op.name}: {what} must be {wanted}, got {found}")
 
 
-def result_of_matmul(a: TensorType, b: TensorType) -> TensorType:
-    """The type of A x B. Raises `OpError` for ranks, inner dimensions or element types that don't fit."""
-    if a.rank != 2 or b.rank != 2:
-        raise OpError(f"graph.matmul: both operands have rank 2, got {a} and {b}")
-    if a.shape[1] != b.shape[0]:
-        raise OpError(f"graph.matmul: inner dimensions differ: {a} has {a.shape[1]} columns, {b} has {b.shape[0]} rows")
+def result_of_matmul(
+    a: TensorType, b: TensorType, transpose_a: Unit | None = None, transpose_b: Unit | None = None
+) -> TensorType:
+    """The type of A x B, either of which may be read transposed. Raises `OpError` for ranks, inner or batch dimensions
+    or element types that don't fit."""
+    if not (2 <= a.rank <= MAX_RANK and 2 <= b.rank <= MAX_RANK):
+        raise OpError(f"graph.matmul: both operands have ranks from 2 to {MAX_RANK}, got {a} and {b}")
+    swapped = transpose_a is not None, transpose_b is not None
+    m, inner = turn(a.shape[-2:], swapped[0])
+    other, n = turn(b.shape[-2:], swapped[1])
+    if inner != other:
+        sides = "rows" if swapped[0] else "columns", "columns" if swapped[1] else "rows"
+        counts = f"{a} has {inner} {sides[0]}, {b} has {other} {sides[1]}"
+        raise OpError(f"graph.matmul: inner dimensions differ: {counts}")
     if a.dtype != b.dtype or a.dtype not in ACCUMULATOR:
         raise OpError(f"graph.matmul: operands are both f32, f16, bf16 or i8, got {a.dtype} and {b.dtype}")
-    return TensorType((a.shape[0], b.shape[1]), ACCUMULATOR[a.dtype])
+    return TensorType((*_batches(a, b), m, n), ACCUMULATOR[a.dtype])
+
+
+def _batches(a: TensorType, b: TensorType) -> tuple[int, ...]:
+    """The leading axes of a product: those of both operands, as NumPy broadcasts them. Raises `OpError`."""
+    one, other = a.shape[:-2], b.shape[:-2]
+    count = max(len(one), len(other))
+    pairs = list(zip((1,) * (count - len(one)) + one, (1,) * (count - len(other)) + other, strict=True))
+    if any(x != y and 1 not in (x, y) for x, y in pairs):
+        raise OpError(f"graph.matmul: batch dimensions differ: {a} has {_sizes(one)}, {b} has {_sizes(other)}")
+    return tuple([max(pair) for pair in pairs])
+
+
+def _sizes(shape: tuple[int, ...]) -> str:
+    return "x".join(map(str, shape)) or "none"
 
 
 @GRAPH.op
 class MatmulOp(GraphOp):
     """`C[m,n] = sum_k A[m,k] B[k,n] (+ bias[n])`, then the activation; the result has the accumulator's type.
+
+    Axes before the last two are batches, broadcast where one operand has 1 or none. With `transpose_a` A is [k,m], with
+    `transpose_b` B is [n,k].
 
     `block`, `order`, `reverse`, `snake` and `stream` say in which order `lower` computes its tiles, `beside` and
     `below` that they are further columns, or rows, of the product before it, and `epilogue`, of one whose k is one
@@ -196,6 +216,7 @@ class MatmulOp(GraphOp):
 
     name = "graph.matmul"
     kernel = MATMUL.name
+    tile: tuple[int, ...] | None = field(product_sizes, default=None)
     activation: str | None = field(activation_name, default=None)
     activation_params: tuple[FloatAttr, ...] | None = field(numbers, default=None)
     below: Unit | None = field(unit, default=None)
@@ -206,6 +227,13 @@ class MatmulOp(GraphOp):
     reverse: Unit | None = field(unit, default=None)
     snake: Unit | None = field(unit, default=None)
     stream: int | tuple[int, int] | None = field(stream_sizes, default=None)
+    transpose_a: Unit | None = field(unit, default=None)
+    transpose_b: Unit | None = field(unit, default=None)
+
+    @property
+    def depth_axis(self) -> int:
+        """The axis of the left operand that the sums go along, counted from behind."""
+        return -1 if self.transpose_a is None else -2
 
     @property
     def bias(self) -> Value | None:
@@ -216,11 +244,19 @@ class MatmulOp(GraphOp):
         self.check_order()
         a = expect_tensor(self, self.operands[0], "the first operand")
         b = expect_tensor(self, self.operands[1], "the second operand")
-        result = result_of_matmul(a, b)
+        result = result_of_matmul(a, b, self.transpose_a, self.transpose_b)
         _expect(self, "the result", self.result.type, result)
         if self.bias is not None:
-            _expect(self, "the bias", self.bias.type, TensorType(result.shape[1:], result.dtype))
+            _expect(self, "the bias", self.bias.type, TensorType(result.shape[-1:], result.dtype))
         check_activation(self.name, self, result.dtype)
+
+    def check_tile(self) -> None:
+        """Any three sizes will do."""
+
+    def result_tile(self) -> tuple[int, ...] | None:
+        if self.tile is None:
+            return None
+        return (1,) * (self.result.type.rank - 2) + self.tile[:2]  # type: ignore[attr-defined]
 
     def check_order(self) -> None:
         """Refuses an order of its own where the order is another operation's."""
@@ -240,30 +276,63 @@ class ElementwiseOp(GraphOp):
 
 
 class MappedOp(ElementwiseOp):
-    """An operation by a kernel of the table (`kernels/elementwise.py`): of one tensor, or of two of one shape, or of a
-    matrix and a vector along its last axis."""
+    """An operation by a kernel of the table (`kernels/elementwise.py`)."""
 
     __slots__ = ()
     params: tuple[FloatAttr, ...] | None = field(numbers, default=None)
 
     def check(self) -> None:
         kernel = KERNELS[self.kernel]
-        self.check_counts(len(kernel.sources))
-        names = ("the operand",) if len(kernel.sources) == 1 else ("the first operand", "the second operand")
-        a, *others = [expect_tensor(self, v, name) for v, name in zip(self.operands, names, strict=True)]
-        _dtype(self, a, kernel.dtypes)
-        for b in others:
-            if b != a and b != TensorType(a.shape[-1:], a.dtype):
-                choices = dict.fromkeys((a.text, TensorType(a.shape[-1:], a.dtype).text))
-                raise OpError(f"{self.name}: the second operand must be {' or '.join(choices)}, got {b}")
-        _expect(self, "the result", self.result.type, a)
+        self.check_operands(kernel)
+        names = ("the operand",) if len(self.operands) == 1 else ("the first operand", "the second operand")
+        types = [expect_tensor(self, v, name) for v, name in zip(self.operands, names, strict=True)]
+        for type in types:
+            _dtype(self, type, kernel.dtypes)
+        check_number(self.name, types[0].dtype, self)
+        _expect(self, "the result", self.result.type, result_of_elementwise(self.name, types))
         kernel.check_params(self.name, self.params, "params")
+
+    def check_operands(self, kernel: Kernel) -> None:
+        """Raises `OpError` for more or fewer operands than the kernel takes."""
+        self.check_counts(len(kernel.sources))
 
     def shown_type(self) -> str:
         return self.result.type.text if len(self.operands) == 1 else super().shown_type()
 
 
-MAPPED_SLOTS = inherited_slots(MappedOp)
+def result_of_elementwise(name: str, types: Sequence[TensorType]) -> TensorType:
+    """The type of a function of tensors, broadcast to one shape as NumPy does: axis by axis from the last, where one is
+    missing or has one element it counts for all of the other's. Raises `OpError`."""
+    first, *others = types
+    shape = first.shape
+    for other in others:
+        if other.dtype != first.dtype:
+            raise OpError(f"{name}: element types differ: {first} and {other}")
+        pairs = list(zip_longest(reversed(shape), reversed(other.shape), fillvalue=1))
+        if any(a != b and 1 not in (a, b) for a, b in pairs):
+            raise OpError(f"{name}: {first} and {other} can't be broadcast to one shape")
+        shape = tuple([max(pair) for pair in reversed(pairs)])
+    return TensorType(shape, first.dtype)
+
+
+class BinaryOp(MappedOp):
+    """Of two tensors, broadcast to one shape; or of one, and `left` or `right` is a number in place of the other."""
+
+    __slots__ = ()
+    left: FloatAttr | None = field(float32, default=None)
+    right: FloatAttr | None = field(float32, default=None)
+
+    def check_operands(self, kernel: Kernel) -> None:
+        count = kernel.count_of(self)
+        if len(self.operands) == 1 and count == 2:
+            raise OpError(f"{self.name} takes 2 operands, got 1, and no number 'left' or 'right' in place of the other")
+        self.check_counts(count)
+
+
+BASES: dict[int, type[MappedOp]] = {1: MappedOp, 2: BinaryOp}
+"""What the operations of the table are made of, by how many sources their kernels have."""
+
+MAPPED_SLOTS = {count: inherited_slots(base) for count, base in BASES.items()}
 
 MAPPED: dict[str, type[MappedOp]] = {}
 """The operations of the table by their kernels' names, those of plugins included."""
@@ -281,9 +350,10 @@ def mapped_operation(dialect: Dialect, kernel: Kernel, module: str) -> type[Mapp
         "__doc__": f"{kernel.summary}, element by element.",
         "name": f"{dialect.name}.{kernel.name}",
         "kernel": kernel.name,
-        "__slots__": MAPPED_SLOTS,
+        "__slots__": MAPPED_SLOTS[len(kernel.sources)],
     }
-    made = dialect.op(type(f"{name}Op", (MappedOp,), members))
+    base = BASES[len(kernel.sources)]
+    made: type[MappedOp] = dialect.op(type(f"{name}Op", (base,), members))
     MAPPED[kernel.name] = made
     return made
 
@@ -321,21 +391,35 @@ class CastOp(ElementwiseOp):
 
 
 def matmul(a: Value, b: Value, bias: Value | None = None, *, activation: str | None = None, name: str = "",
-           tile: tuple[int, int, int] | None = None) -> MatmulOp:  # fmt: skip
+           tile: tuple[int, int, int] | None = None, transpose_a: bool = False,
+           transpose_b: bool = False) -> MatmulOp:  # fmt: skip
     """Builds a product; raises `OpError` if the operands don't fit."""
     operands = [a, b] if bias is None else [a, b, bias]
     if not isinstance(a.type, TensorType) or not isinstance(b.type, TensorType):
         raise OpError("graph.matmul: operands must be tensors")
-    return MatmulOp(operands, [Value(result_of_matmul(a.type, b.type), name)], activation=activation, tile=tile)
+    swapped = UNIT if transpose_a else None, UNIT if transpose_b else None
+    return MatmulOp(
+        operands, [Value(result_of_matmul(a.type, b.type, *swapped), name)], activation=activation, tile=tile,
+        transpose_a=swapped[0], transpose_b=swapped[1],
+    )  # fmt: skip
 
 
-def elementwise(kernel: str, *operands: Value, params: Sequence[float] = (), name: str = "") -> MappedOp:
-    """Builds an operation by a kernel of the table. Raises `KeyError` for an unknown kernel, `OpError` if the operands
-    or the parameters don't fit."""
-    numbers = tuple([FloatAttr(value, F32) for value in params]) or None
-    made = MAPPED[kernel](operands, [Value(operands[0].type, name)], params=numbers)
+def elementwise(
+    kernel: str, *operands: Value, params: Sequence[float] = (), name: str = "", **numbers: float
+) -> MappedOp:
+    """Builds an operation by a kernel of the table; `numbers` are `left` or `right`. Raises `KeyError` for an unknown
+    kernel, `OpError` if the operands or the parameters don't fit."""
+    given: dict[str, Any] = {side: _number(value) for side, value in numbers.items()}
+    given["params"] = tuple([_number(value) for value in params]) or None
+    types = [v.type for v in operands if isinstance(v.type, TensorType)]
+    result = result_of_elementwise(f"graph.{kernel}", types) if types else operands[0].type
+    made = MAPPED[kernel](operands, [Value(result, name)], **given)
     made.verify()
     return made
+
+
+def _number(value: float) -> FloatAttr:
+    return FloatAttr(round_float(value, "f32"), F32)
 
 
 def add(a: Value, b: Value, *, name: str = "") -> MappedOp:

@@ -38,8 +38,7 @@ class Wish(NamedTuple):
         """The address that a tile must have: of the whole buffer's tiles row by row, each aligned; or its own."""
         if isinstance(self.at, int):
             step = round_up(type_.tile_bytes, alignment)
-            number = coord[0] if len(coord) == 1 else coord[0] * type_.grid[1] + coord[1]
-            return self.at + number * step
+            return self.at + type_.number(coord) * step
         return next((v[-1] for v in self.at or () if v[:-1] == coord), None)
 
 

@@ -78,14 +78,14 @@ class RightExecs(Generic[ExecT]):
 
     def __init__(self) -> None:
         self.coords = RightCoords()
-        self.kernels: dict[tuple[str, bool, str | None, tuple[Value, ...]], _RightTogether] = {}
+        self.kernels: dict[tuple[object, ...], _RightTogether] = {}
 
     def knows(self, op: ExecT) -> bool:
         coords = op.coords
-        found = self.kernels.get((op.kernel, op.accumulate, op.activation, op.operands))
-        if found is None or op.activation_params is not None:
+        found = self.kernels.get((op.kernel, op.accumulate, op.activation, op.transpose_a, op.transpose_b, op.operands))
+        if found is None:
             return False
-        if op.params is not None or op.scale is not None or op.zero_point is not None:
+        if has_parameters(op):
             return False
         full, extents, fitting = found
         if len(coords) != len(full):
@@ -104,7 +104,7 @@ class RightExecs(Generic[ExecT]):
         self.coords.learn(op)
         if has_parameters(op) or (op.operands[0] in op.operands[1:] and not in_place(KERNELS[op.kernel])):
             return
-        key = op.kernel, op.accumulate, op.activation, op.operands
+        key = op.kernel, op.accumulate, op.activation, op.transpose_a, op.transpose_b, op.operands
         found = self.kernels.get(key)
         if found is None:
             known = [self.coords[value] for value in op.operands]
@@ -118,7 +118,14 @@ class RightExecs(Generic[ExecT]):
 
 def has_parameters(op: ExecBase) -> bool:
     """Whether an exec has any attribute that says with which numbers its kernel or its activation works."""
-    return not (op.params is None and op.scale is None and op.zero_point is None and op.activation_params is None)
+    return not (
+        op.params is None
+        and op.left is None
+        and op.right is None
+        and op.scale is None
+        and op.zero_point is None
+        and op.activation_params is None
+    )
 
 
 def in_place(kernel: Kernel) -> bool:
@@ -253,7 +260,7 @@ class StoreBase(TileOp):
             raise OpError(f"{message}; the tile's last exec can", "activation")
 
 
-PARAMETERS = ("params", "scale", "zero_point")
+PARAMETERS = ("left", "params", "right", "scale", "transpose_a", "transpose_b", "zero_point")
 """The fields of an exec with which numbers its kernel works; those of a graph operation are called alike."""
 
 
@@ -272,8 +279,12 @@ class ExecBase(TileOp):
     activation: str | None = field(activation_name, default=None)
     activation_params: tuple[FloatAttr, ...] | None = field(numbers, default=None)
     kernel: str = field(kernel_name, in_braces=False)
+    left: FloatAttr | None = field(float32, default=None)
     params: tuple[FloatAttr, ...] | None = field(numbers, default=None)
+    right: FloatAttr | None = field(float32, default=None)
     scale: FloatAttr | None = field(float32, default=None)
+    transpose_a: Unit | None = field(unit, default=None)
+    transpose_b: Unit | None = field(unit, default=None)
     zero_point: int | None = field(integer, default=None)
 
     def __init_subclass__(cls) -> None:
@@ -312,13 +323,13 @@ class ExecBase(TileOp):
         kernel = find_kernel(self.kernel)
         if kernel is None:
             raise OpError(f"unknown kernel '{self.kernel}'")
-        count = len(kernel.sources)
+        count = kernel.count_of(self)
         if len(self.operands) != count + 1:
             noun = "source" if count == 1 else "sources"
             raise OpError(f"kernel {kernel.name} takes {count} {noun}, got {max(0, len(self.operands) - 1)}")
         self.check_shape(2, 3)
         types = [check_tile(self, v, c) for v, c in zip(self.operands, self.coords, strict=True)]
-        given = (self.params, self.scale, self.zero_point, self.activation, self.activation_params)
+        given = (*[getattr(self, name) for name in PARAMETERS], self.activation, self.activation_params)
         key = (self.kernel, self.accumulate, *given, *[t.text for t in types])
         if key not in _CHECKED:
             self._verify_kernel(kernel, types)
@@ -326,7 +337,7 @@ class ExecBase(TileOp):
                 _CHECKED.clear()
             _CHECKED.add(key)
         if any(t.is_padded for t in types):
-            self._verify_extents(kernel, [t.valid(c) for t, c in zip(types, self.coords, strict=True)])
+            self._verify_extents(kernel, types)
         if not in_place(kernel) and len(set(zip(self.operands, self.coords, strict=True))) < len(self.operands):
             self._verify_in_place(kernel)
 
@@ -341,9 +352,10 @@ class ExecBase(TileOp):
             error.values = error.values or self.operands
             raise
 
-    def _verify_extents(self, kernel: Kernel, extents: list[Coord]) -> None:
+    def _verify_extents(self, kernel: Kernel, types: list[TiledType]) -> None:
         """Refuses tiles of which not equally much is data: padding would be taken for it, or data for padding."""
-        if kernel.fits(extents):
+        extents = [t.valid(c) for t, c in zip(types, self.coords, strict=True)]
+        if kernel.fits(self, types, extents):
             return
         tiles = zip(self.operands, self.coords, extents, strict=True)
         shown = [f"{tile_text(v, c)} has {'x'.join(map(str, extent))}" for v, c, extent in tiles]
@@ -353,10 +365,13 @@ class ExecBase(TileOp):
     def _verify_parameters(self, kernel: Kernel) -> None:
         """Refuses parameters that another kernel has, and another number of them."""
         own = [p.attribute for p in kernel.parameters]
-        for other in KERNELS.values():
-            named = [p.attribute for p in other.parameters if p.attribute not in ("params", *own)]
-            if any(getattr(self, name) is not None for name in named):
-                raise OpError(f"{' and '.join(named)} go with kernel {other.name}, not {kernel.name}")
+        for name in PARAMETERS:
+            if name in ("params", *own) or getattr(self, name) is None:
+                continue
+            others = [k for k in KERNELS.values() if name in [p.attribute for p in k.parameters]]
+            named = [p.attribute for p in others[0].parameters if p.attribute not in ("params", *own)]
+            which = f"kernel {others[0].name}" if len(others) == 1 else f"kernels such as {others[0].name}"
+            raise OpError(f"{' and '.join(named)} go with {which}, not {kernel.name}", name if others[1:] else "")
         kernel.check_params(f"kernel {kernel.name}", self.params, "params")
 
     def _verify_in_place(self, kernel: Kernel) -> None:

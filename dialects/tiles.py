@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import cache, lru_cache
 from math import prod
 
@@ -12,7 +12,7 @@ from ..ir.core import Operation, Value
 from ..ir.opdef import OpError, are_integers, coordinates
 from ..ir.reading.attr_actions import read_tensor
 from ..ir.texts import COORD
-from ..ir.types import DTYPE_BYTES, EMPTY_DIMENSION, TensorType, Type, has_empty_dimension
+from ..ir.types import DTYPE_BYTES, EMPTY_DIMENSION, MAX_RANK, TensorType, Type, has_empty_dimension
 
 Coord = tuple[int, ...]
 TileRef = tuple[Value, Coord]
@@ -34,7 +34,8 @@ TILED_TEXT = r"!uop\.tiled<\s*(tensor<[^<>]*>)\s*,\s*\[([^\]]*)\]\s*>"
 
 
 class TiledType(Type):
-    """`!uop.tiled<tensor<MxNxT>, [a, b]>`: an off-chip buffer in tiles of a x b elements, the last ones zero-padded.
+    """`!uop.tiled<tensor<MxNxT>, [a, b]>`: an off-chip buffer in tiles of a x b elements, the last ones zero-padded;
+    of ranks 1 to 6, with a size for each axis.
 
     `grid` is the number of tiles along each axis, `tile_bytes` what each tile moves and occupies, `is_padded` whether
     the last tiles are not full. Raises ValueError for a tile whose rank is not the tensor's, or sizes below 1.
@@ -43,8 +44,8 @@ class TiledType(Type):
     __slots__ = ("grid", "is_padded", "tensor", "tile", "tile_bytes")
 
     def __init__(self, tensor: TensorType, tile: tuple[int, ...]):
-        if tensor.dtype not in DTYPE_BYTES or not 1 <= tensor.rank <= 2:
-            raise ValueError(f"a tiled buffer has rank 1 or 2 and element type {', '.join(DTYPE_BYTES)}, got {tensor}")
+        if not can_tile(tensor):
+            raise ValueError(f"a tiled buffer has {TILEABLE}, got {tensor}")
         if len(tile) != tensor.rank or any(t < 1 for t in tile):
             raise ValueError(f"the tile of {tensor} must have {tensor.rank} positive sizes, got {list(tile)}")
         self.tensor = tensor
@@ -70,19 +71,41 @@ class TiledType(Type):
         return tuple([min(t, d - c * t) for t, d, c in zip(self.tile, self.tensor.shape, coord, strict=True)])
 
     def each_coord(self) -> Iterator[Coord]:
-        """The tiles of the grid, row by row."""
-        if len(self.grid) == 1:
-            return ((j,) for j in range(self.grid[0]))
-        return ((i, j) for i in range(self.grid[0]) for j in range(self.grid[1]))
+        """The tiles of the grid, row by row: the last coordinate runs fastest."""
+        return coords_within(self.grid)
+
+    def number(self, coord: Coord) -> int:
+        """The place of a tile among those of the grid, row by row."""
+        return number_within(self.grid, coord)
 
     def coords(self) -> list[Coord]:
         """All tiles of the grid, row by row."""
         return list(self.each_coord())
 
 
+def coords_within(grid: Sequence[int]) -> Iterator[Coord]:
+    """The coordinates of a grid, row by row, one at a time: a grid may be larger than what memory holds. An empty one
+    has one place."""
+    if len(grid) < 2:
+        return ((j,) for j in range(grid[0])) if grid else iter([()])
+    return ((*outer, j) for outer in coords_within(grid[:-1]) for j in range(grid[-1]))
+
+
+def number_within(grid: Sequence[int], coord: Coord) -> int:
+    """The place of coordinates in a grid, row by row."""
+    number = 0
+    for index, count in zip(coord, grid, strict=True):
+        number = number * count + index
+    return number
+
+
 def can_tile(type: Type) -> bool:
-    """Whether a type is a tensor that tiles can be cut of: rank 1 or 2, elements of a type that there is here."""
-    return isinstance(type, TensorType) and 1 <= type.rank <= 2 and type.dtype in DTYPE_BYTES
+    """Whether a type is a tensor that tiles can be cut of: of a rank and with elements of a type that there is here."""
+    return isinstance(type, TensorType) and 1 <= type.rank <= MAX_RANK and type.dtype in DTYPE_BYTES
+
+
+TILEABLE = f"a rank from 1 to {MAX_RANK} and element type {', '.join(DTYPE_BYTES)}"
+"""What `can_tile` asks for, in words."""
 
 
 def read_tiled(text: str) -> Type:
@@ -140,8 +163,11 @@ def read_tile_token(token: str) -> tuple[str, Coord, int]:
 def shared_coord(text: str) -> Coord:
     """The coordinates of `0, 1`; equal ones are one object. Raises `OpError`."""
     parts = [p.strip() for p in re.sub(r"//[^\n]*\n", " ", text).split(",")]
-    if not 1 <= len(parts) <= 2 or not all(re.fullmatch("-?[0-9]+", p) for p in parts):
-        raise OpError(f"malformed tile coordinates [{text.strip()}]; a tile is written %x[0, 1], or %b[0] at rank 1")
+    if not 1 <= len(parts) <= MAX_RANK or not all(re.fullmatch("-?[0-9]+", p) for p in parts):
+        raise OpError(
+            f"malformed tile coordinates [{text.strip()}]; a tile is written %x[0, 1], or %b[0] at rank 1, "
+            f"up to rank {MAX_RANK}"
+        )
     if any(len(p) > 19 for p in parts):
         raise OpError("tile coordinate does not fit in 64 bits")
     return tuple(map(int, parts))
@@ -202,7 +228,7 @@ def at_attribute(value: Attr) -> str:
     """A field's check for `at`: the first tile's address, or an address for each of some tiles."""
     if type(value) is int and value >= 0:
         return ""
-    good = type(value) is tuple and all(are_integers(v) and 2 <= len(v) <= 3 and v[-1] >= 0 for v in value)
+    good = type(value) is tuple and all(are_integers(v) and 2 <= len(v) <= MAX_RANK + 1 and v[-1] >= 0 for v in value)
     return "" if good and value else "an address, or a list such as [[0, 1, 4096]] of coordinates and address"
 
 

@@ -12,7 +12,7 @@ from .diagnostics import Diagnostic, did_you_mean
 from .fields import DeclarationError, Field, Kind, with_slots
 from .light_typing import Any, TypeGuard, TypeVar
 from .parsing import Action
-from .types import TensorType
+from .types import MAX_RANK, TensorType
 
 
 class OpError(ValueError):
@@ -74,7 +74,9 @@ def are_integers(value: Attr) -> TypeGuard[tuple[int, ...]]:
 def coordinates(value: Attr) -> str:
     if type(value) is tuple:
         for c in value:
-            if type(c) is not tuple or not 1 <= len(c) <= 2 or type(c[0]) is not int or type(c[-1]) is not int:
+            if type(c) is not tuple or not 1 <= len(c) <= MAX_RANK or type(c[0]) is not int or type(c[-1]) is not int:
+                break
+            if len(c) > 2 and not INT_ONLY.issuperset(map(type, c)):
                 break
         else:
             return ""

@@ -10,6 +10,9 @@ EMPTY_TENSOR = r"tensor<(?:[0-9\s]+x)*?\s*0+\s*x"
 DTYPE_BYTES = {"f32": 4, "f16": 2, "bf16": 2, "i8": 1, "i32": 4}
 """Bytes of one element, by element type, for the element types that tensors here can have."""
 
+MAX_RANK = 6
+"""Most axes of a tensor that is cut in tiles; the fewest are 1."""
+
 
 class Type:
     """Base of all types; `text` is the type as MLIR writes it."""

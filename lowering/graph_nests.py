@@ -10,13 +10,14 @@ from typing import NamedTuple
 
 from ..dialects.graph import ElementwiseOp, GraphOp, MatmulOp
 from ..dialects.kernels import KERNELS
-from ..dialects.tiles import Coord, TiledType, TileRef, coord_text
+from ..dialects.kernels.declaration import ALL, coords_along
+from ..dialects.tiles import Coord, TiledType, TileRef, coord_text, coords_within
 from ..ir.attributes import UNIT
 from ..ir.core import Operation, Value
 from ..ir.diagnostics import Diagnostic, DiagnosticError
 from ..planner.arena import SRAMConfig, count_of
 from ..planner.nest_checks import uneven_members, unfit_siblings, unread_lazy, unread_streams
-from ..planner.nest_cost import Operator, TileGrid, TrafficModel
+from ..planner.nest_cost import Operator, Steps, TileGrid, TrafficModel
 from ..planner.nests import Nest, Source, walk
 
 Tiled = Mapping[Value, TiledType]
@@ -52,8 +53,7 @@ def check_execs(ops: Sequence[GraphOp], tiled: Tiled, most: int) -> None:
     most of them: before any is made."""
     execs: dict[GraphOp, int] = {}
     for op in ops:
-        k = tiled[op.operands[0]].grid[1] if isinstance(op, MatmulOp) else 1
-        execs[op] = tiled[op.result].count * k
+        execs[op] = tiled[op.result].count * max(depth_of(op, tiled), 1)
     total = sum(execs.values())
     if total <= most:
         return
@@ -65,18 +65,17 @@ def check_execs(ops: Sequence[GraphOp], tiled: Tiled, most: int) -> None:
 
 
 def _nest(op: GraphOp, made: Mapping[Value, int], nests: list[Nest], tiled: Tiled) -> Nest:
-    m, n = grid_of(tiled[op.result])
-    group, rows = op.group, op.rows or 0
+    k = depth_of(op, tiled)
+    plain = replace(nest_of(tiled[op.result], k), group=op.group, rows=op.rows or 0)
     if not isinstance(op, MatmulOp):
         after = _host(op, made, nests) if isinstance(op, ElementwiseOp) and op.epilogue is UNIT else -1
-        return Nest(m, n, group=group, rows=rows, after=after, lazy=op.lazy is UNIT)
-    k = tiled[op.operands[0]].grid[1]
+        return replace(plain, after=after, lazy=op.lazy is UNIT)
     if op.epilogue is UNIT:
-        return Nest(m, n, k, group=group, rows=rows, after=_product_host(op, k, made, tiled))
+        return replace(plain, after=_product_host(op, k, made, tiled))
     strip, stream = (0, op.stream or 0) if not isinstance(op.stream, tuple) else op.stream
-    nest = Nest(
-        m, n, k, op.block or (1, 1), op.order or "mn", op.snake is UNIT, op.reverse is UNIT, group, rows, stream,
-        strip=strip, lazy=op.lazy is UNIT,
+    nest = replace(
+        plain, block=op.block or (1, 1), order=op.order or "mn", snake=op.snake is UNIT, reverse=op.reverse is UNIT,
+        stream=stream, strip=strip, lazy=op.lazy is UNIT,
     )  # fmt: skip
     if op.beside is not UNIT and op.below is not UNIT:
         return nest
@@ -129,7 +128,8 @@ def _group_errors(ops: Sequence[GraphOp], nests: list[Nest], made: Mapping[Value
         if nests[i].rows != rows:
             message = f"group {group} has rows = {rows} at {one}, rows = {nests[i].rows} at {other}"
         else:
-            message = f"group {group} has {count_of(nests[first].m, 'row')} of tiles at {one}, {nests[i].m} at {other}"
+            heights = nests[first].height, nests[i].height
+            message = f"group {group} has {count_of(heights[0], 'row')} of tiles at {one}, {heights[1]} at {other}"
         yield Diagnostic(message, ops[i].loc).note(f"{one} is computed here", ops[first].loc)
     yield from _sibling_errors(ops, nests)
     for i in unread_streams(nests, [_feeds(op, made) for op in ops]):
@@ -178,7 +178,12 @@ def adapters_last(ops: Sequence[Operation]) -> list[Operation]:
 
 def _depth(op: MatmulOp) -> int:
     """The elements that a product sums over."""
-    return op.operands[0].type.shape[1]  # type: ignore[attr-defined]
+    return op.operands[0].type.shape[op.depth_axis]  # type: ignore[attr-defined]
+
+
+def depth_of(op: GraphOp, tiled: Tiled) -> int:
+    """The tiles that an operation sums over; 0 for one that sums nothing."""
+    return tiled[op.operands[0]].grid[op.depth_axis] if isinstance(op, MatmulOp) else 0
 
 
 def _move(order: list[Operation], places: dict[Operation, int], op: Operation, to: int) -> None:
@@ -226,14 +231,13 @@ def tasks(ops: Sequence[GraphOp], nests: Sequence[Nest], tiled: Tiled) -> Iterat
     """
     made = {op.result: i for i, op in enumerate(ops)}
     done: set[TileRef] = set()
-    flat = [len(tiled[op.result].grid) == 1 for op in ops]
-    counts = [len(KERNELS[op.kernel].sources) for op in ops]
+    outer = [list(coords_within(tiled[op.result].grid[:-1])) for op in ops]
+    reads = [[(v, coords_along(axes)) for v, axes in zip(op.operands, axes_of(op, tiled), strict=False)] for op in ops]
     for i, m, n, k, starts, ends in walk(nests, _sources(ops, nests, tiled)):
         op = ops[i]
-        coord = (n,) if flat[i] else (m, n)
-        read = op.operands[: counts[i]]
-        where = KERNELS[op.kernel].reads(coord, k, [len(tiled[v].grid) for v in read])
-        sources = tuple(zip(read, where, strict=True))
+        coord = (*outer[i][m], n)
+        place = (*coord, k, 0)
+        sources = tuple([(value, along(place)) for value, along in reads[i]])
         for source in sources:
             if source[0] in made and source not in done:
                 raise DiagnosticError([_too_early(op, source, ops[made[source[0]]])])
@@ -253,7 +257,7 @@ def _too_early(op: GraphOp, source: TileRef, producer: Operation) -> Diagnostic:
 
 class Described(NamedTuple):
     """An operation on whole tensors: what it makes, what it reads (A, B and the bias of a product), k in tiles; along
-    which axes of its result those of each source go (one more than it has: the steps k), but of a bias."""
+    which axes of its result those of each source go (`Kernel.reads`), but of a bias."""
 
     result: Value
     sources: tuple[Value, ...]
@@ -263,10 +267,13 @@ class Described(NamedTuple):
 
 def described(op: GraphOp, tiled: Tiled) -> Described:
     """A graph operation as plain facts."""
+    return Described(op.result, op.operands, depth_of(op, tiled), axes_of(op, tiled))
+
+
+def axes_of(op: GraphOp, tiled: Tiled) -> tuple[Coord, ...]:
+    """Along which axes of its result the sources of an operation go, but a bias."""
     kernel = KERNELS[op.kernel]
-    ranks = [len(tiled[v].grid) for v in op.operands[: len(kernel.sources)]]
-    k = tiled[op.operands[0]].grid[1] if isinstance(op, MatmulOp) else 0
-    return Described(op.result, op.operands, k, kernel.axes(len(tiled[op.result].grid), ranks))
+    return kernel.reads(op, [tiled[v].tensor.shape for v in (op.result, *op.operands[: len(kernel.sources)])])
 
 
 def traffic_model_of(
@@ -301,25 +308,36 @@ def sources_of(operations: Sequence[Described], tiled: Tiled) -> list[list[Sourc
     makers = {operation.result: i for i, operation in enumerate(operations)}
     found: list[list[Source]] = []
     for operation in operations:
-        steps = [*_steps(operation, tiled), (0, 1, 0, 0)]  # the last one: a product's bias
+        batches = prod(tiled[operation.result].grid[:-2])
+        steps = [*_steps(operation, tiled), (0, 1, 0, (0,) * batches)]  # the last one: a product's bias
         found.append(
             [Source(makers[v], *step) for v, step in zip(operation.sources, steps, strict=False) if v in makers]
         )
     return found
 
 
-def _steps(operation: Described, tiled: Tiled) -> tuple[tuple[int, int, int, int], ...]:
+def _steps(operation: Described, tiled: Tiled) -> tuple[Steps, ...]:
     """By source, how many tiles lie between those read for one tile of the result and for the next one down, and
-    across, and for the next k. Of a product's bias nothing is said."""
-    rank = len(tiled[operation.result].grid)
-    found: list[tuple[int, int, int, int]] = []
+    across, and for the next k, and between the first batch and each. Of a product's bias nothing is said."""
+    result = tiled[operation.result].grid
+    rank = len(result)
+    found: list[Steps] = []
     for value, axes in zip(operation.sources, operation.axes, strict=False):
         grid = tiled[value].grid
-        along = {axis: prod(grid[i + 1 :]) for i, axis in enumerate(axes)}
-        found.append((along.get(rank - 2, 0), along.get(rank - 1, 0), along.get(rank, 0), 0))
+        along = {axis: prod(grid[i + 1 :]) for i, axis in enumerate(axes) if axis != ALL}
+        batches = coords_within(result[:-2])
+        below = tuple([sum(along.get(axis, 0) * at for axis, at in enumerate(batch)) for batch in batches])
+        found.append((along.get(rank - 2, 0), along.get(rank - 1, 0), along.get(rank, 0), below))
     return tuple(found)
 
 
 def grid_of(type: TiledType) -> tuple[int, int]:
-    """Rows and columns of tiles; a vector has one row."""
-    return (type.grid[0], type.grid[1]) if len(type.grid) == 2 else (1, type.grid[0])
+    """Rows of tiles, those of all batches together, and columns of tiles; a vector has one row."""
+    return prod(type.grid[:-1]), type.grid[-1]
+
+
+def nest_of(type: TiledType, k: int) -> Nest:
+    """The loops over a tensor's tiles, one after the other; axes before the last two are batches."""
+    rows, columns = grid_of(type)
+    batch = prod(type.grid[:-2])
+    return Nest(rows // batch, columns, k, batch=batch)

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from ..dialects.graph import GraphOp, MatmulOp
 from ..dialects.kernels import KERNELS
+from ..dialects.kernels.declaration import ALL
 from ..dialects.target import target_of
-from ..dialects.tiles import can_tile
+from ..dialects.tiles import TILEABLE, can_tile
 from ..ir.builtin import FuncOp, ModuleOp
 from ..ir.core import Operation, Value
 from ..ir.diagnostics import Diagnostic, DiagnosticError
-from ..ir.types import DTYPE_BYTES, TensorType
+from ..ir.types import TensorType
+from ..planner.arena import count_of
 
 Sizes = tuple[int, int, int]
 Shape = tuple[int, ...]
@@ -24,7 +26,7 @@ class Tiling:
     """The result: tile sizes per operation (products, and operations that nothing else decides), tile shape per tensor;
     `free` holds the arguments whose shape is only the default."""
 
-    ops: dict[GraphOp, Sizes] = field(default_factory=dict)
+    ops: dict[GraphOp, Shape] = field(default_factory=dict)
     tensors: dict[Value, Shape] = field(default_factory=dict)
     free: list[Value] = field(default_factory=list)
 
@@ -55,8 +57,13 @@ def check_tensors(func: FuncOp, who: str) -> None:
             )
     for arg in func.args:
         if _is_tensor(arg) and not can_tile(arg.type):
-            errors.append(Diagnostic(f"{who} can't tile %{arg.name}: tensors have rank 1 or 2 and element type "
-                                     f"{', '.join(DTYPE_BYTES)}, got {arg.type}", arg.loc))  # fmt: skip
+            errors.append(Diagnostic(f"{who} can't tile %{arg.name}: tensors have {TILEABLE}, got {arg.type}", arg.loc))
+    for arg, tile in given_tiles(func).items():
+        if can_tile(arg.type) and len(tile) != _rank(arg):
+            message = (
+                f"'graph.tile' of %{arg.name} has {count_of(len(tile), 'size')}, but {arg.type} has rank {_rank(arg)}"
+            )
+            errors.append(Diagnostic(message, arg.loc))
     if errors:
         raise DiagnosticError(errors)
 
@@ -113,7 +120,7 @@ class _Solver:
             self.tiling.tensors[value] = self.claims[self.find(value)].shape
         for arg in self.func.args:
             if can_tile(arg.type) and arg not in self.parent:
-                self.tiling.tensors[arg] = self.arg_tiles.get(arg) or self.default_shape(arg)
+                self.tiling.tensors[arg] = self.cut(arg, self.arg_tiles.get(arg) or self.default_shape(arg))
                 self.tiling.free.append(arg)
         return None
 
@@ -136,40 +143,51 @@ class _Solver:
                 self.parent[self.find(value)] = self.find(op.result)
 
     def claim(self, claim: _Claim) -> _Claim | None:
-        """Enters a claim; the earlier one that it contradicts, if any."""
+        """Enters a claim, cut to its tensor; the earlier one that it contradicts, if any."""
+        claim = replace(claim, shape=self.cut(claim.value, claim.shape))
         earlier = self.claims.setdefault(self.find(claim.value), claim)
         return earlier if earlier.shape != claim.shape else None
 
     # What operations ask of tensors
 
-    def own_tile(self, op: GraphOp) -> Sizes | None:
+    def own_tile(self, op: MatmulOp) -> Shape | None:
         return op.tile if self.own else None
 
     def result_claims(self, ops: list[GraphOp]) -> Iterator[_Claim]:
         for op in ops:
-            tile = self.own_tile(op) or (self.sizes if isinstance(op, MatmulOp) else None)
-            if tile is None:
-                continue
-            rank = op.result.type.rank  # type: ignore[attr-defined]
-            yield _Claim(tile[:2] if rank == 2 else tile[1:2], op, "result", op.result)
+            tile = op.result_tile() if self.own else None
+            if tile is None and isinstance(op, MatmulOp):
+                tile = self.default_shape(op.result)
+            if tile is not None:
+                yield _Claim(tile, op, "result", op.result)
 
     def operand_claims(self, ops: list[GraphOp]) -> Iterator[_Claim]:
         for op in ops:
             if not isinstance(op, MatmulOp):
                 continue
-            tm, tn, tk = self.own_tile(op) or self.adapted(op)
+            m, n = _shape_of(op.result)[-2:]
+            k = _shape_of(op.operands[0])[op.depth_axis]
+            tm, tn, tk = map(min, self.own_tile(op) or self.adapted(op), (m, n, k))
             self.tiling.ops[op] = (tm, tn, tk)
-            yield _Claim((tm, tk), op, "left operand", op.operands[0])
-            yield _Claim((tk, tn), op, "right operand", op.operands[1])
+            left, right = (tm, tk), (tk, tn)
+            yield self.of_matrix(op, 0, left if op.transpose_a is None else left[::-1])
+            yield self.of_matrix(op, 1, right if op.transpose_b is None else right[::-1])
             if op.bias is not None:
                 yield _Claim((tn,), op, "bias", op.bias)
         yield from self.other_claims(ops)
 
-    def adapted(self, op: MatmulOp) -> Sizes:
+    def adapted(self, op: MatmulOp) -> Shape:
         """The default sizes, with tk as the tile of a left operand that is itself computed has it."""
-        tm, tn, tk = self.sizes
+        tm, tn, _ = self.sizes
         produced = self.claims.get(self.find(op.operands[0]))
-        return tm, tn, produced.shape[1] if produced is not None and produced.role == "result" else tk
+        if produced is None or produced.role != "result":
+            return self.sizes
+        return tm, tn, produced.shape[op.depth_axis]
+
+    def of_matrix(self, op: MatmulOp, side: int, tile: Shape) -> _Claim:
+        """A product's left or right operand, cut in these tiles along its last two axes, and batch by batch."""
+        value = op.operands[side]
+        return _Claim((1,) * (_rank(value) - 2) + tile, op, ("left operand", "right operand")[side], value)
 
     def other_claims(self, ops: list[GraphOp]) -> Iterator[_Claim]:
         """A source with other axes than the result, such as a vector with a matrix, is cut as the result is along them,
@@ -192,12 +210,14 @@ class _Solver:
         """What follows for an operation's source from its result, or the other way round."""
         result, source = self.claims.get(self.find(op.result)), self.claims.get(self.find(value))
         if result is not None:
-            return _Claim(tuple([result.shape[axis] for axis in axes]), op, role, value)
+            return _Claim(tuple([1 if axis == ALL else result.shape[axis] for axis in axes]), op, role, value)
         if source is None:
             return None
         known = dict(zip(axes, source.shape, strict=True))
         default = self.default_shape(op.result)
-        return _Claim(tuple([known.get(i, size) for i, size in enumerate(default)]), op, "result", op.result)
+        tile = tuple([known.get(i, size) for i, size in enumerate(default)])
+        self.tiling.ops[op] = self.cut(op.result, tile)  # the source says nothing of some axes
+        return _Claim(tile, op, "result", op.result)
 
     def default_claims(self, ops: list[GraphOp]) -> Iterator[_Claim]:
         """What nothing has decided takes the default sizes, noted on the operations."""
@@ -205,17 +225,26 @@ class _Solver:
             if self.find(op.result) in self.claims:
                 continue
             yield _Claim(self.default_shape(op.result), op, "result", op.result)
-            self.tiling.ops[op] = self.sizes
+            self.tiling.ops[op] = self.cut(op.result, self.default_shape(op.result))
         yield from self.other_claims(ops)
 
     def default_shape(self, value: Value) -> Shape:
-        tm, tn, _ = self.sizes
-        return (tm, tn) if _rank(value) == 2 else (tn,)
+        """The default sizes along the last two axes, 1 along those before."""
+        rank = _rank(value)
+        return ((1,) * (rank - 2) + self.sizes[:2])[-rank:]
+
+    def cut(self, value: Value, tile: Shape) -> Shape:
+        """A tile, none of whose sizes is larger than the tensor along its axis."""
+        return tuple(map(min, tile, _shape_of(value)))
 
 
 def _rank(value: Value) -> int:
+    return len(_shape_of(value))
+
+
+def _shape_of(value: Value) -> Shape:
     assert isinstance(value.type, TensorType)
-    return value.type.rank
+    return value.type.shape
 
 
 def _is_like_result(op: GraphOp, axes: Shape) -> bool:
@@ -227,7 +256,7 @@ def sources_of(op: GraphOp) -> Iterator[tuple[Value, Shape, str]]:
     """What an operation that is no product reads, along which axes of its result, and as what."""
     if isinstance(op, MatmulOp):
         return
-    axes = KERNELS[op.kernel].axes(_rank(op.result), [_rank(v) for v in op.operands])
+    axes = KERNELS[op.kernel].reads(op, [_shape_of(v) for v in (op.result, *op.operands)])
     roles = ("first operand", "second operand") if len(op.operands) > 1 else ("operand",)
     yield from zip(op.operands, axes, roles, strict=True)
 
@@ -253,7 +282,7 @@ def _shape(shape: Shape) -> str:
 def _advice(func: FuncOp, sizes: Sizes) -> str:
     """Sizes for `--tile` that were tried and do; with the operations' own tiles where possible."""
     tm, tn, tk = sizes
-    own = [op.tile for op in func.ops if isinstance(op, GraphOp) and op.tile]
+    own = [(*op.tile,) for op in func.ops if isinstance(op, MatmulOp) and op.tile]
     wanted = [(tm, tn, tn), (tm, tm, tm), (tn, tn, tn), (tk, tk, tk), *own]
     wanted += [(a, b, c) for t in own for a, b, c in ((t[0], t[1], t[1]), (t[0], t[2], t[2]), (t[0],) * 3, (t[1],) * 3)]
     for keeps_own in (True, False):

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from math import prod
 from typing import NamedTuple
 
 from ..dialects.kernels import KERNELS
-from ..dialects.tiles import Coord, TiledType, tile_text
+from ..dialects.kernels.declaration import coords_along
+from ..dialects.tiles import Coord, TiledType, number_within, tile_text, tiled
 from ..dialects.uop import ExecOp, is_alloc
 from ..ir.builtin import FuncOp
 from ..ir.core import Operation, Value
@@ -16,7 +17,7 @@ from ..planner.arena import SRAMConfig
 from ..planner.dependences import NONE, Chain, Chains
 from ..planner.nest_search import Search
 from ..planner.nests import Nest, Sources, walk
-from .graph_nests import Described, grid_of, sources_of, traffic_model_of
+from .graph_nests import Described, nest_of, sources_of, traffic_model_of
 from .tile_program import TileProgram
 
 
@@ -47,20 +48,20 @@ def raise_nests(tiles: TileProgram, func: FuncOp, chains: Chains, config: SRAMCo
     bytes; None where none are found.
     Raises `NoOperationError` where some exec is part of no operation."""
     found = find_operations(tiles, chains)
-    tiled = {v: v.type for o in found for v in (*o.sources, o.result) if isinstance(v.type, TiledType)}
+    types = {v: tiled(v) for o in found for v in (*o.sources, o.result)}
     operations = [Described(o.result, o.sources, o.k, o.axes) for o in found]
-    nests = [Nest(*grid_of(tiled[o.result]), o.k) for o in found]
-    search = Search(traffic_model_of(operations, func.returned(), tiled, config), nests)
+    nests = [nest_of(types[o.result], o.k) for o in found]
+    search = Search(traffic_model_of(operations, func.returned(), types, config), nests)
     if any(o.partial for o in found) or search.model.program(nests) is None:
         return _best_blocks(found, nests, search, chains, config)
-    return _order(found, search.run(known), sources_of(operations, tiled))
+    return _order(found, search.run(known), sources_of(operations, types))
 
 
 def plain_order(tiles: TileProgram, chains: Chains) -> list[int]:
     """The execs of whole operations one after the other, each in m, n, k order. Raises `NoOperationError` where some
     exec is part of no operation."""
     found = find_operations(tiles, chains)
-    return _order(found, [Nest(*grid_of(o.result.type), o.k) for o in found if isinstance(o.result.type, TiledType)])
+    return _order(found, [nest_of(o.result.type, o.k) for o in found if isinstance(o.result.type, TiledType)])
 
 
 def _order(found: list[Raised], nests: list[Nest], sources: Sources = ()) -> list[int]:
@@ -114,10 +115,8 @@ def _operation(tiles: TileProgram, value: Value, parts: dict[Coord, Chain]) -> R
     execs: dict[tuple[int, int, int], int] = {}
     axes: dict[tuple[Coord, ...], None] = {}
     for coord, chain in parts.items():
-        m, n = coord if len(coord) == 2 else (0, coord[0])
-        read = _chain_sources(tiles, chain, m, n, execs)
-        if not chain.products:
-            axes[_axes(tiles.ops[chain.start])] = None
+        read = _chain_sources(tiles, chain, coord, execs)
+        axes[_axes(tiles.ops[chain.products[0] if chain.products else chain.start])] = None
         if sources is None or _has_bias_too(read, sources, chain):
             sources = read
         elif len(axes) > 1 or (read != sources and not _has_bias_too(sources, read, chain)):
@@ -127,7 +126,8 @@ def _operation(tiles: TileProgram, value: Value, parts: dict[Coord, Chain]) -> R
     depth, along = 0, next(iter(axes), ())
     product = next((chain.products[0] for chain in parts.values() if chain.products), NONE)
     if product != NONE:
-        depth, along = (sources or ())[0].type.grid[1], _axes(tiles.ops[product])  # type: ignore[attr-defined]
+        along = _axes(tiles.ops[product])
+        depth = _step(along, [tiled(v).grid for v in sources or ()], len(type.grid))
     missing = prod(type.grid) * max(depth, 1) - sum(k != NONE for _, _, k in execs)
     return Raised(value, sources or (), depth, execs, missing > 0, along)
 
@@ -135,7 +135,19 @@ def _operation(tiles: TileProgram, value: Value, parts: dict[Coord, Chain]) -> R
 def _axes(op: Operation) -> tuple[Coord, ...]:
     """Along which axes of its destination an exec's sources go."""
     assert isinstance(op, ExecOp)
-    return KERNELS[op.kernel].axes(len(op.coords[0]), [len(c) for c in op.coords[1:]])
+    return KERNELS[op.kernel].reads(op, [tiled(v).tensor.shape for v in op.operands])
+
+
+def _step(axes: tuple[Coord, ...], read: Sequence[Coord], rank: int) -> int:
+    """The step k of an exec that reads sources along these axes at some places; of their grids, how many there are."""
+    return next((at for along, where in zip(axes, read, strict=False) for axis, at in zip(along, where, strict=True)
+                 if axis == rank), 0)  # fmt: skip
+
+
+def _are_read(axes: tuple[Coord, ...], coord: Coord, k: int, read: Sequence[Coord]) -> bool:
+    """Whether sources that go along these axes are read at the places that belong to a tile and a step."""
+    place = (*coord, k, 0)
+    return all(coords_along(along)(place) == where for along, where in zip(axes, read, strict=True))
 
 
 def _has_bias_too(more: tuple[Value, ...], fewer: tuple[Value, ...], chain: Chain) -> bool:
@@ -144,15 +156,20 @@ def _has_bias_too(more: tuple[Value, ...], fewer: tuple[Value, ...], chain: Chai
 
 
 def _chain_sources(
-    tiles: TileProgram, chain: Chain, m: int, n: int, execs: dict[tuple[int, int, int], int]
+    tiles: TileProgram, chain: Chain, coord: Coord, execs: dict[tuple[int, int, int], int]
 ) -> tuple[Value, ...]:
     """What a chain reads, if it is one tile of an operation; its execs are entered."""
     read: tuple[Value, ...] = ()
+    found: set[tuple[Coord, ...]] = set()
+    m, n = number_within(tiled(tiles.refs[chain.tile][0]).grid[:-1], coord[:-1]), coord[-1]
     for i in chain.products:
         op = tiles.ops[i]
+        assert isinstance(op, ExecOp)
         a, b = op.operands[1:]
-        k = op.coords[1][1]  # type: ignore[attr-defined]
-        if op.coords[1] != (m, k) or op.coords[2] != (k, n):  # type: ignore[attr-defined]
+        axes = _axes(op)
+        k = _step(axes, op.coords[1:], len(coord))
+        found.add(axes)
+        if len(found) > 1 or not _are_read(axes, coord, k, op.coords[1:]):
             raise NoOperationError(i, "these are not the tiles that a product reads for that place")
         if (m, n, k) in execs:
             raise NoOperationError(i, f"the products for k = {k} are added twice")
@@ -164,8 +181,7 @@ def _chain_sources(
         return read
     op = tiles.ops[chain.start]
     assert isinstance(op, ExecOp)
-    own = (m, n) if len(op.coords[0]) == 2 else (n,)
-    if op.coords[1:] != KERNELS[op.kernel].reads(own, 0, [len(c) for c in op.coords[1:]]):
+    if not _are_read(_axes(op), coord, 0, op.coords[1:]):
         raise NoOperationError(chain.start, f"these are not the tiles that {op.kernel} reads for that place")
     if chain.products and not KERNELS[op.kernel].starts:
         raise NoOperationError(chain.start, f"products are added to what {op.kernel} has made")

@@ -86,7 +86,7 @@ def cut_anyway(op: GraphOp, uses: Uses) -> GraphOp | None:
 
 def one_of_equals(op: GraphOp, uses: Uses) -> Value | None:
     """%y = graph.max %x, %x    ->    %x in place of %y"""
-    alike = KERNELS[op.kernel].idempotent and op.operands[0] is op.operands[1]
+    alike = KERNELS[op.kernel].idempotent and op.operands[0] is op.operands[-1] and len(op.operands) == 2
     return op.operands[0] if alike else None
 
 

@@ -13,6 +13,7 @@ from typing import ClassVar, NamedTuple
 
 from ..dialects.graph import CHOICES, TOGETHER, ElementwiseOp, GraphOp, MappedOp, MatmulOp, has_choices
 from ..dialects.kernels import KERNELS
+from ..dialects.kernels.products import TRANSPOSED
 from ..dialects.levels import level_of
 from ..ir.attributes import FloatAttr
 from ..ir.builtin import FuncOp, ModuleOp
@@ -41,7 +42,7 @@ class Fused(NamedTuple):
     product: MatmulOp
     bias: Value | None
     activation: GraphOp | None
-    tile: tuple[int, int, int] | None
+    tile: tuple[int, ...] | None
     holder: GraphOp
 
 
@@ -90,14 +91,20 @@ def _is_activated(fused: Fused) -> bool:
 
 
 def _is_bias(op: ElementwiseOp) -> bool:
-    """Whether an operation adds a vector along the last axis."""
-    added = op.operands[1].type if KERNELS[op.kernel].is_sum else None
-    return isinstance(added, TensorType) and added.rank == 1
+    """Whether an operation adds a vector along the last axis of what a product gives."""
+    added = op.operands[1].type if KERNELS[op.kernel].is_sum and len(op.operands) == 2 else None
+    result = op.result.type
+    if not isinstance(result, TensorType) or result != op.operands[0].type:
+        return False
+    return added == TensorType(result.shape[-1:], result.dtype)
 
 
 def _same_tile(before: Fused, op: GraphOp) -> bool:
-    """Two operations that ask for different tiles stay apart."""
-    return before.tile is None or op.tile is None or before.tile == op.tile
+    """Two operations that ask for different tiles stay apart, and where only the later one asks, and doesn't say how a
+    product sums."""
+    if op.tile is None or before.tile is None:
+        return op.tile is None or op.tile != op.result_tile()
+    return before.tile[:2] == op.tile[-2:] if op.tile == op.result_tile() else before.tile == op.tile
 
 
 def _emit(op: Operation, fused: dict[Operation, Fused], values: ValueMap) -> Operation:
@@ -111,7 +118,7 @@ def _emit(op: Operation, fused: dict[Operation, Fused], values: ValueMap) -> Ope
     return MatmulOp(
         [values.get(v, v) for v in operands], [copy_value(op.results[0], values)],
         activation=name, activation_params=params, tile=tile, extra=extra, loc=product.loc,
-        **{choice: getattr(product, choice) for choice in CHOICES},
+        **{choice: getattr(product, choice) for choice in (*CHOICES, *TRANSPOSED)},
     )  # fmt: skip
 
 

@@ -28,7 +28,11 @@ SECOND = 8
 """How much work the second attempt at planning a trial may take, for each step."""
 
 
-OperatorForm = tuple[tuple[int, ...], ...]
+Steps = tuple[int, int, int, tuple[int, ...]]
+"""How many tiles further an operator reads a source for the next row and the next column of its result's tiles, and for
+the next k, and for each batch from the first one's: from where batch b begins, b being its number."""
+
+OperatorForm = tuple[tuple[object, ...], ...]
 """How some operators are made up, apart from which tensors they are on: the same for a layer that comes up again."""
 
 Choice = tuple[int, tuple[Nest, ...]]
@@ -51,14 +55,13 @@ class TileGrid:
 @dataclass(frozen=True, slots=True)
 class Operator:
     """A product, a reduction over k, or an elementwise operator: `sources` and `result` number tensors. `k` counts
-    tiles; 0: elementwise. `steps` say by source how many tiles further it reads for the next row and the next column of
-    the result's tiles, the next k, and the next batch; the first row of a batch reads what its place there says. A
-    source more than there are steps is a bias."""
+    tiles; 0: elementwise. `steps` say by source which of its tiles are read. A source more than there are steps is a
+    bias."""
 
     sources: tuple[int, ...]
     result: int
     k: int = 0
-    steps: tuple[tuple[int, int, int, int], ...] = ()
+    steps: tuple[Steps, ...] = ()
 
     @property
     def bias(self) -> int:
@@ -108,7 +111,9 @@ class TrafficModel:
         """A number for how some operators are made up: the same for those of a layer that comes up again."""
         if (first, end) not in self.forms:
             order = {t: i for i, t in enumerate(program_tensors(self, first, end))}
-            parts = [(op.k, *[order[t] for t in (*op.sources, op.result)]) for op in self.operators[first:end]]
+            parts: list[tuple[object, ...]] = []
+            for op in self.operators[first:end]:
+                parts.append((op.k, *[order[t] for t in (*op.sources, op.result)]))
             parts += [step for op in self.operators[first:end] for step in op.steps]
             parts += [self._tensor_form(t, first, end) for t in order]
             self.forms[first, end] = self.numbers.setdefault(tuple(parts), len(self.numbers))
@@ -251,7 +256,7 @@ class _ProgramBuilder:
             dst, columns, reads, sums, bias, per_batch, store = infos[i]
             tile = dst + m * columns + n
             batch, row = divmod(m, per_batch) if per_batch else (0, m)
-            read = tuple([at + row * down + n * across + k * deep + batch * below
+            read = tuple([at + row * down + n * across + k * deep + below[batch]
                              for at, down, across, deep, below in reads])  # fmt: skip
             if not all(map(done.__getitem__, read)):
                 return None
@@ -283,7 +288,9 @@ class _ProgramBuilder:
         """What each of these operations reads of the others."""
         found: list[list[Source]] = []
         for op in self.operators[self.first : self.end]:
-            steps = [*op.steps, *[(0, 1, 0, 0)] * (op.bias >= 0)]
+            steps = list(op.steps)
+            if op.bias >= 0:
+                steps.append((0, 1, 0, (0,) * len(steps[0][3])))
             makers = [self.tensors[source].maker for source in op.sources]
             found.append([
                 Source(maker - self.first, *step)
@@ -293,7 +300,7 @@ class _ProgramBuilder:
 
     def info(
         self, number: int, nest: Nest
-    ) -> tuple[int, int, list[tuple[int, int, int, int, int]], bool, int, int, int]:
+    ) -> tuple[int, int, list[tuple[int, int, int, int, tuple[int, ...]]], bool, int, int, int]:
         """Where an operator's result starts and its columns; where its sources start, with the steps; whether it sums,
         where its bias starts (-1: none), the rows of a batch (0: one batch), and whether the result is stored (1), and
         kept besides (2)."""

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from .nest_changes import Changes
-from .nest_cost import INFEASIBLE, TrafficModel
+from .nest_cost import INFEASIBLE, Steps, TrafficModel
 from .nests import Nest
 
 BEST = 2
@@ -106,8 +106,8 @@ class Search(Changes):
             made
             for source, steps in zip(operator.sources, operator.steps, strict=True)
             if (made := self.maker(source)) >= 0
-            and steps == (nest.n, 1, 0, 0)
-            and (nests[made].m, nests[made].n) == (nest.m, nest.n)
+            and steps == tile_for_tile(nest)
+            and (nests[made].m, nests[made].n, nests[made].batch) == (nest.m, nest.n, nest.batch)
         ]
         return max(hosts, default=-1)
 
@@ -121,6 +121,11 @@ class Search(Changes):
                     return
                 self.improve({i: replace(self.nests[i], block=block, order=order, snake=True)})
             self.improve({i: replace(self.nests[i], reverse=not self.nests[i].reverse)})
+
+
+def tile_for_tile(nest: Nest) -> Steps:
+    """The steps of what reads for each tile the one at the same place."""
+    return nest.n, 1, 0, tuple(range(0, nest.height * nest.n, nest.m * nest.n))
 
 
 def first_with(nests: Sequence[Nest], i: int) -> int:

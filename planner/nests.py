@@ -90,13 +90,13 @@ Lane = tuple[int, int]
 @dataclass(frozen=True, slots=True)
 class Source:
     """What an operation reads of another nest's result: how many tiles further, counted row by row, for its next row,
-    next column, next k and next batch."""
+    next column and next k, and for each batch from the first one's."""
 
     nest: int
     down: int
     across: int
     deep: int
-    below: int = 0
+    below: tuple[int, ...] = (0,)
 
 
 Sources = Sequence[Sequence[Source]]
@@ -398,7 +398,7 @@ class _OnDemand:
         for source in self.walk.sources[i]:
             blocks = self.block_of.get(source.nest)
             if blocks is not None:
-                yield blocks[row * source.down + n * source.across + k * source.deep + batch * source.below]
+                yield blocks[row * source.down + n * source.across + k * source.deep + source.below[batch]]
 
 
 def _places(rows: list[Lane], columns: list[Lane]) -> list[tuple[int, int, int]]:

@@ -31,11 +31,9 @@ class Buffer:
         whole = np.ascontiguousarray(data, numpy_dtype(type.dtype))
         if type.is_padded:
             whole = np.pad(whole, [(0, g * t - d) for g, t, d in zip(type.grid, type.tile, whole.shape, strict=True)])
-        if len(type.grid) == 1:
-            self.tiles = whole.reshape(*type.grid, *type.tile)
-        else:
-            (gm, gn), (tm, tn) = type.grid, type.tile
-            self.tiles = np.ascontiguousarray(whole.reshape(gm, tm, gn, tn).transpose(0, 2, 1, 3))
+        cut = whole.reshape([size for pair in zip(type.grid, type.tile, strict=True) for size in pair])
+        rank = type.tensor.rank
+        self.tiles = np.ascontiguousarray(cut.transpose(*range(0, 2 * rank, 2), *range(1, 2 * rank, 2)))
         self.stored = dict.fromkeys(type.coords())
 
     def whole(self) -> Array:
@@ -45,11 +43,10 @@ class Buffer:
 
 def whole_of(type: TiledType, tiles: Array) -> Array:
     """A tensor from its tiles, of shape (*grid, *tile), without their padding."""
-    if len(type.grid) == 1:
-        return tiles.reshape(-1)[: type.tensor.shape[0]].copy()
-    (gm, gn), (tm, tn) = type.grid, type.tile
-    rows, columns = type.tensor.shape
-    return tiles.transpose(0, 2, 1, 3).reshape(gm * tm, gn * tn)[:rows, :columns].copy()
+    rank = type.tensor.rank
+    order = [axis + which for axis in range(rank) for which in (0, rank)]
+    whole = tiles.transpose(order).reshape([g * t for g, t in zip(type.grid, type.tile, strict=True)])
+    return whole[tuple(map(slice, type.tensor.shape))].copy()
 
 
 POISON = 0xFF
@@ -57,16 +54,15 @@ POISON = 0xFF
 
 
 def valid_part(type: TiledType, coord: Coord) -> tuple[int, ...] | None:
-    """How many rows and columns of a tile are not padding; None for a tile without any."""
+    """How much of a tile along each axis is not padding; None for a tile without any."""
     sizes = type.valid(coord)
     return None if sizes == type.tile else sizes
 
 
 def clear_padding(tile: Array, part: tuple[int, ...]) -> None:
     """Makes a tile's padding zero."""
-    tile[part[0] :] = 0
-    if len(part) > 1:
-        tile[:, part[1] :] = 0
+    for axis, size in enumerate(part):
+        tile[(slice(None),) * axis + (slice(size, None),)] = 0
 
 
 def execute(op: ExecBase, dst: Array, sources: list[Array], part: tuple[int, ...] | None, wrap: bool = False) -> None:

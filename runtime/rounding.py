@@ -136,7 +136,7 @@ def computed(kernel: Kernel, call: Call, *sources: Figure) -> Figure:
     """What a kernel makes of figures, in the type `call.dtype`."""
     if kernel.combine is not None:
         return _sum_of_products(kernel, call, *sources)
-    if kernel.is_sum and any(s.mass is not None for s in sources):
+    if kernel.is_sum and len(sources) == 2 and any(s.mass is not None for s in sources):
         return plus(*sources)
     return _mapped(kernel, call, *sources)
 
@@ -187,13 +187,22 @@ def _mapped(kernel: Kernel, call: Call, *sources: Figure) -> Figure:
 
 def _reach(kernel: Kernel, wide: Call, value: Array, sources: list[Figure]) -> Array:
     """How far a function's value moves where its operands move as far as they can: at the ends, which is right for what
-    grows or falls, is convex or concave so far, or is linear in each operand."""
-    ends = [(s.value,) if s.carried is None else (s.value - s.carried, s.value + s.carried) for s in sources]
+    grows or falls, is convex or concave so far, or is linear in each operand; and at zero, where there may be a pole.
+    """
     furthest = np.zeros(value.shape)
-    for corner in product(*ends):
+    for corner in product(*map(_ends, sources)):
         moved = np.abs(kernel.meaning(np, wide, *corner) - value)
         furthest = np.maximum(furthest, np.where(np.isnan(moved), np.inf, moved))
     return furthest
+
+
+def _ends(source: Figure) -> list[Array]:
+    """How far an operand can move down and up; and zero, for those that may be on either side of it."""
+    if source.carried is None:
+        return [source.value]
+    low, high = source.value - source.carried, source.value + source.carried
+    around = (low < 0) & (high > 0)
+    return [low, high, np.where(around, 0.0, source.value)] if around.any() else [low, high]
 
 
 def _own_rounding(kernel: Kernel, call: Call, most: Array) -> Array:

@@ -72,6 +72,5 @@ class OffChip:
         if base is None:
             base = self.bases[value] = self.free
             self.free += off_chip_bytes(type)
-        number = coord[0] if len(coord) == 1 else coord[0] * type.grid[1] + coord[1]
-        start = base + number * type.tile_bytes
+        start = base + type.number(coord) * type.tile_bytes
         return start, start + type.tile_bytes

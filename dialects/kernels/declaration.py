@@ -8,9 +8,10 @@ that is left out is an error when the kernel is declared; nothing elsewhere asks
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Sequence
-from math import prod
+from math import isfinite, isnan, prod
+from operator import itemgetter
 
-from ...ir.attributes import Attr, FloatAttr
+from ...ir.attributes import UNIT, Attr, FloatAttr
 from ...ir.diagnostics import PluginError, did_you_mean
 from ...ir.light_typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 from ...ir.opdef import REGISTRIES, OpError
@@ -20,17 +21,28 @@ Array = Any
 """An array of whatever module the meaning is given; NumPy's in the interpreter."""
 
 
+ALL = -1
+"""The axis of the destination that an axis of one element goes along, if that counts for all elements of another."""
+
 MULTIPLIES, ELEMENTS = "macs_per_cycle", "elements_per_cycle"
 """The engines' rates, as keys of `sched.target`: what a kernel's work is counted in."""
 
 
 class Parameter(NamedTuple):
-    """A number that an operation gives its kernel, at a place of `params`, or by an attribute of its own."""
+    """A number that an operation gives its kernel, at a place of `params`, or by an attribute of its own; 1 for one
+    that is there without a value."""
 
     name: str
     attribute: str = "params"
     default: float | None = None
     """What an absent one is; None where it must be given."""
+    finite: bool = False
+    """Whether it must be neither an infinity nor NaN."""
+
+    @property
+    def is_operand(self) -> bool:
+        """Whether it is a number in place of an operand, which has its name: NaN where there is the operand."""
+        return self.default is not None and isnan(self.default)
 
 
 class Call(NamedTuple):
@@ -112,8 +124,9 @@ class Kernel(NamedTuple):
       verifier).
     - `check(types, op)`: raises `OpError` for tile shapes and element types that don't fit; destination first
       (verifier).
-    - `reads(coord, k, ranks)`: the tiles of its sources that the tile at `coord` needs, in step k: some of these
-      numbers each, in any order (lower, tile, plan, verifier, proof).
+    - `reads(op, shapes)`: for each source along which axes of the destination its own axes go, for an operation on
+      tensors of these shapes, destination first: the destination's rank itself stands for the steps k of a sum, `ALL`
+      for an axis of one element that counts for all of the destination's (lower, tile, plan, verifier, proof).
     - `meaning(np, call, *sources)`: what it computes, given the array module; integer results in i64, so that an
       overflow can be told (runtime); in f64 where sources and `call.dtype` are f64 (`mir-run --compare`).
     - `algebra(terms, params, dtypes, *sources)`: its term, given the proof's algebra and the element types, destination
@@ -140,7 +153,7 @@ class Kernel(NamedTuple):
     keeps_zeros: bool
     dtypes: tuple[str, ...]
     check: Check
-    reads: Callable[[Coord, int, Sequence[int]], tuple[Coord, ...]]
+    reads: Callable[[object, Sequence[Coord]], tuple[Coord, ...]]
     meaning: Meaning
     algebra: Callable[..., Any] | None
     ulps: float
@@ -155,23 +168,26 @@ class Kernel(NamedTuple):
         """Whether it is a function of one tensor, element by element, that an operation may apply to its result."""
         return len(self.sources) == 1 and bool(self.dtypes)
 
-    def axes(self, rank: int, ranks: Sequence[int]) -> tuple[Coord, ...]:
-        """For each source the axes of the destination, of the given rank, that its axes go along; `rank` itself stands
-        for the steps k."""
-        return self.reads(tuple(range(rank)), rank, ranks)
-
-    def fits(self, extents: Sequence[Coord]) -> bool:
+    def fits(self, op: object, types: Sequence[TiledType], extents: Sequence[Coord]) -> bool:
         """Whether tiles with these valid extents, destination first, have equal ones along each axis that they share.
 
         If not, what is computed is cut to what the destination has of it, or makes data of padding.
         """
         sizes = dict(enumerate(extents[0]))
-        along = self.axes(len(extents[0]), [len(extent) for extent in extents[1:]])
+        along = self.reads(op, [type.tensor.shape for type in types])
         return all(
-            sizes.setdefault(axis, size) == size
+            axis == ALL or sizes.setdefault(axis, size) == size
             for axes, extent in zip(along, extents[1:], strict=True)
             for axis, size in zip(axes, extent, strict=True)
         )
+
+    def count_of(self, op: object) -> int:
+        """How many operands an operation has for it: a source less for each that is a number. Raises `OpError` where
+        all are."""
+        numbers = [p.name for p in self.parameters if p.is_operand and getattr(op, p.attribute, None) is not None]
+        if len(numbers) == len(self.sources):
+            raise OpError(f"{' and '.join(numbers)} don't go together: one operand is no number", numbers[-1])
+        return len(self.sources) - len(numbers)
 
     def params_of(self, op: object, attribute: str = "params") -> tuple[float, ...]:
         """The parameters that an operation gives, in order; `attribute` is where it keeps those without a name."""
@@ -185,22 +201,42 @@ class Kernel(NamedTuple):
         if value is None:
             value = parameter.default
         assert value is not None, f"{parameter.name} has no default"
+        if value is UNIT:
+            return 1
         return value.value if isinstance(value, FloatAttr) else value
 
     def check_params(self, who: str, given: Attr, key: str) -> None:
-        """Raises `OpError` unless a list of parameters without names has as many as the kernel takes."""
-        wanted = [p.name for p in self.parameters if p.attribute == "params"]
-        count = len(given) if isinstance(given, tuple) else 0
-        if count == len(wanted):
-            return
-        if not wanted:
-            raise OpError(f"{who} takes no {key}", key)
-        raise OpError(f"{who} takes {key} = [{', '.join(wanted)}], got {count}", key if count else "")
+        """Raises `OpError` unless a list of parameters without names has as many as the kernel takes, each of them a
+        number that it can work with."""
+        wanted = [p for p in self.parameters if p.attribute == "params"]
+        values: tuple[Any, ...] = given if isinstance(given, tuple) else ()
+        if len(values) != len(wanted):
+            names = ", ".join(p.name for p in wanted)
+            takes = f"takes {key} = [{names}], got {len(values)}" if wanted else f"takes no {key}"
+            raise OpError(f"{who} {takes}", key if values or not wanted else "")
+        for parameter, value in zip(wanted, values, strict=True):
+            if parameter.finite and not isfinite(value.value):
+                raise OpError(f"{who}: {parameter.name} must be finite, got {value.value}", key)
 
 
-def same_coordinates(coord: Coord, k: int, ranks: Sequence[int]) -> tuple[Coord, ...]:
-    """`reads` of what works element by element; a source of lower rank has the last coordinates."""
-    return tuple([coord[-rank:] for rank in ranks])
+def same_coordinates(op: object, shapes: Sequence[Coord]) -> tuple[Coord, ...]:
+    """`reads` of what works element by element; a source of lower rank goes along the last axes."""
+    return tuple([leading_axes(shapes[0], shape, len(shape)) for shape in shapes[1:]])
+
+
+def leading_axes(result: Coord, shape: Coord, count: int) -> Coord:
+    """Along which axes of a result the first `count` of a tensor go, of which as many follow as in the result: the
+    same from behind, and `ALL` where the tensor has one element and the result more."""
+    further = len(result) - len(shape)
+    return tuple([ALL if shape[i] == 1 < result[i + further] else i + further for i in range(count)])
+
+
+def coords_along(axes: Coord) -> Callable[[tuple[int, ...]], Coord]:
+    """What gives the coordinates of a tile along some axes of the destination (`Kernel.reads`), of the destination's
+    coordinates with k and 0 behind them."""
+    if len(axes) > 1:
+        return itemgetter(*axes)
+    return lambda place: tuple([place[axis] for axis in axes])
 
 
 def elements(tiles: Sequence[Sequence[int]]) -> int:

@@ -32,6 +32,10 @@ FAR = (
 BORDERS = 0.46875, 4.0
 SQRT_PI = 1.7724538509055160273
 SQRT_HALF = 0.70710678118654752440
+SQRT_2_OVER_PI = 0.79788456080286535588
+LEAST = -1e30
+"""What stands for all numbers below it, infinity included, where a function is zero by then: infinity times zero would
+be NaN."""
 
 
 def _ratio(x: Array, polynomials: tuple[tuple[float, ...], tuple[float, ...]]) -> Array:
@@ -59,13 +63,38 @@ def erfc(np: Any, x: Array) -> Array:
     return np.where(size <= BORDERS[0], near, np.where(x < 0, 2 - tail, tail))
 
 
+def erf(np: Any, x: Array) -> Array:
+    """The error function, with a small relative error also near zero."""
+    square = np.minimum(x * x, BORDERS[0] ** 2)
+    return np.where(np.abs(x) <= BORDERS[0], x * _ratio(square, NEAR), 1 - erfc(np, x))
+
+
 def sigmoid(np: Any, x: Array) -> Array:
     """1 / (1 + exp(-x)), without overflow."""
     decay = np.exp(-np.abs(x))
     return np.where(x >= 0, 1, decay) / (1 + decay)
 
 
+def silu(np: Any, x: Array) -> Array:
+    """x times its sigmoid; 0 at minus infinity."""
+    held = np.maximum(x, LEAST)
+    return held * sigmoid(np, held)
+
+
+def hard_swish(np: Any, x: Array) -> Array:
+    """x times a straight line from 0 at -3 to 1 at 3; 0 at minus infinity."""
+    held = np.maximum(x, LEAST)
+    return held * np.clip(held + 3, 0, 6) / 6
+
+
 def gelu(np: Any, x: Array) -> Array:
     """x times the normal distribution's probability of a value below x; 0 at minus infinity."""
-    held = np.maximum(x, -1e30)
+    held = np.maximum(x, LEAST)
     return held * (0.5 * erfc(np, -held * SQRT_HALF))
+
+
+def gelu_tanh(np: Any, x: Array) -> Array:
+    """x (1 + tanh u) / 2 with u = sqrt(2 / pi) (x + 0.044715 x^3); 0 at minus infinity. (1 + tanh u) / 2 is the sigmoid
+    of 2 u, in which nothing cancels where it is tiny."""
+    held = np.maximum(x, LEAST)
+    return held * sigmoid(np, 2 * SQRT_2_OVER_PI * held * (1 + 0.044715 * held * held))

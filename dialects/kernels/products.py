@@ -8,7 +8,18 @@ from math import prod
 from ...ir.light_typing import TYPE_CHECKING, Any
 from ...ir.opdef import OpError
 from ..tiles import Coord, TiledType
-from .declaration import ELEMENTS, MULTIPLIES, Array, Call, Kernel, declare, elements, same_coordinates
+from .declaration import (
+    ELEMENTS,
+    MULTIPLIES,
+    Array,
+    Call,
+    Kernel,
+    Parameter,
+    declare,
+    elements,
+    leading_axes,
+    same_coordinates,
+)
 
 if TYPE_CHECKING:
     from .declaration import Algebra, TermT
@@ -17,29 +28,55 @@ ACCUMULATOR = {"f32": "f32", "f16": "f32", "bf16": "f32", "i8": "i32"}
 """Element type of a product's sum, by the operands' element type."""
 
 
+TRANSPOSED = ("transpose_a", "transpose_b")
+"""The attributes that say which of a product's operands is read transposed."""
+
+
+def transposed(op: object) -> tuple[bool, bool]:
+    """Whether a product reads its left, and its right operand transposed."""
+    left, right = TRANSPOSED
+    return getattr(op, left, None) is not None, getattr(op, right, None) is not None
+
+
 def _check_matmul(types: Sequence[TiledType], op: object) -> None:
     dst, a, b = types
-    if any(len(t.tile) != 2 for t in types):
-        raise OpError("kernel matmul works on tiles of rank 2")
-    if (a.tile[1], a.tile[0], b.tile[1]) != (b.tile[0], *dst.tile):
-        shapes = " = ".join(["x".join(map(str, dst.tile)), " times ".join("x".join(map(str, t.tile)) for t in (a, b))])
-        raise OpError(f"kernel matmul: tile shapes don't fit: {shapes}")
+    if any(len(t.tile) < 2 for t in types) or max(len(a.tile), len(b.tile)) > len(dst.tile):
+        raise OpError("kernel matmul works on tiles of rank 2 or more, the destination's rank the highest")
+    if any(prod(t.tile[:-2]) > 1 for t in types):
+        raise OpError("kernel matmul works on tiles of one matrix: all sizes but the last two are 1")
+    turned = [turn(t.tile[-2:], swapped) for t, swapped in zip((a, b), transposed(op), strict=True)]
+    if (turned[0][1], turned[0][0], turned[1][1]) != (turned[1][0], *dst.tile[-2:]):
+        sides = " times ".join(_shown(t, swapped) for t, swapped in zip((a, b), transposed(op), strict=True))
+        raise OpError(f"kernel matmul: tile shapes don't fit: {'x'.join(map(str, dst.tile))} = {sides}")
     if a.dtype != b.dtype or ACCUMULATOR.get(a.dtype) != dst.dtype:
         raise OpError(f"kernel matmul: {a.dtype} times {b.dtype} does not accumulate in {dst.dtype}")
 
 
+def turn(pair: Coord, swapped: bool) -> Coord:
+    """What is said of a matrix's rows and columns, of one that may be read transposed."""
+    return pair[::-1] if swapped else pair
+
+
+def _shown(type: TiledType, swapped: bool) -> str:
+    return "x".join(map(str, type.tile)) + (" transposed" if swapped else "")
+
+
 def _check_bias(types: Sequence[TiledType], op: object) -> None:
     dst, b = types
-    if len(dst.tile) != 2 or b.tile != dst.tile[1:] or b.dtype != dst.dtype:
-        raise OpError(f"kernel bias: the source must be a tile of {dst.tile[-1]} elements of {dst.dtype}, got {b}")
+    width = dst.tile[-1]
+    if len(dst.tile) < 2 or b.tile != (width,) or b.dtype != dst.dtype:
+        raise OpError(f"kernel bias: the source must be a tile of {width} elements of {dst.dtype}, got {b}")
 
 
 def _product(np: Any, call: Call, a: Array, b: Array) -> Array:
     """A x B: in f32 for f32 and shorter floats, written to `call.out` if that is given (`dot` is the same product as
     `@`, without the cost of a universal function, which counts for small tiles); exact in i64 for i8, since in double
-    precision a sum of 2**39 products of two bytes still fits in 53 bits."""
+    precision a sum of 2**39 products of two bytes still fits in 53 bits. Of tensors with more axes, the last two are
+    the matrices'."""
+    if any(call.params):
+        a, b = [np.swapaxes(x, -1, -2) if swap else x for x, swap in zip((a, b), call.params, strict=True)]
     if a.dtype == np.float32:
-        return a.dot(b, call.out)
+        return a.dot(b, call.out) if a.ndim == b.ndim == 2 else np.matmul(a, b)
     if a.dtype == np.int8:
         return (a.astype(np.float64) @ b.astype(np.float64)).astype(np.int64)
     return a @ b if a.dtype == np.float64 else a.astype(np.float32) @ b.astype(np.float32)
@@ -54,19 +91,27 @@ def _rows(terms: Algebra[TermT], params: tuple[float, ...], dtypes: Sequence[str
 
 
 def _multiplies(tiles: Sequence[Sequence[int]]) -> int:
-    return prod(tiles[0]) * tiles[1][1]
+    """Multiply-accumulates: the left operand's matrix has m * k elements, be it transposed or not."""
+    return prod(tiles[0]) * (prod(tiles[1][-2:]) // tiles[0][-2])
 
 
-def _rows_times_columns(coord: Coord, k: int, ranks: Sequence[int]) -> tuple[Coord, ...]:
-    m, n = coord
-    return (m, k), (k, n)
+def _rows_times_columns(op: object, shapes: Sequence[Coord]) -> tuple[Coord, ...]:
+    result, *sources = shapes
+    k = len(result)
+    matrices = ((k - 2, k), (k, k - 1))
+    return tuple(
+        [
+            (*leading_axes(result, shape, len(shape) - 2), *turn(axes, swapped))
+            for shape, axes, swapped in zip(sources, matrices, transposed(op), strict=True)
+        ]
+    )
 
 
 MATMUL = declare(
     Kernel(
         "matmul",
         sources=("left", "right"),
-        parameters=(),
+        parameters=tuple([Parameter(name, name, 0) for name in TRANSPOSED]),
         combine="sum",
         is_sum=True,
         commutes=False,
@@ -84,7 +129,8 @@ MATMUL = declare(
         work=_multiplies,
         rate=MULTIPLIES,
         onnx="MatMul",
-        summary="the product of two matrices; `+=` adds it to the destination",
+        summary="the product of two matrices, either read transposed with `transpose_a`, `transpose_b`; `+=` adds it "
+        "to the destination",
         example="uop.exec matmul %y[0, 1] += %x[0, 2], %w[2, 1]",
     )
 )

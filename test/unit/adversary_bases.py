@@ -1,7 +1,8 @@
 """The valid texts that the adversary changes: graphs with how they are compiled, and uops by hand.
 
 Small, and with sizes that tile sizes don't divide: spilled tiles, tiles off chip at addresses, pins, ping/pong halves,
-queues, several functions, results that are no tiles, and every kernel of the table.
+queues, vectors, batches, transposed operands, several functions, results that are no tiles, and every kernel of the
+table.
 """
 
 from __future__ import annotations
@@ -36,6 +37,42 @@ func.func @table(%x: tensor<3x6xf32>, %z: tensor<3x6xf32>, %v: tensor<6xf32>) ->
 }
 """
 
+MORE_ELEMENTWISE = """\
+func.func @more(%x: tensor<3x6xf32>, %z: tensor<3x6xf32>, %v: tensor<6xf32>) -> (tensor<3x6xf32>, tensor<3x6xf32>) {
+  %a = graph.abs %x : tensor<3x6xf32>
+  %b = graph.softplus %a : tensor<3x6xf32>
+  %c = graph.div %x, %b : (tensor<3x6xf32>, tensor<3x6xf32>) -> tensor<3x6xf32>
+  %d = graph.pow %b, %v : (tensor<3x6xf32>, tensor<6xf32>) -> tensor<3x6xf32>
+  %e = graph.min %c, %v : (tensor<3x6xf32>, tensor<6xf32>) -> tensor<3x6xf32>
+  %f = graph.less %x, %z : (tensor<3x6xf32>, tensor<3x6xf32>) -> tensor<3x6xf32>
+  %g = graph.greater_equal %x, %v : (tensor<3x6xf32>, tensor<6xf32>) -> tensor<3x6xf32>
+  %h = graph.log %b : tensor<3x6xf32>
+  %i = graph.rsqrt %b : tensor<3x6xf32>
+  %j = graph.reciprocal %b : tensor<3x6xf32>
+  %k = graph.erf %e : tensor<3x6xf32>
+  %l = graph.hard_sigmoid %h {params = [0.25 : f32, 0.5 : f32]} : tensor<3x6xf32>
+  %m = graph.silu %x : tensor<3x6xf32>
+  %n = graph.hard_swish %c : tensor<3x6xf32>
+  %o = graph.gelu_tanh %e : tensor<3x6xf32>
+  %p = graph.leaky_relu %m {params = [0.125 : f32]} : tensor<3x6xf32>
+  %q = graph.elu %n {params = [1.5 : f32]} : tensor<3x6xf32>
+  %r = graph.mul %f, %k : (tensor<3x6xf32>, tensor<3x6xf32>) -> tensor<3x6xf32>
+  %s = graph.add %r, %d : (tensor<3x6xf32>, tensor<3x6xf32>) -> tensor<3x6xf32>
+  %t = graph.mul %g, %i : (tensor<3x6xf32>, tensor<3x6xf32>) -> tensor<3x6xf32>
+  %u = graph.add %t, %j : (tensor<3x6xf32>, tensor<3x6xf32>) -> tensor<3x6xf32>
+  %w = graph.sub %l, %o : (tensor<3x6xf32>, tensor<3x6xf32>) -> tensor<3x6xf32>
+  %y = graph.add %p, %q : (tensor<3x6xf32>, tensor<3x6xf32>) -> tensor<3x6xf32>
+  %n1 = graph.neg %s : tensor<3x6xf32>
+  %n2 = graph.sqrt %b : tensor<3x6xf32>
+  %n3 = graph.max %n1, %u : (tensor<3x6xf32>, tensor<3x6xf32>) -> tensor<3x6xf32>
+  %n4 = graph.add %w, %y : (tensor<3x6xf32>, tensor<3x6xf32>) -> tensor<3x6xf32>
+  %n5 = graph.mul %n4, %n2 : (tensor<3x6xf32>, tensor<3x6xf32>) -> tensor<3x6xf32>
+  %n6 = graph.sub %n5 {left = 1.5 : f32} : tensor<3x6xf32>
+  %n7 = graph.mul %n6 {right = 0.125 : f32} : tensor<3x6xf32>
+  return %n3, %n7 : tensor<3x6xf32>, tensor<3x6xf32>
+}
+"""
+
 EXACT = """\
 func.func @exact(%x: tensor<6x7xf32>, %z: tensor<6x7xf32>, %v: tensor<7xf32>) -> tensor<6x7xf32> {
   %a = graph.mul %x, %z : (tensor<6x7xf32>, tensor<6x7xf32>) -> tensor<6x7xf32>
@@ -43,7 +80,9 @@ func.func @exact(%x: tensor<6x7xf32>, %z: tensor<6x7xf32>, %v: tensor<7xf32>) ->
   %c = graph.max %b, %x : (tensor<6x7xf32>, tensor<6x7xf32>) -> tensor<6x7xf32>
   %d = graph.clip %c {params = [-2.0 : f32, 5.0 : f32]} : tensor<6x7xf32>
   %e = graph.add %d, %a : (tensor<6x7xf32>, tensor<6x7xf32>) -> tensor<6x7xf32>
-  return %e : tensor<6x7xf32>
+  %f = graph.sub %e {left = 3.0 : f32} : tensor<6x7xf32>
+  %g = graph.max %f {right = 2.0 : f32} : tensor<6x7xf32>
+  return %g : tensor<6x7xf32>
 }
 """
 
@@ -104,6 +143,18 @@ func.func @small(%x: tensor<5x6xf32>, %w: tensor<6x7xf32>, %v: tensor<7xf32>) ->
 }
 """
 
+BROADCAST = """\
+func.func @broadcast(%x: tensor<5x6xf32>, %c: tensor<5x1xf32>, %r: tensor<1x6xf32>, %s: tensor<1x1xf32>,
+    %v: tensor<6xf32>) -> tensor<5x6xf32> {
+  %a = graph.sub %c, %x : (tensor<5x1xf32>, tensor<5x6xf32>) -> tensor<5x6xf32>
+  %b = graph.mul %a, %r : (tensor<5x6xf32>, tensor<1x6xf32>) -> tensor<5x6xf32>
+  %d = graph.max %s, %b : (tensor<1x1xf32>, tensor<5x6xf32>) -> tensor<5x6xf32>
+  %e = graph.add %v, %c : (tensor<6xf32>, tensor<5x1xf32>) -> tensor<5x6xf32>
+  %f = graph.sub %e, %d : (tensor<5x6xf32>, tensor<5x6xf32>) -> tensor<5x6xf32>
+  return %f : tensor<5x6xf32>
+}
+"""
+
 VECTORS = """\
 func.func @vectors(%x: tensor<9xf32>, %z: tensor<9xf32>) -> (tensor<9xf32>, tensor<9xf32>) {
   %a = graph.add %x, %z : (tensor<9xf32>, tensor<9xf32>) -> tensor<9xf32>
@@ -111,6 +162,17 @@ func.func @vectors(%x: tensor<9xf32>, %z: tensor<9xf32>) -> (tensor<9xf32>, tens
   %c = graph.relu %b : tensor<9xf32>
   %d = graph.sub %c, %z : (tensor<9xf32>, tensor<9xf32>) -> tensor<9xf32>
   return %d, %x : tensor<9xf32>, tensor<9xf32>
+}
+"""
+
+BATCHES = """\
+func.func @batches(%q: tensor<2x5x6xf32>, %k: tensor<1x7x6xf32>, %w: tensor<5x3xf32>, %m: tensor<2x5x7xf32>)
+    -> tensor<2x7x3xf32> {
+  %s = graph.matmul %q, %k {transpose_b} : (tensor<2x5x6xf32>, tensor<1x7x6xf32>) -> tensor<2x5x7xf32>
+  %r = graph.max %s, %m : (tensor<2x5x7xf32>, tensor<2x5x7xf32>) -> tensor<2x5x7xf32>
+  %y = graph.matmul %r, %w {transpose_a} : (tensor<2x5x7xf32>, tensor<5x3xf32>) -> tensor<2x7x3xf32>
+  %z = graph.relu %y : tensor<2x7x3xf32>
+  return %z : tensor<2x7x3xf32>
 }
 """
 
@@ -162,6 +224,7 @@ BASES = [
     ("spills", CHAIN, f"{TILE},forward,schedule{{sram=256 align=16 evict=cost}}"),
     ("off chip", CHAIN, "fuse,tile{sizes=3x4x5},lower,schedule{sram=400 align=4 evict=lru dram}"),
     ("table", ELEMENTWISE, f"{TILE},forward,schedule{{sram=512}}"),
+    ("more", MORE_ELEMENTWISE, f"{TILE},forward,schedule{{sram=512}}"),
     ("exact", EXACT, f"{TILE},schedule{{sram=320 align=32 dram}}"),
     ("casts", CASTS, f"{TILE},forward,schedule{{sram=256 align=16}}"),
     ("products", PRODUCTS, f"{TILE},schedule{{sram=512 align=8 double-buffer}}"),
@@ -175,7 +238,10 @@ BASES = [
         f"{TILE},forward,schedule{{sram=192 align=4}},prefetch,sync",
     ),
     ("planned", CHAIN, "O2{sram=1024 tile=4x4x4}"),
+    ("broadcast", BROADCAST, f"{TILE},forward,schedule{{sram=256 align=4}}"),
     ("vectors", VECTORS, f"{TILE},schedule{{sram=256}}"),
+    ("batches", BATCHES, f"{TILE},forward,schedule{{sram=256 align=16}}"),
+    ("batches off chip", BATCHES, "tile{sizes=3x3x5},lower,schedule{sram=320 align=4 dram}"),
     ("several", SEVERAL, f"{TILE},schedule{{sram=512}}"),
     ("by hand", BY_HAND, "schedule{sram=512}"),
     ("uops", BY_HAND, ""),

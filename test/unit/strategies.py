@@ -1,12 +1,13 @@
-"""Hypothesis strategies: graph functions, what to compile them with, and unknown operations in generic form."""
+"""Hypothesis strategies: graph functions, and what to compile them with."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from math import exp, inf
+from math import exp, inf, prod
 from typing import Any
 
+import numpy as np
 from hypothesis import strategies as st
 
 from tilewright.dialects.graph import GraphOp, MatmulOp
@@ -27,7 +28,14 @@ ARGUMENTS = 6.0
 more."""
 LARGEST = {"f32": 1e30, "bf16": 1e30, "f16": 6e4, "i32": 2e9, "i8": 128.0}
 """What an element of a type can hold."""
+UNKNOWN = LARGEST["f16"]
+"""What stands for the magnitude of a result that may be an infinity, or NaN: these are the same at every level, where
+finite numbers beyond a type's range may come early or late in a sum."""
 WIDTHS = st.sampled_from([1, 2, 3, 4, 5, 7, 8])
+BATCHES = st.sampled_from([(), (), (), (), (1,), (2,), (3,), (2, 1), (2, 2), (1, 2, 1), (2, 1, 1, 2)])
+"""Axes before the last two."""
+MOST_ELEMENTS = 512
+"""Of a product's result: batches of both operands multiply."""
 
 
 @dataclass
@@ -66,12 +74,12 @@ def tensor(shape: tuple[int, ...], dtype: str) -> str:
 
 @st.composite
 def graph_texts(draw: st.DrawFn, max_ops: int = 6, own_tiles: bool = True) -> str:
-    """A graph function: products, biases, residuals, all elementwise kernels and casts on tensors of odd sizes and all
-    element types, with tensors shared, arguments unused, arguments returned, and now and then an operation with a tile
-    of its own. No element leaves the range of its type."""
+    """A graph function: products, biases, residuals, all elementwise kernels and casts on tensors of odd sizes, all
+    ranks and element types, with tensors shared, arguments unused, arguments returned, and now and then an operation
+    with a tile of its own. No element leaves the range of its type."""
     graph = GraphText()
     dtype = draw(st.sampled_from(["f32", "f32", "f16", "bf16", "i8"]))
-    graph.argument((draw(WIDTHS), draw(WIDTHS)), dtype)
+    graph.argument(draw(shapes()), dtype)
     for _ in range(draw(st.integers(0, max_ops))):
         draw(st.sampled_from([add_product, add_product, add_binary, add_unary, add_cast]))(draw, graph, own_tiles)
     if draw(st.booleans()):
@@ -84,26 +92,58 @@ def graph_texts(draw: st.DrawFn, max_ops: int = 6, own_tiles: bool = True) -> st
     return "\n".join([head, *graph.lines, f"  return {', '.join(results)} : {', '.join(types)}", "}", ""])
 
 
+@st.composite
+def shapes(draw: st.DrawFn) -> tuple[int, ...]:
+    """A matrix, or batches of matrices."""
+    return (*draw(BATCHES), draw(WIDTHS), draw(WIDTHS))
+
+
+def broadcast(one: tuple[int, ...], other: tuple[int, ...]) -> tuple[int, ...] | None:
+    """The batches of two operands together, as NumPy has them; None where they don't fit."""
+    try:
+        return np.broadcast_shapes(one, other)
+    except ValueError:
+        return None
+
+
+def right_operand(draw: st.DrawFn, graph: GraphText, a: str, turned: tuple[bool, bool]) -> str:
+    """What a tensor is multiplied by: an earlier tensor where one fits, or a new one with all of its batches, or
+    fewer."""
+    shape, dtype = graph.tensors[a]
+    inner = shape[-2 if turned[0] else -1]
+    fitting = [
+        n
+        for n, (other, type) in graph.tensors.items()
+        if len(other) > 1 and type == dtype and other[-1 if turned[1] else -2] == inner
+        if broadcast(shape[:-2], other[:-2]) is not None
+    ]
+    if fitting and draw(st.booleans()):
+        return draw(st.sampled_from(fitting))
+    batches = shape[draw(st.integers(0, len(shape) - 2)) : -2]
+    batches = tuple([draw(st.sampled_from([size, size, 1])) for size in batches])
+    matrix = (inner, draw(WIDTHS))
+    return graph.argument((*batches, *(matrix[::-1] if turned[1] else matrix)), dtype, param=True)
+
+
 def add_product(draw: st.DrawFn, graph: GraphText, own_tiles: bool) -> None:
     """A product, by the weights of an earlier one where they fit, with a bias and an activation now and then."""
-    choices = [n for n, (shape, dtype) in graph.tensors.items() if len(shape) == 2 and dtype in ACCUMULATOR]
+    choices = [n for n, (shape, dtype) in graph.tensors.items() if len(shape) > 1 and dtype in ACCUMULATOR]
     if not choices:
         return
     a = draw(st.sampled_from(choices))
-    (rows, inner), dtype = graph.tensors[a]  # type: ignore[misc]
-    fitting = [n for n in choices if graph.tensors[n][0][0] == inner and graph.tensors[n][1] == dtype]
-    if fitting and draw(st.booleans()):
-        b = draw(st.sampled_from(fitting))
-    else:
-        b = graph.argument((inner, draw(WIDTHS)), dtype, param=True)
-    columns = graph.tensors[b][0][1]
+    turned = draw(st.integers(0, 4)) == 0, draw(st.integers(0, 2)) == 0
+    b = right_operand(draw, graph, a, turned)
+    (shape, dtype), (other, _) = graph.tensors[a], graph.tensors[b]
+    rows, inner = shape[-2:][::-1] if turned[0] else shape[-2:]
+    columns = other[-2 if turned[1] else -1]
     operands = [a, b]
     if draw(st.integers(0, 2)) == 0:
         operands.append(graph.argument((columns,), ACCUMULATOR[dtype], param=True))
     most = graph.most[a] * graph.most[b] * inner + ARGUMENTS * (len(operands) - 2)
-    if most > LARGEST[ACCUMULATOR[dtype]]:
+    result = ((*(broadcast(shape[:-2], other[:-2]) or ()), rows, columns), ACCUMULATOR[dtype])
+    if most > LARGEST[ACCUMULATOR[dtype]] or prod(result[0]) > MOST_ELEMENTS:
         return
-    attributes = []
+    attributes = [name for name, turn in zip(("transpose_a", "transpose_b"), turned, strict=True) if turn]
     if draw(st.integers(0, 3)) == 0:
         kernel = draw(kernels(1, ACCUMULATOR[dtype], most))
         attributes.append(f'activation = "{kernel.name}"')
@@ -112,7 +152,6 @@ def add_product(draw: st.DrawFn, graph: GraphText, own_tiles: bool) -> None:
     if own_tiles and draw(st.integers(0, 9)) == 0:
         attributes.append(f"tile = {list(draw(tile_sizes()))}")
     shown = f" {{{', '.join(attributes)}}}" if attributes else ""
-    result = ((rows, columns), ACCUMULATOR[dtype])
     types = f"{graph.signature(*operands)} -> {tensor(*result)}"
     graph.op(f"graph.matmul {', '.join(operands)}{shown}", types, *result, most)
 
@@ -165,33 +204,60 @@ LIMITS: dict[str, Callable[..., float]] = {
     "sub": lambda a, b: a + b,
     "mul": lambda a, b: a * b,
     "exp": most_of_exp,
+    "leaky_relu": lambda a: 6 * a,
+    "elu": lambda a: 6 * a,
+    **dict.fromkeys(["div", "pow", "log", "rsqrt", "reciprocal"], lambda *operands: UNKNOWN),
 }
 """The greatest magnitude of a kernel's result, by those of its operands, where it can exceed them."""
 
 
 def add_binary(draw: st.DrawFn, graph: GraphText, own_tiles: bool) -> None:
-    """A function of two tensors, the second one a vector along the last axis now and then, from an earlier tensor where
-    one fits."""
+    """A function of two tensors, in either order, one of them broadcast now and then, from an earlier tensor where one
+    fits."""
     choices = [n for n, (_, dtype) in graph.tensors.items() if dtype != "i8"]
     if not choices:
         return
     a = draw(st.sampled_from(choices))
     shape, dtype = graph.tensors[a]
-    wanted = shape if draw(st.booleans()) else shape[-1:]
+    if draw(st.integers(0, 3)) == 0:
+        add_number(draw, graph, a)
+        return
+    if draw(st.booleans()):
+        wanted = shape
+    else:
+        kept = draw(st.lists(st.booleans(), min_size=len(shape), max_size=len(shape)))
+        wanted = tuple(size if keep else 1 for size, keep in zip(shape, kept, strict=True))
+        wanted = wanted[draw(st.integers(0, len(shape) - 1)) :] if draw(st.booleans()) else wanted
     fitting = [n for n, found in graph.tensors.items() if found == (wanted, dtype)]
     b = draw(st.sampled_from(fitting)) if fitting and draw(st.booleans()) else graph.argument(wanted, dtype)
     kernel = draw(kernels(2, dtype, graph.most[a], graph.most[b]))
+    type = graph.type_of(a)
+    if draw(st.booleans()):
+        a, b = b, a
     most = LIMITS.get(kernel.name, most_of_same)(graph.most[a], graph.most[b])
-    graph.op(f"graph.{kernel.name} {a}, {b}", f"{graph.signature(a, b)} -> {graph.type_of(a)}", shape, dtype, most)
+    graph.op(f"graph.{kernel.name} {a}, {b}", f"{graph.signature(a, b)} -> {type}", shape, dtype, most)
+
+
+def add_number(draw: st.DrawFn, graph: GraphText, a: str) -> None:
+    """A function of a tensor and a number, on either side."""
+    shape, dtype = graph.tensors[a]
+    side, number = draw(st.sampled_from(["left", "right"])), float(draw(st.integers(-3, 6)))
+    operands = [graph.most[a], abs(number)] if side == "right" else [abs(number), graph.most[a]]
+    kernel = draw(kernels(2, dtype, *operands))
+    most = LIMITS.get(kernel.name, most_of_same)(*operands)
+    graph.op(f"graph.{kernel.name} {a} {{{side} = {number} : f32}}", graph.type_of(a), shape, dtype, most)
 
 
 def add_unary(draw: st.DrawFn, graph: GraphText, own_tiles: bool) -> None:
     a = draw(st.sampled_from(list(graph.tensors)))
     shape, dtype = graph.tensors[a]
     kernel = draw(kernels(1, dtype, graph.most[a]))
-    attributes = "".join(f" {{params = {params}}}" for params in parameters(draw, kernel))
+    attributes = [f"params = {params}" for params in parameters(draw, kernel)]
+    if own_tiles and draw(st.integers(0, 9)) == 0:
+        attributes.append(f"tile = {[draw(st.integers(1, 4)) for _ in shape]}")
+    shown = f" {{{', '.join(attributes)}}}" if attributes else ""
     most = LIMITS.get(kernel.name, most_of_same)(graph.most[a])
-    graph.op(f"graph.{kernel.name} {a}{attributes}", graph.type_of(a), shape, dtype, most)
+    graph.op(f"graph.{kernel.name} {a}{shown}", graph.type_of(a), shape, dtype, most)
 
 
 def add_cast(draw: st.DrawFn, graph: GraphText, own_tiles: bool) -> None:
@@ -305,91 +371,3 @@ def write_choices(func: FuncOp, chosen: Sequence[Choice], accepted: Callable[[],
                 for name in names:
                     if hasattr(op, name):
                         setattr(op, name, None)
-
-
-# --- unknown operations in generic form ---
-
-KEYS = st.sampled_from(["a", "b", "attr_1", "d.key", "$odd", "two words", "", "f32", "true", "unit", "dense", "é"])
-TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=8) | st.sampled_from(
-    ['"', "\\", "\n", "//", "{", "\0"]
-)
-SCALARS = st.sampled_from(["i1", "i8", "si16", "ui64", "index", "f16", "bf16", "f32", "f64", "none", "i64"])
-TYPES = SCALARS | st.sampled_from(
-    ["tensor<2x3xf32>", "tensor<?x4xf32>", "tensor<*xf32>", "tensor<f32>", "memref<4x?xf32, 1>", "vector<4xf32>",
-     "!d.t", "!d.t<1, [2], {a = 3}>", "(i1, f32) -> i8", "() -> ()", "() -> (() -> ())", "tuple<i1, f32>",
-     "!uop.tiled<tensor<8x8xf32>, [4, 4]>"]
-)  # fmt: skip
-OPAQUE = st.sampled_from(
-    ["dense<[1, 2]> : tensor<2xi32>", "affine_map<(d0, d1) -> (d1 >= 0)>", "array<i64: 1, 2>", '#d.a<"x>", [1]>',
-     "#d.plain", "dense<> : tensor<0xi8>", '"typed" : !d.t', "strided<[?, 1], offset: 2>"]
-)  # fmt: skip
-
-
-def quoted(text: str) -> str:
-    return '"' + "".join(c if c.isprintable() and c not in '"\\' else escaped(c) for c in text) + '"'
-
-
-def escaped(char: str) -> str:
-    return "".join(f"\\{byte:02X}" for byte in char.encode())
-
-
-def integers_of_a_type() -> st.SearchStrategy[str]:
-    small = st.integers(-128, 127).map(lambda n: f"{n} : i8")
-    large = st.integers(0, (1 << 64) - 1).map(lambda n: f"{n} : ui64")
-    return small | large | st.integers(-(1 << 63), (1 << 63) - 1).map(lambda n: f"{n} : index")
-
-
-def floats() -> st.SearchStrategy[str]:
-    plain = st.floats(allow_nan=False, allow_infinity=False).map(lambda x: f"{x:.17e}")
-    typed = st.tuples(plain, st.sampled_from(["f16", "bf16", "f32", "f64"])).map(lambda pair: f"{pair[0]} : {pair[1]}")
-    bits = st.integers(0, 0xFFFF).map(lambda n: f"0x{n:04X} : f16") | st.integers(0, 0xFFFFFFFF).map(
-        lambda n: f"0x{n:08X} : f32"
-    )
-    return plain | typed | bits
-
-
-def symbols() -> st.SearchStrategy[str]:
-    return st.lists(st.sampled_from(["@f", "@g.h", '@"odd name"']), min_size=1, max_size=3).map("::".join)
-
-
-def dictionary(values: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
-    """`{key = value, unit_key}` with each key once."""
-    entries = st.dictionaries(KEYS, values | st.none(), max_size=4)
-    return entries.map(lambda d: "{" + ", ".join(quoted(k) + (f" = {v}" if v else "") for k, v in d.items()) + "}")
-
-
-def attributes() -> st.SearchStrategy[str]:
-    """The text of an attribute of any kind."""
-    integers = st.integers(-(1 << 63), (1 << 63) - 1).map(str) | st.integers(0, 255).map(hex)
-    words = st.sampled_from(["true", "false", "unit"])
-    leaves = integers | integers_of_a_type() | floats() | TEXTS.map(quoted) | words | symbols() | TYPES | OPAQUE
-
-    def nested(inner: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
-        return st.lists(inner, max_size=4).map(lambda xs: f"[{', '.join(xs)}]") | dictionary(inner)
-
-    return st.recursive(leaves, nested, max_leaves=6)
-
-
-@st.composite
-def unknown_ops(draw: st.DrawFn, max_ops: int = 3, depth: int = 2, outer: tuple[tuple[str, str], ...] = ()) -> str:
-    """Statements in generic form: operands of earlier results, packs of results, properties, regions with arguments."""
-    seen = list(outer)
-    lines: list[str] = []
-    for _ in range(draw(st.integers(1, max_ops))):
-        operands = draw(st.lists(st.sampled_from(seen), max_size=2)) if seen else []
-        results = draw(st.lists(TYPES, max_size=3))
-        name = f"%r{len(seen)}_{depth}"
-        head = f"{name}:{len(results)} = " if len(results) > 1 else f"{name} = " if results else ""
-        head += f'"{draw(st.sampled_from(["t.op", "other.op_2", "d.e.f"]))}"({", ".join(n for n, _ in operands)})'
-        if draw(st.booleans()):
-            head += f" <{draw(dictionary(attributes()))}>"
-        if depth and draw(st.integers(0, 3)) == 0:
-            argument = (f"%a{len(seen)}_{depth}", draw(TYPES))
-            inner = draw(unknown_ops(max_ops=2, depth=depth - 1, outer=(*seen, argument)))
-            head += f" ({{\n^bb0({argument[0]}: {argument[1]}):\n{inner}}})"
-        shown = results[0] if len(results) == 1 and "->" not in results[0] else f"({', '.join(results)})"
-        tail = f" {draw(dictionary(attributes()))} : ({', '.join(t for _, t in operands)}) -> {shown}"
-        lines.append(head + tail + "\n")
-        names = [f"{name}#{i}" for i in range(len(results))] if len(results) > 1 else [name] * len(results)
-        seen += zip(names, results, strict=True)
-    return "".join(lines)

@@ -32,23 +32,53 @@ OFF_CHIP = 1 << 40
 # What kernels compute, from the language's words.
 
 
-def _gelu(x: Array) -> Array:
-    return x * (1 + np.vectorize(math.erf)(x / math.sqrt(2))) / 2
+_erf = np.vectorize(math.erf, otypes=[float])
+
+
+def _known(compare: Any) -> Any:
+    """A comparison, or a power, that gives NaN where an operand is one: that may be what nobody has written."""
+    return lambda a, b: np.where(np.isnan(a) | np.isnan(b), np.nan, compare(a, b))
 
 
 ELEMENTWISE: dict[str, Any] = {
     "add": lambda a, b: a + b,
     "sub": lambda a, b: a - b,
     "mul": lambda a, b: a * b,
+    "div": lambda a, b: a / b,
+    "pow": _known(np.power),
     "max": np.maximum,
+    "min": np.minimum,
+    "less": _known(np.less),
+    "less_equal": _known(np.less_equal),
+    "greater": _known(np.greater),
+    "greater_equal": _known(np.greater_equal),
+    "neg": lambda x: -x,
+    "abs": np.abs,
     "relu": lambda x: np.maximum(x, 0),
+    "leaky_relu": lambda x, alpha: np.where(x < 0, alpha * x, x),
     "clip": lambda x, low, high: np.minimum(np.maximum(x, low), high),
     "exp": np.exp,
+    "log": np.log,
+    "sqrt": np.sqrt,
+    "rsqrt": lambda x: 1 / np.sqrt(x),
+    "reciprocal": lambda x: 1 / x,
+    "erf": _erf,
     "tanh": np.tanh,
     "sigmoid": lambda x: 1 / (1 + np.exp(-x)),
-    "gelu": _gelu,
+    "hard_sigmoid": lambda x, alpha, beta: np.minimum(np.maximum(alpha * x + beta, 0), 1),
+    "silu": lambda x: x / (1 + np.exp(-x)),
+    "hard_swish": lambda x: x * np.minimum(np.maximum(x + 3, 0), 6) / 6,
+    "gelu": lambda x: x * (1 + _erf(x / math.sqrt(2))) / 2,
+    "gelu_tanh": lambda x: x * (1 + np.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x**3))) / 2,
+    "elu": lambda x, alpha: np.where(x < 0, alpha * np.expm1(x), x),
+    "softplus": lambda x: np.log1p(np.exp(x)),
 }
-INEXACT = frozenset({"exp", "tanh", "sigmoid", "gelu"})
+EXACT = frozenset({
+    "add", "sub", "mul", "max", "min", "less", "less_equal", "greater", "greater_equal",
+    "neg", "abs", "relu", "clip",
+})  # fmt: skip
+"""The kernels whose results are told by their bits."""
+INEXACT = ELEMENTWISE.keys() - EXACT
 
 
 def rounded(dtype: str, values: Array) -> Array:
@@ -113,8 +143,7 @@ class StrictRun:
         owner, type = value.owner, tiled(value)
         own = owner.dram if isinstance(owner, uop.AllocOp) else None
         base = self.bases.setdefault(value, OFF_CHIP * (1 + len(self.bases)) if own is None else own)
-        index = coord[0] if len(coord) == 1 else coord[0] * type.grid[1] + coord[1]
-        return base + index * type.tile_bytes
+        return base + int(np.ravel_multi_index(coord, type.grid)) * type.tile_bytes
 
     def run(self, inputs: list[object]) -> list[object]:
         """The results: arrays in double precision, and what is no tensor as it came in."""
@@ -191,15 +220,31 @@ def activated(op: Any, tile: Array) -> Array:
 
 def product(op: Any, part: tuple[int, ...], sources: list[Array]) -> Array:
     """Over all k that either of the two says is no padding."""
-    left, right = (valid(tiled(v), c) for v, c in zip(op.operands[1:], op.coords[1:], strict=True))
+    left, right = (valid(tiled(v), c)[-2:] for v, c in zip(op.operands[1:], op.coords[1:], strict=True))
+    a, b = (source.reshape(source.shape[-2:]) for source in sources)
+    if op.transpose_a is not None:
+        left, a = left[::-1], a.T
+    if op.transpose_b is not None:
+        right, b = right[::-1], b.T
     k = max(left[1], right[0])
-    return corner(sources[0], (part[0], k)) @ corner(sources[1], (k, part[1]))
+    return (corner(a, (part[-2], k)) @ corner(b, (k, part[-1]))).reshape(part)
+
+
+def _own(part: tuple[int, ...], result: tuple[int, ...], shape: tuple[int, ...]) -> tuple[int, ...]:
+    """How much of a source's tile is read for a part of the result's: one element along an axis that is broadcast."""
+    pairs = zip(part[-len(shape) :], result[-len(shape) :], shape, strict=True)
+    return tuple(1 if own == 1 < whole else size for size, whole, own in pairs)
 
 
 def elementwise(op: Any, type: TiledType, part: tuple[int, ...], sources: list[Array]) -> Array:
-    values = [corner(s, part if s.ndim == len(part) else part[-1:]) for s in sources]
+    shapes = [tiled(v).tensor.shape for v in op.operands]
+    values = [corner(s, _own(part, shapes[0], shape)) for s, shape in zip(sources, shapes[1:], strict=True)]
     if op.kernel == "bias":
         return np.broadcast_to(values[0], part)
+    if op.left is not None:
+        values.insert(0, np.array(op.left.value))
+    if op.right is not None:
+        values.append(np.array(op.right.value))
     if op.kernel != "cast":
         return ELEMENTWISE[op.kernel](*values, *(p.value for p in op.params or ()))
     (value,) = values

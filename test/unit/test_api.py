@@ -78,7 +78,7 @@ def test_a_built_module_schedules() -> None:
     ("a", "b", "message"),
     [
         (tensor(4, 5), tensor(6, 4), "inner dimensions differ"),
-        (tensor(4, 5), tensor(5), "both operands have rank 2"),
+        (tensor(4, 5), tensor(5), "both operands have ranks from 2 to 6"),
         (tensor(4, 5), tensor(5, 4, dtype="f16"), "operands are both f32, f16, bf16 or i8"),
         (tensor(4, 5), ScalarType("index"), "operands must be tensors"),
     ],
@@ -309,4 +309,4 @@ def test_a_scheduled_operation_is_small() -> None:
     (func,) = tilewright.parse(tilewright.run_passes(REFERENCE, "schedule{double-buffer}")).functions()
     sizes = [sys.getsizeof(op) for op in func.ops if op.name.startswith("sched.")]
     assert len(sizes) == 99
-    assert max(sizes) <= 176
+    assert max(sizes) <= 192

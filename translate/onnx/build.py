@@ -5,14 +5,16 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from math import prod
+from math import isinf, isnan, prod
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ...dialects.graph import CastOp, GraphOp, MatmulOp, elementwise, result_of_matmul
 from ...dialects.kernels import Kernel
+from ...dialects.kernels.elementwise import held
 from ...dialects.kernels.products import ACCUMULATOR
+from ...ir.attributes import UNIT, round_float
 from ...ir.core import Operation, Value
 from ...ir.types import TensorType
 from ...runtime.inputs import not_held
@@ -112,6 +114,9 @@ class Builder:
     notes: list[str] = field(default_factory=list)
     names: set[str] = field(default_factory=set)
     origin: dict[Value, str] = field(default_factory=dict)
+    opset: int = 0
+    normalizations: list[tuple[GraphOp, GraphOp]] = field(default_factory=list)
+    """Where a factor for each column, and then an addend, stand for one operation of the model."""
 
     def note(self, text: str) -> None:
         if text not in self.notes:
@@ -159,6 +164,14 @@ class Builder:
         self.weights[value.name] = data
         self.origin[value] = name
         return value
+
+    def drop_unread(self) -> None:
+        """Takes back the parameters that no operation reads any more."""
+        read = {v for op in self.ops for v in op.operands}
+        for value in [v for v in self.params if v not in read]:
+            self.params.remove(value)
+            del self.weights[value.name], self.origin[value]
+            self.names.discard(value.name)
 
     def emit(self, op: GraphOp, shape: Shape) -> View:
         """Adds an operation; its result is seen in ONNX's shape."""
@@ -209,22 +222,33 @@ def natural(shape: Shape) -> Shape:
 def product(
     build: Builder, name: str, a: tuple[Tensor, Shape], b: tuple[Tensor, Shape], shape: Shape, bias: Const | None = None
 ) -> View:
-    """A matmul of two tensors in the given forms, cast back to their type where the accumulator is wider."""
+    """A matmul of two tensors in the given forms, cast back to their type where the accumulator is wider. A matrix that
+    has been transposed is read so."""
     dtype = build.dtype(a[0])
     if dtype == "i32":
         raise Unsupported("there is no product of i32 here; matmul takes f32, f16, bf16")
     if dtype not in ("f32", "f16", "bf16"):
         raise Unsupported(f"a product of {dtype} tensors has another element type than ONNX's")
-    operands = [build.operand(*a), build.operand(*b)]
+    sides = [_turned(build, *side) for side in (a, b)]
+    operands = [value for value, _ in sides]
     if bias is not None:
         operands.append(build.operand(bias, (b[1][1],), ACCUMULATOR[dtype]))
     first, second = operands[0].type, operands[1].type
     assert isinstance(first, TensorType)
     assert isinstance(second, TensorType)
-    wide = result_of_matmul(first, second)
+    turned = [UNIT if is_turned else None for _, is_turned in sides]
+    wide = result_of_matmul(first, second, *turned)
     result = build.fresh(name if wide.dtype == dtype else f"{name}_sum")
-    view = build.emit(MatmulOp(operands, [Value(wide, result)]), shape)
+    made = MatmulOp(operands, [Value(wide, result)], transpose_a=turned[0], transpose_b=turned[1])
+    view = build.emit(made, shape)
     return view if wide.dtype == dtype else cast(build, view, dtype, name)
+
+
+def _turned(build: Builder, tensor: Tensor, form: Shape) -> tuple[Value, bool]:
+    """The value of a product's operand, and whether it is to be read transposed."""
+    if isinstance(tensor, Const) or tensor.in_order or tensor.axes != (1, 0):
+        return build.operand(tensor, form), False
+    return build.operand(View.plain(tensor.held, tensor.source, tensor.via), tensor.source), True
 
 
 def cast(build: Builder, view: View, dtype: str, name: str) -> View:
@@ -236,49 +260,67 @@ def cast(build: Builder, view: View, dtype: str, name: str) -> View:
 
 
 def binary(build: Builder, name: str, kernel: Kernel, a: Tensor, b: Tensor) -> View:
-    """A function of two tensors; the second operand is of the first one's shape, or a vector along the last axis."""
+    """A function of two tensors, broadcast to one shape; a constant that is one number goes into the operation."""
     shape = broadcast(a.shape, b.shape)
     if shape is None:
         raise Unsupported(f"{text(a.shape)} and {text(b.shape)} can't be broadcast to one shape")
-    whole, other = (a, b) if a.shape == shape and not (isinstance(a, Const) and b.shape == shape) else (b, a)
-    if whole is not a and not kernel.commutes:
-        whole, other = repeated(a, shape), b
-    if whole.shape != shape:
-        raise Unsupported(f"{text(a.shape)} and {text(b.shape)} are both broadcast")
-    form = _form_of_both(whole, other)
-    vector = prod(other.shape[:-1]) == 1 and len(form) == 2 and form == flat(shape)
-    if isinstance(other, Const):
-        data = other.array.reshape(other.shape[-1:]) if vector else other.array
-        wide = np.broadcast_to(data, form[-1:]) if vector else np.broadcast_to(data, shape).reshape(form)
-        other = Const(other.name, wide)
-        operands = [build.operand(whole, form), build.operand(other, wide.shape)]
-    elif other.shape == shape:
-        operands = [build.operand(whole, form), build.operand(other, form)]
-    elif vector and other.shape[-1:] == form[-1:]:
-        operands = [build.operand(whole, form), build.operand(other, form[-1:])]
-    else:
-        raise Unsupported(f"{text(other.shape)} can't be broadcast to {text(shape)}: only along the last axis")
+    for side, number, other in (("right", b, a), ("left", a, b)):
+        if isinstance(other, View) and other.shape == shape and (value := _number(build, number, other)) is not None:
+            sides = {"right" if kernel.commutes else side: value}
+            return unary(build, name, kernel, other, (), **sides)
+    if kernel.commutes and b.shape == shape and (a.shape != shape or isinstance(a, Const)):
+        a, b = b, a
+    whole = [t for t in (a, b) if t.shape == shape]
+    form = next((t.held.form for t in whole if isinstance(t, View) and t.held.form), natural(shape))
+    operands = [_operand_of(build, tensor, shape, form) for tensor in (a, b)]
     return build.emit(elementwise(kernel.name, *operands, name=build.fresh(name)), shape)
 
 
-def repeated(tensor: Tensor, shape: Shape) -> Tensor:
-    """A first operand in the shape of the result: a constant is written out. Raises `Unsupported` for another."""
+def _number(build: Builder, tensor: Tensor, other: View) -> float | None:
+    """The one number that a constant has, or has everywhere, if elements of another tensor's type can be that."""
+    if not isinstance(tensor, Const) or not tensor.array.size or build.dtype(tensor) != other.held.dtype:
+        return None
+    number = float(tensor.array.reshape(-1)[0])
+    if tensor.array.size > 1 or number != held(round_float(number, "f32"), other.held.dtype):
+        if tensor.array.size > 1 or tensor.array.dtype != np.float64:
+            return None
+        build.note("double precision is rounded to f32")
+    return None if isnan(number) or isinf(round_float(number, "f32")) != isinf(number) else number
+
+
+def _operand_of(build: Builder, tensor: Tensor, shape: Shape, form: Shape) -> Value:
+    """An operand of a function whose result, of a shape, is held in a form: in that form, or broadcast to it; a
+    constant that can't be is written out. Raises `Unsupported` for another."""
     if tensor.shape == shape:
-        return tensor
+        return build.operand(tensor, form)
+    own = _broadcast_form(tensor, shape, form)
+    if own is not None:
+        return build.operand(tensor, own)
     if not isinstance(tensor, Const):
-        raise Unsupported(f"{text(tensor.shape)}, the first operand, would have to be broadcast to {text(shape)}")
-    return Const(tensor.name, np.broadcast_to(tensor.array, shape))
+        raise Unsupported(f"{text(tensor.shape)} can't be broadcast to {text(shape)}, which is held as {text(form)}")
+    return build.operand(Const(tensor.name, np.broadcast_to(tensor.array, shape)), form)
 
 
-def _form_of_both(whole: Tensor, other: Tensor) -> Shape:
-    """The form that an operand has already, if one of the result's shape has."""
-    forms = [t.held.form for t in (whole, other) if isinstance(t, View) and t.shape == whole.shape]
-    return next(filter(None, forms), natural(whole.shape))
+def _broadcast_form(tensor: Tensor, shape: Shape, form: Shape) -> Shape | None:
+    """The form in which a tensor is broadcast to a form of its result: a vector or one row, a column, one element; None
+    where it is none of these."""
+    if form != natural(shape):
+        return None
+    full = (1,) * (len(shape) - len(tensor.shape)) + tensor.shape
+    rows, columns = flat(full)
+    if len(form) == 1:
+        return (columns,)
+    if rows == 1:
+        one_row = isinstance(tensor, View) and tensor.held.form == (1, columns)
+        return (1, columns) if one_row else (columns,)
+    return (rows, columns) if full[:-1] == shape[:-1] else None
 
 
-def unary(build: Builder, name: str, kernel: Kernel, view: View, params: tuple[float, ...] = ()) -> View:
-    """A function of one tensor, whatever way it is seen."""
+def unary(
+    build: Builder, name: str, kernel: Kernel, view: View, params: tuple[float, ...] = (), **numbers: float
+) -> View:
+    """A function of one tensor, or of one and a number, whatever way it is seen."""
     form = view.held.form or natural(view.source)
     value = build.operand(View.plain(view.held, view.source), form)
-    made = build.emit(elementwise(kernel.name, value, params=params, name=build.fresh(name)), view.source)
+    made = build.emit(elementwise(kernel.name, value, params=params, name=build.fresh(name), **numbers), view.source)
     return View(made.held, view.source, view.axes, view.via)

@@ -17,8 +17,10 @@ from ...ir.verifier import verify
 from ...planner.arena import count_of
 from .build import Builder, Const, Held, Tensor, Unsupported, View, natural, text
 from .ends import End, find_end
-from .model import ELEMENT_TYPES, Node, OnnxError, OnnxModel, fold
-from .ops import FOLDED, check_unread, handler_of, inputs_of
+from .folding import can_fold, fold
+from .model import ELEMENT_TYPES, Node, OnnxError, OnnxModel
+from .ops import check_unread, handler_of, inputs_of
+from .patterns import simplify
 
 if TYPE_CHECKING:
     Array = np.ndarray[Any, Any]
@@ -71,6 +73,7 @@ class Importer:
         self.ends = [find_end(self.model, name) for name in outputs]
         cut = [end.tensor for end in self.ends]
         nodes = self.model.needed(cut)
+        self.build.opset = self.model.opset
         read = {name for node in nodes for name in node.inputs} | set(cut)
         for name in self.model.inputs:
             if name in read:
@@ -78,7 +81,9 @@ class Importer:
             else:
                 self.build.note(f"input '{name}' is left out: the outputs don't depend on it")
         for node in nodes:
-            self.tensors[node.outputs[0]] = self.guarded(str(node), self.node, node)
+            made = self.guarded(str(node), self.node, node) or [None]
+            outputs = [name for name in node.outputs if name]
+            self.tensors |= dict(zip(outputs, made, strict=False))
         values = [self.guarded(f"output '{end.tensor}'", self.result, end) for end in self.ends]
         self.cut_off = [e.tensor for e, v in zip(self.ends, values, strict=True) if v is None and e.nodes]
         self.check_batch()
@@ -172,6 +177,7 @@ class Importer:
         return value
 
     def finish(self, values: list[Value]) -> Imported:
+        simplify(self.build, values)
         held = [h.value for name, h in self.args if h.value is not None]
         for name, h in self.args:
             if h.value is None:
@@ -186,8 +192,8 @@ class Importer:
 
     # Nodes
 
-    def node(self, node: Node) -> Tensor | None:
-        """What a node's first output is; None where one of its inputs could not be imported."""
+    def node(self, node: Node) -> Sequence[Tensor] | None:
+        """What a node's outputs are, or its first one; None where one of its inputs could not be imported."""
         inputs = [self.read(name) if name else None for name in node.inputs]
         least, most = inputs_of(node.op)
         handler = handler_of(node.op)
@@ -195,17 +201,21 @@ class Importer:
             takes = f"{least} or {most}" if most > least else str(least)
             raise ValueError(f"it has {count_of(len(inputs), 'input')}, and takes {takes}")
         lost = any(name and tensor is None for name, tensor in zip(node.inputs, inputs, strict=True))
-        constant = all(isinstance(t, Const) for t in inputs if t is not None) and node.op in FOLDED
+        constant = can_fold(node) and not lost and all(isinstance(t, Const) for t in inputs if t is not None)
         if not constant and handler is None:
             raise Unsupported("it has no counterpart here")
         if lost:
-            return check_unread(self.model, node, [t is None for t in inputs])
+            check_unread(self.model, node, [t is None for t in inputs])
+            return None
         if not constant:
             assert handler is not None
-            return handler(self.build, node, inputs)
-        array = np.asarray(fold(self.model, node, [t.array if isinstance(t, Const) else None for t in inputs]))
+            return [handler(self.build, node, inputs)]
+        arrays = fold(self.model, node, [t.array if isinstance(t, Const) else None for t in inputs])
         sources = [t.name for t in inputs if isinstance(t, Const)]
-        return Const(sources[0] if sources and node.op != "Concat" else node.outputs[0], array)
+        kept = sources and node.op != "Concat"
+        outputs = [name for name in node.outputs if name]
+        made = zip(outputs, arrays, strict=True)
+        return [Const(sources[0] if kept else name, np.asarray(array)) for name, array in made]
 
     def read(self, name: str) -> Tensor | None:
         if name not in self.tensors and name in self.model.initializers:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import heapq
 import os
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from graphlib import CycleError, TopologicalSorter
 from typing import TYPE_CHECKING, Any
@@ -312,17 +312,3 @@ def type_name(number: int) -> str:
         return TensorProto.DataType.Name(number).lower()  # type: ignore[arg-type]
     except ValueError:
         return f"type {number}"
-
-
-def fold(model: OnnxModel, node: Node, arrays: Sequence[Array | None]) -> Array:
-    """What a node computes from constants, by ONNX's reference implementation. Raises ValueError."""
-    from onnx import helper
-    from onnx.reference import ReferenceEvaluator
-
-    names = list(dict.fromkeys(filter(None, node.inputs)))
-    given = {n: a for n, a in zip(node.inputs, arrays, strict=True) if a is not None}
-    function = helper.make_function("local", "fold", names, node.outputs[:1], [node.proto], model.opsets)
-    try:
-        return ReferenceEvaluator(function).run(None, given, attributes={})[0]  # type: ignore[return-value]
-    except Exception as error:
-        raise ValueError(f"its constants can't be computed: {str(error) or type(error).__name__}") from None

@@ -8,10 +8,25 @@ from typing import Any
 
 import numpy as np
 
-from ...dialects.kernels import KERNELS, Kernel
+from ...dialects.graph import GraphOp
+from ...dialects.kernels import KERNELS, Call, Kernel
 from ...dialects.kernels.elementwise import ELEMENTWISE
 from ...ir.plugins import DIALECT_PLUGINS
-from .build import Builder, Const, Shape, Tensor, Unsupported, binary, broadcast, cast, flat, product, unary
+from .build import (
+    Builder,
+    Const,
+    Shape,
+    Tensor,
+    Unsupported,
+    View,
+    binary,
+    broadcast,
+    cast,
+    flat,
+    product,
+    text,
+    unary,
+)
 from .model import ELEMENT_TYPES, Node, OnnxModel, type_name
 
 Inputs = list[Any]
@@ -25,14 +40,6 @@ def kernel_of(op: str) -> Kernel | None:
         DIALECT_PLUGINS.find_all()
         found = next((kernel for kernel in ELEMENTWISE.values() if kernel.onnx == op), None)
     return found
-
-
-FOLDED = frozenset({
-    "Cast", "Clip", "Concat", "Constant", "Div", "Flatten", "Gather", "Gemm", "Identity", "MatMul", "Neg", "Reshape",
-    "Shape", "Slice", "Squeeze", "Transpose", "Unsqueeze",
-    *[kernel.onnx for kernel in ELEMENTWISE.values() if kernel.onnx is not None],
-})  # fmt: skip
-"""What is computed at import where all that it reads is constant."""
 
 
 def import_matmul(build: Builder, node: Node, inputs: Inputs) -> Tensor:
@@ -61,26 +68,31 @@ def import_gemm(build: Builder, node: Node, inputs: Inputs) -> Tensor:
     a = transposed(a, (1, 0), node) if node.attribute("transA", 0) else a
     b = transposed(b, (1, 0), node) if node.attribute("transB", 0) else b
     alpha, beta = node.attribute("alpha", 1.0), node.attribute("beta", 1.0)
+    name, shape = node.outputs[0], (a.shape[0], b.shape[1])
     if isinstance(b, Const):
-        b = scaled(b, alpha)
+        b, alpha = scaled(b, alpha), 1.0
     elif isinstance(a, Const):
-        a = scaled(a, alpha)
-    elif alpha != 1:
-        raise Unsupported(f"alpha = {alpha:g} has no constant operand to go into")
-    shape = (a.shape[0], b.shape[1])
+        a, alpha = scaled(a, alpha), 1.0
     if c is None or beta == 0:
-        return product(build, node.outputs[0], (a, a.shape), (b, b.shape), shape)
+        return times(build, name, alpha, lambda own: product(build, own, (a, a.shape), (b, b.shape), shape))
     if broadcast(shape, c.shape) != shape:
         raise ValueError(f"C is {'x'.join(map(str, c.shape))}, which does not broadcast to {shape[0]}x{shape[1]}")
     if isinstance(c, Const):
         c = scaled(c, beta)
-        if prod(c.shape[:-1]) == 1:
+        if prod(c.shape[:-1]) == 1 and alpha == 1:
             bias = Const(c.name, np.broadcast_to(c.array.reshape(c.shape[-1:]), shape[1:]))
-            return product(build, node.outputs[0], (a, a.shape), (b, b.shape), shape, bias)
+            return product(build, name, (a, a.shape), (b, b.shape), shape, bias)
     elif beta != 1:
-        raise Unsupported(f"beta = {beta:g} has no constant operand to go into")
-    total = product(build, f"{node.outputs[0]}_product", (a, a.shape), (b, b.shape), shape)
-    return binary(build, node.outputs[0], KERNELS["add"], total, c)
+        c = unary(build, f"{name}_scaled", KERNELS["mul"], c, right=beta)
+    total = times(build, f"{name}_product", alpha, lambda own: product(build, own, (a, a.shape), (b, b.shape), shape))
+    return binary(build, name, KERNELS["add"], total, c)
+
+
+def times(build: Builder, name: str, factor: float, make: Callable[[str], View]) -> View:
+    """What is made under a name, times a number under that name."""
+    if factor == 1:
+        return make(name)
+    return unary(build, name, KERNELS["mul"], make(f"{name}_unscaled"), right=factor)
 
 
 def scaled(tensor: Const, factor: float) -> Const:
@@ -102,9 +114,71 @@ def import_mapped(build: Builder, node: Node, inputs: Inputs) -> Tensor:
     assert kernel is not None
     if len(kernel.sources) == 2:
         return binary(build, node.outputs[0], kernel, *inputs)
-    if node.attribute("approximate", "none") != "none":
-        raise Unsupported(f"approximate = {node.attribute('approximate', '')}; there is the exact form")
-    return unary(build, node.outputs[0], kernel, inputs[0])
+    params = tuple([float(node.attribute(p.name, _default(build, node, p.name))) for p in kernel.parameters])
+    return unary(build, node.outputs[0], kernel, inputs[0], params)
+
+
+def _default(build: Builder, node: Node, name: str) -> float:
+    """What an attribute is that is left out, in the version of the operator that a model uses."""
+    from onnx import defs
+
+    return float(defs.get_schema(node.op, build.opset).attributes[name].default_value.f)
+
+
+def import_gelu(build: Builder, node: Node, inputs: Inputs) -> Tensor:
+    form = node.attribute("approximate", "none")
+    kernel = {"none": "gelu", "tanh": "gelu_tanh"}.get(form)
+    if kernel is None:
+        raise ValueError(f"approximate is '{form}'; it can be none or tanh")
+    return unary(build, node.outputs[0], KERNELS[kernel], inputs[0])
+
+
+def import_several(build: Builder, node: Node, inputs: Inputs) -> Tensor:
+    """A function of two tensors, of any number of them: the first two, that and the third, and so on."""
+    kernel = KERNELS["add"] if node.op == "Sum" else kernel_of(node.op)
+    assert kernel is not None
+    made, *others = inputs
+    for i, tensor in enumerate(others, 1):
+        name = node.outputs[0] if i == len(others) else f"{node.outputs[0]}_{i}"
+        made = of_two(build, name, kernel, made, tensor)
+    return made
+
+
+def of_two(build: Builder, name: str, kernel: Kernel, a: Tensor, b: Tensor) -> Tensor:
+    """A function of two tensors; a maximum of one and zero is a relu."""
+    view, zero = (b, a) if isinstance(a, Const) else (a, b)
+    if isinstance(a, Const) and isinstance(b, Const):
+        arrays = [t.array.astype(np.float64) if t.array.dtype.kind == "f" else t.array.astype(np.int64) for t in (a, b)]
+        made = kernel.meaning(np, Call((), arrays[0].dtype), *arrays)
+        return Const(name, made.astype(a.array.dtype))
+    is_zero = isinstance(zero, Const) and not zero.array.any() and broadcast(view.shape, zero.shape) == view.shape
+    if kernel is KERNELS["max"] and is_zero and isinstance(view, View):
+        return unary(build, name, KERNELS["relu"], view)
+    return binary(build, name, kernel, a, b)
+
+
+def import_batch_normalization(build: Builder, node: Node, inputs: Inputs) -> Tensor:
+    """(x - mean) / sqrt(variance + epsilon) * scale + shift, along axis 1: two constant vectors, which go into the
+    product before it where there is one that nothing else reads."""
+    view, *given = inputs
+    if node.attribute("training_mode", 0) or len([name for name in node.outputs if name]) > 1:
+        raise Unsupported("it is imported as it is after training")
+    if not all(isinstance(t, Const) for t in given):
+        raise Unsupported("its scale, shift, mean and variance must be constant")
+    if len(view.shape) < 2 or prod(view.shape[2:]) != 1:
+        raise Unsupported(f"of {text(view.shape)} it works along axis 1, which isn't the last one")
+    scale, shift, mean, variance = (t.array.astype(np.float64) for t in given)
+    factor = scale / np.sqrt(variance + node.attribute("epsilon", 1e-5))
+    added = shift - mean * factor
+    vectors = Const(given[0].name, factor.astype(np.float32)), Const(given[1].name, added.astype(np.float32))
+    name = node.outputs[0]
+    sides = [Const(v.name, v.array.reshape((-1,) + (1,) * (len(view.shape) - 2))) for v in vectors]
+    product = binary(build, f"{name}_scaled", KERNELS["mul"], view, sides[0])
+    result = binary(build, name, KERNELS["add"], product, sides[1])
+    pair = [t.held.value.owner for t in (product, result) if t.held.value is not None]
+    if all(isinstance(op, GraphOp) and len(op.operands) == 2 for op in pair):
+        build.normalizations.append((pair[0], pair[1]))  # type: ignore[arg-type]
+    return result
 
 
 def import_clip(build: Builder, node: Node, inputs: Inputs) -> Tensor:
@@ -117,6 +191,18 @@ def import_clip(build: Builder, node: Node, inputs: Inputs) -> Tensor:
         if tensor is not None:
             bounds[i] = float(tensor.array.reshape(()))
     return unary(build, node.outputs[0], KERNELS["clip"], inputs[0], tuple(bounds))
+
+
+def import_dropout(build: Builder, node: Node, inputs: Inputs) -> Tensor:
+    """Nothing, but in training."""
+    training = inputs[2] if len(inputs) > 2 else None
+    if training is not None and not (isinstance(training, Const) and not training.array.any()):
+        raise Unsupported("it is imported as it is after training")
+    return inputs[0]
+
+
+def import_size(build: Builder, node: Node, inputs: Inputs) -> Tensor:
+    return Const(node.outputs[0], np.array(prod(inputs[0].shape), np.int64))
 
 
 def import_identity(build: Builder, node: Node, inputs: Inputs) -> Tensor:
@@ -227,20 +313,29 @@ MOVING = frozenset(["Transpose", "Reshape", "Flatten", "Squeeze", "Unsqueeze", "
 Handler = Callable[[Builder, Node, Inputs], Tensor]
 
 HANDLERS: dict[str, Handler] = {
+    "BatchNormalization": import_batch_normalization,
     "Cast": import_cast,
     "Clip": import_clip,
+    "Dropout": import_dropout,
     "Flatten": import_flatten,
+    "Gelu": import_gelu,
     "Gemm": import_gemm,
     "Identity": import_identity,
     "MatMul": import_matmul,
+    "Max": import_several,
+    "Min": import_several,
     "Reshape": import_reshape,
     "Shape": import_shape,
+    "Size": import_size,
     "Squeeze": import_squeeze,
+    "Sum": import_several,
     "Transpose": import_transpose,
     "Unsqueeze": import_unsqueeze,
 }
+ANY = 1 << 30
 ARITY = {
-    "Clip": (1, 3), "Gemm": (2, 3), "MatMul": (2, 2), "Reshape": (2, 2), "Squeeze": (1, 2), "Unsqueeze": (1, 2),
+    "BatchNormalization": (5, 5), "Clip": (1, 3), "Dropout": (1, 3), "Gemm": (2, 3), "MatMul": (2, 2), "Max": (1, ANY),
+    "Min": (1, ANY), "Reshape": (2, 2), "Squeeze": (1, 2), "Sum": (1, ANY), "Unsqueeze": (1, 2),
 }  # fmt: skip
 """How many inputs a node has, at least and at most; one where nothing is said."""
 

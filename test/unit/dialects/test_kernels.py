@@ -4,23 +4,21 @@ from __future__ import annotations
 
 import ast
 import math
-import re
 from collections.abc import Callable, Iterator
 from itertools import product
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
 
 import tilewright
 from tilewright.analysis.proof import prove_module
-from tilewright.dialects.graph import GraphOp
 from tilewright.dialects.kernels import KERNELS, Call, Kernel
-from tilewright.dialects.kernels.declaration import KernelError, declare
-from tilewright.dialects.kernels.elementwise import ELEMENTWISE, unary
+from tilewright.dialects.kernels.declaration import ALL, coords_along
+from tilewright.dialects.kernels.elementwise import ELEMENTWISE
 from tilewright.dialects.tiles import TiledType
-from tilewright.ir.fields import DeclarationError
+from tilewright.ir.attributes import UNIT, Unit
 from tilewright.ir.opdef import OpError
 from tilewright.ir.types import TensorType
 from tilewright.runtime.numerics import FLOAT32, numpy_dtype
@@ -31,19 +29,54 @@ from ..programs import compared
 ROOT = Path(__file__).resolve().parents[3]
 DTYPES = ("f32", "f16", "bf16", "i8", "i32")
 FLOATS = ("f32", "f16", "bf16")
-PARAMS = (-0.5, 1.25)
+PARAMS = (-0.6875, 1.25)
+
+POSITIVE = frozenset({"div", "pow", "log", "sqrt", "rsqrt", "reciprocal"})
+"""Kernels that are tried on positive numbers where a result must be finite, or close to its neighbours'."""
+
+
+def power(a: float, b: float) -> float:
+    """IEEE 754's, which raises nothing."""
+    try:
+        return math.pow(a, b)
+    except OverflowError:
+        return math.inf * (-1 if a < 0 and b % 2 == 1 else 1)
+    except ValueError:
+        return math.inf if a == 0 else math.nan
+
 
 EXACT: dict[str, Callable[..., float]] = {
     "add": lambda a, b: a + b,
     "sub": lambda a, b: a - b,
     "mul": lambda a, b: a * b,
+    "div": lambda a, b: a / b if b else math.nan,
+    "pow": power,
     "max": max,
+    "min": min,
+    "less": lambda a, b: float(a < b),
+    "less_equal": lambda a, b: float(a <= b),
+    "greater": lambda a, b: float(a > b),
+    "greater_equal": lambda a, b: float(a >= b),
+    "neg": lambda x: -x,
+    "abs": math.fabs,
     "relu": lambda x: max(x, 0.0),
     "clip": lambda x, low, high: min(max(x, low), high),
+    "leaky_relu": lambda x, alpha: x if x >= 0 else alpha * x,
     "exp": math.exp,
+    "log": lambda x: math.log(x) if x > 0 else math.nan,
+    "sqrt": lambda x: math.sqrt(x) if x >= 0 else math.nan,
+    "rsqrt": lambda x: 1 / math.sqrt(x) if x > 0 else math.nan,
+    "reciprocal": lambda x: 1 / x if x else math.nan,
+    "erf": math.erf,
     "tanh": math.tanh,
     "sigmoid": lambda x: 1 / (1 + math.exp(-x)) if x > -700 else math.exp(x),
+    "hard_sigmoid": lambda x, alpha, beta: min(max(alpha * x + beta, 0.0), 1.0),
+    "silu": lambda x: x / (1 + math.exp(-x)),
+    "hard_swish": lambda x: x * min(max(x + 3, 0.0), 6.0) / 6,
     "gelu": lambda x: x * 0.5 * math.erfc(-x / math.sqrt(2)),
+    "gelu_tanh": lambda x: x / (1 + math.exp(min(-2 * math.sqrt(2 / math.pi) * (x + 0.044715 * x**3), 709.0))),
+    "elu": lambda x, alpha: x if x >= 0 else alpha * math.expm1(x),
+    "softplus": lambda x: max(x, 0.0) + math.log1p(math.exp(-abs(x))),
 }
 """Elementwise kernels in double precision, by Python's own functions."""
 
@@ -70,7 +103,8 @@ def takes_a_vector(kernel: Kernel) -> bool:
 
 def apply(kernel: Kernel, dtype: str, *values: Any) -> np.ndarray[Any, Any]:
     call = Call(params_of(kernel), numpy_dtype(dtype))
-    return kernel.meaning(np, call, *[np.asarray(v).astype(numpy_dtype(dtype)) for v in values])
+    with np.errstate(all="ignore"):
+        return kernel.meaning(np, call, *[np.asarray(v).astype(numpy_dtype(dtype)) for v in values])
 
 
 def samples(dtype: str) -> np.ndarray[Any, Any]:
@@ -104,19 +138,38 @@ def test_work_and_summary(name: str) -> None:
 @pytest.mark.parametrize("name", KERNELS)
 def test_reads_a_tile_of_each_source(name: str) -> None:
     kernel = KERNELS[name]
-    ranks = [2] * len(kernel.sources)
-    found = kernel.reads((3, 5), 7, ranks)
-    assert len(found) == len(ranks)
-    assert all(set(axes) <= {0, 1, 2} for axes in kernel.axes(2, ranks))
+    count = len(kernel.sources)
+    found = kernel.reads(Product(), [(8, 8)] * (1 + count))
+    assert len(found) == count
+    assert all(set(axes) <= {0, 1, 2} for axes in found)
     if name in ELEMENTWISE:
-        assert found == ((3, 5),) * len(ranks)
-        assert kernel.reads((3, 5), 0, [1] * len(ranks)) == ((5,),) * len(ranks)
+        assert found == ((0, 1),) * count
+        assert kernel.reads(Product(), [(8, 8), *[(8,)] * count]) == ((1,),) * count
+        assert kernel.reads(Product(), [(2, 3, 4, 5)] * (1 + count)) == ((0, 1, 2, 3),) * count
+
+
+class Product(NamedTuple):
+    """An operation that says how a product reads its operands."""
+
+    transpose_a: Unit | None = None
+    transpose_b: Unit | None = None
 
 
 def test_axes() -> None:
-    assert KERNELS["matmul"].axes(2, (2, 2)) == ((0, 2), (2, 1))
-    assert KERNELS["add"].axes(2, (2, 1)) == ((0, 1), (1,))
-    assert KERNELS["add"].axes(1, (1, 1)) == ((0,), (0,))
+    reads = KERNELS["matmul"].reads
+    assert reads(Product(), [(8, 8)] * 3) == ((0, 2), (2, 1))
+    assert reads(Product(UNIT), [(8, 8)] * 3) == ((2, 0), (2, 1))
+    assert reads(Product(None, UNIT), [(8, 8)] * 3) == ((0, 2), (1, 2))
+    assert KERNELS["add"].reads(Product(), [(8, 8), (8, 8), (8,)]) == ((0, 1), (1,))
+    assert KERNELS["add"].reads(Product(), [(8,), (8,), (8,)]) == ((0,), (0,))
+
+
+def test_axes_of_batches() -> None:
+    """One that is missing, one of 1, and one that both have."""
+    found = KERNELS["matmul"].reads(Product(None, UNIT), [(5, 3, 8, 7), (5, 1, 8, 9), (3, 7, 9)])
+    assert found == ((0, ALL, 2, 4), (1, 3, 4))
+    assert [coords_along(axes)((4, 2, 6, 1, 9, 0)) for axes in found] == [(4, 0, 6, 9), (2, 1, 9)]
+    assert KERNELS["matmul"].reads(Product(), [(1, 8, 7), (1, 8, 9), (1, 9, 7)]) == ((0, 1, 3), (0, 3, 2))
 
 
 @pytest.mark.parametrize(("name", "dtype"), [(n, d) for n in ELEMENTWISE for d in FLOATS])
@@ -132,16 +185,18 @@ def test_results_are_within_the_ulps_that_are_promised(name: str, dtype: str) ->
     exponent = np.floor(np.log2(np.maximum(np.abs(exact), 1e-300)))
     ulp = np.maximum(info[0] * 2.0**exponent, info[1])
     units = kernel.ulps if dtype == "f32" else (0.5 + kernel.ulps * 2.0**-13 if kernel.ulps else 0)
-    fits = np.isfinite(made)
-    assert fits.mean() > 0.9
-    assert np.all(np.abs(made - exact)[fits] <= np.maximum(units, 0.5 * (kernel.ulps > 0)) * ulp[fits] * (1 + 1e-9))
+    within = np.abs(exact) < (6e4 if dtype == "f16" else 3e38)
+    fits = np.isfinite(made) & np.isfinite(exact)
+    assert fits.mean() > 0.9 * within.mean() > 0.2
+    most = np.maximum(units, 0.5 * (kernel.ulps > 0)) * ulp[fits] * (1 + 1e-9)
+    assert np.all(np.abs(made[fits] - exact[fits]) <= most)
 
 
 @pytest.mark.parametrize("name", ELEMENTWISE)
 def test_a_bound_on_the_operands_becomes_one_on_the_result(name: str) -> None:
     kernel = KERNELS[name]
     rng = np.random.default_rng(2)
-    sources = [rng.uniform(-5, 5, 3000) for _ in kernel.sources]
+    sources = [rng.uniform(0.5 if name in POSITIVE else -5, 5, 3000) for _ in kernel.sources]
     slacks = [rng.choice([0.0, 1e-6, 1e-3, 0.1], 3000) for _ in kernel.sources]
     figures = [Figure(s, FLOAT32, d) for s, d in zip(sources, slacks, strict=True)]
     bound = computed(kernel, Call(params_of(kernel), FLOAT32), *figures).slack()
@@ -156,14 +211,30 @@ def test_a_bound_on_the_operands_becomes_one_on_the_result(name: str) -> None:
     assert bound.max() <= 4 * np.abs(up - here).max()
 
 
+@pytest.mark.parametrize(
+    ("name", "values"),
+    [("div", (1.0, 0.05)), ("reciprocal", (-0.05,)), ("log", (0.05,)), ("rsqrt", (0.05,)), ("pow", (0.05, -1.0))],
+)
+def test_a_pole_within_the_bound_on_an_operand_leaves_no_bound_on_the_result(
+    name: str, values: tuple[float, ...]
+) -> None:
+    figures = [Figure(np.array([v, 9.0]), FLOAT32, np.array([0.1, 0.1])) for v in values]
+    with np.errstate(all="ignore"):
+        bound = computed(KERNELS[name], Call((), FLOAT32), *figures).slack()
+    assert bound is not None
+    assert bound[0] == np.inf
+    assert name == "pow" or bound[1] < 0.1
+
+
 @pytest.mark.parametrize("name", KERNELS)
 def test_a_meaning_is_exact_in_double_precision(name: str) -> None:
     kernel = KERNELS[name]
     wide = np.dtype(np.float64)
     rng = np.random.default_rng(3)
     ranks = [2] * (len(kernel.sources) - takes_a_vector(kernel)) + [1] * takes_a_vector(kernel)
-    shorts = [rng.uniform(-2, 2, (4,) * rank).astype(np.float32) for rank in ranks]
-    given = params_of(kernel) or (0.0,) * len(kernel.parameters)
+    least = 0.5 if name in POSITIVE else -2
+    shorts = [rng.uniform(least, 2, (4,) * rank).astype(np.float32) for rank in ranks]
+    given = params_of(kernel) or tuple(p.default for p in kernel.parameters if p.default is not None)
     made = kernel.meaning(np, Call(given, wide), *[a.astype(wide) for a in shorts])
     short = kernel.meaning(np, Call(given, FLOAT32), *shorts)
     assert (made.dtype, short.dtype) == (wide, FLOAT32)
@@ -183,23 +254,62 @@ def test_what_commutes_does(name: str) -> None:
 def test_zeros_stay_zero_where_that_is_said(name: str) -> None:
     kernel = KERNELS[name]
     zeros = [np.zeros(3, np.float32)] * len(kernel.sources)
-    calls = [Call(params, numpy_dtype("f32")) for params in (params_of(kernel), (1.5,) * len(kernel.parameters))]
-    made = np.array([kernel.meaning(np, call, *zeros) for call in calls])
+    calls = [Call(params, numpy_dtype("f32")) for params in (params_of(kernel), (1.5,) * len(params_of(kernel)))]
+    with np.errstate(all="ignore"):
+        made = np.array([kernel.meaning(np, call, *zeros) for call in calls])
     assert bool(np.all(made == 0)) is kernel.keeps_zeros
 
 
 @pytest.mark.parametrize("name", ELEMENTWISE)
 def test_a_nan_stays_one(name: str) -> None:
     kernel = KERNELS[name]
-    assert np.all(np.isnan(apply(kernel, "f32", *[np.full(3, np.nan)] * len(kernel.sources))))
+    made = apply(kernel, "f32", *[np.full(3, np.nan)] * len(kernel.sources))
+    assert np.all(made == 0 if name.startswith(("less", "greater")) else np.isnan(made))
 
 
-def test_functions_at_the_ends_of_their_range() -> None:
-    x = np.array([-np.inf, np.inf, -200.0, 200.0])
-    assert apply(KERNELS["exp"], "f32", x).tolist() == [0, np.inf, 0, np.inf]
-    assert apply(KERNELS["tanh"], "f32", x).tolist() == [-1, 1, -1, 1]
-    assert apply(KERNELS["sigmoid"], "f32", x).tolist() == [0, 1, 0, 1]
-    assert apply(KERNELS["gelu"], "f32", x).tolist() == [0, np.inf, 0, 200]
+@pytest.mark.parametrize(
+    ("name", "wanted"),
+    [
+        ("exp", [0, np.inf, 0, np.inf]),
+        ("tanh", [-1, 1, -1, 1]),
+        ("erf", [-1, 1, -1, 1]),
+        ("sigmoid", [0, 1, 0, 1]),
+        ("gelu", [0, np.inf, 0, 200]),
+        ("gelu_tanh", [0, np.inf, 0, 200]),
+        ("silu", [0, np.inf, 0, 200]),
+        ("hard_swish", [0, np.inf, 0, 200]),
+        ("softplus", [0, np.inf, 0, 200]),
+        ("elu", [0.6875, np.inf, 0.6875, 200]),
+        ("leaky_relu", [np.inf, np.inf, 137.5, 200]),
+        ("hard_sigmoid", [1, 0, 1, 0]),
+        ("neg", [np.inf, -np.inf, 200, -200]),
+        ("abs", [np.inf, np.inf, 200, 200]),
+    ],
+)
+def test_functions_at_the_ends_of_their_range(name: str, wanted: list[float]) -> None:
+    made = apply(KERNELS[name], "f32", np.array([-np.inf, np.inf, -200.0, 200.0]))
+    assert made.tolist() == wanted
+
+
+@pytest.mark.parametrize("dtype", FLOATS)
+@pytest.mark.parametrize(
+    ("name", "operands", "wanted"),
+    [
+        ("div", ([1.0, -1.0, 0.0, 1.0], [0.0, 0.0, 0.0, -0.0]), [np.inf, -np.inf, np.nan, -np.inf]),
+        ("reciprocal", ([0.0, -0.0, np.inf, -np.inf],), [np.inf, -np.inf, 0.0, -0.0]),
+        ("log", ([0.0, -1.0, np.inf, 1.0],), [-np.inf, np.nan, np.inf, 0.0]),
+        ("sqrt", ([-1.0, -0.0, np.inf, 4.0],), [np.nan, -0.0, np.inf, 2.0]),
+        ("rsqrt", ([-1.0, 0.0, np.inf, 4.0],), [np.nan, np.inf, 0.0, 0.5]),
+        ("pow", ([0.0, -8.0, -2.0, 2.0], [-1.0, 0.5, 3.0, 1000.0]), [np.inf, np.nan, -8.0, np.inf]),
+        ("exp", ([1000.0, -1000.0, 0.0, -0.0],), [np.inf, 0.0, 1.0, 1.0]),
+    ],
+)
+def test_what_has_no_finite_result_has_the_one_of_ieee(
+    name: str, operands: tuple[list[float], ...], wanted: list[float], dtype: str
+) -> None:
+    made = apply(KERNELS[name], dtype, *operands).astype(np.float64)
+    assert np.array_equal(made, wanted, equal_nan=True)
+    assert np.array_equal(np.signbit(made)[~np.isnan(made)], np.signbit(wanted)[~np.isnan(wanted)])
 
 
 def graph_text(kernel: Kernel, dtype: str) -> str:
@@ -251,58 +361,6 @@ def test_an_activation_is_the_operation_after_a_product(name: str) -> None:
         made = tilewright.parse(tilewright.run_passes(text, pipeline))
         prove_module(graph, made)
         assert compared(graph, made, integers=False)[0] is None
-
-
-# Declaring
-
-
-def facets() -> dict[str, Any]:
-    return {
-        "dtypes": ("f32",), "keeps_zeros": True, "ulps": 0, "onnx": None, "summary": "itself",
-    }  # fmt: skip
-
-
-@pytest.mark.parametrize("missing", facets())
-def test_a_row_without_a_facet_is_an_error(missing: str) -> None:
-    given = {name: value for name, value in facets().items() if name != missing}
-    with pytest.raises(TypeError, match=f"'{missing}'"):
-        unary("same", lambda np, x: x, **given)
-    assert "same" not in KERNELS
-
-
-@pytest.mark.parametrize("missing", [name for name in Kernel._fields if name != "name"])
-def test_a_kernel_without_a_facet_is_an_error(missing: str) -> None:
-    given = {name: getattr(KERNELS["relu"], name) for name in Kernel._fields if name not in ("name", missing)}
-    with pytest.raises(TypeError, match=f"'{missing}'"):
-        Kernel("same", **given)
-
-
-def test_a_name_that_is_taken_is_an_error() -> None:
-    with pytest.raises(KernelError, match="kernel 'relu' is declared twice"):
-        declare(KERNELS["relu"])
-
-
-def test_a_graph_operation_without_a_kernel_is_an_error() -> None:
-    for given, shown in (({}, ""), ({"kernel": "softmax"}, "softmax")):
-        with pytest.raises(DeclarationError, match=f"LostOp: there is no kernel '{shown}'$"):
-            type("LostOp", (GraphOp,), {"name": "graph.lost", "__module__": __name__, **given})
-
-
-@pytest.mark.parametrize(
-    ("changes", "words"),
-    [
-        ({"combine": "max"}, "`combine` is None or"),
-        ({"combine": "sum"}, "has no `algebra`"),
-        ({"algebra": None}, "has no `algebra`"),
-        ({"rate": "bananas"}, "`rate` is 'macs_per_cycle' or 'elements_per_cycle', got 'bananas'"),
-        ({"ulps": -1}, "`ulps` is 0 or more"),
-        ({"in_place": frozenset({1})}, "`in_place` names sources"),
-    ],
-)
-def test_a_facet_that_makes_no_sense_is_an_error(changes: dict[str, Any], words: str) -> None:
-    with pytest.raises(KernelError, match=re.escape(words)):
-        declare(KERNELS["relu"]._replace(name="same", **changes))
-    assert "same" not in KERNELS
 
 
 def test_another_product_is_not_taken_for_the_matrix_product(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -25,12 +25,12 @@ CASES: dict[str, tuple[onnx.ModelProto, list[str]]] = {
     "sub of a row": (build([node("Sub", "x v")], X, {"v": V[0]}), ["%y = graph.sub %x, %v"]),
     "sub from a scalar": (
         build([node("Sub", "one x")], X, {"one": np.array(1, np.float32)}),
-        ["%y = graph.sub %one, %x"],
+        ["%y = graph.sub %x {left = 1.0"],
     ),
     "mul": (build([node("Mul", "x c")], {"x": [3, 6], "c": [3, 6]}), ["%y = graph.mul %x, %c"]),
     "mul by a scalar": (
         build([node("Mul", "half x")], X, {"half": np.array(0.5, np.float32)}),
-        ["%y = graph.mul %x, %half"],
+        ["%y = graph.mul %x {right = 0.5"],
     ),
     "max": (build([node("Max", "v x")], X, {"v": V[0]}), ["%y = graph.max %x, %v"]),
     "exp": (build([node("Exp", "x")], X), ["%y = graph.exp %x"]),
@@ -91,7 +91,7 @@ CASES: dict[str, tuple[onnx.ModelProto, list[str]]] = {
     "add of a row": (build([node("Add", "x b")], {"x": [3, 5]}, {"b": ROW[None]}), ["%y = graph.add %x, %b"]),
     "add of a scalar": (
         build([node("Add", "x b")], {"x": [3, 5]}, {"b": np.array(3, np.float32)}),
-        ["%y = graph.add %x, %b"],
+        ["%y = graph.add %x {right = 3.0"],
     ),
     "add of a column": (build([node("Add", "x b")], {"x": [3, 5]}, {"b": data(3, 1)}), ["%y = graph.add %x, %b"]),
     "add of a row to a matrix": (
