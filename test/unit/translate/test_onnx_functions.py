@@ -165,7 +165,7 @@ ROOT_TWO_OVER_PI = number(np.sqrt(2 / np.pi))
 PATTERNS: dict[str, tuple[list[onnx.NodeProto], dict[str, Array], str]] = {
     "gelu, divided": (erf_gelu("Div", False), {"root": number(np.sqrt(2))}, "gelu"),
     "gelu, multiplied": (erf_gelu("Mul", False), {"root": number(np.sqrt(0.5))}, "gelu"),
-    "gelu, half first": (erf_gelu("Div", True), {"root": number(1.4142)}, "gelu"),
+    "gelu, half first": (erf_gelu("Div", True), {"root": number(1.414213)}, "gelu"),
     "gelu by tanh and pow": (
         tanh_gelu([node("Pow", "h three", "p"), node("Mul", "p c", "k")]),
         {"root": ROOT_TWO_OVER_PI, "three": number(3), "c": number(0.044715)},
