@@ -84,6 +84,12 @@ def _check_sizes(model: OnnxModel, sizes: Sizes) -> None:
             raise model.fail(f"--dim: no axis of an input is called '{name}'{guess}")
 
 
+def _named(model: OnnxModel) -> Callable[[Dimension], Dimension]:
+    """What makes names of axes that ONNX has invented empty."""
+    own = {d for i in model.inputs.values() for d in i.shape or ()}
+    return lambda dimension: dimension if isinstance(dimension, int) or dimension in own else ""
+
+
 def cut_front(model: OnnxModel, names: Sequence[str], sizes: Sizes) -> OnnxModel:
     """The model with these tensors as inputs, of the shapes that ONNX infers. Raises `OnnxError`."""
     known = inferred(model, sizes)
@@ -93,7 +99,9 @@ def cut_front(model: OnnxModel, names: Sequence[str], sizes: Sizes) -> OnnxModel
             continue
         if name in model.initializers:
             raise model.fail(f"--inputs: '{name}' is a constant")
-        inputs[name] = known.get(name) or Input(name, "undefined", None)
+        found = known.get(name) or Input(name, "undefined", None)
+        shape = None if name in sizes.shapes or found.shape is None else [*map(_named(model), found.shape)]
+        inputs[name] = Input(name, found.type, shape)
     makers = {name: node for name, node in model.makers.items() if name not in inputs}
     return replace(model, inputs=inputs, makers=makers)
 
