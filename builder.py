@@ -130,9 +130,9 @@ class FuncBuilder:
         if not isinstance(a.type, TensorType) or not isinstance(b.type, TensorType):
             raise OpError("graph.matmul: operands must be tensors")
         operands = (a, b) if bias is None else (a, b, bias)
-        turned = {"transpose_a": UNIT if transpose_a else None, "transpose_b": UNIT if transpose_b else None}
-        wanted = result_of_matmul(a.type, b.type, **turned)
-        return self.op("graph.matmul", *operands, type=wanted, name=name, activation=activation, **turned, **attributes)
+        wanted = result_of_matmul(a.type, b.type, UNIT if transpose_a else None, UNIT if transpose_b else None)
+        attributes |= {"transpose_a": transpose_a, "transpose_b": transpose_b}
+        return self.op("graph.matmul", *operands, type=wanted, name=name, activation=activation, **attributes)
 
     def add(self, a: Value, b: Value, *, name: str = "") -> Value:
         """`a` + `b`, broadcast to one shape. Raises `OpError`."""

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from itertools import zip_longest
 
-from ..ir.attributes import F32, UNIT, Attr, Attributes, FloatAttr, Unit, dict_text, round_float
+from ..ir.attributes import F32, UNIT, Attributes, FloatAttr, Unit, dict_text, round_float
+from ..ir.builtin import FuncOp
 from ..ir.core import Operation, Value
 from ..ir.fields import DeclarationError, field, inherited_slots
 from ..ir.light_typing import TYPE_CHECKING, Any
@@ -13,7 +14,6 @@ from ..ir.opdef import (
     REGISTRIES,
     Dialect,
     OpError,
-    are_integers,
     expect_tensor,
     float32,
     integer,
@@ -27,6 +27,16 @@ from ..ir.parsing import ParseContext, is_attributes
 from ..ir.printer import Names
 from ..ir.reading.grammar import grammar_beside
 from ..ir.types import DTYPE_BYTES, MAX_RANK, FunctionType, TensorType, Type
+from .graph_kinds import (
+    argument_tile,
+    group_number,
+    product_sizes,
+    stream_sizes,
+    tile_count,
+    tile_counts,
+    tile_sizes,
+    unit_or_true,
+)
 from .kernels import KERNELS, Kernel, activation_name, check_activation
 from .kernels.conversions import CAST, check_cast
 from .kernels.elementwise import ELEMENTWISE, check_number
@@ -37,45 +47,11 @@ if TYPE_CHECKING:
 
 GRAPH = register_dialect(Dialect("graph", grammar_beside(__file__)))
 
-CHOICES = ("below", "beside", "block", "epilogue", "group", "order", "reverse", "rows", "snake", "stream")
+CHOICES = ("below", "beside", "block", "epilogue", "group", "lazy", "order", "reverse", "rows", "snake", "stream")
 """The attributes that say in which order an operation's tiles are computed."""
 
-
-def product_sizes(value: Attr) -> str:
-    good = are_integers(value) and len(value) == 3 and all(x > 0 for x in value)
-    return "" if good else "three positive tile sizes [tm, tn, tk]"
-
-
-def tile_sizes(value: Attr) -> str:
-    good = are_integers(value) and 1 <= len(value) <= MAX_RANK and all(x > 0 for x in value)
-    return "" if good else "a positive tile size for each axis of the result"
-
-
-def tile_counts(value: Attr) -> str:
-    good = are_integers(value) and len(value) == 2 and all(x > 0 for x in value)
-    return "" if good else "two positive counts of tiles [bm, bn]"
-
-
-def tile_count(value: Attr) -> str:
-    return "" if type(value) is int and value > 0 else "a positive count of tiles"
-
-
-def stream_sizes(value: Attr) -> str:
-    good = type(value) is int and value > 0
-    return "" if good or not tile_counts(value) else "a positive count of columns, or [rows, columns]"
-
-
-def group_number(value: Attr) -> str:
-    return "" if type(value) is int and value >= 0 else "a group's number, 0 or more"
-
-
-def unit_or_true(value: Attr) -> str:
-    return "" if value is UNIT else "no value (the key alone)"
-
-
-def argument_tile(value: Attr) -> str:
-    good = are_integers(value) and 1 <= len(value) <= MAX_RANK and all(x > 0 for x in value)
-    return "" if good else "the tile's positive sizes, one for each axis"
+TOGETHER = ("below", "beside", "epilogue", "group", "lazy", "rows", "stream")
+"""Those of them that name others by their place: an operation's neighbours are part of what they say."""
 
 
 GRAPH.argument_attributes["graph.param"] = unit_or_true
@@ -86,7 +62,8 @@ class GraphOp(Operation):
     """An operation on whole tensors with one result. `tile` has a size for each axis of the result (of rank 1 or 2 also
     [tm, tn, tk]), or is None until it is tiled.
 
-    `group` and `rows` say that neighbours of one group are computed depth first, `rows` rows of tiles at a time.
+    `group` and `rows` say that neighbours of one group are computed depth first, `rows` rows of tiles at a time, `lazy`
+    that each block comes right before what reads it.
     """
 
     __slots__ = ()
@@ -96,6 +73,7 @@ class GraphOp(Operation):
     tile: tuple[int, ...] | None = field(tile_sizes, default=None)
     group: int | None = field(group_number, default=None)
     rows: int | None = field(tile_count, default=None)
+    lazy: Unit | None = field(unit, default=None)
 
     def __init_subclass__(cls) -> None:
         """Raises `DeclarationError` for an operation whose kernel has not been declared."""
@@ -135,6 +113,9 @@ class GraphOp(Operation):
         if (self.group is None) != (self.rows is None):
             missing = "rows" if self.rows is None else "group"
             raise OpError(f"{self.name}: 'group' and 'rows' go together; '{missing}' is missing", self.name)
+        for other in ("epilogue", "stream"):
+            if self.lazy is UNIT and getattr(self, other, None) is not None:
+                raise OpError(f"{self.name}: 'lazy' doesn't go with '{other}'", "lazy")
 
     def check_tile(self) -> None:
         """Refuses tile sizes of which there are more or fewer than the result has axes."""
@@ -161,6 +142,12 @@ class GraphOp(Operation):
             raise OpError(f"{self.name} takes {wanted} {noun}, got {len(self.operands)}")
         if len(self.results) != 1:
             raise OpError(f"{self.name} has one result")
+
+
+def has_choices(func: FuncOp, names: Sequence[str] = CHOICES) -> bool:
+    """Whether some operation of a graph function says by one of these attributes in which order its tiles are
+    computed."""
+    return any(getattr(op, name, None) is not None for op in func.ops if isinstance(op, GraphOp) for name in names)
 
 
 def _signature(types: list[Any], operand_count: int) -> FunctionType:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..dialects.graph import GraphOp
+from ..dialects.graph import TOGETHER, GraphOp, has_choices
 from ..dialects.kernels import KERNELS
 from ..dialects.levels import level_of
 from ..dialects.tile_ops import ExecBase, TileOp
@@ -17,8 +17,11 @@ from .rewriting import ValueMap, clone, copy_value, with_body
 
 def without_dead(func: FuncOp) -> FuncOp:
     """A graph or uop function without what no result depends on; the same object where all of it is needed, or it is
-    at another level. Its arguments stay, and so do operations of which nobody knows what they do."""
+    at another level, or its operations say with which others they are computed. Its arguments stay, and so do
+    operations of which nobody knows what they do."""
     level = level_of(func)
+    if level == "graph" and has_choices(func, TOGETHER):
+        return func
     dead = set(dead_in_graph(func)) if level == "graph" else dead_in_tiles(func) if level == "uop" else set()
     if not dead:
         return func

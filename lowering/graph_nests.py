@@ -16,8 +16,9 @@ from ..ir.attributes import UNIT
 from ..ir.core import Operation, Value
 from ..ir.diagnostics import Diagnostic, DiagnosticError
 from ..planner.arena import SRAMConfig, count_of
+from ..planner.nest_checks import uneven_members, unfit_siblings, unread_lazy, unread_streams
 from ..planner.nest_cost import Operator, Steps, TileGrid, TrafficModel
-from ..planner.nests import Nest, uneven_members, unfit_siblings, unread_streams, walk
+from ..planner.nests import Nest, Source, walk
 
 Tiled = Mapping[Value, TiledType]
 
@@ -41,7 +42,7 @@ def nests_of(ops: Sequence[GraphOp], tiled: Tiled) -> list[Nest]:
     for i, op in enumerate(ops):
         nests.append(_nest(op, made, nests, tiled))
         made[op.result] = i
-    errors = [*_group_errors(ops, nests, made)]
+    errors = [*_group_errors(ops, nests, made), *_lazy_errors(ops, nests, tiled)]
     if errors:
         raise DiagnosticError(errors)
     return nests
@@ -68,13 +69,13 @@ def _nest(op: GraphOp, made: Mapping[Value, int], nests: list[Nest], tiled: Tile
     plain = replace(nest_of(tiled[op.result], k), group=op.group, rows=op.rows or 0)
     if not isinstance(op, MatmulOp):
         after = _host(op, made, nests) if isinstance(op, ElementwiseOp) and op.epilogue is UNIT else -1
-        return replace(plain, after=after)
+        return replace(plain, after=after, lazy=op.lazy is UNIT)
     if op.epilogue is UNIT:
         return replace(plain, after=_product_host(op, k, made, tiled))
     strip, stream = (0, op.stream or 0) if not isinstance(op.stream, tuple) else op.stream
     nest = replace(
         plain, block=op.block or (1, 1), order=op.order or "mn", snake=op.snake is UNIT, reverse=op.reverse is UNIT,
-        stream=stream, strip=strip,
+        stream=stream, strip=strip, lazy=op.lazy is UNIT,
     )  # fmt: skip
     if op.beside is not UNIT and op.below is not UNIT:
         return nest
@@ -99,8 +100,9 @@ def _host(op: GraphOp, made: Mapping[Value, int], nests: list[Nest]) -> int:
 
 
 def _product_host(op: MatmulOp, k: int, made: Mapping[Value, int], tiled: Tiled) -> int:
-    """The last operation before a product in an epilogue that makes a tensor cut as its result is."""
-    hosts = [i for v, i in made.items() if tiled[v].grid == tiled[op.result].grid]
+    """The last operation before a product in an epilogue that makes a tensor cut as its result is; a vector is one
+    row."""
+    hosts = [i for v, i in made.items() if grid_of(tiled[v]) == grid_of(tiled[op.result])]
     if not hosts or k != 1:
         why = f"its k is {k} tiles, not one" if k != 1 else "no operation before it makes a tensor of as many tiles"
         message = f"{op.name} %{op.result.name} is an epilogue, but {why}"
@@ -135,6 +137,20 @@ def _group_errors(ops: Sequence[GraphOp], nests: list[Nest], made: Mapping[Value
         yield Diagnostic(f"{message} that is not streamed itself", ops[i].loc, focus="stream")
 
 
+def _lazy_errors(ops: Sequence[GraphOp], nests: Sequence[Nest], tiled: Tiled) -> Iterator[Diagnostic]:
+    """Operations that wait for a reader in vain."""
+    for i in unread_lazy(nests, _sources(ops, nests, tiled)):
+        message = f"%{ops[i].result.name} is lazy, but nothing else of its group reads it"
+        yield Diagnostic(message, ops[i].loc, focus="lazy")
+
+
+def _sources(ops: Sequence[GraphOp], nests: Sequence[Nest], tiled: Tiled) -> list[list[Source]]:
+    """What each operation reads of the others; not asked for where none is lazy."""
+    if not any(nest.lazy for nest in nests):
+        return [[] for _ in nests]
+    return sources_of([described(op, tiled) for op in ops], tiled)
+
+
 def adapters_last(ops: Sequence[Operation]) -> list[Operation]:
     """The operations in an order in which a low-rank product's second half stands behind what it is added to, and its
     first half before that: `x * a`, `x * w`, `(x * a) * b` in `x * w + (x * a) * b`. Then it can be an epilogue.
@@ -144,6 +160,7 @@ def adapters_last(ops: Sequence[Operation]) -> list[Operation]:
     order = list(ops)
     if any(not isinstance(op, GraphOp) for op in order[:-1]):
         return order
+    places: dict[Operation, int] = {op: i for i, op in enumerate(order)}
     for op in ops:
         made = [v.owner for v in op.operands if isinstance(v.owner, MatmulOp)]
         if not isinstance(op, ElementwiseOp) or len(made) != 2:
@@ -152,10 +169,10 @@ def adapters_last(ops: Sequence[Operation]) -> list[Operation]:
         first = half.operands[0].owner
         if _depth(half) == _depth(whole) or not isinstance(first, MatmulOp):
             continue
-        if order.index(first) > order.index(whole):
-            _move(order, first, order.index(whole))
-        if order.index(half) < order.index(whole):
-            _move(order, half, order.index(whole) + 1)
+        if places[first] > places[whole]:
+            _move(order, places, first, places[whole])
+        if places[half] < places[whole]:
+            _move(order, places, half, places[whole] + 1)
     return order
 
 
@@ -169,13 +186,15 @@ def depth_of(op: GraphOp, tiled: Tiled) -> int:
     return tiled[op.operands[0]].grid[op.depth_axis] if isinstance(op, MatmulOp) else 0
 
 
-def _move(order: list[Operation], op: Operation, to: int) -> None:
-    """Moves an operation up to before place `to`, or down to before it, unless one on its way stands against that."""
-    at = order.index(op)
+def _move(order: list[Operation], places: dict[Operation, int], op: Operation, to: int) -> None:
+    """Moves an operation up to before place `to`, or down to before it, unless one on its way stands against that.
+    `places` says where each operation is."""
+    at = places[op]
     if at < to and not any(v in op.results for other in order[at + 1 : to] for v in other.operands):
         order.insert(to - 1, order.pop(at))
     elif at > to and not any(v.owner in order[to:at] for v in op.operands):
         order.insert(to, order.pop(at))
+    places.update((order[i], i) for i in range(min(at, to), min(max(at + 1, to), len(order))))
 
 
 def _sibling_errors(ops: Sequence[GraphOp], nests: Sequence[Nest]) -> Iterator[Diagnostic]:
@@ -193,8 +212,8 @@ def _sibling_errors(ops: Sequence[GraphOp], nests: Sequence[Nest]) -> Iterator[D
             yield at
         elif i in unfit:
             at.message = (
-                f"%{op.result.name} is {name} %{lead.result.name}, but they differ in 'group', 'rows' or 'stream', or "
-                f"in the tiles that they share, or others come between them"
+                f"%{op.result.name} is {name} %{lead.result.name}, but they differ in 'group', 'rows', 'lazy' or "
+                f"'stream', or in the tiles that they share, or others come between them"
             )
             yield at
 
@@ -214,7 +233,7 @@ def tasks(ops: Sequence[GraphOp], nests: Sequence[Nest], tiled: Tiled) -> Iterat
     done: set[TileRef] = set()
     outer = [list(coords_within(tiled[op.result].grid[:-1])) for op in ops]
     reads = [[(v, coords_along(axes)) for v, axes in zip(op.operands, axes_of(op, tiled), strict=False)] for op in ops]
-    for i, m, n, k, starts, ends in walk(nests):
+    for i, m, n, k, starts, ends in walk(nests, _sources(ops, nests, tiled)):
         op = ops[i]
         coord = (*outer[i][m], n)
         place = (*coord, k, 0)
@@ -230,7 +249,8 @@ def tasks(ops: Sequence[GraphOp], nests: Sequence[Nest], tiled: Tiled) -> Iterat
 def _too_early(op: GraphOp, source: TileRef, producer: Operation) -> Diagnostic:
     value, coord = source
     message = f"%{op.result.name} would read %{value.name}{coord_text(coord)} before it is computed"
-    return Diagnostic(f"{message}; leave out 'group', 'stream' or 'epilogue'", op.loc).note(
+    continues = [f"'{name}', " for name in ("beside", "below") if getattr(op, name, None) is not None]
+    return Diagnostic(f"{message}; leave out {''.join(continues)}'group', 'stream' or 'epilogue'", op.loc).note(
         f"%{value.name} is computed here", producer.loc
     )
 
@@ -281,6 +301,19 @@ def numbered(
         Operator(tuple(numbers[v] for v in o.sources), numbers[o.result], o.k, _steps(o, tiled)) for o in operations
     ]
     return tensors, operators
+
+
+def sources_of(operations: Sequence[Described], tiled: Tiled) -> list[list[Source]]:
+    """What each operation reads of the others' results, in tiles."""
+    makers = {operation.result: i for i, operation in enumerate(operations)}
+    found: list[list[Source]] = []
+    for operation in operations:
+        batches = prod(tiled[operation.result].grid[:-2])
+        steps = [*_steps(operation, tiled), (0, 1, 0, (0,) * batches)]  # the last one: a product's bias
+        found.append(
+            [Source(makers[v], *step) for v, step in zip(operation.sources, steps, strict=False) if v in makers]
+        )
+    return found
 
 
 def _steps(operation: Described, tiled: Tiled) -> tuple[Steps, ...]:

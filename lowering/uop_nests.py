@@ -16,8 +16,8 @@ from ..ir.core import Operation, Value
 from ..planner.arena import SRAMConfig
 from ..planner.dependences import NONE, Chain, Chains
 from ..planner.nest_search import Search
-from ..planner.nests import Nest, walk
-from .graph_nests import Described, nest_of, traffic_model_of
+from ..planner.nests import Nest, Sources, walk
+from .graph_nests import Described, nest_of, sources_of, traffic_model_of
 from .tile_program import TileProgram
 
 
@@ -43,8 +43,9 @@ class NoOperationError(Exception):
         self.why = why
 
 
-def raise_nests(tiles: TileProgram, func: FuncOp, chains: Chains, config: SRAMConfig) -> list[int] | None:
-    """The execs in the order of the best loop nests found; None where nothing better than the given order was found.
+def raise_nests(tiles: TileProgram, func: FuncOp, chains: Chains, config: SRAMConfig, known: int) -> list[int] | None:
+    """The execs in the order of the best loop nests found, which may be worse than the given one that moves `known`
+    bytes; None where none are found.
     Raises `NoOperationError` where some exec is part of no operation."""
     found = find_operations(tiles, chains)
     types = {v: tiled(v) for o in found for v in (*o.sources, o.result)}
@@ -53,7 +54,7 @@ def raise_nests(tiles: TileProgram, func: FuncOp, chains: Chains, config: SRAMCo
     search = Search(traffic_model_of(operations, func.returned(), types, config), nests)
     if any(o.partial for o in found) or search.model.program(nests) is None:
         return _best_blocks(found, nests, search, chains, config)
-    return _order(found, search.run())
+    return _order(found, search.run(known), sources_of(operations, types))
 
 
 def plain_order(tiles: TileProgram, chains: Chains) -> list[int]:
@@ -63,11 +64,11 @@ def plain_order(tiles: TileProgram, chains: Chains) -> list[int]:
     return _order(found, [nest_of(o.result.type, o.k) for o in found if isinstance(o.result.type, TiledType)])
 
 
-def _order(found: list[Raised], nests: list[Nest]) -> list[int]:
+def _order(found: list[Raised], nests: list[Nest], sources: Sources = ()) -> list[int]:
     """The execs that there are, in the nests' order; a bias comes right before the first product of its tile."""
     order: list[int] = []
     begun: set[int] = set()
-    for i, m, n, k, _, _ in walk(nests):
+    for i, m, n, k, _, _ in walk(nests, sources):
         execs = found[i].execs
         if (m, n, k) not in execs:
             continue

@@ -17,7 +17,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar
 
-from ..dialects.graph import CastOp, ElementwiseOp, GraphOp, MappedOp, MatmulOp
+from ..dialects.graph import TOGETHER, CastOp, ElementwiseOp, GraphOp, MappedOp, MatmulOp, has_choices
 from ..dialects.kernels import KERNELS
 from ..dialects.kernels.conversions import WIDENING
 from ..dialects.kernels.declaration import Range
@@ -50,8 +50,11 @@ class CanonicalizePass:
 
 
 def canonicalize_function(func: FuncOp, module: ModuleOp) -> FuncOp:
-    """A graph function in its simplest form; any other as it is."""
-    return without_dead(simplified(without_dead(func))) if level_of(func) == "graph" else func
+    """A graph function in its simplest form; any other, and one whose operations say with which others they are
+    computed, as it is."""
+    if level_of(func) != "graph" or has_choices(func, TOGETHER):
+        return func
+    return without_dead(simplified(without_dead(func)))
 
 
 # The rewrites

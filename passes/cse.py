@@ -11,7 +11,7 @@ from collections.abc import Hashable
 from dataclasses import dataclass
 from typing import ClassVar
 
-from ..dialects.graph import GraphOp
+from ..dialects.graph import TOGETHER, GraphOp, has_choices
 from ..dialects.kernels import KERNELS
 from ..dialects.levels import level_of
 from ..ir.attributes import attr_text
@@ -35,8 +35,9 @@ class CsePass:
 
 
 def merge_equal(func: FuncOp, module: ModuleOp) -> FuncOp:
-    """A graph function in which the first of equal operations stands for all; any other as it is."""
-    if level_of(func) != "graph":
+    """A graph function in which the first of equal operations stands for all; any other, and one whose operations say
+    with which others they are computed, as it is."""
+    if level_of(func) != "graph" or has_choices(func, TOGETHER):
         return func
     values: ValueMap = {}
     args = [copy_value(a, values) for a in func.args]

@@ -11,8 +11,9 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import ClassVar, NamedTuple
 
-from ..dialects.graph import ElementwiseOp, GraphOp, MappedOp, MatmulOp
+from ..dialects.graph import CHOICES, TOGETHER, ElementwiseOp, GraphOp, MappedOp, MatmulOp, has_choices
 from ..dialects.kernels import KERNELS
+from ..dialects.kernels.products import TRANSPOSED
 from ..dialects.levels import level_of
 from ..ir.attributes import FloatAttr
 from ..ir.builtin import FuncOp, ModuleOp
@@ -46,8 +47,9 @@ class Fused(NamedTuple):
 
 
 def fuse_function(func: FuncOp, module: ModuleOp) -> FuncOp:
-    """A graph function with its products fused; any other as it is."""
-    if level_of(func) != "graph":
+    """A graph function with its products fused; any other, and one whose operations say with which others they are
+    computed, as it is."""
+    if level_of(func) != "graph" or has_choices(func, TOGETHER):
         return func
     fused = find_fusions(func)
     if not fused:
@@ -115,8 +117,8 @@ def _emit(op: Operation, fused: dict[Operation, Fused], values: ValueMap) -> Ope
     name, params = (product.activation, product.activation_params) if activation is None else of_kernel(activation)
     return MatmulOp(
         [values.get(v, v) for v in operands], [copy_value(op.results[0], values)],
-        activation=name, activation_params=params, tile=tile, transpose_a=product.transpose_a,
-        transpose_b=product.transpose_b, extra=extra, loc=product.loc,
+        activation=name, activation_params=params, tile=tile, extra=extra, loc=product.loc,
+        **{choice: getattr(product, choice) for choice in (*CHOICES, *TRANSPOSED)},
     )  # fmt: skip
 
 

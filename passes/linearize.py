@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from math import prod
 from typing import ClassVar
 
-from ..dialects.graph import CHOICES, GraphOp, MatmulOp
+from ..dialects.graph import GraphOp, MatmulOp, has_choices
 from ..dialects.levels import level_of
 from ..ir.builtin import FuncOp, ModuleOp
 from ..ir.core import Operation, Value
@@ -45,9 +45,9 @@ def linearize_function(func: FuncOp, module: ModuleOp) -> FuncOp:
     if level_of(func) != "graph":
         return func
     check_tensors(func, "linearize")
-    ops = [op for op in func.ops if isinstance(op, GraphOp)]
-    if any(getattr(op, name, None) is not None for op in ops for name in CHOICES):
+    if has_choices(func):
         return func
+    ops = [op for op in func.ops if isinstance(op, GraphOp)]
     order = linearize(dataflow_of(func, ops), [op.result.name for op in ops])
     *others, last = [op for op in func.ops if not isinstance(op, GraphOp)]
     ordered: list[Operation] = [*others, *[ops[i] for i in order], last]

@@ -18,7 +18,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from ..dialects.graph import CHOICES, GraphOp, MatmulOp
+from ..dialects.graph import TOGETHER, GraphOp, MatmulOp, has_choices
 from ..dialects.kernels import KERNELS
 from ..dialects.kernels.products import BIAS
 from ..dialects.levels import level_of
@@ -65,8 +65,7 @@ class LowerPass:
         if outside:
             raise DiagnosticError(outside)
         given = module.attrs.get("sched.target", {}) | func.attrs.get("sched.target", {})
-        planned = any(getattr(op, name, None) is not None for op in func.ops for name in CHOICES)
-        if planned and (self.sram is not None or "sram_bytes" in given):
+        if has_choices(func) and (self.sram is not None or "sram_bytes" in given):
             target = target_of(func, module, sram_bytes=self.sram, alignment=self.align)
             check_fits(made, config_of(func, target))
         return made
@@ -74,9 +73,10 @@ class LowerPass:
 
 def warn_of_dead(func: FuncOp) -> None:
     """Names the operations of a graph function that will be computed for nothing."""
+    remedy = "" if has_choices(func, TOGETHER) else "; --dce removes it"
     for op in dead_in_graph(func):
         value = op.results[0]
-        message = f"%{value.name} is computed and stored, but no result depends on it; --dce removes it"
+        message = f"%{value.name} is computed and stored, but no result depends on it{remedy}"
         warn(Diagnostic(message, value.loc))
 
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, ClassVar
 
-from ..dialects.graph import CHOICES, GraphOp, MatmulOp
+from ..dialects.graph import GraphOp, MatmulOp, has_choices
 from ..dialects.kernels.products import BIAS
 from ..dialects.levels import level_of
 from ..dialects.placement_limits import wishes_of
@@ -59,8 +59,7 @@ class PlanPass:
         if level_of(func) != "graph":
             return func
         check_tensors(func, "plan")
-        ops = [op for op in func.ops if isinstance(op, GraphOp)]
-        if any(getattr(op, name, None) is not None for op in ops for name in CHOICES):
+        if has_choices(func):
             return func
         order = adapters_last(func.ops)
         ops = [op for op in order if isinstance(op, GraphOp)]
@@ -70,7 +69,8 @@ class PlanPass:
         check_execs(ops, tiled, MOST_PLANNED)
         config = SRAMConfig(max(target.sram_bytes - taken, target.alignment), target.alignment)
         tensors, operators = numbered([described(op, tiled) for op in ops], func.returned(), tiled)
-        nests = Search(TrafficModel(tensors, operators, config), nests_of(ops, tiled)).run()
+        search = Search(TrafficModel(tensors, operators, config), nests_of(ops, tiled))
+        nests = search.run()
         if self.objective == "makespan":
             costs = [op_cycles(op, tiled, target) for op in ops]
             moves = partial(move_cycles, target=target)
@@ -78,7 +78,7 @@ class PlanPass:
                 tensors, operators, config, exec_cycles=costs, move_cycles=moves, channels=target.dma_channels,
                 long=execs_of(nests) > LONG,
             )  # fmt: skip
-            nests = Search(timed, nests).run()
+            nests = Search(timed, min([nests, *search.found], key=timed.scheduled_cost)).run()
         return _with_choices(func, order, dict(zip(ops, nests, strict=True)))
 
 
@@ -123,6 +123,8 @@ def _choices(op: GraphOp, nest: Nest) -> dict[str, Any]:
     found: dict[str, Any] = {}
     if nest.group is not None:
         found |= {"group": nest.group, "rows": nest.rows}
+    if nest.lazy:
+        found["lazy"] = UNIT
     if nest.after >= 0:
         return found | {"epilogue": UNIT}
     if not isinstance(op, MatmulOp):

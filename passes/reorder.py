@@ -93,7 +93,7 @@ def find_order(tiles: TileProgram, func: FuncOp, config: SRAMConfig, given: int)
     best, cost = chains.execs, given
     if not best:
         return None
-    raised = _order_of_nests(tiles, func, chains, config)
+    raised = _order_of_nests(tiles, func, chains, config, given)
     tried = chains.cost(raised, config, cost) if raised else None
     if raised and tried is not None:
         best, cost = raised, tried
@@ -107,10 +107,12 @@ def find_order(tiles: TileProgram, func: FuncOp, config: SRAMConfig, given: int)
     return chains.emit(best) if cost < given else None
 
 
-def _order_of_nests(tiles: TileProgram, func: FuncOp, chains: Chains, config: SRAMConfig) -> list[int] | None:
+def _order_of_nests(
+    tiles: TileProgram, func: FuncOp, chains: Chains, config: SRAMConfig, known: int
+) -> list[int] | None:
     """The execs in the order of loop nests, if they are those of whole operations; if not, a remark says why not."""
     try:
-        return raise_nests(tiles, func, chains, config)
+        return raise_nests(tiles, func, chains, config, known)
     except NoOperationError as found:
         message = (
             f"reorder: no loop nests for {func.symbol}, since this exec is part of no whole operation: {found.why}"

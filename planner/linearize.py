@@ -11,7 +11,8 @@ time.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from heapq import heappop, heappush
 
 from .live_bytes import Dataflow, Part, part_of
@@ -165,14 +166,15 @@ def _by_growth(flow: Dataflow, readers: dict[int, list[int]]) -> list[int]:
 
 
 class _Ordering:
-    """An order that grows part by part; what it holds is done. `left`: sets that may still be looked at."""
+    """An order that grows part by part; what it holds is done. `left`: sets that may still be looked at; `read`: how
+    many of the nodes done read a value."""
 
     def __init__(self, flow: Dataflow, readers: dict[int, list[int]], left: int):
         self.flow = flow
         self.readers = readers
         self.left = left
         self.order: list[int] = []
-        self.done = bytearray(len(flow.reads))
+        self.read: Counter[int] = Counter()
 
     def add(self, orders: Sequence[list[int]]) -> None:
         """The nodes of one part in the best order found, of which some are given."""
@@ -188,9 +190,15 @@ class _Ordering:
             order = self.beside_siblings(order)
         self.take(order)
 
-    def part(self, nodes: Sequence[int], done: Collection[int] = ()) -> Part:
-        """The nodes as a part of the graph whose nodes before are done, and those that are given besides."""
-        return part_of(self.flow, self.readers, nodes, lambda node: bool(self.done[node]) or node in done)
+    def part(self, nodes: Sequence[int]) -> Part:
+        """The nodes as a part of the graph whose nodes before are done."""
+        return part_of(self.flow, self.readers, nodes, self.read.__getitem__)
+
+    def count(self, nodes: Iterable[int], by: int = 1) -> None:
+        """Takes nodes for done, or (-1) for not done any more."""
+        for node in nodes:
+            for source in dict.fromkeys(self.flow.reads[node]):
+                self.read[source] += by
 
     def most_states(self) -> int:
         """How many sets the next search may look at."""
@@ -199,37 +207,36 @@ class _Ordering:
     def take(self, order: Sequence[int]) -> None:
         """Appends the nodes."""
         self.order += order
-        for node in order:
-            self.done[node] = True
+        self.count(order)
 
     def by_windows(self, order: list[int]) -> list[int]:
         """A few neighbours after the other in their best order."""
         order = list(order)
-        before: set[int] = set()
         for start in range(0, len(order), WINDOW // 2):
             window = order[start : start + WINDOW]
-            part = self.part(window, before)
+            part = self.part(window)
             best = part.best(self.most_states())
             self.left -= part.states
             if best is not None and part.cost(best) < part.cost(window):
                 order[start : start + WINDOW] = best
-            before.update(order[start : start + WINDOW // 2])
+            self.count(order[start : start + WINDOW // 2])
+        self.count(order, -1)
         return order
 
     def beside_siblings(self, order: list[int]) -> list[int]:
         """Products that come soon after one with the same left operand are put right behind it, where that makes no
         more bytes live at once."""
         order = list(order)
-        before: set[int] = set()
         for i, node in enumerate(order):
             for j in range(i + 2, min(i + 1 + SOON, len(order))):
                 if not self.are_siblings(node, order[j]) or self.are_siblings(node, order[i + 1]):
                     continue
                 moved = [node, order[j], *order[i + 1 : j]]
-                part = self.part(moved, before)
+                part = self.part(moved)
                 if part.is_legal(moved) and part.cost(moved)[0] <= part.cost(order[i : j + 1])[0]:
                     order[i : j + 1] = moved
-            before.add(node)
+            self.count([node])
+        self.count(order, -1)
         return order
 
     def are_siblings(self, one: int, other: int) -> bool:

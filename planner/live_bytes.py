@@ -161,12 +161,16 @@ class Part:
         return order[::-1]
 
 
-def part_of(
-    flow: Dataflow, readers: dict[int, list[int]], nodes: Sequence[int], is_done: Callable[[int], bool]
-) -> Part:
-    """The nodes as a part of a graph, behind those that are done."""
+def part_of(flow: Dataflow, readers: dict[int, list[int]], nodes: Sequence[int], read: Callable[[int], int]) -> Part:
+    """The nodes as a part of a graph, behind those that are done; `read` says how many of the nodes done read a value.
+
+    Takes time by the operands of the nodes alone, however many others read these."""
     part = Part(sorted(nodes))
     bits = {node: 1 << i for i, node in enumerate(part.nodes)}
+    inside: dict[int, int] = {}
+    for node in part.nodes:
+        for source in dict.fromkeys(flow.reads[node]):
+            inside[source] = inside.get(source, 0) | bits[node]
     values: dict[int, _Value] = {}
     for node in part.nodes:
         sources = dict.fromkeys(flow.reads[node])
@@ -174,7 +178,8 @@ def part_of(
         part.sizes.append(flow.sizes[node])
         for value in (*sources, node):
             if value not in values:
-                values[value] = _value(flow, readers.get(value, []), value, bits, is_done)
+                begun, count = read(value), len(readers.get(value, ()))
+                values[value] = _value(flow, value, inside.get(value, 0), bits.get(value, 0), begun, count)
         part.results.append([values[value] for value in (*sources, node) if value >= 0])
         part.arguments.append([values[value] for value in sources if value < 0])
     outside = [value for value in values if value not in bits]
@@ -185,13 +190,11 @@ def part_of(
     return part
 
 
-def _value(
-    flow: Dataflow, readers: Sequence[int], value: int, bits: dict[int, int], is_done: Callable[[int], bool]
-) -> _Value:
-    inside = sum(bits[reader] for reader in readers if reader in bits) | bits.get(value, 0)
-    stays = any(reader not in bits and not is_done(reader) for reader in readers)
-    last = -1 if stays else inside
+def _value(flow: Dataflow, value: int, inside: int, own: int, begun: int, count: int) -> _Value:
+    """A value of a part: `inside` are its readers there and `own` the node that makes it, both as sets; `begun` of its
+    `count` readers are done."""
+    stays = begun + inside.bit_count() < count
+    last = -1 if stays else inside | own
     if value >= 0:
         return _Value(flow.sizes[value], last)
-    begun = any(is_done(reader) for reader in readers)
     return _Value(flow.arguments[~value], last, 0 if begun else inside)

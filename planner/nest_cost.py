@@ -15,7 +15,8 @@ from .arena import SRAMConfig
 from .lifetimes import LifetimePlanner, static_addresses
 from .liveness import EXEC, STORE, Liveness, Program, Step, liveness_of
 from .memory_planner import least_bytes
-from .nests import Nest, uneven_members, unfit_siblings, unread_streams, walk
+from .nest_checks import uneven_members, unfit_siblings, unread_lazy, unread_streams
+from .nests import Nest, Source, walk
 from .placement import WORK
 from .residency import FirstFitPlanner, Plan, StepOutOfMemoryError, TrafficLimitError
 from .units import UNLIMITED
@@ -247,22 +248,23 @@ class _ProgramBuilder:
         """The tile program of the nests; None where `lower` would refuse them."""
         steps, done = self.program.steps, self.done
         nests = [_counted_from(self.first, nest) for nest in nests[self.first : self.end]]
-        if not self.fit(nests):
+        sources = self.sources() if any(nest.lazy for nest in nests) else []
+        if not self.fit(nests) or (sources and list(unread_lazy(nests, sources))):
             return None
         infos = [self.info(i, nests[i - self.first]) for i in range(self.first, self.end)]
-        for i, m, n, k, starts, ends in walk(nests):
+        for i, m, n, k, starts, ends in walk(nests, sources):
             dst, columns, reads, sums, bias, per_batch, store = infos[i]
             tile = dst + m * columns + n
             batch, row = divmod(m, per_batch) if per_batch else (0, m)
-            sources = tuple([at + row * down + n * across + k * deep + below[batch]
+            read = tuple([at + row * down + n * across + k * deep + below[batch]
                              for at, down, across, deep, below in reads])  # fmt: skip
-            if not all(map(done.__getitem__, sources)):
+            if not all(map(done.__getitem__, read)):
                 return None
             if starts and bias >= 0:
                 steps.append(Step(EXEC, tile, (bias + n,)))
-            if len(sources) > 1 and len(set(sources)) < len(sources):
-                sources = tuple(dict.fromkeys(sources))
-            steps.append(Step(EXEC, tile, sources, sums and (not starts or bias >= 0), False, sums))
+            if len(read) > 1 and len(set(read)) < len(read):
+                read = tuple(dict.fromkeys(read))
+            steps.append(Step(EXEC, tile, read, sums and (not starts or bias >= 0), False, sums))
             if ends:
                 done[tile] = 1
                 if store:
@@ -280,6 +282,20 @@ class _ProgramBuilder:
         for op in self.operators[self.first : self.end]:
             makers = [self.tensors[source].maker for source in (op.sources[:1] if op.k else op.sources)]
             found.append([maker - self.first for maker in makers if self.first <= maker < self.end])
+        return found
+
+    def sources(self) -> list[list[Source]]:
+        """What each of these operations reads of the others."""
+        found: list[list[Source]] = []
+        for op in self.operators[self.first : self.end]:
+            steps = list(op.steps)
+            if op.bias >= 0:
+                steps.append((0, 1, 0, (0,) * len(steps[0][3])))
+            makers = [self.tensors[source].maker for source in op.sources]
+            found.append([
+                Source(maker - self.first, *step)
+                for maker, step in zip(makers, steps, strict=True) if self.first <= maker < self.end
+            ])  # fmt: skip
         return found
 
     def info(

@@ -22,6 +22,9 @@ FORMS: tuple[Callable[[int], tuple[int, int] | None], ...] = (
 )
 """Blocks of a group's products, by its rows: those that the closed form likes best, and blocks of one column."""
 
+LAZY_WIDTHS = (1, 2, 3, 1000)
+"""Columns of tiles of the blocks that are tried for products made on demand, and for what asks for them."""
+
 ROOM = (100, 90, 75, 60)
 """Per cent of the memory that a run is cut for: the closed form leaves out what a plan keeps besides."""
 
@@ -35,9 +38,9 @@ class GroupChoices(Trials):
 
     def ways(self) -> list[list[Callable[[], None]]]:
         """The ways to choose what is computed together, the most promising first."""
-        ways: list[list[Callable[[], None]]] = [[self.choose_groups]]
+        ways: list[list[Callable[[], None]]] = [[self.choose_whole_runs], [self.choose_groups]]
         if any(len([i for i in self.products() if first <= i < end]) > 2 for first, end in self.runs()):
-            ways.insert(0, [self.choose_runs, self.choose_groups])
+            ways.insert(1, [self.choose_runs, self.choose_groups])
         if any(list(self.siblings(side)) for side in (0, 1)):
             ways = [[self.choose_siblings, *way] for way in ways] + ways
         if any(self.host_of_product(i) >= 0 for i in self.products()):
@@ -100,9 +103,13 @@ class GroupChoices(Trials):
         return alone and self.model.operators[i].k > 0 and len(self.unit(i)) == 1
 
     def are_siblings(self, i: int, j: int, side: int) -> bool:
+        """Whether two products can be computed as one, and nothing is computed with the second."""
+        return self.is_alone(j) and self.are_alike(i, j, side)
+
+    def are_alike(self, i: int, j: int, side: int) -> bool:
         """Whether two products share an operand, and are cut alike along it and along k."""
         one, other = self.model.operators[i], self.model.operators[j]
-        if not self.is_alone(j) or one.k != other.k or one.sources[side] != other.sources[side]:
+        if one.k != other.k or one.sources[side] != other.sources[side]:
             return False
         a, b = self.nests[i], self.nests[j]
         sizes = [self.model.tensors[o.sources[1 - side]].tile_bytes for o in (one, other)]
@@ -141,6 +148,23 @@ class GroupChoices(Trials):
                     self.try_cuts(products, cuts)
                 if self.spent:
                     return
+
+    def choose_whole_runs(self) -> None:
+        """All of a run is tried as one group, walked layer by layer or on demand."""
+        for first, end in list(self.runs()):
+            self.tell(f"whole runs, from operation {first + 1} of {len(self.nests)} on")
+            products = [i for i in self.products() if first <= i < end]
+            if len(products) > 1:
+                self.try_whole_run(products)
+
+    def try_whole_run(self, products: Sequence[int]) -> None:
+        """Tries some products as one group."""
+        for rows in self.row_counts(self.nests[products[0]].height):
+            forms = self.grouped(products, rows)
+            for form in (*forms, *self.on_demand(products, forms[0], rows)):
+                if self.spent:
+                    return
+                self.improve(form)
 
     def layer(self, i: int, end: int) -> Layer:
         """What a product of a run moves, with its epilogues, as the closed form takes it."""
@@ -187,7 +211,9 @@ class GroupChoices(Trials):
 
     def grouped(self, members: Sequence[int], rows: int) -> list[dict[int, Nest]]:
         """Products as a group, in blocks of each form."""
-        whole = self.together(members, group=members[0], rows=rows, stream=0, strip=0, order="mn", reverse=False)
+        whole = self.together(
+            members, group=members[0], rows=rows, stream=0, strip=0, lazy=False, order="mn", reverse=False
+        )
         found: list[dict[int, Nest]] = []
         for form in FORMS:
             blocks = {i: form(rows) or self.group_block(i, rows) for i in members}
@@ -233,8 +259,22 @@ class GroupChoices(Trials):
                 self.improve(self.streamed(members, grouped, rows, h))
                 if rows > 1:
                     self.improve(self.streamed(members, grouped, rows, h, 1))
+            for lazy in self.on_demand(members, grouped, rows) if streams and len(members) > 2 else ():
+                self.improve(lazy)
             if self.spent:
                 return
+
+    def on_demand(self, members: Sequence[int], grouped: dict[int, Nest], rows: int) -> Iterator[dict[int, Nest]]:
+        """A group of which all but the last are made when they are asked for, some columns at a time, and that last in
+        blocks of some columns."""
+        last = members[-1]
+        lazy = self.together(members[:-1], lazy=True, group=members[0], rows=rows, stream=0, strip=0)
+        for width in LAZY_WIDTHS:
+            found = grouped | lazy
+            found |= {i: replace(lazy[i], block=(rows, width * len(self.unit(i))), snake=True) for i in members[:-1]}
+            for across in LAZY_WIDTHS:
+                found[last] = replace(found[last], block=(rows, across))
+                yield dict(found)
 
     def streamed(
         self, members: Sequence[int], grouped: dict[int, Nest], rows: int, h: int, strip: int = 0

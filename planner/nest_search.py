@@ -8,27 +8,41 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from .nest_cost import INFEASIBLE, Steps
-from .nest_groups import GroupChoices
+from .nest_changes import Changes
+from .nest_cost import INFEASIBLE, Steps, TrafficModel
 from .nests import Nest
 
+BEST = 2
+"""How many of what the ways of choosing have found small changes are made to."""
 
-class Search(GroupChoices):
-    """A search over the nests of a function's operations; `run` gives the best ones found."""
+WAYS = 0.7
+"""The share of the steps that the ways of choosing may take."""
 
-    def run(self) -> list[Nest]:
-        """Never worse than the nests given, as they are scheduled."""
+
+class Search(Changes):
+    """A search over the nests of a function's operations; `run` gives the best ones found, and leaves in `found` what
+    else the ways of choosing have led to."""
+
+    def __init__(self, model: TrafficModel, nests: Sequence[Nest]):
+        super().__init__(model, nests)
+        self.found: list[list[Nest]] = []
+
+    def run(self, known: int = 0) -> list[Nest]:
+        """Never worse than the nests given, as they are scheduled. Where an order that costs `known` is known, no time
+        is spent on small changes to worse ones."""
         given = list(self.nests)
         self.tell("epilogues")
         self.nests = self.with_epilogues(given)
         self.choose_blocks()
-        self.try_ways()
+        self.try_ways(known)
         return given if self.is_worse(given) else self.nests
 
-    def try_ways(self) -> None:
+    def try_ways(self, known: int) -> None:
         """What is computed together is chosen by several ways: what is good for a few operations may bar what is better
         for many. Small changes are made to what all of them find, the best first, as long as there are steps left."""
         begun, found = self.nests, [self.nests]
+        limit = self.limit
+        self.limit = int(WAYS * limit)
         for way in self.ways():
             self.nests = begun
             for choose in way:
@@ -37,13 +51,16 @@ class Search(GroupChoices):
             if self.nests not in found:
                 found.append(self.nests)
         found.sort(key=self.model.scheduled_cost)
+        self.nests, self.found = found[0], found
+        self.limit = limit
         changed = [found[0]]
-        for nests in found:
-            if self.spent:
-                break
+        if known and self.model.scheduled_cost(found[0]) >= known:
+            return
+        for left, nests in zip(range(min(BEST, len(found)), 0, -1), found, strict=False):
             self.nests = nests
-            self.change_at_random()
+            self.change_at_random((limit - self.model.steps) // left)
             changed.append(self.nests)
+        self.found = [*changed[1:], *found]
         self.nests = min(changed, key=self.model.scheduled_cost)
 
     def is_worse(self, given: list[Nest]) -> bool:
@@ -104,66 +121,6 @@ class Search(GroupChoices):
                     return
                 self.improve({i: replace(self.nests[i], block=block, order=order, snake=True)})
             self.improve({i: replace(self.nests[i], reverse=not self.nests[i].reverse)})
-
-    # Small changes
-
-    def change_at_random(self) -> None:
-        """Hill climbing by small changes, until the steps are spent or nothing has helped for long."""
-        products = self.products()
-        if not products:
-            return
-        failures = 0
-        self.tell("small changes")
-        while not self.spent and failures < 600:
-            changed = self.mutation(self.random.choice(products))
-            before = self.model.steps
-            failures = 0 if changed and self.improve(changed) else failures + 1
-            if self.model.steps == before:
-                failures += 1
-
-    def mutation(self, i: int) -> dict[int, Nest]:
-        """One operation, or its group, changed a little."""
-        nest, pick = self.nests[i], self.random
-        kind = pick.choice(("block", "block", "blocks", "order", "reverse", "snake", "rows", "stream", "group"))
-        if kind == "block":
-            m, n = self.extent(i)
-            bm = min(max(nest.block[0] + pick.choice((-1, 0, 0, 1)), 1), m)
-            bn = min(max(nest.block[1] + pick.choice((-1, 0, 0, 1)), 1), n)
-            return {i: replace(nest, block=(bm, bn))}
-        if kind == "order":
-            return {i: replace(nest, order="nm" if nest.order == "mn" else "mn")}
-        if kind in ("reverse", "snake"):
-            return {i: replace(nest, **{kind: not getattr(nest, kind)})}
-        if kind == "group":
-            return self.leave_or_join(i)
-        if nest.group is None:
-            return {}
-        members = [j for j in self.products() if self.nests[j].group == nest.group]
-        if kind == "blocks":
-            block = pick.randint(1, nest.rows), pick.choice((1, 1, 2, 3))
-            return {j: replace(self.nests[j], block=block) for j in members}
-        if kind == "rows":
-            rows = min(max(nest.rows + pick.choice((-1, 1)), 1), nest.m)
-            return self.together(members, rows=rows)
-        if i == members[-1]:
-            return {}
-        stream = pick.choice((0, 1, 2, 4, nest.block[1]))
-        return self.together([i], stream=stream, strip=pick.choice((0, 0, 1, 2)) if stream else 0)
-
-    def leave_or_join(self, i: int) -> dict[int, Nest]:
-        """A product joins the group before it, or leaves its group if it is at an end of it."""
-        products = self.products()
-        at = products.index(i)
-        nest = self.nests[i]
-        if nest.group is not None:
-            return self.together([i], group=None, rows=0, stream=0, strip=0)
-        if at == 0 or self.nests[products[at - 1]].height != nest.height:
-            return {}
-        number = products[at - 1]
-        before = self.nests[number]
-        if before.group is not None:
-            return self.together([i], group=before.group, rows=before.rows)
-        return self.together([number, i], group=number, rows=self.random.choice(self.row_counts(nest.height)))
 
 
 def tile_for_tile(nest: Nest) -> Steps:

@@ -16,7 +16,7 @@ from .progress import tell
 EFFORT = 100
 """How often each operation may be planned on average."""
 
-LEAST_STEPS = 500_000
+LEAST_STEPS = 600_000
 """Steps that may be planned for a small function."""
 
 CANDIDATES = 10
@@ -30,9 +30,9 @@ class Trials:
 
     def __init__(self, model: TrafficModel, nests: Sequence[Nest]):
         self.model = model
-        self.nests = list(nests)
+        self.nests: list[Nest] = list(nests)
         self.random = random.Random(SEED)
-        self.limit = max(LEAST_STEPS, EFFORT * execs_of(nests))
+        self.limit: int = max(LEAST_STEPS, EFFORT * execs_of(nests))
 
     def tell(self, what: str) -> None:
         """Tells listeners what the search is at (`progress.py`)."""

@@ -16,6 +16,7 @@ tiles, each for every batch. `walk` yields the tile operations of a list of nest
 - `stream = h`: within a group, h columns of tiles are computed and used up by the next product at once, whose
   accumulators for all those rows stay; with `strip` so many rows of them at a time. Neighbours that are streamed are
   streamed together: into the first product after them.
+- `lazy`: within a group, each block of it is computed right before the first operation that reads one of its tiles.
 - `epilogue`: an elementwise operation, or a product whose k is one tile, is computed tile by tile, right after another
   operation's tile at the same place.
 """
@@ -24,7 +25,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import groupby
+from itertools import chain
 
 ORDERS = ("mn", "nm")
 
@@ -62,6 +63,7 @@ class Nest:
     batch: int = 1
     strip: int = 0
     reads: tuple[Reach, ...] = ()
+    lazy: bool = False
 
     @property
     def height(self) -> int:
@@ -85,9 +87,25 @@ Lane = tuple[int, int]
 """A row or a column of tiles: the number of its nest, -1 for all of those walked together, and its own."""
 
 
-def walk(nests: Sequence[Nest]) -> Iterator[TileOpAt]:
+@dataclass(frozen=True, slots=True)
+class Source:
+    """What an operation reads of another nest's result: how many tiles further, counted row by row, for its next row,
+    next column and next k, and for each batch from the first one's."""
+
+    nest: int
+    down: int
+    across: int
+    deep: int
+    below: tuple[int, ...] = (0,)
+
+
+Sources = Sequence[Sequence[Source]]
+"""By nest, what it reads of the others; only asked for where some nest is lazy."""
+
+
+def walk(nests: Sequence[Nest], sources: Sources = ()) -> Iterator[TileOpAt]:
     """The tile operations of all nests in order."""
-    return _Walk(nests).run()
+    return _Walk(nests, sources).run()
 
 
 def groups_of(nests: Sequence[Nest]) -> list[list[int]]:
@@ -115,74 +133,6 @@ def units_of(nests: Sequence[Nest], members: Sequence[int]) -> list[list[int]]:
     return units
 
 
-def uneven_members(nests: Sequence[Nest]) -> Iterator[tuple[int, int]]:
-    """The nests that have other `rows`, or other rows of tiles, than the first of their group, each with that first. Of
-    a nest that says which rows it reads, and of those read so, the rows of tiles may be others."""
-    for first, *others in groups_of(nests):
-        if nests[first].group is None:
-            continue
-        apart = {reach.nest for i in others for reach in nests[i].reads} | {i for i in others if nests[i].reads}
-        for i in others:
-            even = nests[i].height == nests[first].height or i in apart or first in apart
-            if nests[i].rows != nests[first].rows or not even:
-                yield first, i
-
-
-def unfit_siblings(nests: Sequence[Nest]) -> Iterator[tuple[int, int]]:
-    """The nests that can't be walked together with the one that they continue, each with that: it is not the last one
-    before them that is no epilogue and continues none, or their loops don't fit together."""
-    lead = -1
-    for i, nest in enumerate(nests):
-        if nest.after >= 0:
-            continue
-        if nest.lead < 0:
-            lead = i
-            continue
-        one = nests[lead] if lead >= 0 else nest
-        alike = (one.k, one.batch, one.group, one.rows, one.stream, one.strip) == (
-            nest.k, nest.batch, nest.group, nest.rows, nest.stream, nest.strip,
-        )  # fmt: skip
-        fits = one.m == nest.m if nest.beside >= 0 else one.n == nest.n and one.batch == 1
-        mixed = (one_of_axis(nests, lead, i), nest.beside >= 0 and nest.below >= 0)
-        if nest.lead != lead or not alike or not fits or not nest.k or any(mixed):
-            yield lead, i
-
-
-def one_of_axis(nests: Sequence[Nest], lead: int, i: int) -> bool:
-    """Whether some nest between a lead and another continues the lead along the other axis."""
-    return any(
-        nests[j].lead == lead and (nests[j].beside >= 0) != (nests[i].beside >= 0) for j in range(max(lead, 0) + 1, i)
-    )
-
-
-def unread_streams(nests: Sequence[Nest], feeds: Sequence[Sequence[int]]) -> Iterator[int]:
-    """The streamed nests that no product of their group takes up right after them. `feeds[i]` are the nests that make
-    the left operand of a product i, or any operand of an elementwise operation."""
-    for members in groups_of(nests):
-        for streamed, together in groupby(members, lambda i: nests[i].stream > 0):
-            if not streamed:
-                continue
-            run = list(together)
-            reader = next((i for i in members if i > run[-1]), -1)
-            taken = _behind(nests, feeds, reader) if reader >= 0 and nests[reader].k else set[int]()
-            widths = {(nests[i].n, nests[i].stream, nests[i].strip) for i in run}
-            yield from (i for i in run if i not in taken or len(widths) > 1)
-
-
-def _behind(nests: Sequence[Nest], feeds: Sequence[Sequence[int]], reader: int) -> set[int]:
-    """The nests that a reader's left operand is made of, through epilogues and streamed nests."""
-    found: set[int] = set()
-    waiting = list(feeds[reader])
-    while waiting:
-        i = waiting.pop()
-        if i in found:
-            continue
-        found.add(i)
-        if nests[i].after >= 0 or (nests[i].stream and not nests[i].k):
-            waiting += feeds[i]
-    return found
-
-
 @dataclass(slots=True)
 class _Turns:
     """How often a nest has gone through k, and along a row (or column) of blocks: odd times go backwards."""
@@ -195,6 +145,7 @@ class _Turns:
 @dataclass(slots=True)
 class _Walk:
     nests: Sequence[Nest]
+    sources: Sources
     epilogues: dict[int, list[int]] = field(default_factory=dict[int, list[int]])
     turns: list[_Turns] = field(default_factory=list[_Turns])
 
@@ -206,11 +157,21 @@ class _Walk:
                 self.epilogues.setdefault(nest.after, []).append(i)
         for members in groups_of(self.nests):
             units = units_of(self.nests, members)
-            done = [0] * len(units)
-            for end in self.stretches(units):
-                needed = self.needed(units, end)
-                yield from self.units(units, list(zip(done, needed, strict=True)))
-                done = needed
+            lazy = [unit for unit in units if self.nests[unit[0]].lazy]
+            if lazy:
+                eager = [unit for unit in units if not self.nests[unit[0]].lazy]
+                height = self.nests[eager[-1][0]].height if eager else 0
+                yield from _OnDemand(self, lazy, height).serve(self.group(eager))
+            else:
+                yield from self.group(units)
+
+    def group(self, units: list[list[int]]) -> Iterator[TileOpAt]:
+        """The operations of a group, stretch by stretch."""
+        done = [0] * len(units)
+        for end in self.stretches(units) if units else ():
+            needed = self.needed(units, end)
+            yield from self.units(units, list(zip(done, needed, strict=True)))
+            done = needed
 
     def stretches(self, units: list[list[int]]) -> Iterator[int]:
         """Where the stretches of rows end on which a group is computed, in rows of its last operation."""
@@ -293,10 +254,12 @@ class _Walk:
             yield [(-1, m) for m in range(max(start, rows[0]), min(end, rows[1]))]
 
     def columns(self, unit: list[int], columns: Range | None) -> list[Lane]:
-        """Some columns of a unit (None: all of them); of the nests beside the first, their columns follow."""
+        """Some columns of a unit (None: all of them). Those of the nests beside the first follow; made on demand they
+        take turns: what asks for one of them asks for its neighbours at that place, too."""
         if self.nests[unit[-1]].below >= 0:
             return [(-1, n) for n in range(*(columns or (0, self.nests[unit[0]].n)))]
-        return [(i, n) for i in unit for n in range(*(columns or (0, self.nests[i].n)))]
+        lanes = [(i, n) for i in unit for n in range(*(columns or (0, self.nests[i].n)))]
+        return sorted(lanes, key=lambda lane: lane[1]) if self.nests[unit[0]].lazy else lanes
 
     def blocks(self, unit: list[int], rows: list[Lane], columns: list[Lane]) -> Iterator[tuple[list[Lane], list[Lane]]]:
         """The blocks of a product in the order in which they are walked."""
@@ -329,7 +292,7 @@ class _Walk:
         first = steps[0] if starts else -1
         last = steps[-1] if ends else -1
         if len(rows) > len(columns):
-            places = [(max(i, j), m, n) for i, m in rows for j, n in columns]
+            places = _places(rows, columns)
         else:
             places = [(max(i, j), m, n) for j, n in columns for i, m in rows]
         waiting = any(i in self.epilogues for i in unit)
@@ -351,6 +314,96 @@ class _Walk:
             j = waiting.pop()
             yield j, m, n, 0, True, True
             waiting += reversed(self.epilogues.get(j, ()))
+
+
+@dataclass(slots=True)
+class _Frame:
+    """A block that is being computed: what is left of it, the operation of it that waits, and for which blocks."""
+
+    steps: Iterator[TileOpAt]
+    wants: Iterator[int]
+    held: TileOpAt | None = None
+
+
+class _OnDemand:
+    """The blocks of a group's lazy nests, each begun right before the first operation that reads one of its tiles. In
+    nests of as many rows of tiles as those that the group is walked by, a block keeps to one stretch of them."""
+
+    def __init__(self, walk: _Walk, units: Sequence[list[int]], height: int):
+        self.walk = walk
+        self.height = height
+        self.blocks: list[tuple[list[int], list[Lane], list[Lane]]] = []
+        self.block_of: dict[int, list[int]] = {}
+        for unit in units:
+            self.cut(unit)
+        self.begun = bytearray(len(self.blocks))
+
+    def cut(self, unit: list[int]) -> None:
+        """Cuts a unit into its blocks; each tile of its nests, and of those in their epilogues, knows its block."""
+        nests = self.walk.nests
+        for i in unit:
+            self.block_of[i] = [-1] * (nests[i].height * nests[i].n)
+        lead = nests[unit[0]]
+        size = lead.rows if lead.rows and lead.height == self.height else lead.height
+        for stretch in _parts((0, lead.height), size):
+            for some in self.walk.batches(unit, stretch):
+                for rows, columns in self.walk.blocks(unit, some, self.walk.columns(unit, None)):
+                    for i, m, n in _places(rows, columns):
+                        self.block_of[unit[0] if i < 0 else i][m * nests[i].n + n] = len(self.blocks)
+                    self.blocks.append((unit, rows, columns))
+        for i in unit:
+            for j in self.epilogues(i):
+                self.block_of[j] = self.block_of[i]
+
+    def epilogues(self, i: int) -> Iterator[int]:
+        """The nests in the epilogues of a nest, one after the other."""
+        waiting = list(self.walk.epilogues.get(i, ()))
+        while waiting:
+            j = waiting.pop()
+            yield j
+            waiting += self.walk.epilogues.get(j, ())
+
+    def serve(self, steps: Iterator[TileOpAt]) -> Iterator[TileOpAt]:
+        """The steps of a group's other nests, each after the blocks that it wants; at the end those nobody has wanted.
+        A block that is begun is not waited for: what reads itself is refused by whoever knows the tiles."""
+        stack = [_Frame(iter(()), iter(range(len(self.blocks)))), _Frame(steps, iter(()))]
+        while stack:
+            frame = stack[-1]
+            block = next((b for b in frame.wants if not self.begun[b]), -1)
+            if block >= 0:
+                self.begun[block] = 1
+                stack.append(self.begin(*self.blocks[block]))
+                continue
+            if frame.held is not None:
+                yield frame.held
+            frame.held = next(frame.steps, None)
+            if frame.held is None:
+                stack.pop()
+            else:
+                frame.wants = self.wanted(*frame.held[:4])
+
+    def begin(self, unit: list[int], rows: list[Lane], columns: list[Lane]) -> _Frame:
+        """A block, and before it what its epilogues read besides."""
+        lead = self.walk.nests[unit[0]]
+        places = [(unit[0] if i < 0 else i, m, n) for i, m, n in _places(rows, columns)]
+        wants = [b for i, m, n in places for j in self.epilogues(i) for b in self.wanted(j, m, n, 0)]
+        if lead.k:
+            return _Frame(self.walk.block(unit, rows, columns, (0, lead.k), True, True), iter(wants))
+        return _Frame(chain.from_iterable(self.walk.tile(i, m, n) for i, m, n in places), iter(wants))
+
+    def wanted(self, i: int, m: int, n: int, k: int) -> Iterator[int]:
+        """The blocks with what an operation reads."""
+        per_batch = self.walk.nests[i].m
+        batch, row = divmod(m, per_batch)
+        for source in self.walk.sources[i]:
+            blocks = self.block_of.get(source.nest)
+            if blocks is not None:
+                yield blocks[row * source.down + n * source.across + k * source.deep + source.below[batch]]
+
+
+def _places(rows: list[Lane], columns: list[Lane]) -> list[tuple[int, int, int]]:
+    """The nest, row and column of the tiles of a block; -1: the first nest of its unit."""
+    return [(max(i, j), m, n) for i, m in rows for j, n in columns]
 
 
 def _parts(whole: Range, size: int) -> Iterator[Range]:

@@ -1,7 +1,8 @@
 """The valid texts that the adversary changes: graphs with how they are compiled, and uops by hand.
 
 Small, and with sizes that tile sizes don't divide: spilled tiles, tiles off chip at addresses, pins, ping/pong halves,
-queues, several functions, results that are no tiles, and every kernel of the table.
+queues, vectors, batches, transposed operands, several functions, results that are no tiles, and every kernel of the
+table.
 """
 
 from __future__ import annotations
@@ -164,6 +165,17 @@ func.func @vectors(%x: tensor<9xf32>, %z: tensor<9xf32>) -> (tensor<9xf32>, tens
 }
 """
 
+BATCHES = """\
+func.func @batches(%q: tensor<2x5x6xf32>, %k: tensor<1x7x6xf32>, %w: tensor<5x3xf32>, %m: tensor<2x5x7xf32>)
+    -> tensor<2x7x3xf32> {
+  %s = graph.matmul %q, %k {transpose_b} : (tensor<2x5x6xf32>, tensor<1x7x6xf32>) -> tensor<2x5x7xf32>
+  %r = graph.max %s, %m : (tensor<2x5x7xf32>, tensor<2x5x7xf32>) -> tensor<2x5x7xf32>
+  %y = graph.matmul %r, %w {transpose_a} : (tensor<2x5x7xf32>, tensor<5x3xf32>) -> tensor<2x7x3xf32>
+  %z = graph.relu %y : tensor<2x7x3xf32>
+  return %z : tensor<2x7x3xf32>
+}
+"""
+
 SEVERAL = """\
 func.func @one(%x: tensor<3x5xf32>, %w: tensor<5x6xf32>) -> tensor<3x6xf32> {
   %y = graph.matmul %x, %w : (tensor<3x5xf32>, tensor<5x6xf32>) -> tensor<3x6xf32>
@@ -228,6 +240,8 @@ BASES = [
     ("planned", CHAIN, "O2{sram=1024 tile=4x4x4}"),
     ("broadcast", BROADCAST, f"{TILE},forward,schedule{{sram=256 align=4}}"),
     ("vectors", VECTORS, f"{TILE},schedule{{sram=256}}"),
+    ("batches", BATCHES, f"{TILE},forward,schedule{{sram=256 align=16}}"),
+    ("batches off chip", BATCHES, "tile{sizes=3x3x5},lower,schedule{sram=320 align=4 dram}"),
     ("several", SEVERAL, f"{TILE},schedule{{sram=512}}"),
     ("by hand", BY_HAND, "schedule{sram=512}"),
     ("uops", BY_HAND, ""),

@@ -63,6 +63,17 @@ func.func @gated(%x: tensor<8x8xf32>, %w1: tensor<8x9xf32>, %g: tensor<9xf32>, %
 }
 """
 
+HEADS = """\
+func.func @heads(%q: tensor<2x5x6xf32>, %k: tensor<1x8x6xf32>, %v: tensor<2x8x4xf32>, %w: tensor<5x6xf32>)
+    -> tensor<2x6x4xf32> {
+  %s = graph.matmul %q, %k {transpose_b} : (tensor<2x5x6xf32>, tensor<1x8x6xf32>) -> tensor<2x5x8xf32>
+  %m = graph.max %s, %s : (tensor<2x5x8xf32>, tensor<2x5x8xf32>) -> tensor<2x5x8xf32>
+  %h = graph.matmul %m, %v {activation = "relu"} : (tensor<2x5x8xf32>, tensor<2x8x4xf32>) -> tensor<2x5x4xf32>
+  %y = graph.matmul %w, %h {transpose_a} : (tensor<5x6xf32>, tensor<2x5x4xf32>) -> tensor<2x6x4xf32>
+  return %y : tensor<2x6x4xf32>
+}
+"""
+
 BY_HAND = """\
 func.func @by_hand(%x: !uop.tiled<tensor<4x8xf32>, [4, 4]>, %w: !uop.tiled<tensor<8x4xf32>, [4, 4]>)
     -> (!uop.tiled<tensor<4x4xf32>, [4, 4]>, !uop.tiled<tensor<4x4xf32>, [4, 4]>) {
@@ -93,6 +104,8 @@ CASES = [
     (CHAIN, "tile{sizes=4x4x4},lower,forward,schedule{sram=256 align=16 evict=cost}"),
     (CHAIN, "fuse,tile{sizes=4x4x4},plan{sram=512},lower,forward,schedule{sram=512}"),
     (QUANTIZED, "tile{sizes=4x4x4},lower,forward,schedule{sram=192 align=4 evict=cost}"),
+    (HEADS, "tile{sizes=4x4x4},lower,schedule{sram=512 align=16}"),
+    (HEADS, "tile{sizes=4x4x4},plan{sram=384},lower,forward,schedule{sram=384 align=4 evict=cost}"),
     (GATED, "tile{sizes=4x4x4},lower,schedule{sram=512 align=16}"),
     (GATED, "tile{sizes=4x4x4},plan{sram=512},lower,forward,schedule{sram=320 align=4 evict=cost}"),
 ]
@@ -312,6 +325,14 @@ def change_sram(rng: random.Random, func: FuncOp) -> bool:
     return True
 
 
+def change_transposition(rng: random.Random, func: FuncOp) -> bool:
+    """A product reads an operand transposed that it read as it is, or the other way round."""
+    op = pick(rng, func, sched.ExecOp)
+    name = rng.choice(("transpose_a", "transpose_b"))
+    setattr(op, name, UNIT if getattr(op, name) is None else None)
+    return op.kernel == "matmul" or rng.random() < 0.1
+
+
 def change_buffer(rng: random.Random, func: FuncOp) -> bool:
     op = pick(rng, func)
     op.buffer = rng.choice([b for b in (None, 0, 1) if b != op.buffer])
@@ -336,6 +357,7 @@ MUTATIONS: dict[str, tuple[Mutation, float]] = {
     "spill": (change_spill, 0.5),
     "zero point": (change_scale, 6),
     "parameter": (change_params, 8),
+    "transposition": (change_transposition, 1),
     "statistic": (change_stat, 0.5),
     "SRAM size": (change_sram, 0.3),
     "buffer": (change_buffer, 0.5),

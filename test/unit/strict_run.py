@@ -143,8 +143,7 @@ class StrictRun:
         owner, type = value.owner, tiled(value)
         own = owner.dram if isinstance(owner, uop.AllocOp) else None
         base = self.bases.setdefault(value, OFF_CHIP * (1 + len(self.bases)) if own is None else own)
-        index = coord[0] if len(coord) == 1 else coord[0] * type.grid[1] + coord[1]
-        return base + index * type.tile_bytes
+        return base + int(np.ravel_multi_index(coord, type.grid)) * type.tile_bytes
 
     def run(self, inputs: list[object]) -> list[object]:
         """The results: arrays in double precision, and what is no tensor as it came in."""
@@ -221,9 +220,14 @@ def activated(op: Any, tile: Array) -> Array:
 
 def product(op: Any, part: tuple[int, ...], sources: list[Array]) -> Array:
     """Over all k that either of the two says is no padding."""
-    left, right = (valid(tiled(v), c) for v, c in zip(op.operands[1:], op.coords[1:], strict=True))
+    left, right = (valid(tiled(v), c)[-2:] for v, c in zip(op.operands[1:], op.coords[1:], strict=True))
+    a, b = (source.reshape(source.shape[-2:]) for source in sources)
+    if op.transpose_a is not None:
+        left, a = left[::-1], a.T
+    if op.transpose_b is not None:
+        right, b = right[::-1], b.T
     k = max(left[1], right[0])
-    return corner(sources[0], (part[0], k)) @ corner(sources[1], (k, part[1]))
+    return (corner(a, (part[-2], k)) @ corner(b, (k, part[-1]))).reshape(part)
 
 
 def _own(part: tuple[int, ...], result: tuple[int, ...], shape: tuple[int, ...]) -> tuple[int, ...]:

@@ -18,7 +18,7 @@ from .text_same import SAME
 
 pytestmark = pytest.mark.xdist_group("adversary")
 DOCS = Path(__file__).resolve().parents[2] / "docs" / "faults.md"
-COUNT, EDITS, SEED = 600, 300, 1
+COUNT, EDITS, SEED = 600, 500, 1
 
 
 @pytest.fixture(scope="module")

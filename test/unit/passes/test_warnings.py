@@ -41,6 +41,12 @@ def test_each_dead_operation_is_named_at_its_place() -> None:
     assert warned(dead(1) + dead(1, "g"), "O0") == [f"2: %d0 {message}", f"6: %d0 {message}"]
 
 
+def test_dce_is_no_remedy_where_it_leaves_everything_as_it_is() -> None:
+    text = dead(2).replace(f"relu %x : {TENSOR}", f"relu %d0 {{epilogue}} : {TENSOR}")
+    message = "is computed and stored, but no result depends on it"
+    assert warned(text, "dce,schedule") == [f"2: %d0 {message}", f"3: %d1 {message}"]
+
+
 def test_an_operation_that_another_has_taken_in_is_named_by_what_is_stored() -> None:
     product = f"  %p = graph.matmul %x, %x : ({TENSOR}, {TENSOR}) -> {TENSOR}\n  %d0 = graph.relu %p"
     (found,) = warned(dead(1).replace("  %d0 = graph.tanh %x", product), "schedule")
