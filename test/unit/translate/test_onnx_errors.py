@@ -308,6 +308,7 @@ def test_damaged_files_are_imported_or_refused(tmp_path: Path) -> None:
     [
         ([node("Clip", "x l")], {"x": [3, 6], "l": []}, "its bounds must be constant"),
         ([node("Gelu", "x", approximate="sigmoid")], {"x": [3, 6]}, "approximate is 'sigmoid'; it can be none or tanh"),
+        ([node("Einsum", "x x", equation="ij,ij->i")], {"x": [3, 6]}, "'ij,ij->i' is no product of two matrices"),
         ([node("Sub", "x x x")], {"x": [3, 6]}, "it has 3 inputs, and takes 2"),
         (
             [node("Relu", "x", "r"), node("Add", "r z")],
