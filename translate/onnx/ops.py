@@ -95,6 +95,25 @@ def times(build: Builder, name: str, factor: float, make: Callable[[str], View])
     return unary(build, name, KERNELS["mul"], make(f"{name}_unscaled"), right=factor)
 
 
+def import_einsum(build: Builder, node: Node, inputs: Inputs) -> Tensor:
+    """A product of two matrices, whichever way they and the result are turned: `ij,kj->ki`, say."""
+    equation = str(node.attribute("equation", "")).replace(" ", "")
+    sides, _, result = equation.partition("->")
+    first, _, second = sides.partition(",")
+    a, b = inputs
+    summed = set(first) & set(second)
+    matrices = all(len(set(letters)) == len(letters) == 2 for letters in (first, second, result))
+    if not matrices or len(summed) != 1 or set(result) != set(first) ^ set(second):
+        raise Unsupported(f"'{equation}' is no product of two matrices")
+    if len(a.shape) != 2 or len(b.shape) != 2:
+        raise ValueError(f"its operands have ranks {len(a.shape)} and {len(b.shape)}, not 2")
+    if result[0] not in first:
+        a, b, first, second = b, a, second, first
+    a = transposed(a, (1, 0), node) if first[0] in summed else a
+    b = transposed(b, (1, 0), node) if second[1] in summed else b
+    return product(build, node.outputs[0], (a, a.shape), (b, b.shape), (a.shape[0], b.shape[1]))
+
+
 def scaled(tensor: Const, factor: float) -> Const:
     """The constant times alpha or beta, in its own precision."""
     if factor == 1:
@@ -317,6 +336,7 @@ HANDLERS: dict[str, Handler] = {
     "Cast": import_cast,
     "Clip": import_clip,
     "Dropout": import_dropout,
+    "Einsum": import_einsum,
     "Flatten": import_flatten,
     "Gelu": import_gelu,
     "Gemm": import_gemm,
@@ -334,8 +354,8 @@ HANDLERS: dict[str, Handler] = {
 }
 ANY = 1 << 30
 ARITY = {
-    "BatchNormalization": (5, 5), "Clip": (1, 3), "Dropout": (1, 3), "Gemm": (2, 3), "MatMul": (2, 2), "Max": (1, ANY),
-    "Min": (1, ANY), "Reshape": (2, 2), "Squeeze": (1, 2), "Sum": (1, ANY), "Unsqueeze": (1, 2),
+    "BatchNormalization": (5, 5), "Clip": (1, 3), "Dropout": (1, 3), "Einsum": (2, 2), "Gemm": (2, 3), "MatMul": (2, 2),
+    "Max": (1, ANY), "Min": (1, ANY), "Reshape": (2, 2), "Squeeze": (1, 2), "Sum": (1, ANY), "Unsqueeze": (1, 2),
 }  # fmt: skip
 """How many inputs a node has, at least and at most; one where nothing is said."""
 
