@@ -12,6 +12,7 @@ from ...dialects.graph import GraphOp
 from ...dialects.kernels import KERNELS, Call, Kernel
 from ...dialects.kernels.elementwise import ELEMENTWISE
 from ...ir.plugins import DIALECT_PLUGINS
+from ...ir.types import MAX_RANK
 from .build import (
     Builder,
     Const,
@@ -48,8 +49,9 @@ def import_matmul(build: Builder, node: Node, inputs: Inputs) -> Tensor:
     if not a.shape or not b.shape:
         raise Unsupported("a scalar has no product")
     if prod(b.shape[:-2]) != 1:
-        raise Unsupported("a product for each of several matrices (a batch in its second operand)")
-    rows = flat(a.shape)
+        return product_of_batches(build, node, a, b)
+    held = a.held.form if isinstance(a, View) and a.in_order else None
+    rows = held if held and len(held) > 2 and held[-1] == a.shape[-1] else flat(a.shape)
     columns = (b.shape[0], 1) if len(b.shape) == 1 else b.shape[-2:]
     lead = a.shape[:-1]
     if len(a.shape) > 1 and len(b.shape) > len(a.shape):
@@ -58,6 +60,18 @@ def import_matmul(build: Builder, node: Node, inputs: Inputs) -> Tensor:
         lead = b.shape[:-2]
     shape = lead + (() if len(b.shape) == 1 else b.shape[-1:])
     return product(build, node.outputs[0], (a, rows), (b, columns), shape)
+
+
+def product_of_batches(build: Builder, node: Node, a: Tensor, b: Tensor) -> Tensor:
+    """A product for each of several matrices; a vector is one row for all of them."""
+    form = a.shape if len(a.shape) > 1 else (1, *a.shape)
+    batches = broadcast(form[:-2], b.shape[:-2])
+    if batches is None:
+        raise ValueError(f"the batches of {text(a.shape)} and {text(b.shape)} can't be broadcast to one shape")
+    if len(batches) + 2 > MAX_RANK:
+        raise Unsupported(f"its tensors have rank {len(batches) + 2}; there are ranks up to {MAX_RANK}")
+    shape = (*batches, *a.shape[-2:-1], b.shape[-1])
+    return product(build, node.outputs[0], (a, form), (b, b.shape), shape)
 
 
 def import_gemm(build: Builder, node: Node, inputs: Inputs) -> Tensor:

@@ -73,9 +73,13 @@ REFUSED: dict[str, tuple[onnx.ModelProto, str]] = {
         "node 'Y' (MatMul): graph.matmul: inner dimensions differ: tensor<3x4xf32> has 4 columns, "
         "tensor<6x5xf32> has 6 rows",
     ),
-    "batched product": (
-        one("MatMul", "x z", {"x": [2, 3, 4], "z": [2, 4, 5]}),
-        "node 'Y' (MatMul): a product for each of several matrices (a batch in its second operand)",
+    "batches that don't fit": (
+        one("MatMul", "x z", {"x": [2, 3, 4], "z": [3, 4, 5]}),
+        "node 'Y' (MatMul): the batches of 2x3x4 and 3x4x5 can't be broadcast to one shape",
+    ),
+    "batches of rank 7": (
+        one("MatMul", "x z", {"x": [2, 1, 1, 1, 1, 3, 4], "z": [2, 1, 1, 1, 1, 4, 5]}),
+        "node 'Y' (MatMul): its tensors have rank 7; there are ranks up to 6",
     ),
     "C that does not broadcast": (
         one("Gemm", "x w c", {"x": [1, 6]}, {"w": W, "c": data(3, 5)}),
