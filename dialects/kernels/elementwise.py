@@ -194,9 +194,11 @@ def _checked(name: str, dtypes: tuple[str, ...], shown: str) -> Check:
     def check(types: Sequence[TiledType], op: object) -> None:
         dst, first, *rest = types
         shapes = [t.tensor.shape for t in types]
-        fits = len(dst.tile) >= max(map(len, shapes)) and all(
+        along = same_coordinates(op, shapes) if len(dst.tile) == max(map(len, shapes[1:])) else ()
+        covered = {axis for axes in along for axis in axes} >= {*range(len(dst.tile))}
+        fits = covered and all(
             source.tile == tuple([1 if axis == REPEATED else dst.tile[axis] for axis in axes])
-            for source, axes in zip(types[1:], same_coordinates(op, shapes), strict=True)
+            for source, axes in zip(types[1:], along, strict=True)
         )
         if not fits or any(t.dtype != dst.dtype for t in types):
             what = "tiles and element types don't fit" if rest else "source and destination tiles differ"
