@@ -128,8 +128,9 @@ class Schedule {
   }
 
   coord(tile) {
-    const column = this.tiles.column[tile];
-    return column < 0 ? `[${this.tiles.row[tile]}]` : `[${this.tiles.row[tile]}, ${column}]`;
+    const coords = [];
+    for (let axis = 0; this.tiles[`axis${axis}`]?.[tile] >= 0; axis++) coords.push(this.tiles[`axis${axis}`][tile]);
+    return `[${coords.join(", ")}]`;
   }
 
   tileName(tile) {

@@ -65,7 +65,8 @@ def pack(pictures: Sequence[Picture]) -> tuple[str, str]:
 def _head(picture: Picture, packer: Packer) -> dict[str, Any]:
     ops = {name: packer.add(getattr(picture.ops, name)) for name in OP_COLUMNS}
     ops |= {f"life{i}": packer.add(column) for i, column in enumerate(picture.ops.lives)}
-    coords = [(*coord, -1)[:2] for _, coord in picture.tiles]
+    rank = max((len(coord) for _, coord in picture.tiles), default=1)
+    axes = zip(*[(*coord, *[-1] * (rank - len(coord))) for _, coord in picture.tiles], strict=True)
     return {
         "source": picture.source,
         "function": picture.function,
@@ -81,8 +82,7 @@ def _head(picture: Picture, packer: Packer) -> dict[str, Any]:
         "moved": picture.figures.tensors,
         "tiles": {
             "tensor": packer.add([tensor for tensor, _ in picture.tiles]),
-            "row": packer.add([c[0] for c in coords]),
-            "column": packer.add([c[1] for c in coords]),
+            **{f"axis{i}": packer.add(list(axis)) for i, axis in enumerate(axes)},
         },
         "ops": ops | {"live": packer.add(picture.live)},
         "lives": _lives(picture.lives, packer),

@@ -39,6 +39,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
         "spills": [picture(scheduled(SPILLS, "schedule"))],
         "two": [small, picture(scheduled(REFERENCE, "schedule,prefetch"))],
         "large": [picture(scheduled(chain_text((512, 512, 512)), "schedule"))],
+        "ranks": [picture(scheduled(BATCHES, "tile{sizes=4x4x4},lower,forward,schedule"))],
         "empty": [
             picture("func.func @f() attributes {sched.sram = {alignment = 64, total_bytes = 64}} {\n  return\n}\n")
         ],
@@ -46,6 +47,14 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     for name, pictures in made.items():
         (folder / f"{name}.html").write_text(page(pictures), encoding="utf-8")
     return {name: folder / f"{name}.html" for name in made}
+
+
+BATCHES = """\
+func.func @f(%a: tensor<2x8x8xf32>, %b: tensor<8x8xf32>) -> tensor<2x8x8xf32> {
+  %y = graph.matmul %a, %b : (tensor<2x8x8xf32>, tensor<8x8xf32>) -> tensor<2x8x8xf32>
+  return %y : tensor<2x8x8xf32>
+}
+"""
 
 
 class View:
@@ -273,6 +282,13 @@ def test_many_operations(browser: Any, files: dict[str, Path]) -> None:
     box = view.page.locator("canvas.base").bounding_box()
     view.page.mouse.move(box["x"] + 90, box["y"] + view.page.evaluate("plots[0].y(10)"))
     assert "%x[0, 0]" in view.page.inner_text("#tip")
+    view.close()
+
+
+def test_tiles_have_all_their_coordinates(browser: Any, files: dict[str, Path]) -> None:
+    view = View(browser, files["ranks"])
+    names = "(() => { const s = plots[0].schedule; return [...s.tiles.tensor].map((_, tile) => s.tileName(tile)); })()"
+    assert {"%a[1, 0, 1]", "%y[0, 1, 1]", "%b[1, 0]"} < set(view.page.evaluate(names))
     view.close()
 
 
