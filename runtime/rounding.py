@@ -42,7 +42,8 @@ class Figure:
     """An exact value in double precision, and how far a run may lie from it that has it in the type `dtype`.
 
     `carried` is how far its operands bring a run from it, None for nothing. A sum has its number of `terms`, the sum of
-    their magnitudes (`mass`), and whether all are `whole` numbers that a run has exactly.
+    their magnitudes (`mass`), and whether all are `whole` numbers that a run has exactly. `poles` are infinities of
+    either sign: of a sum that is zero, the order of its terms decides which zero.
     """
 
     value: Array
@@ -51,6 +52,7 @@ class Figure:
     terms: int = 0
     mass: Array | None = None
     whole: bool = False
+    poles: Array | None = None
 
     @staticmethod
     def of(array: Array) -> Figure:
@@ -172,17 +174,34 @@ def _mapped(kernel: Kernel, call: Call, *sources: Figure) -> Figure:
     """A function element by element. Where a run has its operands exactly and it is rounded to nearest, the run's bits
     are known; else what its operands' bounds become, and what its own rounding adds."""
     given = [s.as_operand() for s in sources]
+    poles = _poles(kernel, call, sources, given)
     moved = any(s.carried is not None for s in given)
     if not moved and (kernel.ulps <= NEAREST or call.dtype == FLOAT64):
         made = kernel.meaning(np, call, *[s.value.astype(s.dtype) for s in given])
-        return Figure.of(made)
+        return replace(Figure.of(made), poles=poles)
     wide = Call(call.params, FLOAT64)
     value = kernel.meaning(np, wide, *[s.value for s in given])
     carried = _reach(kernel, wide, value, given) if moved else np.zeros(value.shape)
     if kernel.ulps:
         carried = carried + _own_rounding(kernel, call, np.abs(value) + carried)
     carried = np.where(np.isfinite(value), carried, 0.0)
-    return Figure(value, call.dtype, carried if carried.any() else None)
+    return Figure(value, call.dtype, carried if carried.any() else None, poles=poles)
+
+
+def _poles(kernel: Kernel, call: Call, sources: Sequence[Figure], given: Sequence[Figure]) -> Array | None:
+    """Where a function of sums is an infinity whose sign is that of a zero among them; None for nowhere."""
+    found: Array | None = None
+    for i, source in enumerate(sources):
+        zero = given[i].value == 0
+        if source.mass is None or not zero.any():
+            continue
+        values = [s.value for s in given]
+        one = kernel.meaning(np, Call(call.params, FLOAT64), *values)
+        values[i] = np.where(zero, -values[i], values[i])
+        other = kernel.meaning(np, Call(call.params, FLOAT64), *values)
+        flipped = np.isinf(one) & (one == -other)
+        found = flipped if found is None else found | flipped
+    return found if found is not None and found.any() else None
 
 
 def _reach(kernel: Kernel, wide: Call, value: Array, sources: list[Figure]) -> Array:

@@ -151,6 +151,7 @@ def agree(figure: Figure, found: Array) -> Array:
     with np.errstate(all="ignore"):
         near = (np.abs(wide - exact) <= slack) & np.isfinite(wide)
         same = (wide == exact) | (np.isnan(wide) & np.isnan(exact))
+        same |= False if figure.poles is None else figure.poles & np.isinf(wide)
         beyond = np.isinf(wide) & ((np.sign(wide) * exact + slack >= limit) | on_the_way)
         lost = np.isnan(wide) & (on_the_way | np.isinf(slack))
     return near | same | beyond | lost
