@@ -9,6 +9,7 @@ sum to no more than the type counts to. What is said to be rounded to nearest is
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import product
 from typing import Any
