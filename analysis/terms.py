@@ -10,16 +10,17 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from ..dialects.graph import GraphOp, MatmulOp
+from ..dialects.graph import GraphOp, MatmulOp, ViewOp
 from ..dialects.kernels import KERNELS, Kernel
 from ..dialects.kernels.declaration import ALL, Function, coords_along
 from ..dialects.kernels.products import MATMUL
 from ..dialects.tile_ops import ExecBase, StoreBase
 from ..dialects.tiles import MOST_TILES, Coord, TiledType, TileRef, can_tile, tile_text, tiled
-from ..ir.attributes import Unit
+from ..ir.attributes import Unit, attr_text
 from ..ir.builtin import FuncOp
 from ..ir.core import Operation, Value
 from ..ir.types import TensorType
+from .view_terms import viewed_tiles
 
 NONE = -1
 
@@ -71,15 +72,16 @@ class Terms:
     def rows(self, vector: Term, extent: Coord) -> Term:
         """A vector repeated over the part of a tile that is no padding: over its rows, unless the kernel that reads it
         says otherwise. Of all else that a tile can be, its sources say how much of it is no padding."""
-        return self.make("rows", extent, vector)
+        return self.make("rows", bare(extent), vector)
 
     def over(self, tile: Term, own: Coord, extent: Coord) -> Term:
         """A tile of which so much is no padding, for elements of another: repeated where it has fewer axes, or one
         element along one, and so counts for all of the other's."""
-        repeated = own != extent and (
-            len(own) < len(extent) or any(a == 1 < b for a, b in zip(own, extent, strict=True))
-        )
-        return self.rows(tile, extent) if repeated else tile
+        one, all_ = bare(own), bare(extent)
+        if one == all_ or any(a > b for a, b in zip(reversed(one), reversed(all_), strict=False)):
+            return tile
+        # A view may be a column of a vector: a column's repetition is told from a vector's.
+        return self.rows(tile, all_) if len(one) < 2 else self.make("rows", (*all_, one), tile)
 
     def plus(self, a: Term, b: Term) -> Term:
         """A sum of two, in either order."""
@@ -112,6 +114,12 @@ class Terms:
         kernel = KERNELS[op.activation]
         assert kernel.algebra is not None
         return kernel.algebra(self, kernel.params_of(op, "activation_params"), (dtype, dtype), term)
+
+
+def bare(extent: Coord) -> Coord:
+    """A tile's extents without leading ones: which axes a buffer has before those that count is no matter."""
+    first = next((i for i, size in enumerate(extent) if size > 1), len(extent) - 1)
+    return extent[first:]
 
 
 class Result(NamedTuple):
@@ -221,7 +229,7 @@ class TileTerms:
         if not self.padded.isdisjoint(operands):
             extents = tuple([tiled(v).valid(c) for v, c in zip(operands, coords, strict=True)])
             if not self.fits(kernel, op, extents):
-                sources[0] = self.terms.make("within", extents[0], sources[0])
+                sources[0] = self.terms.make("within", bare(extents[0]), sources[0])
         if kernel.algebra is not None:
             tile = self.tiles[place] = TileValue(self.computed(op, kernel, sources), op)
         else:
@@ -339,6 +347,25 @@ class GraphTerms:
             for v in self.func.returned()
         ]
 
+    def view(self, op: ViewOp) -> None:
+        """The terms of a view: each of its tiles must be, element by element, a tile of its operands."""
+        types = [self.types[v] for v in op.operands]
+        assert isinstance(op.result.type, TensorType)
+        try:
+            tile, found = viewed_tiles(op, types)
+        except ValueError as error:
+            if any(type.count > 1 for type in types):
+                raise TilingError(op, f"{op.name} %{op.result.name} can't be cut in tiles: {error}") from None
+            # Whole tensors, as between two functions without tiles: equal views of equal tensors are equal.
+            self.types[op.result] = whole = TiledType(op.result.type, op.result.type.shape)
+            (coord,) = whole.coords()
+            sources = [term for v in op.operands for term in self.values[v].values()]
+            what = f"{op.name} {attr_text(op.attributes)} {op.result.type}"
+            self.values[op.result] = {coord: self.terms.make("view", what, *sources)}
+            return
+        self.types[op.result] = TiledType(op.result.type, tile)
+        self.values[op.result] = {c: self.values[op.operands[i]][at] for c, (i, at) in found.items()}
+
     def compute(self, op: GraphOp) -> None:
         tensor = op.result.type
         whole = next((v for v in (*op.operands, op.result) if not can_tile(v.type)), None)
@@ -346,6 +373,9 @@ class GraphTerms:
             what = f"%{whole.name} is {whole.type}"
             raise TilingError(op, f"{op.name} %{op.result.name} can't be computed on tiles: {what}")
         assert isinstance(tensor, TensorType)
+        if isinstance(op, ViewOp):
+            self.view(op)
+            return
         types = [self.types[v] for v in op.operands]
         axes = self.axes(op, tensor)
         k = tensor.rank

@@ -129,7 +129,9 @@ class BroadcastOp(ViewOp):
         source, result = _types(self)
         fits = source.rank == result.rank
         if not fits or any(a not in (1, b) for a, b in zip(source.shape, result.shape, strict=True)):
-            raise OpError(f"{self.name}: {source} can't be repeated to {result}: axis by axis it has 1 element or as many")
+            raise OpError(
+                f"{self.name}: {source} can't be repeated to {result}: axis by axis it has 1 element or as many"
+            )
 
     def view(self, np: Any, *arrays: Any) -> Any:
         return np.broadcast_to(arrays[0], self.result.type.shape)  # type: ignore[attr-defined]

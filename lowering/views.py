@@ -55,6 +55,8 @@ def resolved(ops: Sequence[GraphOp], args: Iterable[Value], returned: Iterable[V
         for value in (op.result, *op.operands):
             if value in parents:
                 _settle(value, parents, found, tiled)
+                if not isinstance(op, ViewOp) and not _are_alike(tiled[value], tiled[found.buffer(value)]):
+                    raise DiagnosticError([_unfit(value, found.buffer(value), parents[value][1], tiled)])
     return found
 
 
@@ -81,9 +83,7 @@ def _parents(views: Sequence[ViewOp], args: set[Value], returned: set[Value]) ->
     return parents
 
 
-def _why_not(
-    value: Value, op: ViewOp, args: set[Value], returned: set[Value], parents: Mapping[Value, _Parent]
-) -> str:
+def _why_not(value: Value, op: ViewOp, args: set[Value], returned: set[Value], parents: Mapping[Value, _Parent]) -> str:
     """Why a tensor can't lie in a view of it."""
     if isinstance(op, (SliceOp, BroadcastOp)):
         return f"%{op.result.name} is returned, and is not as large as %{value.name}"
@@ -118,9 +118,8 @@ def tile_map(inner: Value, outer: Value, op: ViewOp, number: int, tiled: Tiled) 
     """Which tile of the outer tensor each tile of the inner one is. Raises `DiagnosticError` where one is none."""
     strides = _strides_in(op, number)
     inside, around = tiled[inner], tiled[outer]
-    if not _are_alike(inside, around):
-        sizes = " and ".join("x".join(map(str, t.tile)) for t in (inside, around))
-        raise DiagnosticError([_off_grid(op, f"the tiles of %{inner.name} and %{outer.name} are {sizes}")])
+    if _without_ones(inside.tile) != _without_ones(around.tile):
+        raise DiagnosticError([_unfit(inner, outer, op, tiled)])
     plain = _row_major(around.tensor.shape), 0
     known = {_told(around, coord, plain): coord for coord in around.each_coord()}
     found: dict[Coord, Coord] = {}
@@ -141,6 +140,10 @@ def _are_alike(one: TiledType, other: TiledType) -> bool:
 def _bare(tile: Coord) -> Coord:
     first = next((i for i, size in enumerate(tile) if size > 1), len(tile) - 1)
     return tile[first:]
+
+
+def _without_ones(tile: Coord) -> Coord:
+    return tuple([size for size in tile if size > 1])
 
 
 def _told(type: TiledType, coord: Coord, strides: Strides) -> tuple[Any, ...]:
@@ -174,6 +177,11 @@ def _strides_in(op: ViewOp, number: int) -> Strides:
     assert isinstance(op, ConcatOp)
     before = sum(v.type.shape[op.axis] for v in op.operands[:number])  # type: ignore[attr-defined]
     return result, before * result[op.axis]
+
+
+def _unfit(inner: Value, outer: Value, op: ViewOp, tiled: Tiled) -> Diagnostic:
+    sizes = " and ".join("x".join(map(str, tiled[v].tile)) for v in (inner, outer))
+    return _off_grid(op, f"the tiles of %{inner.name} and %{outer.name} are {sizes}")
 
 
 def _off_grid(op: ViewOp, why: str) -> Diagnostic:

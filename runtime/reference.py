@@ -137,7 +137,8 @@ class _OnTiles(Reference):
     def made(self, op: ExecBase) -> Figure:
         (value, *operands), (coord, *coords) = op.operands, op.coords
         kernel, type = KERNELS[op.kernel], tiled(value)
-        sources = [self.read(v, c) for v, c in zip(operands, coords, strict=True)]
+        rank = len(type.tile)
+        sources = [self.read(v, c).within_rank(rank) for v, c in zip(operands, coords, strict=True)]
         made = computed(kernel, Call(kernel.params_of(op), self.dtype(type.dtype)), *sources)
         if made.value.shape != type.tile:
             made = made.over(type.tile)
