@@ -61,7 +61,8 @@ def prove(model: FuncOp, func: FuncOp) -> list[Diagnostic]:
     terms = Terms()
     shapes = _argument_tiles(model, func)
     try:
-        expected, found = _side(terms, model, shapes), _side(terms, func, shapes)
+        whole = level_of(model) == level_of(func) == "graph"
+        expected, found = [_side(terms, side, shapes, whole) for side in (model, func)]
         return _compare(terms, expected, found)
     except TooManyTilesError as error:
         own = next((a for a, b in zip(func.args, model.args, strict=True) if b is error.value), error.value)
@@ -74,9 +75,11 @@ def _is_inside(value: Value, func: FuncOp) -> bool:
     return any(value in op.results for op in func.ops)
 
 
-def _side(terms: Terms, func: FuncOp, shapes: list[tuple[int, ...]]) -> Side:
-    made = GraphTerms if level_of(func) == "graph" else TileTerms
-    return made(terms, func, shapes, _other_values(terms, func))
+def _side(terms: Terms, func: FuncOp, shapes: list[tuple[int, ...]], whole: bool) -> Side:
+    others = _other_values(terms, func)
+    if level_of(func) == "graph":
+        return GraphTerms(terms, func, shapes, others, whole)
+    return TileTerms(terms, func, shapes, others)
 
 
 def _other_values(terms: Terms, func: FuncOp) -> dict[Value, Term]:

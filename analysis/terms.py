@@ -77,11 +77,14 @@ class Terms:
     def over(self, tile: Term, own: Coord, extent: Coord) -> Term:
         """A tile of which so much is no padding, for elements of another: repeated where it has fewer axes, or one
         element along one, and so counts for all of the other's."""
-        one, all_ = bare(own), bare(extent)
-        if one == all_ or any(a > b for a, b in zip(reversed(one), reversed(all_), strict=False)):
+        own, extent = bare(own), bare(extent)
+        repeated = own != extent and (
+            len(own) < len(extent) or any(a == 1 < b for a, b in zip(own, extent, strict=False))
+        )
+        if not repeated:
             return tile
-        # A view may be a column of a vector: a column's repetition is told from a vector's.
-        return self.rows(tile, all_) if len(one) < 2 else self.make("rows", (*all_, one), tile)
+        # A column may be a view of a vector: its repetition is told from the vector's.
+        return self.rows(tile, extent) if len(own) < 2 else self.make("rows", (*extent, own), tile)
 
     def plus(self, a: Term, b: Term) -> Term:
         """A sum of two, in either order."""
@@ -117,8 +120,8 @@ class Terms:
 
 
 def bare(extent: Coord) -> Coord:
-    """A tile's extents without leading ones: which axes a buffer has before those that count is no matter."""
-    first = next((i for i, size in enumerate(extent) if size > 1), len(extent) - 1)
+    """A tile's extents without leading ones before the last two: a buffer that holds a view may have more or fewer."""
+    first = next((i for i, size in enumerate(extent[:-2]) if size > 1), max(len(extent) - 2, 0))
     return extent[first:]
 
 
@@ -307,15 +310,20 @@ def needed_values(func: FuncOp) -> set[Value]:
 
 class GraphTerms:
     """The terms of a graph function, tile by tile, its arguments cut in the given tiles; `others` are the terms of what
-    is no tensor that can be cut. What no result depends on is left out: how it would be cut is no matter.
+    is no tensor that can be cut. Where neither function has tiles, all tensors are `whole`, and of a view nothing is
+    known but that equal tensors have equal views. What no result depends on is left out: how it would be cut is no
+    matter.
 
     Raises `TilingError` where two operands' tiles don't fit together, and `TooManyTilesError`.
     """
 
-    def __init__(self, terms: Terms, func: FuncOp, shapes: Sequence[Coord], others: Mapping[Value, Term]):
+    def __init__(
+        self, terms: Terms, func: FuncOp, shapes: Sequence[Coord], others: Mapping[Value, Term], whole: bool = False
+    ):
         self.terms = terms
         self.others = others
         self.func = func
+        self.whole = whole
         self.types: dict[Value, TiledType] = {}
         self.values: dict[Value, dict[Coord, Term]] = {}
         self.names = {term: f"%{value.name}" for value, term in others.items()}
@@ -351,18 +359,16 @@ class GraphTerms:
         """The terms of a view: each of its tiles must be, element by element, a tile of its operands."""
         types = [self.types[v] for v in op.operands]
         assert isinstance(op.result.type, TensorType)
+        if self.whole:
+            self.types[op.result] = whole = TiledType(op.result.type, op.result.type.shape)
+            sources = [term for v in op.operands for term in self.values[v].values()]
+            what = f"{op.name} {attr_text(op.attributes)} {op.result.type}"
+            self.values[op.result] = {coord: self.terms.make("view", what, *sources) for coord in whole.coords()}
+            return
         try:
             tile, found = viewed_tiles(op, types)
         except ValueError as error:
-            if any(type.count > 1 for type in types):
-                raise TilingError(op, f"{op.name} %{op.result.name} can't be cut in tiles: {error}") from None
-            # Whole tensors, as between two functions without tiles: equal views of equal tensors are equal.
-            self.types[op.result] = whole = TiledType(op.result.type, op.result.type.shape)
-            (coord,) = whole.coords()
-            sources = [term for v in op.operands for term in self.values[v].values()]
-            what = f"{op.name} {attr_text(op.attributes)} {op.result.type}"
-            self.values[op.result] = {coord: self.terms.make("view", what, *sources)}
-            return
+            raise TilingError(op, f"{op.name} %{op.result.name} can't be cut in tiles: {error}") from None
         self.types[op.result] = TiledType(op.result.type, tile)
         self.values[op.result] = {c: self.values[op.operands[i]][at] for c, (i, at) in found.items()}
 

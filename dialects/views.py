@@ -9,6 +9,7 @@ from __future__ import annotations
 from math import prod
 
 from ..ir.attributes import Attr
+from ..ir.core import Value
 from ..ir.fields import field
 from ..ir.light_typing import TYPE_CHECKING, Any
 from ..ir.opdef import OpError, are_integers, expect_tensor, integer
@@ -22,6 +23,12 @@ if TYPE_CHECKING:
 def whole_numbers(value: Attr) -> str:
     good = are_integers(value) and 1 <= len(value) <= MAX_RANK and all(x >= 0 for x in value)
     return "" if good else "an integer, 0 or more, for each axis"
+
+
+def _shape(value: Value) -> Coord:
+    """The shape of an operand or a result that has been found right."""
+    assert isinstance(value.type, TensorType)
+    return value.type.shape
 
 
 def _types(op: ViewOp) -> tuple[TensorType, TensorType]:
@@ -79,14 +86,14 @@ class ReshapeOp(ViewOp):
             raise OpError(f"{self.name}: {source} has {counts[0]:,} elements, {result} has {counts[1]:,}")
 
     def view(self, np: Any, *arrays: Any) -> Any:
-        return arrays[0].reshape(self.result.type.shape)  # type: ignore[attr-defined]
+        return arrays[0].reshape(_shape(self.result))
 
     def source(self, place: Coord) -> tuple[int, Coord]:
         number = 0
-        for at, size in zip(place, self.result.type.shape, strict=True):  # type: ignore[attr-defined]
+        for at, size in zip(place, _shape(self.result), strict=True):
             number = number * size + at
         found: list[int] = []
-        for size in reversed(self.operands[0].type.shape):  # type: ignore[attr-defined]
+        for size in reversed(_shape(self.operands[0])):
             number, at = divmod(number, size)
             found.append(at)
         return 0, tuple(reversed(found))
@@ -130,14 +137,14 @@ class BroadcastOp(ViewOp):
         fits = source.rank == result.rank
         if not fits or any(a not in (1, b) for a, b in zip(source.shape, result.shape, strict=True)):
             raise OpError(
-                f"{self.name}: {source} can't be repeated to {result}: axis by axis it has 1 element or as many"
+                f"{self.name}: {source} can't be repeated to {result}: along each axis it has 1 element, or as many"
             )
 
     def view(self, np: Any, *arrays: Any) -> Any:
-        return np.broadcast_to(arrays[0], self.result.type.shape)  # type: ignore[attr-defined]
+        return np.broadcast_to(arrays[0], _shape(self.result))
 
     def source(self, place: Coord) -> tuple[int, Coord]:
-        shape = self.operands[0].type.shape  # type: ignore[attr-defined]
+        shape = _shape(self.operands[0])
         return 0, tuple([0 if size == 1 else at for at, size in zip(place, shape, strict=True)])
 
 
@@ -172,7 +179,7 @@ class ConcatOp(ViewOp):
     def source(self, place: Coord) -> tuple[int, Coord]:
         at = place[self.axis]
         for number, value in enumerate(self.operands):
-            size = value.type.shape[self.axis]  # type: ignore[attr-defined]
+            size = _shape(value)[self.axis]
             if at < size:
                 return number, (*place[: self.axis], at, *place[self.axis + 1 :])
             at -= size

@@ -48,7 +48,7 @@ def _reshaped(op: ReshapeOp, tile: Shape, given: Value, wanted: Value) -> Shape:
 
 
 def _within_group(sizes: list[tuple[int, int]], targets: list[int]) -> list[int] | None:
-    """The tile sizes of a group's axes, given the sizes and tiles of the axes that it had; None where there are none."""
+    """The tile sizes of a group's axes, given sizes and tiles of the axes that it had; None where there are none."""
     if [size for size, _ in sizes] == targets:
         return [tile for _, tile in sizes]
     tiled = [i for i, (_, tile) in enumerate(sizes) if tile > 1]

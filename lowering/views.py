@@ -133,12 +133,13 @@ def tile_map(inner: Value, outer: Value, op: ViewOp, number: int, tiled: Tiled) 
 
 
 def _are_alike(one: TiledType, other: TiledType) -> bool:
-    """Whether tiles of two types are one below a kernel's eyes: equal, but for leading sizes of 1."""
+    """Whether tiles of two types are one below a kernel's eyes: equal, but for sizes of 1 before the
+    last two."""
     return _bare(one.tile) == _bare(other.tile)
 
 
 def _bare(tile: Coord) -> Coord:
-    first = next((i for i, size in enumerate(tile) if size > 1), len(tile) - 1)
+    first = next((i for i, size in enumerate(tile[:-2]) if size > 1), max(len(tile) - 2, 0))
     return tile[first:]
 
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, ClassVar
 
-from ..dialects.graph import GraphOp, MatmulOp, has_choices
+from ..dialects.graph import GraphOp, MatmulOp, ViewOp, has_choices
 from ..dialects.kernels.products import BIAS
 from ..dialects.levels import level_of
 from ..dialects.placement_limits import wishes_of
@@ -108,14 +108,15 @@ def set_aside(func: FuncOp, tiled: dict[Value, TiledType], target: Target) -> in
     return taken
 
 
-def _with_choices(func: FuncOp, order: Iterable[Operation], nests: dict[Operation, Nest]) -> FuncOp:
+def _with_choices(func: FuncOp, order: Iterable[Operation], nests: dict[GraphOp, Nest]) -> FuncOp:
     values: ValueMap = {}
     args = [copy_value(a, values) for a in func.args]
     ops: list[Operation] = []
     for op in order:
-        if op in nests:
+        if isinstance(op, GraphOp) and not isinstance(op, ViewOp):
             operands = [values[v] for v in op.operands]
-            ops.append(clone_with(op, operands, [copy_value(op.result, values)], **_choices(op, nests[op])))
+            made = [copy_value(op.result, values)]
+            ops.append(clone_with(op, operands, made, **_choices(op, nests[op])))
         else:
             ops.append(clone(op, values))
     return with_body(func, args, ops)
