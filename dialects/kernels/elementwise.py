@@ -194,7 +194,7 @@ def _checked(name: str, dtypes: tuple[str, ...], shown: str) -> Check:
     def check(types: Sequence[TiledType], op: object) -> None:
         dst, first, *rest = types
         shapes = [t.tensor.shape for t in types]
-        fits = len(dst.tile) >= max(map(len, shapes)) and all(
+        fits = all(
             source.tile == tuple([1 if axis == REPEATED else dst.tile[axis] for axis in axes])
             for source, axes in zip(types[1:], same_coordinates(op, shapes), strict=True)
         )
