@@ -186,7 +186,8 @@ class ViewOp(GraphOp):
     def shown_type(self) -> str:
         if len(self.operands) > 1:
             return super().shown_type()
-        return f"{self.operands[0].type} -> {self.result.type}"
+        (operand,) = self.operands
+        return f"{operand.type} -> {self.result.type}"
 
     def view(self, np: Any, *arrays: Any) -> Any:
         """What it is of whole arrays, given the array module."""

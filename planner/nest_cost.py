@@ -320,8 +320,8 @@ class _ProgramBuilder:
         self, number: int, nest: Nest
     ) -> tuple[int, int, tuple[int, ...], list[tuple[int, int, int, int, tuple[int, ...]]], bool, int, int, int]:
         """Where an operator's result starts, its columns, and its tiles' places if they are others; where its sources
-        start, with the steps; whether it sums, where its bias starts (-1: none), the rows of a batch (0: one batch), and
-        whether the result is stored (1), and kept besides (2)."""
+        start, with the steps; whether it sums, where its bias starts (-1: none), the rows of a batch (0: one batch),
+        and whether the result is stored (1), and kept besides (2)."""
         operator = self.operators[number]
         store = 0
         if self.model.is_stored(operator.result, self.first, self.end):
