@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from itertools import zip_longest
 
-from ..ir.attributes import F32, UNIT, Attr, Attributes, FloatAttr, Unit, dict_text, round_float
+from ..ir.attributes import F32, UNIT, Attributes, FloatAttr, Unit, dict_text, round_float
 from ..ir.builtin import FuncOp
 from ..ir.core import Operation, Value
 from ..ir.fields import DeclarationError, field, inherited_slots
@@ -14,7 +14,6 @@ from ..ir.opdef import (
     REGISTRIES,
     Dialect,
     OpError,
-    are_integers,
     expect_tensor,
     float32,
     integer,
@@ -28,6 +27,16 @@ from ..ir.parsing import ParseContext, is_attributes
 from ..ir.printer import Names
 from ..ir.reading.grammar import grammar_beside
 from ..ir.types import DTYPE_BYTES, MAX_RANK, FunctionType, TensorType, Type
+from .graph_kinds import (
+    argument_tile,
+    group_number,
+    product_sizes,
+    stream_sizes,
+    tile_count,
+    tile_counts,
+    tile_sizes,
+    unit_or_true,
+)
 from .kernels import KERNELS, Kernel, activation_name, check_activation
 from .kernels.conversions import CAST, check_cast
 from .kernels.elementwise import ELEMENTWISE, check_number
@@ -41,45 +50,8 @@ GRAPH = register_dialect(Dialect("graph", grammar_beside(__file__)))
 CHOICES = ("below", "beside", "block", "epilogue", "group", "lazy", "order", "reverse", "rows", "snake", "stream")
 """The attributes that say in which order an operation's tiles are computed."""
 
-TOGETHER = ("below", "beside", "epilogue", "group", "rows", "stream")
+TOGETHER = ("below", "beside", "epilogue", "group", "lazy", "rows", "stream")
 """Those of them that name others by their place: an operation's neighbours are part of what they say."""
-
-
-def product_sizes(value: Attr) -> str:
-    good = are_integers(value) and len(value) == 3 and all(x > 0 for x in value)
-    return "" if good else "three positive tile sizes [tm, tn, tk]"
-
-
-def tile_sizes(value: Attr) -> str:
-    good = are_integers(value) and 1 <= len(value) <= MAX_RANK and all(x > 0 for x in value)
-    return "" if good else "a positive tile size for each axis of the result"
-
-
-def tile_counts(value: Attr) -> str:
-    good = are_integers(value) and len(value) == 2 and all(x > 0 for x in value)
-    return "" if good else "two positive counts of tiles [bm, bn]"
-
-
-def tile_count(value: Attr) -> str:
-    return "" if type(value) is int and value > 0 else "a positive count of tiles"
-
-
-def stream_sizes(value: Attr) -> str:
-    good = type(value) is int and value > 0
-    return "" if good or not tile_counts(value) else "a positive count of columns, or [rows, columns]"
-
-
-def group_number(value: Attr) -> str:
-    return "" if type(value) is int and value >= 0 else "a group's number, 0 or more"
-
-
-def unit_or_true(value: Attr) -> str:
-    return "" if value is UNIT else "no value (the key alone)"
-
-
-def argument_tile(value: Attr) -> str:
-    good = are_integers(value) and 1 <= len(value) <= MAX_RANK and all(x > 0 for x in value)
-    return "" if good else "the tile's positive sizes, one for each axis"
 
 
 GRAPH.argument_attributes["graph.param"] = unit_or_true

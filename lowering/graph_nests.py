@@ -215,8 +215,8 @@ def _sibling_errors(ops: Sequence[GraphOp], nests: Sequence[Nest]) -> Iterator[D
             yield at
         elif i in unfit:
             at.message = (
-                f"%{op.result.name} is {name} %{lead.result.name}, but they differ in 'group', 'rows' or 'stream', or "
-                f"in the tiles that they share, or others come between them"
+                f"%{op.result.name} is {name} %{lead.result.name}, but they differ in 'group', 'rows', 'lazy' or "
+                f"'stream', or in the tiles that they share, or others come between them"
             )
             yield at
 

@@ -19,8 +19,8 @@ from .nests import Nest
 WARM, COLD = 0.03, 0.001
 """How much worse nests may be that are taken, on average: at the beginning and at the end."""
 
-LEAST_PLANS, MOST_PLANS = 200, 600
-"""How often a function can be planned at least where it is annealed as a whole, and is at most."""
+LEAST_PLANS, MOST_PLANS = 50, 600
+"""How often a function can be planned at least, for each product, where it is annealed as a whole, and is at most."""
 
 PATIENCE = 600
 """Changes in a row that have not helped before the rest is given up."""
@@ -35,7 +35,7 @@ class Changes(GroupChoices):
             return
         self.tell("small changes")
         plans = steps // max(execs_of(self.nests), 1)
-        if plans >= LEAST_PLANS:
+        if plans >= LEAST_PLANS * len(self.products()):
             self.anneal(self.model.steps + steps, min(plans, MOST_PLANS))
         else:
             self.climb(self.model.steps + steps)
@@ -114,7 +114,7 @@ class Changes(GroupChoices):
             return {}
         rows = pick.choice((nest.rows - 1, nest.rows + 1, pick.randint(1, nest.height)))
         rows = min(max(rows, 1), nest.height)
-        found = self.together(self.members(i), rows=rows)
+        found = self.together(self.members(i), rows=rows) | self.others(i, rows=rows)
         if pick.random() < 0.5:
             found |= {j: replace(n, block=(rows, n.block[1])) for j, n in found.items() if n.lead < 0}
         return found
@@ -134,6 +134,8 @@ class Changes(GroupChoices):
             return {}
         chosen = [i] if pick.random() < 0.7 else members[:-1]
         found = self.together(chosen, lazy=not nest.lazy, stream=0, strip=0)
+        if len(chosen) > 1:
+            found |= {j: other for j, other in self.others(i, lazy=not nest.lazy).items() if j < members[-1]}
         width = pick.choice((0, 1, 2, 3, self.extent(i)[1]))
         return found | {j: replace(found[j], block=(nest.rows, width * len(self.unit(j)))) for j in chosen if width}
 
@@ -162,11 +164,19 @@ class Changes(GroupChoices):
         if not at or before.height != nest.height:
             return {}
         members = self.members(i) if nest.group is not None else [i]
-        if before.group is not None:
-            return self.together(members, group=before.group, rows=before.rows)
-        number = products[at - 1]
-        rows = nest.rows or pick.choice(self.row_counts(nest.height))
-        return self.together([number, *members], group=number, rows=rows)
+        number = products[at - 1] if before.group is None else before.group
+        rows = before.rows or nest.rows or pick.choice(self.rows_of(i))
+        joined = [*members, products[at - 1]] if before.group is None else members
+        others = self.between(products[at - 1], members[-1])
+        return self.together(joined, group=number, rows=rows) | {
+            j: replace(self.nests[j], group=number, rows=rows) for j in others if self.nests[j].height == nest.height
+        }
+
+    def others(self, i: int, **changes: int) -> dict[int, Nest]:
+        """The reductions and elementwise operations of a product's group, changed."""
+        group = self.nests[i].group
+        found = [j for j in self.between(0, len(self.nests)) if self.nests[j].group == group]
+        return {j: replace(self.nests[j], **changes) for j in found}  # type: ignore[arg-type]
 
     def members(self, i: int) -> list[int]:
         """The products of a product's group."""

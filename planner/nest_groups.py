@@ -142,7 +142,7 @@ class GroupChoices(Trials):
             tried: set[tuple[Cut, ...]] = set()
             for room in ROOM:
                 capacity = self.model.config.total_bytes * room // 100
-                cuts = tuple(best_cuts(layers, m, self.row_counts(m), capacity))
+                cuts = tuple(best_cuts(layers, m, self.rows_of(products[0]), capacity))
                 if cuts not in tried and any(cut.rows for cut in cuts):
                     tried.add(cuts)
                     self.try_cuts(products, cuts)
@@ -154,14 +154,15 @@ class GroupChoices(Trials):
         for first, end in list(self.runs()):
             self.tell(f"whole runs, from operation {first + 1} of {len(self.nests)} on")
             products = [i for i in self.products() if first <= i < end]
-            if len(products) > 1:
-                self.try_whole_run(products)
+            others = self.between(first, end)
+            if len(products) + len(others) > 1:
+                self.try_whole_run(products, others)
 
-    def try_whole_run(self, products: Sequence[int]) -> None:
-        """Tries some products as one group."""
-        for rows in self.row_counts(self.nests[products[0]].height):
-            forms = self.grouped(products, rows)
-            for form in (*forms, *self.on_demand(products, forms[0], rows)):
+    def try_whole_run(self, products: Sequence[int], others: Sequence[int]) -> None:
+        """Tries some products, and the reductions and elementwise operations with them, as one group."""
+        for rows in self.rows_of(min((*products, *others))):
+            forms = self.grouped(products, rows, others)
+            for form in (*forms, *(self.on_demand(products, forms[0], rows) if products else ())):
                 if self.spent:
                     return
                 self.improve(form)
@@ -209,11 +210,12 @@ class GroupChoices(Trials):
         for form in forms:
             self.improve(form, self.reversals(form))
 
-    def grouped(self, members: Sequence[int], rows: int) -> list[dict[int, Nest]]:
-        """Products as a group, in blocks of each form."""
-        whole = self.together(
-            members, group=members[0], rows=rows, stream=0, strip=0, lazy=False, order="mn", reverse=False
-        )
+    def grouped(self, members: Sequence[int], rows: int, others: Sequence[int] | None = None) -> list[dict[int, Nest]]:
+        """Products as a group, in blocks of each form, with other operations, or with those between them."""
+        others = self.between(members[0], members[-1]) if others is None else others
+        group = min((*members, *others))
+        whole = self.together(members, group=group, rows=rows, stream=0, strip=0, lazy=False, order="mn", reverse=False)
+        whole |= {i: replace(self.nests[i], group=group, rows=rows, lazy=False) for i in others}
         found: list[dict[int, Nest]] = []
         for form in FORMS:
             blocks = {i: form(rows) or self.group_block(i, rows) for i in members}
@@ -234,7 +236,7 @@ class GroupChoices(Trials):
                         return
 
     def runs(self) -> Iterator[tuple[int, int]]:
-        """Stretches of products (and epilogues) with as many rows of tiles each."""
+        """Stretches of operations with as many rows of tiles each."""
         start = 0
         for i in range(1, len(self.nests) + 1):
             if i < len(self.nests) and self.nests[i].height == self.nests[start].height and self.groupable(i):
@@ -244,13 +246,17 @@ class GroupChoices(Trials):
             start = i
 
     def groupable(self, i: int) -> bool:
-        """Whether an operator can be part of a group: a product, or an epilogue."""
-        return self.nests[i].after >= 0 or (self.model.operators[i].k > 0 and self.nests[i].below < 0)
+        """Whether an operator can be part of a group."""
+        return self.nests[i].below < 0
+
+    def between(self, first: int, end: int) -> list[int]:
+        """The reductions and elementwise operators of a stretch that are in no epilogue: a group has them, too."""
+        return [i for i in range(first, end) if self.nests[i].after < 0 and not self.is_product(i)]
 
     def try_group(self, members: Sequence[int]) -> None:
         """Tries products as one group, with several counts of rows, and all but the last streamed into that."""
         streams = self.feeds_all(members)
-        for rows in self.row_counts(self.nests[members[0]].height):
+        for rows in self.rows_of(members[0]):
             forms = self.grouped(members, rows)
             for grouped in forms[:2]:
                 self.improve(grouped, self.reversals(grouped))
@@ -268,7 +274,9 @@ class GroupChoices(Trials):
         """A group of which all but the last are made when they are asked for, some columns at a time, and that last in
         blocks of some columns."""
         last = members[-1]
-        lazy = self.together(members[:-1], lazy=True, group=members[0], rows=rows, stream=0, strip=0)
+        group = grouped[last].group
+        lazy = self.together(members[:-1], lazy=True, group=group, rows=rows, stream=0, strip=0)
+        lazy |= {i: replace(grouped[i], lazy=True) for i in grouped if i < last and not self.is_product(i)}
         for width in LAZY_WIDTHS:
             found = grouped | lazy
             found |= {i: replace(lazy[i], block=(rows, width * len(self.unit(i))), snake=True) for i in members[:-1]}
@@ -313,9 +321,11 @@ class GroupChoices(Trials):
         found = self.candidates(i, rows, self.extent(i)[1])
         return found[0][0] if found else (1, 1)
 
-    def row_counts(self, m: int) -> list[int]:
-        """Counts of rows of tiles to try for a group that has `m` of them, the most first."""
-        return sorted(set(balanced(m)) if m <= 4 else {ceil(m / p) for p in (1, 2, 3, 4, 8)} | {1, 2}, reverse=True)
+    def rows_of(self, i: int) -> list[int]:
+        """Counts of rows of tiles to try for a group with an operation, the most first: parts of a batch, or all."""
+        nest = self.nests[i]
+        counts = set(balanced(nest.m)) if nest.m <= 4 else {ceil(nest.m / p) for p in (1, 2, 3, 4, 8)} | {1, 2}
+        return sorted(counts | {nest.height}, reverse=True)
 
     def stream_widths(self, n: int) -> list[int]:
         """Counts of columns of tiles to try for a streamed product that has `n` of them."""

@@ -15,7 +15,7 @@ from .nests import Nest
 BEST = 2
 """How many of what the ways of choosing have found small changes are made to."""
 
-WAYS = 0.5
+WAYS = 0.7
 """The share of the steps that the ways of choosing may take."""
 
 
@@ -56,9 +56,9 @@ class Search(Changes):
         changed = [found[0]]
         if known and self.model.scheduled_cost(found[0]) >= known:
             return
-        for number, nests in enumerate(found[:BEST], 1):
+        for left, nests in zip(range(min(BEST, len(found)), 0, -1), found, strict=False):
             self.nests = nests
-            self.change_at_random((limit - self.model.steps) // (BEST - number + 1))
+            self.change_at_random((limit - self.model.steps) // left)
             changed.append(self.nests)
         self.found = [*changed[1:], *found]
         self.nests = min(changed, key=self.model.scheduled_cost)

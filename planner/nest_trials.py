@@ -16,7 +16,7 @@ from .progress import tell
 EFFORT = 100
 """How often each operation may be planned on average."""
 
-LEAST_STEPS = 500_000
+LEAST_STEPS = 600_000
 """Steps that may be planned for a small function."""
 
 CANDIDATES = 10
@@ -30,9 +30,9 @@ class Trials:
 
     def __init__(self, model: TrafficModel, nests: Sequence[Nest]):
         self.model = model
-        self.nests = list(nests)
+        self.nests: list[Nest] = list(nests)
         self.random = random.Random(SEED)
-        self.limit = max(LEAST_STEPS, EFFORT * execs_of(nests))
+        self.limit: int = max(LEAST_STEPS, EFFORT * execs_of(nests))
 
     def tell(self, what: str) -> None:
         """Tells listeners what the search is at (`progress.py`)."""
@@ -95,8 +95,12 @@ class Trials:
 
     def products(self) -> list[int]:
         """The operators that are products with blocks of their own: in no epilogue, and continuing no other."""
-        operators = self.model.operators
-        return [i for i, nest in enumerate(self.nests) if operators[i].k and nest.after < 0 and nest.lead < 0]
+        return [i for i, nest in enumerate(self.nests) if self.is_product(i) and nest.after < 0 and nest.lead < 0]
+
+    def is_product(self, i: int) -> bool:
+        """Whether an operator sums over products of two tensors; a reduction over k has one."""
+        operator = self.model.operators[i]
+        return operator.k > 0 and len(operator.steps) > 1
 
     def unit(self, i: int) -> list[int]:
         """A product and those that continue it."""

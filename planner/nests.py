@@ -159,8 +159,9 @@ class _Walk:
             units = units_of(self.nests, members)
             lazy = [unit for unit in units if self.nests[unit[0]].lazy]
             if lazy:
-                steps = self.group([unit for unit in units if not self.nests[unit[0]].lazy])
-                yield from _OnDemand(self, lazy).serve(steps)
+                eager = [unit for unit in units if not self.nests[unit[0]].lazy]
+                height = self.nests[eager[-1][0]].height if eager else 0
+                yield from _OnDemand(self, lazy, height).serve(self.group(eager))
             else:
                 yield from self.group(units)
 
@@ -325,10 +326,12 @@ class _Frame:
 
 
 class _OnDemand:
-    """The blocks of a group's lazy nests, each begun right before the first operation that reads one of its tiles."""
+    """The blocks of a group's lazy nests, each begun right before the first operation that reads one of its tiles. In
+    nests of as many rows of tiles as those that the group is walked by, a block keeps to one stretch of them."""
 
-    def __init__(self, walk: _Walk, units: Sequence[list[int]]):
+    def __init__(self, walk: _Walk, units: Sequence[list[int]], height: int):
         self.walk = walk
+        self.height = height
         self.blocks: list[tuple[list[int], list[Lane], list[Lane]]] = []
         self.block_of: dict[int, list[int]] = {}
         for unit in units:
@@ -340,11 +343,14 @@ class _OnDemand:
         nests = self.walk.nests
         for i in unit:
             self.block_of[i] = [-1] * (nests[i].height * nests[i].n)
-        for some in self.walk.batches(unit, (0, nests[unit[0]].height)):
-            for rows, columns in self.walk.blocks(unit, some, self.walk.columns(unit, None)):
-                for i, m, n in _places(rows, columns):
-                    self.block_of[unit[0] if i < 0 else i][m * nests[i].n + n] = len(self.blocks)
-                self.blocks.append((unit, rows, columns))
+        lead = nests[unit[0]]
+        size = lead.rows if lead.rows and lead.height == self.height else lead.height
+        for stretch in _parts((0, lead.height), size):
+            for some in self.walk.batches(unit, stretch):
+                for rows, columns in self.walk.blocks(unit, some, self.walk.columns(unit, None)):
+                    for i, m, n in _places(rows, columns):
+                        self.block_of[unit[0] if i < 0 else i][m * nests[i].n + n] = len(self.blocks)
+                    self.blocks.append((unit, rows, columns))
         for i in unit:
             for j in self.epilogues(i):
                 self.block_of[j] = self.block_of[i]

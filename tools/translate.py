@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import io
+import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -21,8 +22,9 @@ USAGE = "mir-translate --import-onnx MODEL.onnx | --to-FORM [options] [FILE]"
 
 DESCRIPTION = """\
 --import-onnx writes an ONNX model as a function of the graph dialect, and its initializers as an .npz file by argument
-name. Imported are Gemm, MatMul, Add, Relu and Cast; Identity, Flatten, Reshape, Squeeze, Unsqueeze and Transpose where
-they move no data; and all that is constant. The other forms read a module and write what other tools show or solve.
+name. Imported are Gemm, MatMul, Cast, BatchNormalization and the elementwise operators; Identity, Dropout, Flatten,
+Reshape, Squeeze, Unsqueeze and Transpose where they move no data; and all that is constant. The other forms read a
+module and write what other tools show or solve.
 """
 
 EXAMPLES = """\
@@ -30,11 +32,12 @@ examples:
   mir-translate --import-onnx model.onnx -o model.mir --weights model.npz
   mir-translate --import-onnx model.onnx -o model.mir --weights model.npz --batch 64 --outputs logits
   mir-translate --import-onnx model.onnx | opt --schedule         the weights don't matter to a schedule
+  mir-translate --import-onnx model.onnx --inputs embeddings --dim sequence=128
   mir-translate --to-perfetto sched.mir -o trace.json             for ui.perfetto.dev or chrome://tracing
   mir-translate --to-csv=lives sched.mir                          live ranges, in MiniMalloc's format
   mir-translate --to-dot model.mir | dot -Tsvg
 
-A Softmax or ArgMax along the last axis falls away right before an output.
+A Softmax or ArgMax along the last axis falls away right before an output of the model's own.
 Exit status: 0; 1 for errors in the model; 2 for wrong usage.
 """
 
@@ -69,7 +72,10 @@ def _check_usage(args: argparse.Namespace) -> None:
     if len(asked) > 1:
         raise UsageError(f"{asked[0]} and {asked[1]} don't go together")
     args.form = args.forms[0] if args.forms else "csv"
-    importing = {"--weights": args.weights, "--batch": args.batch, "--outputs": args.outputs}
+    importing = {
+        "--weights": args.weights, "--batch": args.batch, "--outputs": args.outputs, "--inputs": args.inputs,
+        "--dim": args.dims, "--shape": args.shapes,
+    }  # fmt: skip
     exporting = {"--target": args.target, f"FILE '{args.input}'": args.input}
     for name, given in (exporting if args.onnx else importing).items():
         if given:
@@ -90,8 +96,10 @@ def _import(args: argparse.Namespace) -> int:
         model = read_onnx(args.onnx)
         from ..ir.printer import print_module
         from ..translate.onnx.importer import import_onnx
+        from ..translate.onnx.shapes import Sizes
 
-        done = import_onnx(model, outputs=args.outputs, batch=args.batch)
+        sizes = Sizes(args.batch, dict(args.dims), dict(args.shapes))
+        done = import_onnx(model, outputs=args.outputs, inputs=args.inputs, sizes=sizes)
     except OnnxError as error:
         raise InputError(*str(error).split("\n")) from None
     except ImportError as error:  # bf16
@@ -134,9 +142,36 @@ def _make_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--outputs",
         type=_names,
+        action="append",
         default=[],
         metavar="NAME[,NAME]",
         help="compute these tensors instead of the model's outputs; what only others need is left out",
+    )
+    parser.add_argument(
+        "--inputs",
+        type=_names,
+        action="append",
+        default=[],
+        metavar="NAME[,NAME]",
+        help="take these tensors as arguments; what makes them is left to the host",
+    )
+    parser.add_argument(
+        "--dim",
+        dest="dims",
+        type=_dim,
+        action="append",
+        default=[],
+        metavar="NAME=N",
+        help="the size of a symbolic axis",
+    )
+    parser.add_argument(
+        "--shape",
+        dest="shapes",
+        type=_shape,
+        action="append",
+        default=[],
+        metavar="NAME=1x3x48",
+        help="the shape of an input, where axes have no name",
     )
     add_version(parser)
     return parser
@@ -148,11 +183,24 @@ def _batch(text: str) -> int:
     return int(text)
 
 
-def _names(text: str) -> list[str]:
-    names = text.split(",")
-    if not all(names):
+def _names(text: str) -> str:
+    if not all(text.split(",")):
         raise argparse.ArgumentTypeError("takes names with commas between them")
-    return names
+    return text
+
+
+def _dim(text: str) -> tuple[str, int]:
+    name, _, size = text.rpartition("=")
+    if not name or not re.fullmatch("[1-9][0-9]{0,8}", size):
+        raise argparse.ArgumentTypeError(f"takes NAME=N, such as batch=4, got '{text}'")
+    return name, int(size)
+
+
+def _shape(text: str) -> tuple[str, list[int]]:
+    name, _, sizes = text.rpartition("=")
+    if not name or not re.fullmatch("[1-9][0-9]{0,8}(x[1-9][0-9]{0,8})*", sizes):
+        raise argparse.ArgumentTypeError(f"takes NAME=1x3x48, positive sizes with x between them, got '{text}'")
+    return name, [int(size) for size in sizes.split("x")]
 
 
 def packed(arrays: Mapping[str, Array]) -> bytes:

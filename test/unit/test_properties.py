@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 import tilewright
 from tilewright.dialects.checks.schedule_replay import schedule_stats
 
-from .strategies import Machine, graph_texts, machines, tile_sizes, unknown_ops
+from .strategies import Machine, graph_texts, machines, tile_sizes
+from .unknown_operations import unknown_ops
 
 SIZES = tile_sizes()
 

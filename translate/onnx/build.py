@@ -37,7 +37,7 @@ class Unsupported(Exception):
 
 @dataclass(slots=True, eq=False)
 class Held:
-    """What a view looks at: a value of rank 1 or 2, or an input whose form its first use decides (`value` is None)."""
+    """What a view looks at: a value in some form, or an input whose form its first use decides (`value` is None)."""
 
     name: str
     dtype: str
@@ -131,7 +131,7 @@ class Builder:
         return ELEMENT_TYPES[name]
 
     def operand(self, tensor: Tensor, form: Shape, dtype: str = "") -> Value:
-        """The value of a tensor in a form of rank 1 or 2; a constant becomes a parameter."""
+        """The value of a tensor in a form; a constant becomes a parameter."""
         if isinstance(tensor, Const):
             return self.parameter(tensor.name, tensor.array.reshape(form), dtype or self.dtype(tensor))
         if not tensor.in_order:
@@ -232,7 +232,7 @@ def product(
     sides = [_turned(build, *side) for side in (a, b)]
     operands = [value for value, _ in sides]
     if bias is not None:
-        operands.append(build.operand(bias, (b[1][1],), ACCUMULATOR[dtype]))
+        operands.append(build.operand(bias, (b[1][-1],), ACCUMULATOR[dtype]))
     first, second = operands[0].type, operands[1].type
     assert isinstance(first, TensorType)
     assert isinstance(second, TensorType)
@@ -246,7 +246,8 @@ def product(
 
 def _turned(build: Builder, tensor: Tensor, form: Shape) -> tuple[Value, bool]:
     """The value of a product's operand, and whether it is to be read transposed."""
-    if isinstance(tensor, Const) or tensor.in_order or tensor.axes != (1, 0):
+    *batches, m, n = range(len(form))
+    if isinstance(tensor, Const) or tensor.in_order or tensor.axes != (*batches, n, m):
         return build.operand(tensor, form), False
     return build.operand(View.plain(tensor.held, tensor.source, tensor.via), tensor.source), True
 
@@ -305,7 +306,7 @@ def _broadcast_form(tensor: Tensor, shape: Shape, form: Shape) -> Shape | None:
     """The form in which a tensor is broadcast to a form of its result: a vector or one row, a column, one element; None
     where it is none of these."""
     if form != natural(shape):
-        return None
+        return tensor.shape or None if form == shape else None
     full = (1,) * (len(shape) - len(tensor.shape)) + tensor.shape
     rows, columns = flat(full)
     if len(form) == 1:

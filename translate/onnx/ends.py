@@ -1,4 +1,5 @@
-"""What falls away behind a chosen output: the host takes a Softmax or ArgMax along the last axis on the result."""
+"""What falls away behind a model's output: the host takes a Softmax or ArgMax along the last axis on the result, and
+what makes names of classes of the labels."""
 
 from __future__ import annotations
 
@@ -7,7 +8,10 @@ from dataclasses import dataclass
 from .build import Builder, Tensor, Unsupported, text
 from .model import ELEMENT_TYPES, Node, OnnxModel, type_name
 
-DROPPED = ("Softmax", "LogSoftmax", "ArgMax")
+CLASSES, NAMED = "ai.onnx.ml.ArrayFeatureExtractor", "ai.onnx.ml.ZipMap"
+DROPPED = ("Softmax", "LogSoftmax", "ArgMax", CLASSES, NAMED)
+BETWEEN = ("Cast", "Identity", "Reshape")
+"""What may stand between those."""
 LAST_AXIS_OPSET = 13
 """Since this operator set Softmax works along the last axis where nothing is said; before it took axis 1 and all after
 it as one."""
@@ -24,10 +28,17 @@ class End:
     def check(self, build: Builder, model: OnnxModel, tensor: Tensor) -> None:
         """Notes what falls away. Raises `Unsupported` where the result would not stand for the output."""
         gone: list[str] = []
-        label = False
+        label = classes = False
         for node in self.nodes:
+            if classes:  # whatever becomes of them
+                continue
             if node.op == "Cast" and (changed := self._check_cast(build, tensor, node, label)):
                 gone.append(changed)
+            elif node.op == "Reshape" and not label:
+                raise Unsupported("behind an output it can fall away only on ArgMax's labels", node)
+            elif node.op in (CLASSES, NAMED):
+                classes = True
+                gone.append(node.op.rpartition(".")[2])
             elif node.op in DROPPED:
                 if label:
                     raise Unsupported("it works on ArgMax's labels, and those fall away", node)
@@ -35,7 +46,8 @@ class End:
                 label = node.op == "ArgMax"
                 gone.append(node.op)
         if gone:
-            shown = " and ".join(reversed(gone))
+            *first, last = reversed(gone)
+            shown = f"{', '.join(first)} and {last}" if first else last
             verb = "falls" if len(gone) == 1 else "fall"
             build.note(f"output '{self.output}': {shown} {verb} away, the result is '{self.tensor}'")
 
@@ -54,18 +66,24 @@ class End:
 
 
 def find_end(model: OnnxModel, name: str) -> End:
-    """The tensor before the trailing Softmax or ArgMax of an output, or the output's own."""
+    """The tensor before the trailing Softmax, ArgMax or class names of an output, or the output's own."""
     at, behind, seen = name, [], set()
     while at in model.makers and at not in seen:
         seen.add(at)
         node = model.makers[at]
-        if node.op not in (*DROPPED, "Cast", "Identity") or not node.inputs:
+        if node.op not in (*DROPPED, *BETWEEN) or not _read(node):
             break
         behind.append(node)
-        at = node.inputs[0]
+        at = _read(node)
     while behind and behind[-1].op not in DROPPED:
         behind.pop()
-    return End(name, behind[-1].inputs[0] if behind else name, behind[::-1])
+    return End(name, _read(behind[-1]) if behind else name, behind[::-1])
+
+
+def _read(node: Node) -> str:
+    """What a node works on: of the classes that a label stands for, the label."""
+    at = 1 if node.op == CLASSES else 0
+    return node.inputs[at] if len(node.inputs) > at else ""
 
 
 def _check_axis(model: OnnxModel, tensor: Tensor, node: Node) -> None:

@@ -3,24 +3,29 @@
 from __future__ import annotations
 
 import re
+import shlex
+from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ...dialects.graph import GraphOp
 from ...ir.attributes import UNIT, Attributes
 from ...ir.builtin import FuncOp, ModuleOp, ReturnOp
 from ...ir.core import Block, Value
+from ...ir.diagnostics import did_you_mean
 from ...ir.opdef import OpError
 from ...ir.verifier import verify
 from ...planner.arena import count_of
 from .build import Builder, Const, Held, Tensor, Unsupported, View, natural, text
 from .ends import End, find_end
 from .folding import can_fold, fold
-from .model import ELEMENT_TYPES, Node, OnnxError, OnnxModel
+from .model import ELEMENT_TYPES, Dimension, Input, Node, OnnxError, OnnxModel
 from .ops import check_unread, handler_of, inputs_of
 from .patterns import simplify
+from .shapes import Sizes, inferred, multiplies
 
 if TYPE_CHECKING:
     Array = np.ndarray[Any, Any]
@@ -35,20 +40,70 @@ class Imported:
     notes: list[str]
 
 
-def import_onnx(model: OnnxModel, *, outputs: Sequence[str] = (), batch: int | None = None) -> Imported:
-    """The part of a model that computes the outputs (the model's own without any), as a graph function.
+def import_onnx(
+    model: OnnxModel, *, outputs: Sequence[str] = (), inputs: Sequence[str] = (), sizes: Sizes | None = None
+) -> Imported:
+    """The part of a model that computes the outputs (the model's own without any), as a graph function; from the inputs
+    on, where some are named.
 
     Raises `OnnxError`, with all nodes that can't be imported.
     """
+    outputs, inputs = (_whole_names(model, names) for names in (outputs, inputs))
+    sizes = sizes or Sizes()
+    for name in inputs:
+        model.check_tensor(name)
+    model = cut_front(model, inputs, sizes) if inputs else model
+    _check_sizes(model, sizes)
     for name in outputs:
-        model.check_output(name)
+        model.check_tensor(name)
     for name in model.outputs if not outputs else ():
         if not model.knows(name):
             raise model.fail(f"'{name}' is a graph output that nothing makes")
     wanted = list(outputs) or model.outputs
     if not wanted:
         raise model.fail("the graph has no outputs; --outputs chooses some")
-    return Importer(model, batch).run(wanted)
+    ends = [End(name, name, []) if outputs else find_end(model, name) for name in wanted]
+    return Importer(model, sizes).run(ends)
+
+
+def _whole_names(model: OnnxModel, names: Sequence[str]) -> list[str]:
+    """Names as they are given, with commas between them; a comma may belong to a name."""
+    return [name for given in names for name in ([given] if model.knows(given) else given.split(","))]
+
+
+def _check_sizes(model: OnnxModel, sizes: Sizes) -> None:
+    """Raises `OnnxError` for sizes of what there is not."""
+    for name in sizes.shapes:
+        if name not in model.inputs:
+            guess = did_you_mean(name, list(model.inputs)) or f"; there are {', '.join(model.inputs)}"
+            raise model.fail(f"--shape: no input is called '{name}'{guess}")
+    known = dict.fromkeys(d for i in model.inputs.values() for d in i.shape or () if isinstance(d, str) and d)
+    for name in sizes.dims:
+        if name not in known:
+            guess = did_you_mean(name, list(known)) or (f"; there are {', '.join(known)}" if known else "")
+            raise model.fail(f"--dim: no axis of an input is called '{name}'{guess}")
+
+
+def _named(model: OnnxModel) -> Callable[[Dimension], Dimension]:
+    """What makes names of axes that ONNX has invented empty."""
+    own = {d for i in model.inputs.values() for d in i.shape or ()}
+    return lambda dimension: dimension if isinstance(dimension, int) or dimension in own else ""
+
+
+def cut_front(model: OnnxModel, names: Sequence[str], sizes: Sizes) -> OnnxModel:
+    """The model with these tensors as inputs, of the shapes that ONNX infers. Raises `OnnxError`."""
+    known = inferred(model, sizes)
+    inputs = dict(model.inputs)
+    for name in names:
+        if name in inputs:
+            continue
+        if name in model.initializers:
+            raise model.fail(f"--inputs: '{name}' is a constant")
+        found = known.get(name) or Input(name, "undefined", None)
+        shape = None if name in sizes.shapes or found.shape is None else [*map(_named(model), found.shape)]
+        inputs[name] = Input(name, found.type, shape)
+    makers = {name: node for name, node in model.makers.items() if name not in inputs}
+    return replace(model, inputs=inputs, makers=makers)
 
 
 @dataclass(slots=True)
@@ -56,7 +111,7 @@ class Importer:
     """One import. `tensors` are ONNX's names; a name with None stands behind a node that can't be imported."""
 
     model: OnnxModel
-    batch: int | None
+    sizes: Sizes
     tensors: dict[str, Tensor | None] = field(default_factory=dict)
     args: list[tuple[str, Held]] = field(default_factory=list)
     build: Builder = field(default_factory=Builder)
@@ -68,9 +123,11 @@ class Importer:
     cut_off: list[str] = field(default_factory=list)
     """What is imported for the outputs behind which something stays that can't fall away."""
     hints: bool = True
+    unknown: list[Node] = field(default_factory=list)
+    """The nodes that there is no counterpart of."""
 
-    def run(self, outputs: list[str]) -> Imported:
-        self.ends = [find_end(self.model, name) for name in outputs]
+    def run(self, ends: list[End]) -> Imported:
+        self.ends = ends
         cut = [end.tensor for end in self.ends]
         nodes = self.model.needed(cut)
         self.build.opset = self.model.opset
@@ -107,8 +164,26 @@ class Importer:
         edge = [n for node in refused for n in node.inputs]
         ready = [n for n in dict.fromkeys([*edge, *self.cut_off]) if isinstance(self.tensors.get(n), View)]
         cut = self.possible_cut([n for n in ready if n in self.model.makers]) if self.hints else []
-        hint = f"\nhint: --outputs {','.join(cut)} imports what comes before" if cut else ""
-        return self.model.fail("it can't be imported:\n" + "\n".join(f"  {p}" for p in self.problems) + hint)
+        words = [f"--outputs {shlex.quote(name)}" for name in cut if "," in name]
+        plain = [shlex.quote(name) for name in cut if "," not in name]
+        words += [f"--outputs {','.join(plain)}"] if plain else []
+        hint = f"\nhint: {' '.join(words)} imports what comes before" if cut else ""
+        lines = [*self.summary(), *self.problems]
+        return self.model.fail("it can't be imported:\n" + "\n".join(f"  {line}" for line in lines) + hint)
+
+    def summary(self) -> list[str]:
+        """What is not understood, by operator, with its share of the multiply-accumulates; of several nodes."""
+        if len(self.unknown) < 2 or not self.hints:
+            return []
+        multiplied = multiplies(self.model, self.sizes)
+        total, counts, shares = sum(multiplied.values()), Counter(n.op for n in self.unknown), Counter[str]()
+        for node in self.unknown:
+            shares[node.op] += multiplied.get(node.index, 0)
+        shown = [
+            f"{op} {count}" + (f" ({shares[op] / total:.1%} of the multiply-accumulates)" if shares[op] else "")
+            for op, count in counts.most_common()
+        ]
+        return [f"without a counterpart here: {', '.join(shown)}"]
 
     def possible_cut(self, names: list[str]) -> list[str]:
         """The tensors that can be imported instead, all together; those of the names that can be alone, if not all."""
@@ -120,7 +195,9 @@ class Importer:
     def imports(self, names: list[str]) -> bool:
         """Whether these tensors can be imported, found out by doing it."""
         try:
-            return bool(names) and bool(Importer(self.model, self.batch, hints=False).run(names))
+            ends = [End(name, name, []) for name in names]
+            made = Importer(self.model, self.sizes, hints=False).run(ends)
+            return any(isinstance(op, GraphOp) for func in made.module.functions() for op in func.ops)
         except OnnxError:
             return False
 
@@ -131,15 +208,18 @@ class Importer:
         declared = self.model.inputs[name]
         if declared.type not in ELEMENT_TYPES:
             raise Unsupported(f"elements are {declared.type}; they can be {', '.join(ELEMENT_TYPES)}")
-        if declared.shape is None:
-            raise Unsupported("the model doesn't say its shape")
-        if declared.shape and isinstance(declared.shape[0], str):
-            self.symbolic.add(declared.shape[0] or name)
-        batch = 1 if self.batch is None else self.batch
+        known = self.sizes.of(declared)
+        if known is None:
+            raise Unsupported(f"the model doesn't say its shape; --shape {shlex.quote(name)}=... does")
+        if known and isinstance(known[0], str):
+            self.symbolic.add(known[0] or name)
+        batch = self.sizes.batch or 1
         shape = []
-        for axis, size in enumerate(declared.shape):
+        for axis, size in enumerate(known):
             if isinstance(size, str) and axis > 0 and (not size or size not in self.symbolic):
-                raise Unsupported(f"axis {axis} has no size ('{size or '?'}'); --batch sets the first axis only")
+                raise Unsupported(
+                    f"axis {axis} has no size ('{size or '?'}'); {self.setting(name, size, known)} sets it"
+                )
             shape.append(batch if isinstance(size, str) else size)
         if 0 in shape:
             raise Unsupported(f"axis {shape.index(0)} has size 0; dimensions are at least 1")
@@ -150,13 +230,20 @@ class Importer:
         self.named.add(held)
         return View.plain(held, tuple(shape))
 
+    def setting(self, name: str, size: str, known: Sequence[Dimension]) -> str:
+        """The option that sets the size of an axis, with a number still to be put in."""
+        if size:
+            return f"--dim {shlex.quote(size)}=N"
+        return f"--shape {shlex.quote(name)}={'x'.join(str(d) if isinstance(d, int) else 'N' for d in known)}"
+
     def check_batch(self) -> None:
-        if self.symbolic and self.batch is None:
+        if self.symbolic and self.sizes.batch is None:
             self.build.note(f"the batch ('{min(self.symbolic)}') is symbolic and taken as 1; --batch N sets it")
         sizes = {(view.shape or (1,))[0] for name, _ in self.args if isinstance(view := self.tensors[name], View)}
-        if self.batch is not None and not self.symbolic and self.batch not in sizes and sizes:
+        batch = self.sizes.batch
+        if batch is not None and not self.symbolic and batch not in sizes and sizes:
             shown = " and ".join(map(str, sorted(sizes)))
-            self.problems[f"--batch {self.batch}: no input has a symbolic batch; it is fixed at {shown}"] = None
+            self.problems[f"--batch {batch}: no input has a symbolic batch; it is fixed at {shown}"] = None
 
     def result(self, end: End) -> Value | None:
         name = end.tensor
@@ -164,6 +251,7 @@ class Importer:
         if tensor is None:
             return None
         end.check(self.build, self.model, tensor)
+        self.check_declared(name, tensor)
         if isinstance(tensor, View) and not tensor.in_order:
             raise Unsupported("a transposition of a computed tensor moves data", tensor.via)
         shape = tensor.shape
@@ -175,6 +263,21 @@ class Importer:
             self.named.add(tensor.held)
             value.name = self.build.fresh(name, instead_of=value.name)
         return value
+
+    def check_declared(self, name: str, tensor: Tensor) -> None:
+        """Raises `Unsupported` for an output that isn't what the model says that it is."""
+        declared = self.model.declared.get(name)
+        if declared is None:
+            return
+        wanted, dtype = ELEMENT_TYPES.get(declared.type, declared.type), self.build.dtype(tensor)
+        shape = declared.shape or []
+        fits = declared.shape is None or len(shape) == len(tensor.shape)
+        pairs = list(zip(shape, tensor.shape, strict=False))
+        if declared.type != "undefined" and wanted != dtype:
+            raise Unsupported(f"the model says that its elements are {declared.type}, and they are {dtype}")
+        if not fits or (not self.symbolic and any(isinstance(d, int) and d != size for d, size in pairs)):
+            shown = "x".join(str(d) or "?" for d in shape) or "a scalar"
+            raise Unsupported(f"the model says that it is {shown}, and it is {text(tensor.shape)}")
 
     def finish(self, values: list[Value]) -> Imported:
         simplify(self.build, values)
@@ -203,6 +306,7 @@ class Importer:
         lost = any(name and tensor is None for name, tensor in zip(node.inputs, inputs, strict=True))
         constant = can_fold(node) and not lost and all(isinstance(t, Const) for t in inputs if t is not None)
         if not constant and handler is None:
+            self.unknown.append(node)
             raise Unsupported("it has no counterpart here")
         if lost:
             check_unread(self.model, node, [t is None for t in inputs])

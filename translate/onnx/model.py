@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import heapq
+import math
 import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
@@ -76,6 +77,9 @@ class OnnxModel:
     outputs: list[str]
     initializers: dict[str, Any]
     makers: dict[str, Node] = field(default_factory=dict)
+    declared: dict[str, Input] = field(default_factory=dict)
+    """What is said of the outputs."""
+    proto: Any = None
 
     def fail(self, message: str) -> OnnxError:
         return OnnxError(f"{visible(self.path)}: {message}")
@@ -88,7 +92,7 @@ class OnnxModel:
     def knows(self, name: str) -> bool:
         return name in self.makers or name in self.inputs or name in self.initializers
 
-    def check_output(self, name: str) -> None:
+    def check_tensor(self, name: str) -> None:
         """Raises `OnnxError` unless the graph has a tensor of that name."""
         if self.knows(name):
             return
@@ -273,11 +277,14 @@ def _graph(path: str, proto: Any) -> OnnxModel:
                 raise OnnxError(f"{visible(path)}: {kind} '{name}' is defined twice")
             once.add(name)
     nodes = [Node(i, n.name, _op(n), list(n.input), list(n.output), n) for i, n in enumerate(graph.node)]
-    initializers = {t.name: t for t in graph.initializer}
-    inputs = {i.name: _input(i) for i in graph.input if i.name not in initializers}
+    initializers = {t.name: t for t in graph.initializer} | {
+        t.values.name: _dense(path, t) for t in graph.sparse_initializer
+    }
+    inputs = {i.name: input_of(i) for i in graph.input if i.name not in initializers}
     model = OnnxModel(
-        path, list(proto.opset_import), graph.name, nodes, inputs, [o.name for o in graph.output], initializers
-    )
+        path, list(proto.opset_import), graph.name, nodes, inputs, [o.name for o in graph.output], initializers,
+        declared={o.name: input_of(o) for o in graph.output}, proto=proto,
+    )  # fmt: skip
     for node in nodes:
         for name in filter(None, node.outputs):
             if name in model.makers or name in inputs or name in initializers:
@@ -287,11 +294,36 @@ def _graph(path: str, proto: Any) -> OnnxModel:
     return model
 
 
+MOST_SPARSE = 1 << 30
+"""Most bytes of a sparse initializer that is written out."""
+
+
+def _dense(path: str, sparse: Any) -> Any:
+    """A sparse initializer as a tensor. Raises `OnnxError`."""
+    import numpy as np
+    from onnx import numpy_helper
+
+    name, shape = sparse.values.name, tuple(sparse.dims)
+    try:
+        values, places = (numpy_helper.to_array(t) for t in (sparse.values, sparse.indices))
+        if min(shape, default=1) < 0 or math.prod(shape) * values.itemsize > MOST_SPARSE:
+            raise ValueError(f"it is larger than {MOST_SPARSE:,} bytes")
+        if places.ndim > 1:
+            places = np.ravel_multi_index(tuple(places.T), shape)
+        whole = np.zeros(math.prod(shape), values.dtype)
+        if values.ndim != 1 or places.shape != values.shape or (places < 0).any():
+            raise ValueError("its values and indices don't fit")
+        whole[places] = values
+        return numpy_helper.from_array(whole.reshape(shape), name)
+    except (ValueError, TypeError, KeyError, IndexError) as error:
+        raise OnnxError(f"{visible(path)}: sparse initializer '{name}' is malformed: {error}") from None
+
+
 def _op(node: Any) -> str:
     return node.op_type if node.domain in ("", "ai.onnx") else f"{node.domain}.{node.op_type}"
 
 
-def _input(info: Any) -> Input:
+def input_of(info: Any) -> Input:
     tensor = info.type.tensor_type
     if not info.type.HasField("tensor_type"):
         return Input(info.name, info.type.WhichOneof("value") or "no type", None)

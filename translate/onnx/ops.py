@@ -12,6 +12,7 @@ from ...dialects.graph import GraphOp
 from ...dialects.kernels import KERNELS, Call, Kernel
 from ...dialects.kernels.elementwise import ELEMENTWISE
 from ...ir.plugins import DIALECT_PLUGINS
+from ...ir.types import MAX_RANK
 from .build import (
     Builder,
     Const,
@@ -48,8 +49,9 @@ def import_matmul(build: Builder, node: Node, inputs: Inputs) -> Tensor:
     if not a.shape or not b.shape:
         raise Unsupported("a scalar has no product")
     if prod(b.shape[:-2]) != 1:
-        raise Unsupported("a product for each of several matrices (a batch in its second operand)")
-    rows = flat(a.shape)
+        return product_of_batches(build, node, a, b)
+    held = a.held.form if isinstance(a, View) and a.in_order else None
+    rows = held if held and len(held) > 2 and held[-1] == a.shape[-1] else flat(a.shape)
     columns = (b.shape[0], 1) if len(b.shape) == 1 else b.shape[-2:]
     lead = a.shape[:-1]
     if len(a.shape) > 1 and len(b.shape) > len(a.shape):
@@ -58,6 +60,18 @@ def import_matmul(build: Builder, node: Node, inputs: Inputs) -> Tensor:
         lead = b.shape[:-2]
     shape = lead + (() if len(b.shape) == 1 else b.shape[-1:])
     return product(build, node.outputs[0], (a, rows), (b, columns), shape)
+
+
+def product_of_batches(build: Builder, node: Node, a: Tensor, b: Tensor) -> Tensor:
+    """A product for each of several matrices; a vector is one row for all of them."""
+    form = a.shape if len(a.shape) > 1 else (1, *a.shape)
+    batches = broadcast(form[:-2], b.shape[:-2])
+    if batches is None:
+        raise ValueError(f"the batches of {text(a.shape)} and {text(b.shape)} can't be broadcast to one shape")
+    if len(batches) + 2 > MAX_RANK:
+        raise Unsupported(f"its tensors have rank {len(batches) + 2}; there are ranks up to {MAX_RANK}")
+    shape = (*batches, *a.shape[-2:-1], b.shape[-1])
+    return product(build, node.outputs[0], (a, form), (b, b.shape), shape)
 
 
 def import_gemm(build: Builder, node: Node, inputs: Inputs) -> Tensor:
@@ -93,6 +107,25 @@ def times(build: Builder, name: str, factor: float, make: Callable[[str], View])
     if factor == 1:
         return make(name)
     return unary(build, name, KERNELS["mul"], make(f"{name}_unscaled"), right=factor)
+
+
+def import_einsum(build: Builder, node: Node, inputs: Inputs) -> Tensor:
+    """A product of two matrices, whichever way they and the result are turned: `ij,kj->ki`, say."""
+    equation = str(node.attribute("equation", "")).replace(" ", "")
+    sides, _, result = equation.partition("->")
+    first, _, second = sides.partition(",")
+    a, b = inputs
+    summed = set(first) & set(second)
+    matrices = all(len(set(letters)) == len(letters) == 2 for letters in (first, second, result))
+    if not matrices or len(summed) != 1 or set(result) != set(first) ^ set(second):
+        raise Unsupported(f"'{equation}' is no product of two matrices")
+    if len(a.shape) != 2 or len(b.shape) != 2:
+        raise ValueError(f"its operands have ranks {len(a.shape)} and {len(b.shape)}, not 2")
+    if result[0] not in first:
+        a, b, first, second = b, a, second, first
+    a = transposed(a, (1, 0), node) if first[0] in summed else a
+    b = transposed(b, (1, 0), node) if second[1] in summed else b
+    return product(build, node.outputs[0], (a, a.shape), (b, b.shape), (a.shape[0], b.shape[1]))
 
 
 def scaled(tensor: Const, factor: float) -> Const:
@@ -317,6 +350,7 @@ HANDLERS: dict[str, Handler] = {
     "Cast": import_cast,
     "Clip": import_clip,
     "Dropout": import_dropout,
+    "Einsum": import_einsum,
     "Flatten": import_flatten,
     "Gelu": import_gelu,
     "Gemm": import_gemm,
@@ -334,8 +368,8 @@ HANDLERS: dict[str, Handler] = {
 }
 ANY = 1 << 30
 ARITY = {
-    "BatchNormalization": (5, 5), "Clip": (1, 3), "Dropout": (1, 3), "Gemm": (2, 3), "MatMul": (2, 2), "Max": (1, ANY),
-    "Min": (1, ANY), "Reshape": (2, 2), "Squeeze": (1, 2), "Sum": (1, ANY), "Unsqueeze": (1, 2),
+    "BatchNormalization": (5, 5), "Clip": (1, 3), "Dropout": (1, 3), "Einsum": (2, 2), "Gemm": (2, 3), "MatMul": (2, 2),
+    "Max": (1, ANY), "Min": (1, ANY), "Reshape": (2, 2), "Squeeze": (1, 2), "Sum": (1, ANY), "Unsqueeze": (1, 2),
 }  # fmt: skip
 """How many inputs a node has, at least and at most; one where nothing is said."""
 

@@ -9,16 +9,8 @@ from itertools import pairwise
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tilewright.planner.nests import (
-    Nest,
-    Reach,
-    TileOpAt,
-    groups_of,
-    uneven_members,
-    unfit_siblings,
-    unread_streams,
-    walk,
-)
+from tilewright.planner.nest_checks import uneven_members, unfit_siblings, unread_lazy, unread_streams
+from tilewright.planner.nests import Nest, Reach, Source, TileOpAt, groups_of, walk
 
 COUNTS = st.integers(1, 5)
 BATCHES = st.sampled_from([1, 1, 2, 3])
@@ -254,3 +246,82 @@ def test_snake_turns_blocks_and_sums_back() -> None:
     assert blocks == [(0, 0, 0), (0, 0, 1), (0, 1, 1), (0, 1, 0), (1, 1, 0), (1, 1, 1), (1, 0, 1), (1, 0, 0)]
     assert [at[1:3] for at in walk([Nest(2, 2, 1, order="nm", snake=True)])] == [(0, 0), (1, 0), (1, 1), (0, 1)]
     assert [at[3] for at in walk([Nest(1, 1, 3, reverse=True)])] == [2, 1, 0]
+
+
+def layers(draw: st.DrawFn) -> tuple[list[Nest], list[list[Source]]]:
+    """A group of products and elementwise operations, each of some before it, some of them lazy; what they read."""
+    m, count = draw(COUNTS), draw(st.integers(2, 5))
+    made: list[Nest] = []
+    sources: list[list[Source]] = []
+    rows = draw(st.integers(1, 5))
+    for i in range(count):
+        left = draw(st.integers(-1, i - 1))
+        product = draw(st.booleans()) or left < 0
+        k = (made[left].n if left >= 0 else draw(COUNTS)) if product else 0
+        n = draw(COUNTS) if product else made[left].n
+        step = Source(left, made[left].n, 0, 1) if product and left >= 0 else Source(left, n, 1, 0)
+        made.append(Nest(
+            m, n, k, draw(st.tuples(COUNTS, COUNTS)), draw(st.sampled_from(["mn", "nm"])), draw(st.booleans()),
+            draw(st.booleans()), 0, rows,
+        ))  # fmt: skip
+        sources.append([step] if left >= 0 else [])
+        for other in range(i):
+            if not product and made[other].n == n and other != left and draw(st.booleans()):
+                sources[-1].append(Source(other, n, 1, 0))
+    lazy = [draw(st.booleans()) and any(s.nest == i for read in sources[i + 1 :] for s in read) for i in range(count)]
+    return [replace(nest, lazy=wait) for nest, wait in zip(made, lazy, strict=True)], sources
+
+
+@settings(max_examples=300)
+@given(st.composite(layers)())
+def test_lazy_blocks_come_once_each_right_before_they_are_read(drawn: tuple[list[Nest], list[list[Source]]]) -> None:
+    made, sources = drawn
+    assert list(unread_lazy(made, sources)) == []
+    walked = list(walk(made, sources))
+    done: set[tuple[int, int, int]] = set()
+    for i, nest in enumerate(made):
+        assert sorted(at[1:4] for at in walked if at[0] == i) == in_full(nest)
+    for i, m, n, k, _, ends in walked:
+        for source in sources[i]:
+            tile = m * source.down + n * source.across + k * source.deep
+            assert (source.nest, *divmod(tile, made[source.nest].n)) in done
+        if ends:
+            done.add((i, m, n))
+    eager = [nest for nest in made if not nest.lazy]
+    assert [at[1:] for at in walked if not made[at[0]].lazy] == [at[1:] for at in walk(eager)]
+
+
+def test_a_lazy_block_comes_before_the_first_that_reads_it_and_siblings_take_turns() -> None:
+    up = Nest(2, 4, 1, (2, 1), group=0, rows=2, lazy=True)
+    gate = replace(up, block=(2, 2))
+    both = Nest(2, 4, after=1)
+    down = Nest(2, 1, 4, (2, 1), group=0, rows=2)
+    tile = [Source(0, 4, 1, 0), Source(1, 4, 1, 0)]
+    sources = [[], [], tile, [Source(2, 4, 0, 1)]]
+    walked = [at[:3] for at in walk([up, gate, both, down], sources)]
+    half = [(0, 0, 0), (0, 1, 0), (0, 0, 1), (0, 1, 1)]
+    assert walked[:12] == [
+        *half, (1, 0, 0), (2, 0, 0), (1, 1, 0), (2, 1, 0), (1, 0, 1), (2, 0, 1), (1, 1, 1), (2, 1, 1),
+    ]  # fmt: skip
+    assert walked[12:16] == [(3, 0, 0), (3, 1, 0)] * 2
+    beside = [up, Nest(2, 4, 1, group=0, rows=2, lazy=True, beside=0), both, down]
+    walked = [at[:3] for at in walk([replace(up, block=(2, 2)), *beside[1:]], sources)]
+    assert walked[:6] == [(0, 0, 0), (0, 1, 0), (1, 0, 0), (2, 0, 0), (1, 1, 0), (2, 1, 0)]
+    assert walked[6:8] == [(3, 0, 0), (3, 1, 0)]
+
+
+def test_what_nobody_reads_is_not_lazy() -> None:
+    alone = Nest(2, 2, 1, lazy=True)
+    reader = Nest(2, 2, 2)
+    sources = [[], [Source(0, 2, 0, 1)]]
+    assert list(unread_lazy([alone, reader], sources)) == [0]
+    assert list(unread_lazy([replace(alone, group=0, rows=1), replace(reader, group=0, rows=1)], sources)) == []
+    assert list(unread_lazy([replace(alone, group=0, rows=1), replace(reader, group=1, rows=1)], sources)) == [0]
+    itself = [replace(alone, group=0, rows=1), Nest(2, 2, after=0)]
+    assert list(unread_lazy(itself, [[], [Source(0, 2, 1, 0)]])) == [0]
+
+
+def test_many_lazy_nests_in_a_row_take_no_stack() -> None:
+    chain = [Nest(1, 1, 1, group=0, rows=1, lazy=i < 4999) for i in range(5000)]
+    sources = [[Source(i - 1, 1, 0, 1)] if i else [] for i in range(5000)]
+    assert [at[0] for at in walk(chain, sources)] == list(range(5000))

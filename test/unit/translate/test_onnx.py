@@ -56,6 +56,30 @@ CASES: dict[str, tuple[onnx.ModelProto, list[str]]] = {
     ),
     "matmul of rank 3": (build([node("MatMul", "x w")], {"x": [2, 3, 6]}, {"w": W}), ["%y = graph.matmul %x, %w"]),
     "matmul by a stack of one": (build([node("MatMul", "x w")], X, {"w": W[None]}), ["%y = graph.matmul %x, %w"]),
+    "matmul of batches": (
+        build([node("MatMul", "x z")], {"x": [2, 3, 6], "z": [2, 6, 4]}),
+        ["%y = graph.matmul %x, %z"],
+    ),
+    "matmul of broadcast batches": (
+        build([node("MatMul", "x z")], {"x": [2, 1, 3, 6], "z": [4, 6, 5]}),
+        ["%y = graph.matmul %x, %z"],
+    ),
+    "matmul of a vector by batches": (
+        build([node("MatMul", "x z")], {"x": [6], "z": [2, 6, 4]}),
+        ["%y = graph.matmul %x, %z"],
+    ),
+    "matmul by transposed batches": (
+        build([node("Transpose", "z", "t", perm=[0, 2, 1]), node("MatMul", "x t")], {"x": [2, 3, 6], "z": [2, 4, 6]}),
+        ["%y = graph.matmul %x, %z {transpose_b}"],
+    ),
+    "batches with a bias, an activation, and weights behind": (
+        build(
+            [node("MatMul", "x z", "s"), node("Add", "s r", "p"), node("Relu", "p", "h"), node("MatMul", "h v")],
+            {"x": [2, 3, 6], "z": [2, 6, 5]},
+            {"v": V, "r": ROW},
+        ),
+        ["%s = graph.matmul %x, %z", "%p = graph.add %s, %r", "%h = graph.relu %p", "%y = graph.matmul %h, %v"],
+    ),
     "matmul of a vector": (build([node("MatMul", "x w")], {"x": [6]}, {"w": W}), ["%y = graph.matmul %x, %w"]),
     "matmul by a vector": (build([node("MatMul", "x w")], X, {"w": W[:, 0]}), ["%y = graph.matmul %x, %w"]),
     "gemm": (build([node("Gemm", "x w b")], X, {"w": W, "b": ROW}), ["%y = graph.matmul %x, %w, %b"]),

@@ -14,6 +14,7 @@ from onnx import TensorProto, helper
 
 from tilewright.translate.onnx.importer import import_onnx
 from tilewright.translate.onnx.model import OnnxError, read_onnx
+from tilewright.translate.onnx.shapes import Sizes
 
 from ..onnx_models import F32, ROW, Array, Imports, W, X, build, data, node, shape_of
 
@@ -38,6 +39,7 @@ def test_unsupported_nodes_are_all_listed(imports: Imports) -> None:
     ]
     assert imports.bad(build(nodes, {"x": [3, 6], "z": [3, 5]}, {"w": W})) == (
         "it can't be imported:\n"
+        "  without a counterpart here: Softsign 1, LSTM 1, org.example.Odd 1, Softmax 1\n"
         "  node 'S' (Softsign): it has no counterpart here\n"
         "  node 2 (LSTM, output 'l'): it has no counterpart here\n"
         "  node 'ODD' (org.example.Odd): it has no counterpart here\n"
@@ -71,9 +73,13 @@ REFUSED: dict[str, tuple[onnx.ModelProto, str]] = {
         "node 'Y' (MatMul): graph.matmul: inner dimensions differ: tensor<3x4xf32> has 4 columns, "
         "tensor<6x5xf32> has 6 rows",
     ),
-    "batched product": (
-        one("MatMul", "x z", {"x": [2, 3, 4], "z": [2, 4, 5]}),
-        "node 'Y' (MatMul): a product for each of several matrices (a batch in its second operand)",
+    "batches that don't fit": (
+        one("MatMul", "x z", {"x": [2, 3, 4], "z": [3, 4, 5]}),
+        "node 'Y' (MatMul): the batches of 2x3x4 and 3x4x5 can't be broadcast to one shape",
+    ),
+    "batches of rank 7": (
+        one("MatMul", "x z", {"x": [2, 1, 1, 1, 1, 3, 4], "z": [2, 1, 1, 1, 1, 4, 5]}),
+        "node 'Y' (MatMul): its tensors have rank 7; there are ranks up to 6",
     ),
     "C that does not broadcast": (
         one("Gemm", "x w c", {"x": [1, 6]}, {"w": W, "c": data(3, 5)}),
@@ -171,9 +177,9 @@ REFUSED: dict[str, tuple[onnx.ModelProto, str]] = {
     ),
     "symbolic inner axis": (
         one("Relu", "x", {"x": ["N", "length"]}),
-        "input 'x': axis 1 has no size ('length'); --batch sets the first axis only",
+        "input 'x': axis 1 has no size ('length'); --dim length=N sets it",
     ),
-    "no shape": (one("Relu", "x", {"x": None}), "input 'x': the model doesn't say its shape"),
+    "no shape": (one("Relu", "x", {"x": None}), "input 'x': the model doesn't say its shape; --shape x=... does"),
     "second output": (
         build([node("Gemm", "x w", "g h"), node("Relu", "h")], X, {"w": W}, "g y"),
         "node 'G' (Gemm): only the first output is imported, 'h' is another",
@@ -295,7 +301,7 @@ def test_damaged_files_are_imported_or_refused(tmp_path: Path) -> None:
             damaged[generator.randrange(len(damaged))] = generator.choice((0, 1, 2, 8, 127, 255))
         path.write_bytes(damaged)
         try:
-            import_onnx(read_onnx(str(path)), batch=2)
+            import_onnx(read_onnx(str(path)), sizes=Sizes(2))
         except OnnxError:
             refused += 1
     assert refused > 250
@@ -306,6 +312,7 @@ def test_damaged_files_are_imported_or_refused(tmp_path: Path) -> None:
     [
         ([node("Clip", "x l")], {"x": [3, 6], "l": []}, "its bounds must be constant"),
         ([node("Gelu", "x", approximate="sigmoid")], {"x": [3, 6]}, "approximate is 'sigmoid'; it can be none or tanh"),
+        ([node("Einsum", "x x", equation="ij,ij->i")], {"x": [3, 6]}, "'ij,ij->i' is no product of two matrices"),
         ([node("Sub", "x x x")], {"x": [3, 6]}, "it has 3 inputs, and takes 2"),
         (
             [node("Relu", "x", "r"), node("Add", "r z")],

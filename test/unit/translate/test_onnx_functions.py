@@ -136,6 +136,19 @@ CASES: dict[str, tuple[onnx.ModelProto, list[str]]] = {
 }
 
 
+for equation, body in {
+    "ij,jk->ik": "%x, %z",
+    "ij,kj->ik": "%x, %z {transpose_b}",
+    "ji,jk->ik": "%x, %z {transpose_a}",
+    "ij,jk->ki": "%z, %x {transpose_a, transpose_b}",
+    "ab , cb -> ca": "%z, %x {transpose_b}",
+}.items():
+    letters = equation.replace(" ", "")
+    sizes = dict(zip(letters[:2], (3, 4) if letters[1] in letters[3:5] else (4, 3), strict=True))
+    shapes = {"x": [sizes[c] for c in letters[:2]], "z": [sizes.get(c, 5) for c in letters[3:5]]}
+    CASES[equation] = build([node("Einsum", "x z", equation=equation)], shapes), [f"%y = graph.matmul {body}"]
+
+
 @pytest.mark.parametrize("name", CASES)
 def test_as_in_onnx_runtime(name: str, imports: Imports) -> None:
     model, body = CASES[name]
@@ -165,7 +178,7 @@ ROOT_TWO_OVER_PI = number(np.sqrt(2 / np.pi))
 PATTERNS: dict[str, tuple[list[onnx.NodeProto], dict[str, Array], str]] = {
     "gelu, divided": (erf_gelu("Div", False), {"root": number(np.sqrt(2))}, "gelu"),
     "gelu, multiplied": (erf_gelu("Mul", False), {"root": number(np.sqrt(0.5))}, "gelu"),
-    "gelu, half first": (erf_gelu("Div", True), {"root": number(1.4142)}, "gelu"),
+    "gelu, half first": (erf_gelu("Div", True), {"root": number(1.414213)}, "gelu"),
     "gelu by tanh and pow": (
         tanh_gelu([node("Pow", "h three", "p"), node("Mul", "p c", "k")]),
         {"root": ROOT_TWO_OVER_PI, "three": number(3), "c": number(0.044715)},
