@@ -61,7 +61,8 @@ def prove(model: FuncOp, func: FuncOp) -> list[Diagnostic]:
     terms = Terms()
     shapes = _argument_tiles(model, func)
     try:
-        expected, found = _side(terms, model, shapes), _side(terms, func, shapes)
+        whole = level_of(model) == level_of(func) == "graph"
+        expected, found = [_side(terms, side, shapes, whole) for side in (model, func)]
         return _compare(terms, expected, found)
     except TooManyTilesError as error:
         own = next((a for a, b in zip(func.args, model.args, strict=True) if b is error.value), error.value)
@@ -74,9 +75,11 @@ def _is_inside(value: Value, func: FuncOp) -> bool:
     return any(value in op.results for op in func.ops)
 
 
-def _side(terms: Terms, func: FuncOp, shapes: list[tuple[int, ...]]) -> Side:
-    made = GraphTerms if level_of(func) == "graph" else TileTerms
-    return made(terms, func, shapes, _other_values(terms, func))
+def _side(terms: Terms, func: FuncOp, shapes: list[tuple[int, ...]], whole: bool) -> Side:
+    others = _other_values(terms, func)
+    if level_of(func) == "graph":
+        return GraphTerms(terms, func, shapes, others, whole)
+    return TileTerms(terms, func, shapes, others)
 
 
 def _other_values(terms: Terms, func: FuncOp) -> dict[Value, Term]:
@@ -207,7 +210,7 @@ def _single_difference(wanted: tuple[Any, ...], given: tuple[Any, ...]) -> tuple
         missing, extra = Counter(wanted[1:]) - Counter(given[1:]), Counter(given[1:]) - Counter(wanted[1:])
         differing = list(zip(missing, extra, strict=True)) if missing.total() == extra.total() == 1 else []
     else:
-        first = 2 if wanted[0] in ("apply", "rows", "within") else 1
+        first = 2 if wanted[0] in ("apply", "rows", "view", "within") else 1
         same = wanted[:first] == given[:first] and len(wanted) == len(given)
         differing = [(w, g) for w, g in zip(wanted[first:], given[first:], strict=True) if w != g] if same else []
     return differing[0] if len(differing) == 1 else None
@@ -351,6 +354,8 @@ def _text(terms: Terms, key: tuple[Any, ...], names: dict[Term, str]) -> str:
         return f"a sum of {_inner(terms, key[1], names)} and {_inner(terms, key[2], names)}"
     if kind == "within":
         return f"{_inner(terms, key[2], names)} on tiles of which {'x'.join(map(str, key[1]))} elements are no padding"
+    if kind == "view":
+        return f"{key[1].split()[0]} of {' and '.join(_inner(terms, source, names) for source in key[2:])}"
     if kind == "rows":
         return f"the bias {_name(terms, key[2], names)} in {count_of(key[1][0], 'row')}"
     if kind == "apply":

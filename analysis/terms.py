@@ -10,16 +10,17 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from ..dialects.graph import GraphOp, MatmulOp
+from ..dialects.graph import GraphOp, MatmulOp, ViewOp
 from ..dialects.kernels import KERNELS, Kernel
 from ..dialects.kernels.declaration import ALL, Function, coords_along
 from ..dialects.kernels.products import MATMUL
 from ..dialects.tile_ops import ExecBase, StoreBase
 from ..dialects.tiles import MOST_TILES, Coord, TiledType, TileRef, can_tile, tile_text, tiled
-from ..ir.attributes import Unit
+from ..ir.attributes import Unit, attr_text
 from ..ir.builtin import FuncOp
 from ..ir.core import Operation, Value
 from ..ir.types import TensorType
+from .view_terms import viewed_tiles
 
 NONE = -1
 
@@ -71,15 +72,19 @@ class Terms:
     def rows(self, vector: Term, extent: Coord) -> Term:
         """A vector repeated over the part of a tile that is no padding: over its rows, unless the kernel that reads it
         says otherwise. Of all else that a tile can be, its sources say how much of it is no padding."""
-        return self.make("rows", extent, vector)
+        return self.make("rows", bare(extent), vector)
 
     def over(self, tile: Term, own: Coord, extent: Coord) -> Term:
         """A tile of which so much is no padding, for elements of another: repeated where it has fewer axes, or one
         element along one, and so counts for all of the other's."""
+        own, extent = bare(own), bare(extent)
         repeated = own != extent and (
-            len(own) < len(extent) or any(a == 1 < b for a, b in zip(own, extent, strict=True))
+            len(own) < len(extent) or any(a == 1 < b for a, b in zip(own, extent, strict=False))
         )
-        return self.rows(tile, extent) if repeated else tile
+        if not repeated:
+            return tile
+        # A column may be a view of a vector: its repetition is told from the vector's.
+        return self.rows(tile, extent) if len(own) < 2 else self.make("rows", (*extent, own), tile)
 
     def plus(self, a: Term, b: Term) -> Term:
         """A sum of two, in either order."""
@@ -112,6 +117,12 @@ class Terms:
         kernel = KERNELS[op.activation]
         assert kernel.algebra is not None
         return kernel.algebra(self, kernel.params_of(op, "activation_params"), (dtype, dtype), term)
+
+
+def bare(extent: Coord) -> Coord:
+    """A tile's extents without leading ones before the last two: a buffer that holds a view may have more or fewer."""
+    first = next((i for i, size in enumerate(extent[:-2]) if size > 1), max(len(extent) - 2, 0))
+    return extent[first:]
 
 
 class Result(NamedTuple):
@@ -221,7 +232,7 @@ class TileTerms:
         if not self.padded.isdisjoint(operands):
             extents = tuple([tiled(v).valid(c) for v, c in zip(operands, coords, strict=True)])
             if not self.fits(kernel, op, extents):
-                sources[0] = self.terms.make("within", extents[0], sources[0])
+                sources[0] = self.terms.make("within", bare(extents[0]), sources[0])
         if kernel.algebra is not None:
             tile = self.tiles[place] = TileValue(self.computed(op, kernel, sources), op)
         else:
@@ -299,15 +310,20 @@ def needed_values(func: FuncOp) -> set[Value]:
 
 class GraphTerms:
     """The terms of a graph function, tile by tile, its arguments cut in the given tiles; `others` are the terms of what
-    is no tensor that can be cut. What no result depends on is left out: how it would be cut is no matter.
+    is no tensor that can be cut. Where neither function has tiles, all tensors are `whole`, and of a view nothing is
+    known but that equal tensors have equal views. What no result depends on is left out: how it would be cut is no
+    matter.
 
     Raises `TilingError` where two operands' tiles don't fit together, and `TooManyTilesError`.
     """
 
-    def __init__(self, terms: Terms, func: FuncOp, shapes: Sequence[Coord], others: Mapping[Value, Term]):
+    def __init__(
+        self, terms: Terms, func: FuncOp, shapes: Sequence[Coord], others: Mapping[Value, Term], whole: bool = False
+    ):
         self.terms = terms
         self.others = others
         self.func = func
+        self.whole = whole
         self.types: dict[Value, TiledType] = {}
         self.values: dict[Value, dict[Coord, Term]] = {}
         self.names = {term: f"%{value.name}" for value, term in others.items()}
@@ -339,6 +355,23 @@ class GraphTerms:
             for v in self.func.returned()
         ]
 
+    def view(self, op: ViewOp) -> None:
+        """The terms of a view: each of its tiles must be, element by element, a tile of its operands."""
+        types = [self.types[v] for v in op.operands]
+        assert isinstance(op.result.type, TensorType)
+        if self.whole:
+            self.types[op.result] = whole = TiledType(op.result.type, op.result.type.shape)
+            sources = [term for v in op.operands for term in self.values[v].values()]
+            what = f"{op.name} {attr_text(op.attributes)} {op.result.type}"
+            self.values[op.result] = {coord: self.terms.make("view", what, *sources) for coord in whole.coords()}
+            return
+        try:
+            tile, found = viewed_tiles(op, types)
+        except ValueError as error:
+            raise TilingError(op, f"{op.name} %{op.result.name} can't be cut in tiles: {error}") from None
+        self.types[op.result] = TiledType(op.result.type, tile)
+        self.values[op.result] = {c: self.values[op.operands[i]][at] for c, (i, at) in found.items()}
+
     def compute(self, op: GraphOp) -> None:
         tensor = op.result.type
         whole = next((v for v in (*op.operands, op.result) if not can_tile(v.type)), None)
@@ -346,6 +379,9 @@ class GraphTerms:
             what = f"%{whole.name} is {whole.type}"
             raise TilingError(op, f"{op.name} %{op.result.name} can't be computed on tiles: {what}")
         assert isinstance(tensor, TensorType)
+        if isinstance(op, ViewOp):
+            self.view(op)
+            return
         types = [self.types[v] for v in op.operands]
         axes = self.axes(op, tensor)
         k = tensor.rank

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from math import prod
 
-from ..dialects.graph import GraphOp
+from ..dialects.graph import GraphOp, ViewOp
 from ..dialects.kernels import KERNELS
 from ..dialects.kernels.declaration import MULTIPLIES
 from ..dialects.levels import is_known, level_of
@@ -112,6 +112,8 @@ class _WorkloadBuilder:
     def add_graph_op(self, op: GraphOp) -> None:
         values = [op.result, *op.operands]
         refs = [(v, (), prod(v.type.shape) * v.type.element_bytes) for v in values if isinstance(v.type, TensorType)]
+        if isinstance(op, ViewOp):
+            return
         kernel = KERNELS[op.kernel]
         macs = kernel.work([v.type.shape for v in values]) if kernel.rate == MULTIPLIES else 0  # type: ignore[attr-defined]
         self.add(refs, macs)

@@ -14,6 +14,7 @@ def load_all() -> None:
         name, extension = os.path.splitext(file)
         if extension == ".lark":
             importlib.import_module(f".{name}", __name__)
+    importlib.import_module(".views", __name__)
     importlib.import_module(".checks.functions", __name__)
 
 

@@ -78,7 +78,7 @@ class GraphOp(Operation):
     def __init_subclass__(cls) -> None:
         """Raises `DeclarationError` for an operation whose kernel has not been declared."""
         super().__init_subclass__()
-        if "name" in vars(cls) and cls.kernel not in KERNELS:
+        if "name" in vars(cls) and cls.kernel not in KERNELS and not issubclass(cls, ViewOp):
             raise DeclarationError(f"{cls.__module__}.{cls.__qualname__}: there is no kernel '{cls.kernel}'")
 
     @classmethod
@@ -142,6 +142,32 @@ class GraphOp(Operation):
             raise OpError(f"{self.name} takes {wanted} {noun}, got {len(self.operands)}")
         if len(self.results) != 1:
             raise OpError(f"{self.name} has one result")
+
+
+class ViewOp(GraphOp):
+    """An operation that only says where each element of its result is found (`views.py`): no kernel computes it, so it
+    takes no tiles and no place in an order of its own."""
+
+    __slots__ = ()
+
+    def check_tile(self) -> None:
+        for name in ("tile", "group", "lazy"):
+            if getattr(self, name) is not None:
+                raise OpError(f"{self.name} moves nothing and takes no '{name}'", name)
+
+    def shown_type(self) -> str:
+        if len(self.operands) > 1:
+            return super().shown_type()
+        (operand,) = self.operands
+        return f"{operand.type} -> {self.result.type}"
+
+    def view(self, np: Any, *arrays: Any) -> Any:
+        """What it is of whole arrays, given the array module."""
+        raise NotImplementedError
+
+    def source(self, place: tuple[int, ...]) -> tuple[int, tuple[int, ...]]:
+        """Where an element of the result lies: the number of the operand, and the place there."""
+        raise NotImplementedError
 
 
 def has_choices(func: FuncOp, names: Sequence[str] = CHOICES) -> bool:
@@ -363,9 +389,10 @@ for _kernel in ELEMENTWISE.values():
     globals()[_made.__name__] = _made
 
 
+@GRAPH.action("graph_view")
 @GRAPH.action("graph_unary")
 @GRAPH.action("graph_binary")
-def _read_mapped(context: ParseContext, parts: list[Any]) -> GraphOp:
+def _read_by_name(context: ParseContext, parts: list[Any]) -> GraphOp:
     return GRAPH.ops[parts[0]].parse(context, parts)  # type: ignore[attr-defined]
 
 

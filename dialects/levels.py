@@ -6,7 +6,7 @@ from ..ir.builtin import FuncOp, ReturnOp
 from ..ir.core import Operation, UnregisteredOp
 from ..ir.diagnostics import Diagnostic
 from ..ir.opdef import OpError
-from .graph import GraphOp
+from .graph import GraphOp, ViewOp
 from .kernels import KERNELS
 from .sched import SCHED
 from .tiles import TiledType
@@ -73,7 +73,7 @@ def _tiles_in_a_graph(func: FuncOp) -> Diagnostic:
 
 def is_known(op: Operation) -> bool:
     """Whether it is known what an operation does: one on whole tensors, a plugin's too, by its kernel."""
-    return type(op) in IN_TILES or (isinstance(op, GraphOp) and op.kernel in KERNELS)
+    return type(op) in IN_TILES or (isinstance(op, GraphOp) and (op.kernel in KERNELS or isinstance(op, ViewOp)))
 
 
 def _level(kind: type[Operation], name: str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..dialects.graph import TOGETHER, GraphOp, has_choices
+from ..dialects.graph import TOGETHER, GraphOp, ViewOp, has_choices
 from ..dialects.kernels import KERNELS
 from ..dialects.levels import level_of
 from ..dialects.tile_ops import ExecBase, TileOp
@@ -33,7 +33,7 @@ def without_dead(func: FuncOp) -> FuncOp:
 
 def computes(op: Operation) -> bool:
     """Whether an operation is known to do nothing but compute its result."""
-    return isinstance(op, GraphOp) and op.kernel in KERNELS
+    return isinstance(op, GraphOp) and (op.kernel in KERNELS or isinstance(op, ViewOp))
 
 
 def dead_in_graph(func: FuncOp) -> list[Operation]:

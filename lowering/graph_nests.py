@@ -19,16 +19,19 @@ from ..planner.arena import SRAMConfig, count_of
 from ..planner.nest_checks import uneven_members, unfit_siblings, unread_lazy, unread_streams
 from ..planner.nest_cost import Operator, Steps, TileGrid, TrafficModel
 from ..planner.nests import Nest, Source, walk
+from .views import Views
 
 Tiled = Mapping[Value, TiledType]
 
 
 @dataclass(frozen=True, slots=True)
 class TileTask:
-    """One tile operation of a graph operation: its result's tile, what it reads, whether it starts and finishes it."""
+    """One tile operation of a graph operation: its result's tile, and that of the buffer that this is, what it reads,
+    whether it starts and finishes it."""
 
     op: int
     coord: Coord
+    place: TileRef
     sources: tuple[TileRef, ...]
     starts: bool
     ends: bool
@@ -224,12 +227,15 @@ def _feeds(op: GraphOp, made: Mapping[Value, int]) -> list[int]:
     return [made[v] for v in operands if v in made]
 
 
-def tasks(ops: Sequence[GraphOp], nests: Sequence[Nest], tiled: Tiled) -> Iterator[TileTask]:
+def tasks(
+    ops: Sequence[GraphOp], nests: Sequence[Nest], tiled: Tiled, views: Views | None = None
+) -> Iterator[TileTask]:
     """All tile operations in order; a bias is read where a sum is started.
 
     Raises `DiagnosticError` where a tile would be read before it is computed.
     """
-    made = {op.result: i for i, op in enumerate(ops)}
+    views = views or Views()
+    made = {views.buffer(op.result): i for i, op in enumerate(ops)}
     done: set[TileRef] = set()
     outer = [list(coords_within(tiled[op.result].grid[:-1])) for op in ops]
     reads = [[(v, coords_along(axes)) for v, axes in zip(op.operands, axes_of(op, tiled), strict=False)] for op in ops]
@@ -237,13 +243,13 @@ def tasks(ops: Sequence[GraphOp], nests: Sequence[Nest], tiled: Tiled) -> Iterat
         op = ops[i]
         coord = (*outer[i][m], n)
         place = (*coord, k, 0)
-        sources = tuple([(value, along(place)) for value, along in reads[i]])
+        sources = tuple([views.place(value, along(place)) for value, along in reads[i]])
         for source in sources:
             if source[0] in made and source not in done:
                 raise DiagnosticError([_too_early(op, source, ops[made[source[0]]])])
         if ends:
-            done.add((op.result, coord))
-        yield TileTask(i, coord, sources, starts, ends)
+            done.add(views.place(op.result, coord))
+        yield TileTask(i, coord, views.place(op.result, coord), sources, starts, ends)
 
 
 def _too_early(op: GraphOp, source: TileRef, producer: Operation) -> Diagnostic:
@@ -284,21 +290,32 @@ def traffic_model_of(
 
 
 def numbered(
-    operations: Sequence[Described], returned: Iterable[Value], tiled: Tiled
+    operations: Sequence[Described], returned: Iterable[Value], tiled: Tiled, views: Views | None = None
 ) -> tuple[list[TileGrid], list[Operator]]:
-    """The tensors and the operations as numbers."""
-    makers = {operation.result: i for i, operation in enumerate(operations)}
+    """The buffers and the operations as numbers."""
+    views = views or Views()
+    makers = {views.buffer(operation.result): i for i, operation in reversed(list(enumerate(operations)))}
     results = set(returned)
-    readers = Counter(v for operation in operations for v in dict.fromkeys(operation.sources))
+    buffers = {v: views.buffer(v) for operation in operations for v in (*operation.sources, operation.result)}
+    readers = Counter(v for o in operations for v in dict.fromkeys(buffers[source] for source in o.sources))
     numbers: dict[Value, int] = {}
     tensors: list[TileGrid] = []
-    for value in dict.fromkeys(v for operation in operations for v in (*operation.sources, operation.result)):
+    for value in dict.fromkeys(buffers.values()):
         rows, columns = grid_of(tiled[value])
         numbers[value] = len(tensors)
         made = makers.get(value, -1)
         tensors.append(TileGrid(rows, columns, tiled[value].tile_bytes, made, value in results, readers[value]))
+    alone = {v for v in buffers if v not in views.homes}
     operators = [
-        Operator(tuple(numbers[v] for v in o.sources), numbers[o.result], o.k, _steps(o, tiled)) for o in operations
+        Operator(
+            tuple(numbers[buffers[v]] for v in o.sources),
+            numbers[buffers[o.result]],
+            o.k,
+            _steps(o, tiled, views),
+            _places(o.result, tiled, views),
+            tuple([i for i, v in enumerate(o.sources) if v not in alone]),
+        )
+        for o in operations
     ]
     return tensors, operators
 
@@ -309,26 +326,65 @@ def sources_of(operations: Sequence[Described], tiled: Tiled) -> list[list[Sourc
     found: list[list[Source]] = []
     for operation in operations:
         batches = prod(tiled[operation.result].grid[:-2])
-        steps = [*_steps(operation, tiled), (0, 1, 0, (0,) * batches)]  # the last one: a product's bias
+        steps = [*_steps(operation, tiled, Views()), (0, 1, 0, (0,) * batches)]  # the last one: a product's bias
         found.append(
             [Source(makers[v], *step) for v, step in zip(operation.sources, steps, strict=False) if v in makers]
         )
     return found
 
 
-def _steps(operation: Described, tiled: Tiled) -> tuple[Steps, ...]:
+def _places(value: Value, tiled: Tiled, views: Views) -> tuple[int, ...]:
+    """Which tile of its buffer each tile of a result is; none where it is its own buffer."""
+    if value not in views.homes:
+        return ()
+    buffer, coords = views.homes[value]
+    return tuple([tiled[buffer].number(coords[coord]) for coord in tiled[value].each_coord()])
+
+
+def _steps(operation: Described, tiled: Tiled, views: Views) -> tuple[Steps, ...]:
     """By source, how many tiles lie between those read for one tile of the result and for the next one down, and
     across, and for the next k, and between the first batch and each. Of a product's bias nothing is said."""
     result = tiled[operation.result].grid
     rank = len(result)
     found: list[Steps] = []
     for value, axes in zip(operation.sources, operation.axes, strict=False):
+        if value in views.homes:
+            found.append(_steps_of_view(operation, value, axes, tiled, views))
+            continue
         grid = tiled[value].grid
         along = {axis: prod(grid[i + 1 :]) for i, axis in enumerate(axes) if axis != ALL}
         batches = coords_within(result[:-2])
         below = tuple([sum(along.get(axis, 0) * at for axis, at in enumerate(batch)) for batch in batches])
         found.append((along.get(rank - 2, 0), along.get(rank - 1, 0), along.get(rank, 0), below))
     return tuple(found)
+
+
+def _steps_of_view(operation: Described, value: Value, axes: Coord, tiled: Tiled, views: Views) -> Steps:
+    """As `_steps`, within the buffer that a view lies in; of each batch from the buffer's first tile on."""
+    numbers, type = _places(value, tiled, views), tiled[value]
+    *outer, rows, columns = (1, *tiled[operation.result].grid)[-max(len(tiled[operation.result].grid), 2) :]
+    along = coords_along(axes)
+
+    def at(batch: Coord, m: int, n: int, k: int) -> int:
+        place = (*batch, m, n) if len(tiled[operation.result].grid) > 1 else (n,)
+        return numbers[type.number(along((*place, k, 0)))]
+
+    batches = list(coords_within(tuple(outer)))
+    first = [at(batch, 0, 0, 0) for batch in batches]
+    steps = [
+        at(batches[0], *[int(axis == moved) for axis in range(3)]) - first[0] if size > 1 else 0
+        for moved, size in enumerate((rows, columns, operation.k))
+    ]
+    even = all(
+        at(batch, m, n, k) == start + m * steps[0] + n * steps[1] + k * steps[2]
+        for batch, start in zip(batches, first, strict=True)
+        for m in range(rows) for n in range(columns) for k in range(max(operation.k, 1))
+    )  # fmt: skip
+    if not even:
+        owner = value.owner
+        message = f"%{value.name} is read at uneven steps of %{views.buffer(value).name}"
+        raise DiagnosticError([Diagnostic(message, owner.loc if isinstance(owner, Operation) else value.loc)])
+    return (*steps, tuple(first))  # type: ignore[return-value]
 
 
 def grid_of(type: TiledType) -> tuple[int, int]:

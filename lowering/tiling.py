@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
-from ..dialects.graph import GraphOp, MatmulOp
+from ..dialects.graph import GraphOp, MatmulOp, ViewOp
 from ..dialects.kernels import KERNELS
 from ..dialects.kernels.declaration import ALL
 from ..dialects.target import target_of
@@ -16,6 +16,7 @@ from ..ir.core import Operation, Value
 from ..ir.diagnostics import Diagnostic, DiagnosticError
 from ..ir.types import TensorType
 from ..planner.arena import count_of
+from .view_tiles import tile_in_operand, tile_in_result
 
 Sizes = tuple[int, int, int]
 Shape = tuple[int, ...]
@@ -138,6 +139,8 @@ class _Solver:
         values = [*op.operands, op.result]
         for value in values:
             self.find(value)
+        if isinstance(op, ViewOp):
+            return
         for value, axes, _ in sources_of(op):
             if _is_like_result(op, axes):
                 self.parent[self.find(value)] = self.find(op.result)
@@ -192,7 +195,12 @@ class _Solver:
     def other_claims(self, ops: list[GraphOp]) -> Iterator[_Claim]:
         """A source with other axes than the result, such as a vector with a matrix, is cut as the result is along them,
         and the other way round; so is what follows from that, wherever it stands."""
-        waiting = deque((op, *source) for op in ops for source in sources_of(op) if not _is_like_result(op, source[1]))
+        waiting = deque(
+            (op, *source)
+            for op in ops
+            for source in sources_of(op)
+            if isinstance(op, ViewOp) or not _is_like_result(op, source[1])
+        )
         concerned: dict[Value, list[_Relation]] = {}
         for relation in waiting:
             for value in (relation[0].result, relation[1]):
@@ -209,6 +217,8 @@ class _Solver:
     def claim_of(self, op: GraphOp, value: Value, axes: Shape, role: str) -> _Claim | None:
         """What follows for an operation's source from its result, or the other way round."""
         result, source = self.claims.get(self.find(op.result)), self.claims.get(self.find(value))
+        if isinstance(op, ViewOp):
+            return self.claim_of_view(op, value, role, result, source)
         if result is not None:
             return _Claim(tuple([1 if axis == ALL else result.shape[axis] for axis in axes]), op, role, value)
         if source is None:
@@ -219,14 +229,30 @@ class _Solver:
         self.tiling.ops[op] = self.cut(op.result, tile)  # the source says nothing of some axes
         return _Claim(tile, op, "result", op.result)
 
+    def claim_of_view(
+        self, op: ViewOp, value: Value, role: str, result: _Claim | None, source: _Claim | None
+    ) -> _Claim | None:
+        """What follows for a view's operand from its result, or the other way round."""
+        if result is not None:
+            return _Claim(tile_in_operand(op, value, result.shape), op, role, value)
+        return None if source is None else _Claim(tile_in_result(op, value, source.shape), op, "result", op.result)
+
     def default_claims(self, ops: list[GraphOp]) -> Iterator[_Claim]:
         """What nothing has decided takes the default sizes, noted on the operations."""
         for op in ops:
-            if self.find(op.result) in self.claims:
+            if self.find(op.result) in self.claims or isinstance(op, ViewOp):
                 continue
             yield _Claim(self.default_shape(op.result), op, "result", op.result)
             self.tiling.ops[op] = self.cut(op.result, self.default_shape(op.result))
         yield from self.other_claims(ops)
+        yield from self.view_claims(ops)
+
+    def view_claims(self, ops: list[GraphOp]) -> Iterator[_Claim]:
+        """What only views read takes the default sizes."""
+        for op in ops:
+            if isinstance(op, ViewOp) and self.find(op.result) not in self.claims:
+                yield _Claim(self.default_shape(op.operands[0]), op, "operand", op.operands[0])
+                yield from self.other_claims(ops)
 
     def default_shape(self, value: Value) -> Shape:
         """The default sizes along the last two axes, 1 along those before."""
@@ -255,6 +281,9 @@ def _is_like_result(op: GraphOp, axes: Shape) -> bool:
 def sources_of(op: GraphOp) -> Iterator[tuple[Value, Shape, str]]:
     """What an operation that is no product reads, along which axes of its result, and as what."""
     if isinstance(op, MatmulOp):
+        return
+    if isinstance(op, ViewOp):
+        yield from ((value, (), "operand") for value in op.operands)
         return
     axes = KERNELS[op.kernel].reads(op, [_shape_of(v) for v in (op.result, *op.operands)])
     roles = ("first operand", "second operand") if len(op.operands) > 1 else ("operand",)

@@ -18,7 +18,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from ..dialects.graph import TOGETHER, GraphOp, MatmulOp, has_choices
+from ..dialects.graph import TOGETHER, GraphOp, MatmulOp, ViewOp, has_choices
 from ..dialects.kernels import KERNELS
 from ..dialects.kernels.products import BIAS
 from ..dialects.levels import level_of
@@ -37,6 +37,7 @@ from ..lowering.graph_nests import TileRef, TileTask, check_execs, nests_of, tas
 from ..lowering.rewriting import ValueMap, clone, copy_value, map_functions, with_body
 from ..lowering.tile_program import TileProgram
 from ..lowering.tiling import Shape, check_tensors, tile_shapes
+from ..lowering.views import Views, resolved, without_views
 from ..planner.arena import SRAMConfig, count_of
 from ..planner.liveness import accumulator_residencies
 from ..planner.memory_planner import most_needed
@@ -106,15 +107,17 @@ def lower_function(func: FuncOp, module: ModuleOp) -> FuncOp:
     _check_tiled(func)
     shapes = tile_shapes(func, module)
     tiled = {v: _tiled_type(v, shapes) for v in shapes}
-    check_execs([op for op in func.ops if isinstance(op, GraphOp)], tiled, MOST_TILES)
+    graph_ops = [op for op in func.ops if isinstance(op, GraphOp)]
+    check_execs(without_views(graph_ops), tiled, MOST_TILES)
+    views = resolved(graph_ops, func.args, func.returned(), tiled)
     values: ValueMap = {}
     args = [copy_value(a, values, _tiled(a, shapes)) for a in func.args]
     allocs: list[Operation] = [
         AllocOp((), [copy_value(op.result, values, _tiled(op.result, shapes))], loc=op.loc)
-        for op in func.ops
-        if isinstance(op, GraphOp)
+        for op in graph_ops
+        if op.result not in views.homes
     ]
-    body = lower_tiles(func.ops, tiled, values)
+    body = lower_tiles(func.ops, tiled, values, views)
     arg_attrs = [{k: v for k, v in attrs.items() if k != "graph.tile"} for attrs in func.arg_attrs]
     results = [values[v].type if v in values else v.type for v in func.returned()]
     return with_body(func, args, allocs + body, result_types=results, arg_attrs=arg_attrs)
@@ -136,23 +139,25 @@ def _tiled_type(value: Value, shapes: dict[Value, Shape]) -> TiledType:
     return TiledType(value.type, shapes[value])
 
 
-def lower_tiles(ops: Sequence[Operation], tiled: Mapping[Value, TiledType], values: ValueMap) -> list[Operation]:
+def lower_tiles(
+    ops: Sequence[Operation], tiled: Mapping[Value, TiledType], values: ValueMap, views: Views
+) -> list[Operation]:
     """The uops of all operations, on the values that `values` maps theirs to, in the order that their nests have.
 
     Operations of other dialects stay before the first tile of the graph operation that they stand before.
     """
-    graph_ops = [op for op in ops if isinstance(op, GraphOp)]
-    lowerings = [_Lowering(op, values) for op in graph_ops]
+    graph_ops = without_views([op for op in ops if isinstance(op, GraphOp)])
+    lowerings = [_Lowering(op, values, views) for op in graph_ops]
     others: list[tuple[int, Operation]] = []
     before = 0
     for op in ops:
         if isinstance(op, GraphOp):
-            before += 1
+            before += not isinstance(op, ViewOp)
         else:
             others.append((before, op))
     others.reverse()
     out: list[Operation] = []
-    for task in tasks(graph_ops, nests_of(graph_ops, tiled), tiled):
+    for task in tasks(graph_ops, nests_of(graph_ops, tiled), tiled, views):
         while others and others[-1][0] <= task.op:
             out.append(clone(others.pop()[1], values))
         lowerings[task.op].run(task, out)
@@ -162,10 +167,11 @@ def lower_tiles(ops: Sequence[Operation], tiled: Mapping[Value, TiledType], valu
 class _Lowering:
     """Makes the uops of one graph operation."""
 
-    def __init__(self, op: GraphOp, values: ValueMap):
+    def __init__(self, op: GraphOp, values: ValueMap, views: Views):
         self.op = op
         self.values = values
-        self.dst = values[op.result]
+        self.views = views
+        self.dst = values[views.buffer(op.result)]
         activation = getattr(op, "activation", None)
         at_store = activation is not None and KERNELS[activation].keeps_zeros
         self.of_store = activation_of(op if at_store else None)
@@ -174,14 +180,14 @@ class _Lowering:
 
     def run(self, task: TileTask, out: list[Operation]) -> None:
         """One tile operation: the loads of what it reads, the exec, and the store of a tile that is complete."""
-        op = self.op
+        op, coord = self.op, task.place[1]
         bias = op.bias if isinstance(op, MatmulOp) else None
         if bias is not None and task.starts:
-            self.exec(BIAS.name, task.coord, [(bias, task.coord[-1:])], False, out)
+            self.exec(BIAS.name, coord, [self.views.place(bias, task.coord[-1:])], False, out)
         given = self.params | self.of_exec if task.ends else self.params
-        self.exec(op.kernel, task.coord, task.sources, bias is not None or not task.starts, out, **given)
+        self.exec(op.kernel, coord, task.sources, bias is not None or not task.starts, out, **given)
         if task.ends:
-            out.append(StoreOp((self.dst,), coords=(task.coord,), loc=op.loc, **self.of_store))
+            out.append(StoreOp((self.dst,), coords=(coord,), loc=op.loc, **self.of_store))
 
     def exec(
         self,

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, ClassVar
 
-from ..dialects.graph import GraphOp, MatmulOp, has_choices
+from ..dialects.graph import GraphOp, MatmulOp, ViewOp, has_choices
 from ..dialects.kernels.products import BIAS
 from ..dialects.levels import level_of
 from ..dialects.placement_limits import wishes_of
@@ -27,6 +27,7 @@ from ..lowering.graph_nests import adapters_last, check_execs, described, nests_
 from ..lowering.rewriting import ValueMap, clone, clone_with, copy_value, map_functions, with_body
 from ..lowering.tiling import check_tensors, tile_shapes
 from ..lowering.timed_ops import exec_cycles, move_cycles
+from ..lowering.views import resolved, without_views
 from ..planner.arena import SRAMConfig
 from ..planner.makespan import LONG, MakespanModel
 from ..planner.nest_cost import TrafficModel
@@ -62,13 +63,15 @@ class PlanPass:
         if has_choices(func):
             return func
         order = adapters_last(func.ops)
-        ops = [op for op in order if isinstance(op, GraphOp)]
+        all_ops = [op for op in order if isinstance(op, GraphOp)]
+        ops = without_views(all_ops)
         target = target_of(func, module, sram_bytes=self.sram, alignment=self.align)
         tiled = tiled_types(func, module)
         taken = set_aside(func, tiled, target)
         check_execs(ops, tiled, MOST_PLANNED)
         config = SRAMConfig(max(target.sram_bytes - taken, target.alignment), target.alignment)
-        tensors, operators = numbered([described(op, tiled) for op in ops], func.returned(), tiled)
+        views = resolved(all_ops, func.args, func.returned(), tiled)
+        tensors, operators = numbered([described(op, tiled) for op in ops], func.returned(), tiled, views)
         search = Search(TrafficModel(tensors, operators, config), nests_of(ops, tiled))
         nests = search.run()
         if self.objective == "makespan":
@@ -110,9 +113,10 @@ def _with_choices(func: FuncOp, order: Iterable[Operation], nests: dict[GraphOp,
     args = [copy_value(a, values) for a in func.args]
     ops: list[Operation] = []
     for op in order:
-        if isinstance(op, GraphOp):
+        if isinstance(op, GraphOp) and not isinstance(op, ViewOp):
             operands = [values[v] for v in op.operands]
-            ops.append(clone_with(op, operands, [copy_value(op.result, values)], **_choices(op, nests[op])))
+            made = [copy_value(op.result, values)]
+            ops.append(clone_with(op, operands, made, **_choices(op, nests[op])))
         else:
             ops.append(clone(op, values))
     return with_body(func, args, ops)

@@ -56,12 +56,15 @@ class TileGrid:
 class Operator:
     """A product, a reduction over k, or an elementwise operator: `sources` and `result` number tensors. `k` counts
     tiles; 0: elementwise. `steps` say by source which of its tiles are read. A source more than there are steps is a
-    bias."""
+    bias. `places` say which tile of its tensor each tile of the result is, none where they are the same; `viewed` which
+    sources are read as part of another tensor."""
 
     sources: tuple[int, ...]
     result: int
     k: int = 0
     steps: tuple[Steps, ...] = ()
+    places: tuple[int, ...] = ()
+    viewed: tuple[int, ...] = ()
 
     @property
     def bias(self) -> int:
@@ -87,6 +90,7 @@ class TrafficModel:
     forms: dict[tuple[int, int], int] = field(default_factory=dict[tuple[int, int], int])
     numbers: dict[OperatorForm, int] = field(default_factory=dict[OperatorForm, int])
     readers: dict[int, list[int]] = field(default_factory=dict[int, list[int]])
+    makers: dict[int, list[int]] = field(default_factory=dict[int, list[int]])
 
     def cost(self, nests: Sequence[Nest], first: int = 0, end: int | None = None, limit: int = INFEASIBLE) -> int:
         """Bytes of all loads and stores of the operators from `first` to before `end`, by themselves: what they read
@@ -115,6 +119,7 @@ class TrafficModel:
             for op in self.operators[first:end]:
                 parts.append((op.k, *[order[t] for t in (*op.sources, op.result)]))
             parts += [step for op in self.operators[first:end] for step in op.steps]
+            parts += [(op.places, op.viewed) for op in self.operators[first:end] if op.places or op.viewed]
             parts += [self._tensor_form(t, first, end) for t in order]
             self.forms[first, end] = self.numbers.setdefault(tuple(parts), len(self.numbers))
         return self.forms[first, end]
@@ -183,6 +188,13 @@ class TrafficModel:
         numbers = self.readers.get(tensor, [])
         return bisect_left(numbers, end) - bisect_left(numbers, first)
 
+    def makers_of(self, tensor: int) -> list[int]:
+        """The operators that each make a part of a tensor; none where one makes all of it."""
+        if not self.makers:
+            for i, op in enumerate(self.operators):
+                self.makers.setdefault(op.result if op.places else -1, []).append(i)
+        return self.makers.get(tensor, [])
+
     def bytes_of(self, tensor: int) -> int:
         """The bytes of all tiles of a tensor."""
         it = self.tensors[tensor]
@@ -241,8 +253,13 @@ class _ProgramBuilder:
         self.base[number] = len(self.program.sizes)
         self.program.sizes += [tensor.tile_bytes] * count
         self.program.names += [None] * count
-        inside = self.first <= tensor.maker < self.end
+        makers = self.model.makers_of(number)
+        inside = any(self.first <= i < self.end for i in makers or (tensor.maker,))
         self.done += bytes([not inside]) * count
+        for i in makers:
+            if not self.first <= i < self.end:
+                for at in self.operators[i].places:
+                    self.done[self.base[number] + at] = 1
 
     def build(self, nests: Sequence[Nest]) -> Program | None:
         """The tile program of the nests; None where `lower` would refuse them."""
@@ -253,8 +270,8 @@ class _ProgramBuilder:
             return None
         infos = [self.info(i, nests[i - self.first]) for i in range(self.first, self.end)]
         for i, m, n, k, starts, ends in walk(nests, sources):
-            dst, columns, reads, sums, bias, per_batch, store = infos[i]
-            tile = dst + m * columns + n
+            dst, columns, places, reads, sums, bias, per_batch, store = infos[i]
+            tile = dst + (places[m * columns + n] if places else m * columns + n)
             batch, row = divmod(m, per_batch) if per_batch else (0, m)
             read = tuple([at + row * down + n * across + k * deep + below[batch]
                              for at, down, across, deep, below in reads])  # fmt: skip
@@ -294,22 +311,24 @@ class _ProgramBuilder:
             makers = [self.tensors[source].maker for source in op.sources]
             found.append([
                 Source(maker - self.first, *step)
-                for maker, step in zip(makers, steps, strict=True) if self.first <= maker < self.end
+                for i, (maker, step) in enumerate(zip(makers, steps, strict=True))
+                if self.first <= maker < self.end and i not in op.viewed
             ])  # fmt: skip
         return found
 
     def info(
         self, number: int, nest: Nest
-    ) -> tuple[int, int, list[tuple[int, int, int, int, tuple[int, ...]]], bool, int, int, int]:
-        """Where an operator's result starts and its columns; where its sources start, with the steps; whether it sums,
-        where its bias starts (-1: none), the rows of a batch (0: one batch), and whether the result is stored (1), and
-        kept besides (2)."""
+    ) -> tuple[int, int, tuple[int, ...], list[tuple[int, int, int, int, tuple[int, ...]]], bool, int, int, int]:
+        """Where an operator's result starts, its columns, and its tiles' places if they are others; where its sources
+        start, with the steps; whether it sums, where its bias starts (-1: none), the rows of a batch (0: one batch),
+        and whether the result is stored (1), and kept besides (2)."""
         operator = self.operators[number]
         store = 0
         if self.model.is_stored(operator.result, self.first, self.end):
             store = 2 if self.model.readers_in(operator.result, self.first, self.end) else 1
         reads = [(self.base[s], *step) for s, step in zip(operator.sources, operator.steps, strict=False)]
         bias = self.base[operator.bias] if operator.bias >= 0 else -1
-        columns = self.tensors[operator.result].columns
+        columns = nest.n
         per_batch = nest.m if nest.batch > 1 else 0
-        return self.base[operator.result], columns, reads, operator.k > 0, bias, per_batch, store
+        start, sums = self.base[operator.result], operator.k > 0
+        return start, columns, operator.places, reads, sums, bias, per_batch, store

@@ -104,8 +104,9 @@ class Search(Changes):
             return -1
         hosts = [
             made
-            for source, steps in zip(operator.sources, operator.steps, strict=True)
+            for at, (source, steps) in enumerate(zip(operator.sources, operator.steps, strict=True))
             if (made := self.maker(source)) >= 0
+            and at not in operator.viewed
             and steps == tile_for_tile(nest)
             and (nests[made].m, nests[made].n, nests[made].batch) == (nest.m, nest.n, nest.batch)
         ]

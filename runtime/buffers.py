@@ -65,12 +65,19 @@ def clear_padding(tile: Array, part: tuple[int, ...]) -> None:
         tile[(slice(None),) * axis + (slice(size, None),)] = 0
 
 
+def within_rank(array: Array, rank: int) -> Array:
+    """A source's tile without leading axes of one element that the destination's doesn't have: its buffer may hold a
+    view of fewer axes."""
+    return array.reshape(array.shape[-rank:]) if array.ndim > rank else array
+
+
 def execute(op: ExecBase, dst: Array, sources: list[Array], part: tuple[int, ...] | None, wrap: bool = False) -> None:
     """Runs a kernel on tiles, `dst` in place; `part` is the destination's part that is no padding.
 
     Raises `DiagnosticError` for an i32 beyond its range that may not `wrap`.
     """
     kernel = KERNELS[op.kernel]
+    sources = [within_rank(source, dst.ndim) for source in sources]
     made = kernel.meaning(np, Call(kernel.params_of(op), dst.dtype), *sources)
     if op.accumulate:
         made = combined(kernel, dst, made)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..dialects.graph import GraphOp
+from ..dialects.graph import GraphOp, ViewOp
 from ..dialects.kernels import KERNELS, Call
 from ..ir.builtin import FuncOp
 from ..ir.core import Value
@@ -24,6 +24,8 @@ def run_graph(func: FuncOp, inputs: list[Array], wrap: bool = False) -> dict[Val
 
 
 def _compute(op: GraphOp, operands: list[Array], wrap: bool) -> Array:
+    if isinstance(op, ViewOp):
+        return np.ascontiguousarray(op.view(np, *operands))
     kernel = KERNELS[op.kernel]
     tensor = op.result.type
     if not isinstance(tensor, TensorType):

@@ -8,11 +8,12 @@ same figure, with what another run holds, or with another number.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from ..dialects.graph import GraphOp
+from ..dialects.graph import GraphOp, ViewOp
 from ..dialects.kernels import KERNELS, Call
 from ..dialects.levels import level_of
 from ..dialects.tile_ops import ExecBase, StoreBase
@@ -80,6 +81,8 @@ class _OnTensors(Reference):
             self.figures[op.result] = self.settle(op.result, (), self.made(op))
 
     def made(self, op: GraphOp) -> Figure:
+        if isinstance(op, ViewOp):
+            return viewed(op, [self.figures[v] for v in op.operands])
         kernel = KERNELS[op.kernel]
         assert isinstance(op.result.type, TensorType)
         operands, count = [self.figures[v] for v in op.operands], len(kernel.sources)
@@ -90,6 +93,18 @@ class _OnTensors(Reference):
 
     def result(self, value: Value) -> Array:
         return self.figures[value].value
+
+
+def viewed(op: ViewOp, figures: Sequence[Figure]) -> Figure:
+    """A view of figures: each element with what is known of it; sums of different lengths have the longest."""
+    sums = [figure.as_sum() for figure in figures] if any(f.mass is not None for f in figures) else list(figures)
+    parts: dict[str, Array | None] = {"value": op.view(np, *[figure.value for figure in sums])}
+    for name in ("carried", "mass"):
+        given = [getattr(figure, name) for figure in sums]
+        filled = [np.zeros(f.value.shape) if a is None else a for a, f in zip(given, sums, strict=True)]
+        parts[name] = op.view(np, *filled) if any(a is not None for a in given) else None
+    terms, exact = max(figure.terms for figure in sums), all(figure.whole for figure in sums)
+    return replace(sums[0], terms=terms, whole=exact, **parts)  # type: ignore[arg-type]
 
 
 class _OnTiles(Reference):
@@ -122,7 +137,8 @@ class _OnTiles(Reference):
     def made(self, op: ExecBase) -> Figure:
         (value, *operands), (coord, *coords) = op.operands, op.coords
         kernel, type = KERNELS[op.kernel], tiled(value)
-        sources = [self.read(v, c) for v, c in zip(operands, coords, strict=True)]
+        rank = len(type.tile)
+        sources = [self.read(v, c).within_rank(rank) for v, c in zip(operands, coords, strict=True)]
         made = computed(kernel, Call(kernel.params_of(op), self.dtype(type.dtype)), *sources)
         if made.value.shape != type.tile:
             made = made.over(type.tile)

@@ -94,6 +94,14 @@ class Figure:
         carried, mass = (None if a is None else np.broadcast_to(a, shape) for a in (self.carried, self.mass))
         return replace(self, value=np.broadcast_to(self.value, shape), carried=carried, mass=mass)
 
+    def within_rank(self, rank: int) -> Figure:
+        """Without leading axes of one element that a destination of this rank doesn't have."""
+        if self.value.ndim <= rank:
+            return self
+        shape = self.value.shape[-rank:]
+        carried, mass = (None if a is None else a.reshape(shape) for a in (self.carried, self.mass))
+        return replace(self, value=self.value.reshape(shape), carried=carried, mass=mass)
+
     def within(self, part: tuple[int, ...] | None) -> Figure:
         """With zeros in a tile's padding; `part` is what is none."""
         if part is None:

@@ -52,6 +52,7 @@ class SchedRun:
         self.off_chip: dict[Value, dict[Coord, Array]] = {}
         self.padded: set[Value] = set()
         self.scratch: dict[Value, Call] = {}
+        self.mixed = False
 
     def run(self, func: FuncOp, progress: Callable[[int], None] | None = None) -> None:
         """Runs all operations. Raises `DiagnosticError` for a read of poison or an address beyond the SRAM."""
@@ -100,6 +101,7 @@ class SchedRun:
         self.views = {value: {} for value in self.buffers}
         self.off_chip = {value: {} for value in self.buffers}
         self.padded = {v for v, buffer in self.buffers.items() if buffer.type.is_padded}
+        self.mixed = len({len(v.type.tile) for v in self.buffers if isinstance(v.type, TiledType)} - {1}) > 1
         self.scratch = {
             v: Call((), FLOAT32, np.empty(b.type.tile, FLOAT32))
             for v, b in self.buffers.items()
@@ -136,7 +138,7 @@ class SchedRun:
         except KeyError:
             views = [self.at(op, k) for k in range(len(op.addrs))]
         value = op.operands[0]
-        as_it_is = op.activation is None and op.transpose_a is None and op.transpose_b is None
+        as_it_is = op.activation is None and op.transpose_a is None and op.transpose_b is None and not self.mixed
         if as_it_is and op.accumulate and value in self.scratch:
             dst = views[0]  # what nearly all execs do, without the way through `execute`
             dst += KERNELS[op.kernel].meaning(np, self.scratch[value], *views[1:])

@@ -226,8 +226,11 @@ def same_coordinates(op: object, shapes: Sequence[Coord]) -> tuple[Coord, ...]:
 
 def leading_axes(result: Coord, shape: Coord, count: int) -> Coord:
     """Along which axes of a result the first `count` of a tensor go, of which as many follow as in the result: the
-    same from behind, and `ALL` where the tensor has one element and the result more."""
+    same from behind, and `ALL` where the tensor has one element and the result more, or the result has no such axis: a
+    buffer that holds a view may have more axes than what reads it."""
     further = len(result) - len(shape)
+    if further < 0:
+        return (ALL,) * min(-further, count) + leading_axes(result, shape[-further:], count + further)
     return tuple([ALL if shape[i] == 1 < result[i + further] else i + further for i in range(count)])
 
 

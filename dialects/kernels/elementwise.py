@@ -194,8 +194,9 @@ def _checked(name: str, dtypes: tuple[str, ...], shown: str) -> Check:
     def check(types: Sequence[TiledType], op: object) -> None:
         dst, first, *rest = types
         shapes = [t.tensor.shape for t in types]
-        along = same_coordinates(op, shapes) if len(dst.tile) == max(map(len, shapes[1:])) else ()
-        covered = {axis for axes in along for axis in axes} >= {*range(len(dst.tile))}
+        along = same_coordinates(op, shapes)
+        # An axis along which a tile has one element need not be covered: a buffer that holds a view may lack it.
+        covered = {axis for axes in along for axis in axes} >= {i for i, size in enumerate(dst.tile) if size > 1}
         fits = covered and all(
             source.tile == tuple([1 if axis == REPEATED else dst.tile[axis] for axis in axes])
             for source, axes in zip(types[1:], along, strict=True)

@@ -40,8 +40,8 @@ def transposed(op: object) -> tuple[bool, bool]:
 
 def _check_matmul(types: Sequence[TiledType], op: object) -> None:
     dst, a, b = types
-    if any(len(t.tile) < 2 for t in types) or max(len(a.tile), len(b.tile)) > len(dst.tile):
-        raise OpError("kernel matmul works on tiles of rank 2 or more, the destination's rank the highest")
+    if any(len(t.tile) < 2 for t in types):
+        raise OpError("kernel matmul works on tiles of rank 2 or more")
     if any(prod(t.tile[:-2]) > 1 for t in types):
         raise OpError("kernel matmul works on tiles of one matrix: all sizes but the last two are 1")
     turned = [turn(t.tile[-2:], swapped) for t, swapped in zip((a, b), transposed(op), strict=True)]

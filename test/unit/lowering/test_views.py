@@ -1,0 +1,145 @@
+"""Random chains of views: NumPy says what each is, whole arrays and schedules agree, and wrong tiles are found."""
+
+from __future__ import annotations
+
+from math import prod
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+import tilewright
+from tilewright.ir.diagnostics import DiagnosticError
+
+Array = Any
+Draw = st.DrawFn
+PIPELINES = ("tile{sizes=SIZES},lower,schedule", "tile{sizes=SIZES},plan,lower,forward,schedule")
+
+
+def tensor(shape: tuple[int, ...]) -> str:
+    return f"tensor<{'x'.join(map(str, shape))}xf32>"
+
+
+class Chain:
+    """A function being written, with its result worked out by NumPy as it goes."""
+
+    def __init__(self, array: Array):
+        self.argument = array
+        self.array = np.maximum(array, 0)
+        type = tensor(array.shape)
+        self.lines = [f"%v0 = graph.relu %x : {type}"]
+
+    def add(self, name: str, attributes: str, array: Array, others: int = 0) -> None:
+        before, now = f"%v{len(self.lines) - 1}", f"%v{len(self.lines)}"
+        source, result = tensor(self.array.shape), tensor(array.shape)
+        operands = ", ".join([before] * (1 + others))
+        types = f"({', '.join([source] * (1 + others))}) -> {result}" if others else f"{source} -> {result}"
+        self.lines.append(f"{now} = graph.{name} {operands} {attributes} : {types}".replace("  ", " "))
+        self.array = array
+
+    def text(self, last: bool) -> str:
+        """The function; `last` has it compute something of the last view, which is returned else."""
+        type, value = tensor(self.array.shape), f"%v{len(self.lines) - 1}"
+        lines = [*self.lines, f"%y = graph.neg {value} : {type}"] if last else self.lines
+        head = f"func.func @f(%x: {tensor(self.argument.shape)}) -> {type} {{"
+        return "\n".join([head, *lines, f"return {'%y' if last else value} : {type}", "}"])
+
+
+@st.composite
+def chains(draw: Draw) -> Chain:
+    shape = tuple(draw(st.lists(st.sampled_from([1, 2, 4, 6, 8]), min_size=1, max_size=3)))
+    chain = Chain(np.arange(prod(shape), dtype=np.float32).reshape(shape) - 3)
+    for _ in range(draw(st.integers(1, 4))):
+        VIEWS[draw(st.sampled_from(sorted(VIEWS)))](draw, chain)
+    return chain
+
+
+def transpose(draw: Draw, chain: Chain) -> None:
+    order = draw(st.permutations(range(chain.array.ndim)))
+    chain.add("transpose", f"{{permutation = {list(order)}}}", chain.array.transpose(order))
+
+
+def reshape(draw: Draw, chain: Chain) -> None:
+    """One axis in two, or two axes in one."""
+    shape = list(chain.array.shape)
+    at = draw(st.integers(0, len(shape) - 1))
+    if draw(st.booleans()) and len(shape) < 5:
+        part = draw(st.sampled_from([n for n in range(1, shape[at] + 1) if shape[at] % n == 0]))
+        shape[at : at + 1] = [shape[at] // part, part]
+    elif at:
+        shape[at - 1 : at + 1] = [shape[at - 1] * shape[at]]
+    chain.add("reshape", "", chain.array.reshape(shape))
+
+
+def cut(draw: Draw, chain: Chain) -> None:
+    starts = [draw(st.integers(0, size - 1)) for size in chain.array.shape]
+    sizes = [draw(st.integers(1, size - start)) for start, size in zip(starts, chain.array.shape, strict=True)]
+    parts = tuple(slice(start, start + size) for start, size in zip(starts, sizes, strict=True))
+    chain.add("slice", f"{{sizes = {sizes}, starts = {starts}}}", chain.array[parts])
+
+
+def broadcast(draw: Draw, chain: Chain) -> None:
+    shape = tuple(draw(st.integers(1, 3)) if size == 1 else size for size in chain.array.shape)
+    chain.add("broadcast", "", np.broadcast_to(chain.array, shape))
+
+
+def concat(draw: Draw, chain: Chain) -> None:
+    axis = draw(st.integers(0, chain.array.ndim - 1))
+    chain.add("concat", f"{{axis = {axis}}}", np.concatenate([chain.array] * 2, axis), 1)
+
+
+REFUSED = "is not on the tile grid", "is read at uneven steps", "conflicting tiles"
+
+VIEWS = {"transpose": transpose, "reshape": reshape, "slice": cut, "broadcast": broadcast, "concat": concat}
+
+
+def result(text: str, chain: Chain) -> Array:
+    (array,) = tilewright.run(text, {"x": chain.argument})
+    return array
+
+
+@given(chains(), st.booleans())
+@settings(max_examples=150, deadline=None)
+def test_whole_arrays_are_what_numpy_says(chain: Chain, last: bool) -> None:
+    text = chain.text(last)
+    assert np.array_equal(result(text, chain), -chain.array if last else chain.array), text
+    printed = tilewright.print(tilewright.parse(text))
+    assert tilewright.print(tilewright.parse(printed)) == printed
+
+
+@given(chains(), st.booleans(), st.sampled_from(["1x1x1", "2x2x2", "4x4x4"]), st.sampled_from(PIPELINES))
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+def test_a_schedule_is_what_numpy_says_or_refused(chain: Chain, last: bool, sizes: str, pipeline: str) -> None:
+    text = chain.text(last)
+    try:
+        made = tilewright.run_passes(text, pipeline.replace("SIZES", sizes), prove_each=True)
+    except DiagnosticError as error:
+        messages = [d.message for d in error.diagnostics]
+        if all(any(word in message for word in REFUSED) for message in messages):
+            return
+        raise
+    assert np.array_equal(result(made, chain), -chain.array if last else chain.array), text
+
+
+HEADS = """
+func.func @f(%x: tensor<8x4xf32>, %w: tensor<4x8xf32>) -> tensor<2x8x4xf32> {
+  %q2 = graph.matmul %x, %w : (tensor<8x4xf32>, tensor<4x8xf32>) -> tensor<8x8xf32>
+  %q3 = graph.reshape %q2 : tensor<8x8xf32> -> tensor<8x2x4xf32>
+  %q = graph.transpose %q3 {permutation = [1, 0, 2]} : tensor<8x2x4xf32> -> tensor<2x8x4xf32>
+  %r = graph.relu %q : tensor<2x8x4xf32>
+  return %r : tensor<2x8x4xf32>
+}
+"""
+
+
+@pytest.mark.parametrize("wrong", ["%q2[0, 0]", "%q2[1, 1]"])
+def test_the_proof_refuses_another_tile_of_the_buffer(wrong: str) -> None:
+    made = tilewright.run_passes(HEADS, "tile{sizes=4x4x4},lower")
+    tilewright.prove(HEADS, made)
+    read = "uop.exec relu %r[1, 0, 0] = "
+    assert f"{read}%q2[0, 1]" in made
+    text = made.replace(f"{read}%q2[0, 1]", f"uop.load {wrong}\n{read}{wrong}")
+    with pytest.raises(DiagnosticError, match="is not what the model computes"):
+        tilewright.prove(HEADS, text)
