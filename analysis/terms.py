@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from ..dialects.graph import GraphOp, MatmulOp
+from ..dialects.graph import GraphOp, MatmulOp, ReduceOp
 from ..dialects.kernels import KERNELS, Kernel
 from ..dialects.kernels.declaration import ALL, Function, coords_along
 from ..dialects.kernels.products import MATMUL
@@ -44,12 +44,16 @@ class Terms:
     def argument(self, index: int, coord: Coord) -> Term:
         return self.make("argument", index, coord)
 
-    def total(self, start: Term, products: list[tuple[Term, Term]]) -> Term:
-        """A sum of products, added to what the accumulator was started with, if anything."""
+    def total(self, start: Term, products: list[tuple[Term, Term]], kernel: Kernel = MATMUL) -> Term:
+        """A sum of products, added to what the accumulator was started with, if anything; or whatever else combines
+        them, as their `kernel` says."""
         if not products:
             return start
         summed = self.make("sum", *sorted(products))
-        return summed if start == NONE else self.plus(start, summed)
+        if start == NONE:
+            return summed
+        onto = "onto what was there"
+        return self.plus(start, summed) if kernel.is_sum else self.apply(kernel.name, (), start, summed, words=onto)
 
     def product(self, kernel: Kernel, op: ExecBase, left: Term, right: Term) -> tuple[Term, Term]:
         """What a kernel that combines by "sum" adds: of the matrix product its two factors; of another one what these
@@ -57,6 +61,11 @@ class Terms:
         if kernel is not MATMUL:
             return self.apply(kernel.name, kernel.params_of(op), left), right
         return self.factors(op, left, right)
+
+    def part(self, kernel: Kernel, op: ReduceOp | ExecBase, tile: Term) -> tuple[Term, Term]:
+        """What a reduction of one tile adds to the whole: as a product it is by one."""
+        words = "" if op.axis is None else f"along axis {op.axis}"
+        return self.apply(kernel.name, (), tile, words=words), self.make("one")
 
     def factors(self, op: ExecBase | MatmulOp, left: Term, right: Term) -> tuple[Term, Term]:
         """The factors of a matrix product, which may read either transposed."""
@@ -129,12 +138,13 @@ class TileValue:
     `ops` are the operations that made it: first the one that started it, if that was no product, then one per product.
     """
 
-    __slots__ = ("activation", "ops", "products", "start", "term")
+    __slots__ = ("activation", "kernel", "ops", "products", "start", "term")
 
     def __init__(self, start: Term, *ops: Operation):
         self.start = start
         self.products: list[tuple[Term, Term]] = []
         self.activation: ExecBase | None = None
+        self.kernel = MATMUL
         self.term = NONE
         self.ops = list(ops)
 
@@ -204,7 +214,7 @@ class TileTerms:
     def read(self, place: TileRef) -> Term:
         tile = self.tile(place)
         if tile.term == NONE:
-            tile.term = self.terms.total(tile.start, tile.products)
+            tile.term = self.terms.total(tile.start, tile.products, tile.kernel)
             if tile.activation is not None:
                 tile.term = self.terms.activate(tile.term, tile.activation, _dtype(place[0]))
             if tile.ops:
@@ -228,10 +238,23 @@ class TileTerms:
             if not op.accumulate:
                 self.tiles[place] = TileValue(NONE)
             tile = self.tile(place)
-            tile.products.append(self.terms.product(kernel, op, sources[0], sources[1]))
+            if tile.kernel.combine != kernel.combine:
+                tile = self.combining(place, kernel)
+            if len(sources) == 1:
+                tile.products.append(self.terms.part(kernel, op, sources[0]))
+            else:
+                tile.products.append(self.terms.product(kernel, op, sources[0], sources[1]))
             tile.ops.append(op)
         tile.term = NONE
         tile.activation = op if op.activation is not None else None
+
+    def combining(self, place: TileRef, kernel: Kernel) -> TileValue:
+        """A tile as it is, to be combined in another way from here on."""
+        tile = self.tiles[place]
+        if tile.products:
+            tile = self.tiles[place] = TileValue(self.read(place), *tile.ops[-1:])
+        tile.kernel = kernel
+        return tile
 
     def fits(self, kernel: Kernel, op: ExecBase, extents: tuple[Coord, ...]) -> bool:
         """As `kernel.fits`, which is asked once: there are few different extents."""
@@ -355,11 +378,11 @@ class GraphTerms:
         sizes = {ALL: 1}
         for along, operand in zip(axes, types, strict=True):
             sizes = dict(zip(along, operand.tile, strict=True)) | sizes
-        type = self.types[op.result] = TiledType(tensor, tuple([sizes[axis] for axis in range(tensor.rank)]))
+        type = self.types[op.result] = TiledType(tensor, tuple([sizes.get(axis, 1) for axis in range(tensor.rank)]))
         for along, operand in zip(axes, types, strict=True):
             if operand.tile != tuple([sizes[axis] for axis in along]):
                 raise TilingError(op, f"{op.name} %{op.result.name} can't be computed on tiles {type} and {operand}")
-        check_count(op.result, type, types[0].grid[op.depth_axis] if isinstance(op, MatmulOp) else 1)
+        check_count(op.result, type, 1 if op.depth_axis is None else types[0].grid[op.depth_axis])
         reads = [coords_along(along) for along in axes]
         self.values[op.result] = {c: self.term(op, c, reads) for c in type.coords()}
 
@@ -380,6 +403,8 @@ class GraphTerms:
             extent = self.types[op.result].valid(coord)
             start = terms.rows(values[2][coord[-1:]], extent) if op.bias is not None else NONE
             return terms.activate(terms.total(start, products), op, self.types[op.result].dtype)
+        if isinstance(op, ReduceOp):
+            return self.reduction(op, coord, reads[0])
         places = [along((*coord, 0, 0)) for along in reads]
         extents = [self.types[v].valid(place) for v, place in zip(op.operands, places, strict=True)]
         sources = [
@@ -388,3 +413,10 @@ class GraphTerms:
         ]
         dtypes = [self.types[v].dtype for v in (op.result, *op.operands)]
         return terms.of_kernel(KERNELS[op.kernel], op, dtypes, sources)
+
+    def reduction(self, op: ReduceOp, coord: Coord, along: Callable[[Coord], Coord]) -> Term:
+        """The whole of a reduction's parts: each tile along the axis, once."""
+        (operand,) = op.operands
+        kernel, values = KERNELS[op.kernel], self.values[operand]
+        places = [along((*coord, k, 0)) for k in range(self.types[operand].grid[op.axis])]
+        return self.terms.total(NONE, [self.terms.part(kernel, op, values[place]) for place in places])

@@ -120,6 +120,7 @@ def has_parameters(op: ExecBase) -> bool:
     """Whether an exec has any attribute that says with which numbers its kernel or its activation works."""
     return not (
         op.params is None
+        and op.axis is None
         and op.left is None
         and op.right is None
         and op.scale is None
@@ -260,7 +261,7 @@ class StoreBase(TileOp):
             raise OpError(f"{message}; the tile's last exec can", "activation")
 
 
-PARAMETERS = ("left", "params", "right", "scale", "transpose_a", "transpose_b", "zero_point")
+PARAMETERS = ("axis", "left", "params", "right", "scale", "transpose_a", "transpose_b", "zero_point")
 """The fields of an exec with which numbers its kernel works; those of a graph operation are called alike."""
 
 
@@ -278,6 +279,7 @@ class ExecBase(TileOp):
     accumulate: bool = field(boolean, in_braces=False)
     activation: str | None = field(activation_name, default=None)
     activation_params: tuple[FloatAttr, ...] | None = field(numbers, default=None)
+    axis: int | None = field(integer, default=None)
     kernel: str = field(kernel_name, in_braces=False)
     left: FloatAttr | None = field(float32, default=None)
     params: tuple[FloatAttr, ...] | None = field(numbers, default=None)

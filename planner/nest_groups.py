@@ -100,7 +100,7 @@ class GroupChoices(Trials):
         """Whether a nest is a product that is not computed together with others."""
         nest = self.nests[i]
         alone = nest.after < 0 and nest.lead < 0 and nest.group is None and nest.batch == 1
-        return alone and self.model.operators[i].k > 0 and len(self.unit(i)) == 1
+        return alone and self.model.operators[i].is_product and len(self.unit(i)) == 1
 
     def are_siblings(self, i: int, j: int, side: int) -> bool:
         """Whether two products can be computed as one, and nothing is computed with the second."""
@@ -245,7 +245,7 @@ class GroupChoices(Trials):
 
     def groupable(self, i: int) -> bool:
         """Whether an operator can be part of a group: a product, or an epilogue."""
-        return self.nests[i].after >= 0 or (self.model.operators[i].k > 0 and self.nests[i].below < 0)
+        return self.nests[i].after >= 0 or (self.model.operators[i].is_product and self.nests[i].below < 0)
 
     def try_group(self, members: Sequence[int]) -> None:
         """Tries products as one group, with several counts of rows, and all but the last streamed into that."""

@@ -96,7 +96,7 @@ class Trials:
     def products(self) -> list[int]:
         """The operators that are products with blocks of their own: in no epilogue, and continuing no other."""
         operators = self.model.operators
-        return [i for i, nest in enumerate(self.nests) if operators[i].k and nest.after < 0 and nest.lead < 0]
+        return [i for i, nest in enumerate(self.nests) if operators[i].is_product and nest.after < 0 and nest.lead < 0]
 
     def unit(self, i: int) -> list[int]:
         """A product and those that continue it."""
