@@ -373,7 +373,8 @@ class ExecBase(TileOp):
             others = [k for k in KERNELS.values() if name in [p.attribute for p in k.parameters]]
             named = [p.attribute for p in others[0].parameters if p.attribute not in ("params", *own)]
             which = f"kernel {others[0].name}" if len(others) == 1 else f"kernels such as {others[0].name}"
-            raise OpError(f"{' and '.join(named)} go with {which}, not {kernel.name}", name if others[1:] else "")
+            verb = "go" if named[1:] else "goes"
+            raise OpError(f"{' and '.join(named)} {verb} with {which}, not {kernel.name}", name if others[1:] else "")
         kernel.check_params(f"kernel {kernel.name}", self.params, "params")
 
     def _verify_in_place(self, kernel: Kernel) -> None:

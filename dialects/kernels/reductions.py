@@ -30,9 +30,11 @@ def _checked(kind: str) -> Callable[[Sequence[TiledType], object], None]:
     def check(types: Sequence[TiledType], op: object) -> None:
         dst, source = types
         axis: int | None = getattr(op, "axis", None)
-        if axis is None or not 0 <= axis < len(source.tile):
-            focus = "" if axis is None else "axis"
-            raise OpError(f"{name} takes an axis from 0 to {len(source.tile) - 1}, got {axis}", focus)
+        takes = f"{name} takes an axis from 0 to {len(source.tile) - 1}"
+        if axis is None:
+            raise OpError(f"{takes}: {{axis = {len(source.tile) - 1}}}")
+        if not 0 <= axis < len(source.tile):
+            raise OpError(f"{takes}, got {axis}", "axis")
         if results.get(source.dtype) != dst.dtype:
             raise OpError(f"{name}: a {kind} of {source.dtype} is no {dst.dtype}")
         for what, of, left in (("tensors", source.tensor.shape, dst.tensor.shape), ("tiles", source.tile, dst.tile)):
