@@ -14,7 +14,8 @@ from ..ir.core import Operation, UnregisteredOp, Value, structurally_equal
 from ..ir.diagnostics import Diagnostic, DiagnosticError, are_enough
 from ..ir.types import TensorType, Type
 from ..planner.arena import count_of
-from .terms import Function, GraphTerms, Term, Terms, TileTerms, TilingError, TooManyTilesError
+from .graph_terms import GraphTerms, TilingError
+from .terms import Function, Term, Terms, TileTerms, TooManyTilesError
 
 Side = TileTerms | GraphTerms
 
@@ -332,7 +333,11 @@ def _wrapper_text(terms: Terms, wrapper: Wrapper, names: dict[Term, str], own: d
 
 
 def _products(terms: Terms, products: Counter[tuple[Term, Term]], names: dict[Term, str]) -> str:
-    shown = [f"{_name(terms, a, names)} * {_name(terms, b, names)}" for a, b in products.elements()]
+    one = terms.numbers.get(("one",))
+    shown = [
+        f"{_name(terms, a, names)} * {_name(terms, b, names)}" if b != one else _text(terms, terms.keys[a], names)
+        for a, b in products.elements()
+    ]
     return ", ".join(shown[:3]) + (f" and {len(shown) - 3} more products" if len(shown) > 3 else "")
 
 
@@ -347,6 +352,9 @@ def _text(terms: Terms, key: tuple[Any, ...], names: dict[Term, str]) -> str:
     """A term in words, one level deep."""
     kind = key[0]
     if kind == "sum":
+        part = key[1][0]
+        if key[1][1] == terms.numbers.get(("one",)):
+            return f"a {terms.keys[part][1].name} of {count_of(len(key) - 1, 'tile')}"
         return f"a sum of {count_of(len(key) - 1, 'product')}"
     if kind == "unwritten":
         return f"{key[1]}, which was never written,"

@@ -7,20 +7,19 @@ for the sorting of each sum.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from ..dialects.graph import GraphOp, MatmulOp, ViewOp
+from ..dialects.graph import MatmulOp, ReduceOp
 from ..dialects.kernels import KERNELS, Kernel
-from ..dialects.kernels.declaration import ALL, Function, coords_along
+from ..dialects.kernels.declaration import Function
 from ..dialects.kernels.products import MATMUL
 from ..dialects.tile_ops import ExecBase, StoreBase
-from ..dialects.tiles import MOST_TILES, Coord, TiledType, TileRef, can_tile, tile_text, tiled
-from ..ir.attributes import Unit, attr_text
+from ..dialects.tiles import MOST_TILES, Coord, TiledType, TileRef, tile_text, tiled
+from ..ir.attributes import Unit
 from ..ir.builtin import FuncOp
 from ..ir.core import Operation, Value
 from ..ir.types import TensorType
-from .view_terms import viewed_tiles
 
 NONE = -1
 
@@ -45,12 +44,16 @@ class Terms:
     def argument(self, index: int, coord: Coord) -> Term:
         return self.make("argument", index, coord)
 
-    def total(self, start: Term, products: list[tuple[Term, Term]]) -> Term:
-        """A sum of products, added to what the accumulator was started with, if anything."""
+    def total(self, start: Term, products: list[tuple[Term, Term]], kernel: Kernel = MATMUL) -> Term:
+        """A sum of products, added to what the accumulator was started with, if anything; or whatever else combines
+        them, as their `kernel` says."""
         if not products:
             return start
         summed = self.make("sum", *sorted(products))
-        return summed if start == NONE else self.plus(start, summed)
+        if start == NONE:
+            return summed
+        onto = "onto what was there"
+        return self.plus(start, summed) if kernel.is_sum else self.apply(kernel.name, (), start, summed, words=onto)
 
     def product(self, kernel: Kernel, op: ExecBase, left: Term, right: Term) -> tuple[Term, Term]:
         """What a kernel that combines by "sum" adds: of the matrix product its two factors; of another one what these
@@ -58,6 +61,11 @@ class Terms:
         if kernel is not MATMUL:
             return self.apply(kernel.name, kernel.params_of(op), left), right
         return self.factors(op, left, right)
+
+    def part(self, kernel: Kernel, op: ReduceOp | ExecBase, tile: Term) -> tuple[Term, Term]:
+        """What a reduction of one tile adds to the whole: as a product it is by one."""
+        words = "" if op.axis is None else f"along axis {op.axis}"
+        return self.apply(kernel.name, (), tile, words=words), self.make("one")
 
     def factors(self, op: ExecBase | MatmulOp, left: Term, right: Term) -> tuple[Term, Term]:
         """The factors of a matrix product, which may read either transposed."""
@@ -140,12 +148,13 @@ class TileValue:
     `ops` are the operations that made it: first the one that started it, if that was no product, then one per product.
     """
 
-    __slots__ = ("activation", "ops", "products", "start", "term")
+    __slots__ = ("activation", "kernel", "ops", "products", "start", "term")
 
     def __init__(self, start: Term, *ops: Operation):
         self.start = start
         self.products: list[tuple[Term, Term]] = []
         self.activation: ExecBase | None = None
+        self.kernel = MATMUL
         self.term = NONE
         self.ops = list(ops)
 
@@ -215,7 +224,7 @@ class TileTerms:
     def read(self, place: TileRef) -> Term:
         tile = self.tile(place)
         if tile.term == NONE:
-            tile.term = self.terms.total(tile.start, tile.products)
+            tile.term = self.terms.total(tile.start, tile.products, tile.kernel)
             if tile.activation is not None:
                 tile.term = self.terms.activate(tile.term, tile.activation, _dtype(place[0]))
             if tile.ops:
@@ -239,10 +248,23 @@ class TileTerms:
             if not op.accumulate:
                 self.tiles[place] = TileValue(NONE)
             tile = self.tile(place)
-            tile.products.append(self.terms.product(kernel, op, sources[0], sources[1]))
+            if tile.kernel.combine != kernel.combine:
+                tile = self.combining(place, kernel)
+            if len(sources) == 1:
+                tile.products.append(self.terms.part(kernel, op, sources[0]))
+            else:
+                tile.products.append(self.terms.product(kernel, op, sources[0], sources[1]))
             tile.ops.append(op)
         tile.term = NONE
         tile.activation = op if op.activation is not None else None
+
+    def combining(self, place: TileRef, kernel: Kernel) -> TileValue:
+        """A tile as it is, to be combined in another way from here on."""
+        tile = self.tiles[place]
+        if tile.products:
+            tile = self.tiles[place] = TileValue(self.read(place), *tile.ops[-1:])
+        tile.kernel = kernel
+        return tile
 
     def fits(self, kernel: Kernel, op: ExecBase, extents: tuple[Coord, ...]) -> bool:
         """As `kernel.fits`, which is asked once: there are few different extents."""
@@ -289,138 +311,3 @@ def check_count(value: Value, type: TiledType, depth: int = 1) -> None:
         raise TooManyTilesError(value, f"has {type.count:,} tiles")
     if type.count * depth > MOST_TILES:
         raise TooManyTilesError(value, f"is a sum of {type.count * depth:,} products of tiles")
-
-
-class TilingError(Exception):
-    """Tile shapes of arguments with which a graph can't be computed tile by tile; they don't fit at `op`."""
-
-    def __init__(self, op: Operation, message: str):
-        super().__init__(message)
-        self.op = op
-
-
-def needed_values(func: FuncOp) -> set[Value]:
-    """What a graph function returns, and all that its operations on tensors compute that from."""
-    needed = set(func.returned())
-    for op in reversed(func.ops):
-        if isinstance(op, GraphOp) and op.result in needed:
-            needed.update(op.operands)
-    return needed
-
-
-class GraphTerms:
-    """The terms of a graph function, tile by tile, its arguments cut in the given tiles; `others` are the terms of what
-    is no tensor that can be cut. Where neither function has tiles, all tensors are `whole`, and of a view nothing is
-    known but that equal tensors have equal views. What no result depends on is left out: how it would be cut is no
-    matter.
-
-    Raises `TilingError` where two operands' tiles don't fit together, and `TooManyTilesError`.
-    """
-
-    def __init__(
-        self, terms: Terms, func: FuncOp, shapes: Sequence[Coord], others: Mapping[Value, Term], whole: bool = False
-    ):
-        self.terms = terms
-        self.others = others
-        self.func = func
-        self.whole = whole
-        self.types: dict[Value, TiledType] = {}
-        self.values: dict[Value, dict[Coord, Term]] = {}
-        self.names = {term: f"%{value.name}" for value, term in others.items()}
-        self.ops: dict[Term, Operation] = {}
-        for index, (arg, shape) in enumerate(zip(func.args, shapes, strict=True)):
-            if arg not in others:
-                type = self.types[arg] = cut(arg, shape)
-                check_count(arg, type)
-                self.values[arg] = {c: terms.argument(index, c) for c in type.coords()}
-                self.note(arg)
-        needed = needed_values(func)
-        for op in func.ops:
-            if isinstance(op, GraphOp) and op.result in needed:
-                self.compute(op)
-                self.note(op.result)
-
-    def note(self, value: Value) -> None:
-        for coord, term in self.values[value].items():
-            self.names.setdefault(term, tile_text(value, coord))
-            if isinstance(value.owner, Operation):
-                self.ops.setdefault(term, value.owner)
-
-    def results(self) -> list[Result]:
-        """What the function returns."""
-        return [
-            Result((), [self.others[v]])
-            if v in self.others
-            else Result(self.types[v].tile, list(self.values[v].values()))
-            for v in self.func.returned()
-        ]
-
-    def view(self, op: ViewOp) -> None:
-        """The terms of a view: each of its tiles must be, element by element, a tile of its operands."""
-        types = [self.types[v] for v in op.operands]
-        assert isinstance(op.result.type, TensorType)
-        if self.whole:
-            self.types[op.result] = whole = TiledType(op.result.type, op.result.type.shape)
-            sources = [term for v in op.operands for term in self.values[v].values()]
-            what = f"{op.name} {attr_text(op.attributes)} {op.result.type}"
-            self.values[op.result] = {coord: self.terms.make("view", what, *sources) for coord in whole.coords()}
-            return
-        try:
-            tile, found = viewed_tiles(op, types)
-        except ValueError as error:
-            raise TilingError(op, f"{op.name} %{op.result.name} can't be cut in tiles: {error}") from None
-        self.types[op.result] = TiledType(op.result.type, tile)
-        self.values[op.result] = {c: self.values[op.operands[i]][at] for c, (i, at) in found.items()}
-
-    def compute(self, op: GraphOp) -> None:
-        tensor = op.result.type
-        whole = next((v for v in (*op.operands, op.result) if not can_tile(v.type)), None)
-        if whole is not None:
-            what = f"%{whole.name} is {whole.type}"
-            raise TilingError(op, f"{op.name} %{op.result.name} can't be computed on tiles: {what}")
-        assert isinstance(tensor, TensorType)
-        if isinstance(op, ViewOp):
-            self.view(op)
-            return
-        types = [self.types[v] for v in op.operands]
-        axes = self.axes(op, tensor)
-        k = tensor.rank
-        depths = {t.tile[along.index(k)] for along, t in zip(axes, types, strict=True) if k in along}
-        if len(depths) > 1:
-            raise TilingError(op, f"{op.name} %{op.result.name} can't be computed on tiles {types[0]} and {types[1]}")
-        sizes = {ALL: 1}
-        for along, operand in zip(axes, types, strict=True):
-            sizes = dict(zip(along, operand.tile, strict=True)) | sizes
-        type = self.types[op.result] = TiledType(tensor, tuple([sizes[axis] for axis in range(tensor.rank)]))
-        for along, operand in zip(axes, types, strict=True):
-            if operand.tile != tuple([sizes[axis] for axis in along]):
-                raise TilingError(op, f"{op.name} %{op.result.name} can't be computed on tiles {type} and {operand}")
-        check_count(op.result, type, types[0].grid[op.depth_axis] if isinstance(op, MatmulOp) else 1)
-        reads = [coords_along(along) for along in axes]
-        self.values[op.result] = {c: self.term(op, c, reads) for c in type.coords()}
-
-    def axes(self, op: GraphOp, result: TensorType) -> tuple[Coord, ...]:
-        """The axes of the result, or of the sum, along which each operand is cut as it is; a bias as its last one."""
-        kernel = KERNELS[op.kernel]
-        count = len(kernel.sources)
-        shapes = [self.types[v].tensor.shape for v in op.operands[:count]]
-        found = kernel.reads(op, [result.shape, *shapes])
-        return (*found, *[(result.rank - 1,)] * (len(op.operands) - count))
-
-    def term(self, op: GraphOp, coord: Coord, reads: Sequence[Callable[[Coord], Coord]]) -> Term:
-        terms, values = self.terms, [self.values[v] for v in op.operands]
-        if isinstance(op, MatmulOp):
-            (a, b), (left, right) = values[:2], reads[:2]
-            places = [(*coord, k, 0) for k in range(self.types[op.operands[0]].grid[op.depth_axis])]
-            products = [terms.factors(op, a[left(place)], b[right(place)]) for place in places]
-            extent = self.types[op.result].valid(coord)
-            start = terms.rows(values[2][coord[-1:]], extent) if op.bias is not None else NONE
-            return terms.activate(terms.total(start, products), op, self.types[op.result].dtype)
-        places = [along((*coord, 0, 0)) for along in reads]
-        extents = [self.types[v].valid(place) for v, place in zip(op.operands, places, strict=True)]
-        sources = [
-            terms.over(value[place], own, self.types[op.result].valid(coord))
-            for place, value, own in zip(places, values, extents, strict=True)
-        ]
-        dtypes = [self.types[v].dtype for v in (op.result, *op.operands)]
-        return terms.of_kernel(KERNELS[op.kernel], op, dtypes, sources)

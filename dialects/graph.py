@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from itertools import zip_longest
 
-from ..ir.attributes import F32, UNIT, Attributes, FloatAttr, Unit, dict_text, round_float
+from ..ir.attributes import UNIT, Attributes, FloatAttr, Unit, dict_text
 from ..ir.builtin import FuncOp
 from ..ir.core import Operation, Value
 from ..ir.fields import DeclarationError, field, inherited_slots
@@ -27,9 +26,10 @@ from ..ir.parsing import ParseContext, is_attributes
 from ..ir.printer import Names
 from ..ir.reading.grammar import grammar_beside
 from ..ir.types import DTYPE_BYTES, MAX_RANK, FunctionType, TensorType, Type
-from .graph_kinds import (
+from .graph_fields import (
     argument_tile,
     group_number,
+    one_axis,
     product_sizes,
     stream_sizes,
     tile_count,
@@ -40,7 +40,9 @@ from .graph_kinds import (
 from .kernels import KERNELS, Kernel, activation_name, check_activation
 from .kernels.conversions import CAST, check_cast
 from .kernels.elementwise import ELEMENTWISE, check_number
-from .kernels.products import ACCUMULATOR, MATMUL, turn
+from .kernels.products import MATMUL
+from .kernels.reductions import REDUCTIONS, RESULT_TYPES, without
+from .result_types import result_of_elementwise, result_of_matmul, result_of_reduce
 
 if TYPE_CHECKING:
     from typing import ClassVar
@@ -69,6 +71,8 @@ class GraphOp(Operation):
     __slots__ = ()
     kernel: ClassVar[str] = ""
     """What computes its tiles (`dialects/kernels/`)."""
+    depth_axis: ClassVar[int | None] = None
+    """The axis of its first operand that it sums along, counted from behind; None for what sums nothing."""
 
     tile: tuple[int, ...] | None = field(tile_sizes, default=None)
     group: int | None = field(group_number, default=None)
@@ -78,7 +82,10 @@ class GraphOp(Operation):
     def __init_subclass__(cls) -> None:
         """Raises `DeclarationError` for an operation whose kernel has not been declared."""
         super().__init_subclass__()
-        if "name" in vars(cls) and cls.kernel not in KERNELS and not issubclass(cls, ViewOp):
+        declared: Any = cls.kernel  # a property where an attribute chooses it
+        if "name" not in vars(cls) or isinstance(declared, property) or issubclass(cls, ViewOp):
+            return
+        if declared not in KERNELS:
             raise DeclarationError(f"{cls.__module__}.{cls.__qualname__}: there is no kernel '{cls.kernel}'")
 
     @classmethod
@@ -156,10 +163,9 @@ class ViewOp(GraphOp):
                 raise OpError(f"{self.name} moves nothing and takes no '{name}'", name)
 
     def shown_type(self) -> str:
-        if len(self.operands) > 1:
+        if len(self.operands) != 1:
             return super().shown_type()
-        (operand,) = self.operands
-        return f"{operand.type} -> {self.result.type}"
+        return f"{self.operands[0].type} -> {self.result.type}"
 
     def view(self, np: Any, *arrays: Any) -> Any:
         """What it is of whole arrays, given the array module."""
@@ -195,39 +201,6 @@ def _expect(op: Operation, what: str, found: Type, wanted: Type) -> None:
         raise OpError(f"{op.name}: {what} must be {wanted}, got {found}")
 
 
-def result_of_matmul(
-    a: TensorType, b: TensorType, transpose_a: Unit | None = None, transpose_b: Unit | None = None
-) -> TensorType:
-    """The type of A x B, either of which may be read transposed. Raises `OpError` for ranks, inner or batch dimensions
-    or element types that don't fit."""
-    if not (2 <= a.rank <= MAX_RANK and 2 <= b.rank <= MAX_RANK):
-        raise OpError(f"graph.matmul: both operands have ranks from 2 to {MAX_RANK}, got {a} and {b}")
-    swapped = transpose_a is not None, transpose_b is not None
-    m, inner = turn(a.shape[-2:], swapped[0])
-    other, n = turn(b.shape[-2:], swapped[1])
-    if inner != other:
-        sides = "rows" if swapped[0] else "columns", "columns" if swapped[1] else "rows"
-        counts = f"{a} has {inner} {sides[0]}, {b} has {other} {sides[1]}"
-        raise OpError(f"graph.matmul: inner dimensions differ: {counts}")
-    if a.dtype != b.dtype or a.dtype not in ACCUMULATOR:
-        raise OpError(f"graph.matmul: operands are both f32, f16, bf16 or i8, got {a.dtype} and {b.dtype}")
-    return TensorType((*_batches(a, b), m, n), ACCUMULATOR[a.dtype])
-
-
-def _batches(a: TensorType, b: TensorType) -> tuple[int, ...]:
-    """The leading axes of a product: those of both operands, as NumPy broadcasts them. Raises `OpError`."""
-    one, other = a.shape[:-2], b.shape[:-2]
-    count = max(len(one), len(other))
-    pairs = list(zip((1,) * (count - len(one)) + one, (1,) * (count - len(other)) + other, strict=True))
-    if any(x != y and 1 not in (x, y) for x, y in pairs):
-        raise OpError(f"graph.matmul: batch dimensions differ: {a} has {_sizes(one)}, {b} has {_sizes(other)}")
-    return tuple([max(pair) for pair in pairs])
-
-
-def _sizes(shape: tuple[int, ...]) -> str:
-    return "x".join(map(str, shape)) or "none"
-
-
 @GRAPH.op
 class MatmulOp(GraphOp):
     """`C[m,n] = sum_k A[m,k] B[k,n] (+ bias[n])`, then the activation; the result has the accumulator's type.
@@ -257,7 +230,7 @@ class MatmulOp(GraphOp):
     transpose_b: Unit | None = field(unit, default=None)
 
     @property
-    def depth_axis(self) -> int:
+    def depth_axis(self) -> int:  # type: ignore[override]
         """The axis of the left operand that the sums go along, counted from behind."""
         return -1 if self.transpose_a is None else -2
 
@@ -294,6 +267,46 @@ class MatmulOp(GraphOp):
                 raise OpError(f"{self.name}: '{too[0]}' doesn't go with '{name}'", too[0])
 
 
+@GRAPH.op
+class ReduceOp(GraphOp):
+    """The sum, the maximum or the minimum along an axis, of which one element is left. A sum has the accumulator's
+    type: f32 for the shorter floats, i32 for i8."""
+
+    name = "graph.reduce"
+    axes: tuple[int, ...] = field(one_axis)
+    kind: str = field(one_of(*REDUCTIONS))
+
+    @property
+    def kernel(self) -> str:  # type: ignore[override]
+        """The kernel of its kind."""
+        return REDUCTIONS[self.kind].name
+
+    @property
+    def axis(self) -> int:
+        """The axis that is reduced."""
+        return self.axes[0]
+
+    @property
+    def depth_axis(self) -> int:  # type: ignore[override]
+        """That axis, counted from behind."""
+        return self.axis - self.result.type.rank  # type: ignore[attr-defined]
+
+    def check(self) -> None:
+        self.check_counts(1)
+        a = expect_tensor(self, self.operands[0], "the operand")
+        _dtype(self, a, RESULT_TYPES[self.kind])
+        if not 0 <= self.axis < a.rank:
+            raise OpError(f"{self.name}: axes of {a} are 0 to {a.rank - 1}, got {self.axis}", "axes")
+        _expect(self, "the result", self.result.type, result_of_reduce(a, self.kind, self.axis))
+
+    def result_tile(self) -> tuple[int, ...] | None:
+        """Its own `tile` is the operand's."""
+        return None if self.tile is None else without(self.tile, self.axis)
+
+    def shown_type(self) -> str:
+        return f"{self.operands[0].type} -> {self.result.type}"
+
+
 class ElementwiseOp(GraphOp):
     """An operation element by element; `epilogue` has it computed tile by tile, right after its last operand's tile."""
 
@@ -324,21 +337,6 @@ class MappedOp(ElementwiseOp):
 
     def shown_type(self) -> str:
         return self.result.type.text if len(self.operands) == 1 else super().shown_type()
-
-
-def result_of_elementwise(name: str, types: Sequence[TensorType]) -> TensorType:
-    """The type of a function of tensors, broadcast to one shape as NumPy does: axis by axis from the last, where one is
-    missing or has one element it counts for all of the other's. Raises `OpError`."""
-    first, *others = types
-    shape = first.shape
-    for other in others:
-        if other.dtype != first.dtype:
-            raise OpError(f"{name}: element types differ: {first} and {other}")
-        pairs = list(zip_longest(reversed(shape), reversed(other.shape), fillvalue=1))
-        if any(a != b and 1 not in (a, b) for a, b in pairs):
-            raise OpError(f"{name}: {first} and {other} can't be broadcast to one shape")
-        shape = tuple([max(pair) for pair in reversed(pairs)])
-    return TensorType(shape, first.dtype)
 
 
 class BinaryOp(MappedOp):
@@ -415,43 +413,3 @@ class CastOp(ElementwiseOp):
 
     def shown_type(self) -> str:
         return f"{self.operands[0].type} -> {self.result.type}"
-
-
-def matmul(a: Value, b: Value, bias: Value | None = None, *, activation: str | None = None, name: str = "",
-           tile: tuple[int, int, int] | None = None, transpose_a: bool = False,
-           transpose_b: bool = False) -> MatmulOp:  # fmt: skip
-    """Builds a product; raises `OpError` if the operands don't fit."""
-    operands = [a, b] if bias is None else [a, b, bias]
-    if not isinstance(a.type, TensorType) or not isinstance(b.type, TensorType):
-        raise OpError("graph.matmul: operands must be tensors")
-    swapped = UNIT if transpose_a else None, UNIT if transpose_b else None
-    return MatmulOp(
-        operands, [Value(result_of_matmul(a.type, b.type, *swapped), name)], activation=activation, tile=tile,
-        transpose_a=swapped[0], transpose_b=swapped[1],
-    )  # fmt: skip
-
-
-def elementwise(
-    kernel: str, *operands: Value, params: Sequence[float] = (), name: str = "", **numbers: float
-) -> MappedOp:
-    """Builds an operation by a kernel of the table; `numbers` are `left` or `right`. Raises `KeyError` for an unknown
-    kernel, `OpError` if the operands or the parameters don't fit."""
-    given: dict[str, Any] = {side: _number(value) for side, value in numbers.items()}
-    given["params"] = tuple([_number(value) for value in params]) or None
-    types = [v.type for v in operands if isinstance(v.type, TensorType)]
-    result = result_of_elementwise(f"graph.{kernel}", types) if types else operands[0].type
-    made = MAPPED[kernel](operands, [Value(result, name)], **given)
-    made.verify()
-    return made
-
-
-def _number(value: float) -> FloatAttr:
-    return FloatAttr(round_float(value, "f32"), F32)
-
-
-def add(a: Value, b: Value, *, name: str = "") -> MappedOp:
-    return elementwise("add", a, b, name=name)
-
-
-def relu(a: Value, *, name: str = "") -> MappedOp:
-    return elementwise("relu", a, name=name)

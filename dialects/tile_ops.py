@@ -120,6 +120,7 @@ def has_parameters(op: ExecBase) -> bool:
     """Whether an exec has any attribute that says with which numbers its kernel or its activation works."""
     return not (
         op.params is None
+        and op.axis is None
         and op.left is None
         and op.right is None
         and op.scale is None
@@ -260,7 +261,7 @@ class StoreBase(TileOp):
             raise OpError(f"{message}; the tile's last exec can", "activation")
 
 
-PARAMETERS = ("left", "params", "right", "scale", "transpose_a", "transpose_b", "zero_point")
+PARAMETERS = ("axis", "left", "params", "right", "scale", "transpose_a", "transpose_b", "zero_point")
 """The fields of an exec with which numbers its kernel works; those of a graph operation are called alike."""
 
 
@@ -278,6 +279,7 @@ class ExecBase(TileOp):
     accumulate: bool = field(boolean, in_braces=False)
     activation: str | None = field(activation_name, default=None)
     activation_params: tuple[FloatAttr, ...] | None = field(numbers, default=None)
+    axis: int | None = field(integer, default=None)
     kernel: str = field(kernel_name, in_braces=False)
     left: FloatAttr | None = field(float32, default=None)
     params: tuple[FloatAttr, ...] | None = field(numbers, default=None)
@@ -371,7 +373,8 @@ class ExecBase(TileOp):
             others = [k for k in KERNELS.values() if name in [p.attribute for p in k.parameters]]
             named = [p.attribute for p in others[0].parameters if p.attribute not in ("params", *own)]
             which = f"kernel {others[0].name}" if len(others) == 1 else f"kernels such as {others[0].name}"
-            raise OpError(f"{' and '.join(named)} go with {which}, not {kernel.name}", name if others[1:] else "")
+            verb = "go" if named[1:] else "goes"
+            raise OpError(f"{' and '.join(named)} {verb} with {which}, not {kernel.name}", name if others[1:] else "")
         kernel.check_params(f"kernel {kernel.name}", self.params, "params")
 
     def _verify_in_place(self, kernel: Kernel) -> None:

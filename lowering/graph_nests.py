@@ -186,7 +186,7 @@ def _depth(op: MatmulOp) -> int:
 
 def depth_of(op: GraphOp, tiled: Tiled) -> int:
     """The tiles that an operation sums over; 0 for one that sums nothing."""
-    return tiled[op.operands[0]].grid[op.depth_axis] if isinstance(op, MatmulOp) else 0
+    return 0 if op.depth_axis is None else tiled[op.operands[0]].grid[op.depth_axis]
 
 
 def _move(order: list[Operation], places: dict[Operation, int], op: Operation, to: int) -> None:

@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
-from ..dialects.graph import GraphOp, MatmulOp, ViewOp
+from ..dialects.graph import GraphOp, MatmulOp, ReduceOp, ViewOp
 from ..dialects.kernels import KERNELS
 from ..dialects.kernels.declaration import ALL
 from ..dialects.target import target_of
@@ -220,7 +220,11 @@ class _Solver:
         if isinstance(op, ViewOp):
             return self.claim_of_view(op, value, role, result, source)
         if result is not None:
-            return _Claim(tuple([1 if axis == ALL else result.shape[axis] for axis in axes]), op, role, value)
+            sizes = (*result.shape, self.depth(op, value) if isinstance(op, ReduceOp) else 1)
+            claim = _Claim(tuple([1 if axis == ALL else sizes[axis] for axis in axes]), op, role, value)
+            if isinstance(op, ReduceOp):
+                self.tiling.ops[op] = self.cut(value, claim.shape)
+            return claim
         if source is None:
             return None
         known = dict(zip(axes, source.shape, strict=True))
@@ -236,6 +240,13 @@ class _Solver:
         if result is not None:
             return _Claim(tile_in_operand(op, value, result.shape), op, role, value)
         return None if source is None else _Claim(tile_in_result(op, value, source.shape), op, "result", op.result)
+
+    def depth(self, op: ReduceOp, value: Value) -> int:
+        """The size of a reduction's tiles along its axis."""
+        if self.own and op.tile is not None:
+            return op.tile[op.axis]
+        source = self.claims.get(self.find(value))
+        return (source.shape if source is not None else self.default_shape(value))[op.axis]
 
     def default_claims(self, ops: list[GraphOp]) -> Iterator[_Claim]:
         """What nothing has decided takes the default sizes, noted on the operations."""

@@ -86,7 +86,7 @@ def _best_blocks(
     """Blocks for operations that lack some products, one operation after the other, judged on the whole program."""
     best, cost = None, chains.cost(_order(found, nests), config)
     for i, operation in enumerate(found):
-        if not operation.k:
+        if not operation.k or len(operation.sources) < 2:
             continue
         for block, order in search.candidates(i, nests[i].m, nests[i].n):
             trial = [*nests[:i], replace(nests[i], block=block, order=order, snake=True), *nests[i + 1 :]]
@@ -165,7 +165,7 @@ def _chain_sources(
     for i in chain.products:
         op = tiles.ops[i]
         assert isinstance(op, ExecOp)
-        a, b = op.operands[1:]
+        factors = op.operands[1:]
         axes = _axes(op)
         k = _step(axes, op.coords[1:], len(coord))
         found.add(axes)
@@ -173,9 +173,9 @@ def _chain_sources(
             raise NoOperationError(i, "these are not the tiles that a product reads for that place")
         if (m, n, k) in execs:
             raise NoOperationError(i, f"the products for k = {k} are added twice")
-        if read and read != (a, b):
+        if read and read != factors:
             raise NoOperationError(i, "the sum goes over the products of several pairs of buffers")
-        read = (a, b)
+        read = factors
         execs[m, n, k] = i
     if chain.start == NONE:
         return read

@@ -71,6 +71,11 @@ class Operator:
         """The tensor that starts its sums, -1 for none."""
         return self.sources[-1] if len(self.sources) > len(self.steps) else -1
 
+    @property
+    def is_product(self) -> bool:
+        """Whether it sums products: what is computed in blocks."""
+        return self.k > 0 and len(self.sources) > 1
+
 
 @dataclass(slots=True)
 class TrafficModel:

@@ -100,7 +100,7 @@ class GroupChoices(Trials):
         """Whether a nest is a product that is not computed together with others."""
         nest = self.nests[i]
         alone = nest.after < 0 and nest.lead < 0 and nest.group is None and nest.batch == 1
-        return alone and self.model.operators[i].k > 0 and len(self.unit(i)) == 1
+        return alone and self.model.operators[i].is_product and len(self.unit(i)) == 1
 
     def are_siblings(self, i: int, j: int, side: int) -> bool:
         """Whether two products can be computed as one, and nothing is computed with the second."""
@@ -251,7 +251,7 @@ class GroupChoices(Trials):
 
     def between(self, first: int, end: int) -> list[int]:
         """The reductions and elementwise operators of a stretch that are in no epilogue: a group has them, too."""
-        return [i for i in range(first, end) if self.nests[i].after < 0 and not self.is_product(i)]
+        return [i for i in range(first, end) if self.nests[i].after < 0 and not self.model.operators[i].is_product]
 
     def try_group(self, members: Sequence[int]) -> None:
         """Tries products as one group, with several counts of rows, and all but the last streamed into that."""
@@ -276,7 +276,8 @@ class GroupChoices(Trials):
         last = members[-1]
         group = grouped[last].group
         lazy = self.together(members[:-1], lazy=True, group=group, rows=rows, stream=0, strip=0)
-        lazy |= {i: replace(grouped[i], lazy=True) for i in grouped if i < last and not self.is_product(i)}
+        others = [i for i in grouped if i < last and not self.model.operators[i].is_product]
+        lazy |= {i: replace(grouped[i], lazy=True) for i in others}
         for width in LAZY_WIDTHS:
             found = grouped | lazy
             found |= {i: replace(lazy[i], block=(rows, width * len(self.unit(i))), snake=True) for i in members[:-1]}

@@ -95,12 +95,8 @@ class Trials:
 
     def products(self) -> list[int]:
         """The operators that are products with blocks of their own: in no epilogue, and continuing no other."""
-        return [i for i, nest in enumerate(self.nests) if self.is_product(i) and nest.after < 0 and nest.lead < 0]
-
-    def is_product(self, i: int) -> bool:
-        """Whether an operator sums over products of two tensors; a reduction over k has one."""
-        operator = self.model.operators[i]
-        return operator.k > 0 and len(operator.steps) > 1
+        operators = self.model.operators
+        return [i for i, nest in enumerate(self.nests) if operators[i].is_product and nest.after < 0 and nest.lead < 0]
 
     def unit(self, i: int) -> list[int]:
         """A product and those that continue it."""

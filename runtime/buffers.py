@@ -6,7 +6,7 @@ import numpy as np
 
 from ..dialects.kernels import KERNELS, Call
 from ..dialects.tile_ops import ExecBase
-from ..dialects.tiles import Coord, TiledType
+from ..dialects.tiles import Coord, TiledType, tiled
 from ..ir.core import Operation
 from .integers import in_i32
 from .numerics import Array, activate, combined, numpy_dtype
@@ -71,6 +71,12 @@ def within_rank(array: Array, rank: int) -> Array:
     return array.reshape(array.shape[-rank:]) if array.ndim > rank else array
 
 
+def valid_along(op: ExecBase, axis: int, source: Array) -> Array:
+    """What is no padding along the axis that an exec reduces: a maximum must not see it."""
+    size = tiled(op.operands[1]).valid(op.coords[1])[axis]
+    return source[(slice(None),) * axis + (slice(size),)]
+
+
 def execute(op: ExecBase, dst: Array, sources: list[Array], part: tuple[int, ...] | None, wrap: bool = False) -> None:
     """Runs a kernel on tiles, `dst` in place; `part` is the destination's part that is no padding.
 
@@ -78,6 +84,8 @@ def execute(op: ExecBase, dst: Array, sources: list[Array], part: tuple[int, ...
     """
     kernel = KERNELS[op.kernel]
     sources = [within_rank(source, dst.ndim) for source in sources]
+    if op.axis is not None:
+        sources = [valid_along(op, op.axis, source) for source in sources]
     made = kernel.meaning(np, Call(kernel.params_of(op), dst.dtype), *sources)
     if op.accumulate:
         made = combined(kernel, dst, made)

@@ -44,5 +44,9 @@ def combined(kernel: Kernel, before: Array, made: Array) -> Array:
     return COMBINE[kernel.combine](made, before)
 
 
-COMBINE: dict[str | None, Callable[[Array, Array], Array]] = {"sum": np.add}
+COMBINE: dict[str | None, Callable[[Array, Array], Array]] = {
+    "sum": np.add,
+    "greatest": np.maximum,
+    "least": np.minimum,
+}
 """By the ways in which kernels combine onto a destination."""

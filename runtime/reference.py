@@ -24,7 +24,7 @@ from ..ir.types import TensorType
 from .buffers import Buffer, valid_part, whole_of
 from .numerics import Array, numpy_dtype
 from .recorded import is_float, last_writes
-from .rounding import FLOAT64, Figure, computed, plus
+from .rounding import FLOAT64, Figure, computed, extremum, plus
 
 Settle = Callable[[Value, Coord, Figure], Figure]
 """What goes on as a value's figure; the coordinates of its tile are empty at the graph level."""
@@ -139,10 +139,15 @@ class _OnTiles(Reference):
         kernel, type = KERNELS[op.kernel], tiled(value)
         rank = len(type.tile)
         sources = [self.read(v, c).within_rank(rank) for v, c in zip(operands, coords, strict=True)]
+        if op.axis is not None:
+            sources = [source.cut(op.axis, tiled(operands[0]).valid(coords[0])[op.axis]) for source in sources]
         made = computed(kernel, Call(kernel.params_of(op), self.dtype(type.dtype)), *sources)
         if made.value.shape != type.tile:
             made = made.over(type.tile)
-        return plus(self.read(value, coord), made) if op.accumulate else made
+        if not op.accumulate:
+            return made
+        before = self.read(value, coord)
+        return plus(before, made) if kernel.combine == "sum" else extremum(kernel, before, made)
 
     def result(self, value: Value) -> Array:
         type = tiled(value)

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from ..dialects.kernels import Call, Kernel
-from .numerics import FLOAT32, Array
+from .numerics import COMBINE, FLOAT32, Array
 
 FLOAT64 = np.dtype(np.float64)
 EPSILON = {"float64": 2.0**-52, "float32": 2.0**-23, "float16": 2.0**-10, "bfloat16": 2.0**-7}
@@ -102,6 +102,12 @@ class Figure:
         carried, mass = (None if a is None else a.reshape(shape) for a in (self.carried, self.mass))
         return replace(self, value=self.value.reshape(shape), carried=carried, mass=mass)
 
+    def cut(self, axis: int, size: int) -> Figure:
+        """The first so many elements along an axis."""
+        part = (slice(None),) * axis + (slice(size),)
+        carried, mass = (None if a is None else a[part] for a in (self.carried, self.mass))
+        return replace(self, value=self.value[part], carried=carried, mass=mass)
+
     def within(self, part: tuple[int, ...] | None) -> Figure:
         """With zeros in a tile's padding; `part` is what is none."""
         if part is None:
@@ -145,6 +151,8 @@ def both(a: Array | None, b: Array | None) -> Array | None:
 
 def computed(kernel: Kernel, call: Call, *sources: Figure) -> Figure:
     """What a kernel makes of figures, in the type `call.dtype`."""
+    if kernel.combine is not None and len(sources) == 1:
+        return _reduced(kernel, call, *sources)
     if kernel.combine is not None:
         return _sum_of_products(kernel, call, *sources)
     if kernel.is_sum and len(sources) == 2 and any(s.mass is not None for s in sources):
@@ -177,6 +185,34 @@ def _sum_of_products(kernel: Kernel, call: Call, a: Figure, b: Figure) -> Figure
     terms = kernel.work([value.shape, x.shape, y.shape]) // max(value.size, 1)
     exact = carried is None and whole(a.value) and whole(b.value)
     return Figure(value, call.dtype, carried, max(terms, 1), mass, exact)
+
+
+def _reduced(kernel: Kernel, call: Call, source: Figure) -> Figure:
+    """A reduction along an axis; an extremum moves no further than the element that moves most."""
+    wide, source = Call(call.params, FLOAT64), source.as_operand()
+    value = kernel.meaning(np, wide, source.value)
+    if call.dtype == FLOAT64:
+        return Figure(value, FLOAT64)
+    axis = int(call.params[0])
+    if not kernel.is_sum:
+        carried = None if source.carried is None else source.carried.max(axis=axis, keepdims=True)
+        return Figure(value, call.dtype, carried)
+    carried = None if source.carried is None else kernel.meaning(np, wide, source.carried)
+    mass = kernel.meaning(np, wide, np.abs(source.value))
+    mass = mass if carried is None else mass + carried
+    return Figure(
+        value, call.dtype, carried, max(source.value.shape[axis], 1), mass, carried is None and whole(source.value)
+    )
+
+
+def extremum(kernel: Kernel, a: Figure, b: Figure) -> Figure:
+    """The greater, or the lesser, of two."""
+    a, b = a.as_operand(), b.as_operand()
+    value = COMBINE[kernel.combine](a.value, b.value)
+    if a.carried is None and b.carried is None:
+        return Figure(value, a.dtype)
+    carried = [np.zeros(value.shape) if x.carried is None else x.carried for x in (a, b)]
+    return Figure(value, a.dtype, np.maximum(*carried))
 
 
 def _mapped(kernel: Kernel, call: Call, *sources: Figure) -> Figure:

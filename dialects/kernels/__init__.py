@@ -2,7 +2,7 @@
 facets)."""
 
 from . import products  # isort: skip  # the table's order: products first
-from . import elementwise, conversions  # isort: skip
+from . import elementwise, conversions, reductions  # isort: skip
 from .declaration import (
     KERNELS,
     Call,
@@ -25,5 +25,6 @@ __all__ = [
     "find_kernel",
     "kernel_name",
     "products",
+    "reductions",
     "unusable_plugin",
 ]

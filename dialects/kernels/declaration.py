@@ -109,7 +109,8 @@ class Kernel(NamedTuple):
 
     - `sources`: the roles of what it reads, in order (verifier, messages).
     - `parameters`: the numbers that it takes (verifier).
-    - `combine`: how `+=` combines onto the destination: "sum", or None where it can't (verifier, runtime, proof).
+    - `combine`: how `+=` combines onto the destination: "sum", "greatest", "least", or None where it can't (verifier,
+      runtime, proof).
     - `is_sum`: whether its result is a sum, which may be part of a longer one (messages, runtime).
     - `commutes`: whether its two sources may change places (importer; `algebra` says it to the proof).
     - `idempotent`: whether of two equal sources it gives just that (canonicalize, proof).
@@ -271,15 +272,16 @@ def declare(kernel: Kernel) -> Kernel:
 
 def _rules(kernel: Kernel) -> Iterator[tuple[bool, str]]:
     """What must hold of facets, and what to say where it does not."""
-    yield kernel.combine in (None, "sum"), f'`combine` is None or "sum", got {kernel.combine!r}'
+    kinds = ("sum", "greatest", "least")
+    yield kernel.combine in (None, *kinds), f"`combine` is None or one of {', '.join(kinds)}, got {kernel.combine!r}"
     yield (
-        (kernel.algebra is None) == (kernel.combine == "sum"),
-        'what combines by "sum" has no `algebra`, all else has one',
+        (kernel.algebra is None) == (kernel.combine is not None),
+        "what combines has no `algebra`, all else has one",
     )
     yield kernel.rate in (MULTIPLIES, ELEMENTS), f"`rate` is '{MULTIPLIES}' or '{ELEMENTS}', got {kernel.rate!r}"
     yield kernel.ulps >= 0, f"`ulps` is 0 or more, got {kernel.ulps}"
     yield kernel.in_place <= set(range(len(kernel.sources))), "`in_place` names sources by position"
-    yield kernel.combine is None or len(kernel.sources) == 2, 'what combines by "sum" has two sources'
+    yield kernel.combine in (None, "sum") or len(kernel.sources) == 1, "what combines by order has one source"
     yield not kernel.idempotent or len(kernel.sources) == 2, "what is `idempotent` has two sources"
     yield kernel.clamps is None or kernel.is_activation, "what `clamps` is a function of one tensor"
 

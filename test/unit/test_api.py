@@ -9,7 +9,7 @@ import pytest
 
 import tilewright
 from tilewright import dialects
-from tilewright.dialects import graph
+from tilewright.dialects import graph_builders as graph
 from tilewright.dialects.tiles import TiledType
 from tilewright.ir.attributes import FloatAttr, IntAttr, OpaqueAttr, SymbolRef
 from tilewright.ir.builtin import FuncOp, ModuleOp, ReturnOp

@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ...dialects.graph import CastOp, GraphOp, MatmulOp, elementwise, result_of_matmul
+from ...dialects.graph import CastOp, GraphOp, MatmulOp
+from ...dialects.graph_builders import elementwise
 from ...dialects.kernels import Kernel
 from ...dialects.kernels.elementwise import held
 from ...dialects.kernels.products import ACCUMULATOR
+from ...dialects.result_types import result_of_matmul
 from ...ir.attributes import UNIT, round_float
 from ...ir.core import Operation, Value
 from ...ir.types import TensorType

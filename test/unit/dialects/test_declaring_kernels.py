@@ -49,7 +49,7 @@ def test_a_graph_operation_without_a_kernel_is_an_error() -> None:
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"combine": "max"}, "`combine` is None or"),
+        ({"combine": "product"}, "`combine` is None or"),
         ({"combine": "sum"}, "has no `algebra`"),
         ({"algebra": None}, "has no `algebra`"),
         ({"rate": "bananas"}, "`rate` is 'macs_per_cycle' or 'elements_per_cycle', got 'bananas'"),

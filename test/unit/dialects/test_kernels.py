@@ -88,11 +88,18 @@ def params_of(kernel: Kernel) -> tuple[float, ...]:
 def works_on(kernel: Kernel, *dtypes: str, vector: bool = False) -> bool:
     """Whether a kernel takes square tiles of these element types, destination first; the last may be a vector's."""
     ranks = [2] * (len(dtypes) - vector) + [1] * vector
+    types = [TiledType(TensorType((4,) * r, d), (2,) * r) for r, d in zip(ranks, dtypes, strict=True)]
+    if is_reduction(kernel):
+        types[0] = TiledType(TensorType((4, 1), dtypes[0]), (2, 1))
     try:
-        kernel.check([TiledType(TensorType((4,) * r, d), (2,) * r) for r, d in zip(ranks, dtypes, strict=True)], None)
+        kernel.check(types, Product())
     except OpError:
         return False
     return True
+
+
+def is_reduction(kernel: Kernel) -> bool:
+    return kernel.combine is not None and len(kernel.sources) == 1
 
 
 def takes_a_vector(kernel: Kernel) -> bool:
@@ -131,7 +138,7 @@ def test_work_and_summary(name: str) -> None:
     assert kernel.work(tiles) > 0
     assert kernel.summary
     assert f" {name} " in kernel.example
-    assert kernel.combine in (None, "sum")
+    assert kernel.combine in (None, "sum", "greatest", "least")
     assert kernel.in_place <= set(range(len(kernel.sources)))
 
 
@@ -149,10 +156,11 @@ def test_reads_a_tile_of_each_source(name: str) -> None:
 
 
 class Product(NamedTuple):
-    """An operation that says how a product reads its operands."""
+    """An operation that says how a product reads its operands, or along which axis a reduction goes."""
 
     transpose_a: Unit | None = None
     transpose_b: Unit | None = None
+    axis: int = 1
 
 
 def test_axes() -> None:
@@ -234,7 +242,7 @@ def test_a_meaning_is_exact_in_double_precision(name: str) -> None:
     ranks = [2] * (len(kernel.sources) - takes_a_vector(kernel)) + [1] * takes_a_vector(kernel)
     least = 0.5 if name in POSITIVE else -2
     shorts = [rng.uniform(least, 2, (4,) * rank).astype(np.float32) for rank in ranks]
-    given = params_of(kernel) or tuple(p.default for p in kernel.parameters if p.default is not None)
+    given = params_of(kernel) or tuple(1.0 if p.default is None else p.default for p in kernel.parameters)
     made = kernel.meaning(np, Call(given, wide), *[a.astype(wide) for a in shorts])
     short = kernel.meaning(np, Call(given, FLOAT32), *shorts)
     assert (made.dtype, short.dtype) == (wide, FLOAT32)

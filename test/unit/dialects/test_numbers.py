@@ -7,7 +7,7 @@ import pytest
 
 import tilewright as tw
 from tilewright.analysis.proof import prove_module
-from tilewright.dialects.graph import elementwise
+from tilewright.dialects.graph_builders import elementwise
 from tilewright.dialects.kernels import KERNELS
 from tilewright.dialects.kernels.elementwise import ELEMENTWISE, held
 from tilewright.ir.core import Value

@@ -1,4 +1,4 @@
-"""What the attributes of graph operations can be: checks of their fields, which say what was expected."""
+"""What the graph operations' attributes can be: checks of fields, which return what is expected instead."""
 
 from __future__ import annotations
 
@@ -42,3 +42,8 @@ def unit_or_true(value: Attr) -> str:
 def argument_tile(value: Attr) -> str:
     good = are_integers(value) and 1 <= len(value) <= MAX_RANK and all(x > 0 for x in value)
     return "" if good else "the tile's positive sizes, one for each axis"
+
+
+def one_axis(value: Attr) -> str:
+    good = are_integers(value) and len(value) == 1
+    return "" if good else "one axis [axis]"
