@@ -7,8 +7,10 @@ from operator import index
 from typing import Any, Protocol
 
 from . import dialects
-from .dialects.graph import MAPPED, result_of_elementwise, result_of_matmul
+from .dialects.graph import MAPPED
 from .dialects.kernels import find_kernel, kernel_name
+from .dialects.kernels.reductions import RESULT_TYPES
+from .dialects.result_types import result_of_elementwise, result_of_matmul, result_of_reduce
 from .ir import verifier
 from .ir.attributes import F32, UNIT, Attributes, FloatAttr, round_float
 from .ir.builtin import FuncOp, ModuleOp, ReturnOp
@@ -163,6 +165,59 @@ class FuncBuilder:
             raise OpError("graph.cast: the operand must be a tensor")
         wanted = TensorType(x.type.shape, dtype)
         return self.op("graph.cast", x, type=wanted, name=name, scale=scale, zero_point=zero_point)
+
+    def reduce(self, x: Value, kind: str, axis: int, *, name: str = "", **attributes: Attribute) -> Value:
+        """The "sum", "max" or "min" of `x` along an axis, of which one element is left. Raises `OpError`."""
+        tensor = self._tensor("graph.reduce", x)
+        _expect("a reduction's kind", kind, str)
+        _expect("an axis", axis, int)
+        fits = kind in RESULT_TYPES and tensor.dtype in RESULT_TYPES[kind] and 0 <= axis < tensor.rank
+        wanted = result_of_reduce(tensor, kind, axis) if fits else tensor
+        return self.op("graph.reduce", x, type=wanted, name=name, kind=kind, axes=[axis], **attributes)
+
+    def transpose(self, x: Value, permutation: Sequence[int], *, name: str = "") -> Value:
+        """`x` with axis `permutation[i]` as axis i. Raises `OpError`."""
+        tensor, order = self._tensor("graph.transpose", x), list(permutation)
+        fits = sorted(order) == list(range(tensor.rank))
+        wanted = TensorType(tuple([tensor.shape[axis] for axis in order]), tensor.dtype) if fits else tensor
+        return self.op("graph.transpose", x, type=wanted, name=name, permutation=order)
+
+    def reshape(self, x: Value, shape: Sequence[int], *, name: str = "") -> Value:
+        """The elements of `x`, row by row, in another shape. Raises `OpError`."""
+        return self._view("graph.reshape", x, shape, name)
+
+    def broadcast(self, x: Value, shape: Sequence[int], *, name: str = "") -> Value:
+        """`x` repeated along axes of which it has one element. Raises `OpError`."""
+        return self._view("graph.broadcast", x, shape, name)
+
+    def slice(self, x: Value, starts: Sequence[int], sizes: Sequence[int], *, name: str = "") -> Value:
+        """`sizes` elements along each axis of `x`, from `starts` on. Raises `OpError`."""
+        return self._view("graph.slice", x, sizes, name, starts=list(starts), sizes=list(sizes))
+
+    def concat(self, *parts: Value, axis: int, name: str = "") -> Value:
+        """Tensors one behind the other along an axis. Raises `OpError`."""
+        tensors = [self._tensor("graph.concat", part) for part in parts]
+        if not tensors:
+            raise OpError("graph.concat needs an operand")
+        shape = list(tensors[0].shape)
+        _expect("an axis", axis, int)
+        if all(0 <= axis < t.rank for t in tensors):
+            shape[axis] = sum(t.shape[axis] for t in tensors)
+        return self.op("graph.concat", *parts, type=TensorType(tuple(shape), tensors[0].dtype), name=name, axis=axis)
+
+    def _view(self, op: str, x: Value, shape: Sequence[int], name: str, **attributes: Attribute) -> Value:
+        """A view with one operand, of a shape."""
+        tensor, sizes = self._tensor(op, x), _sizes(shape)
+        if not 1 <= len(sizes) <= MAX_RANK or max(sizes) > MOST:
+            raise OpError(f"{op}: the shape must be one to {MAX_RANK} whole numbers, got {shown(shape)}")
+        return self.op(op, x, type=TensorType(sizes, tensor.dtype), name=name, **attributes)
+
+    def _tensor(self, op: str, x: Value) -> TensorType:
+        """The type of an operand that is a tensor."""
+        self._check_operands((x,))
+        if not isinstance(x.type, TensorType):
+            raise OpError(f"{op}: the operand must be a tensor")
+        return x.type
 
     def returns(self, *values: Value) -> None:
         """Ends the function; `values` are its results. Raises ValueError for a value of another function."""

@@ -163,9 +163,8 @@ class ViewOp(GraphOp):
                 raise OpError(f"{self.name} moves nothing and takes no '{name}'", name)
 
     def shown_type(self) -> str:
-        if len(self.operands) != 1:
-            return super().shown_type()
-        return f"{self.operands[0].type} -> {self.result.type}"
+        types = [v.type.text for v in (*self.operands, self.result)]
+        return " -> ".join(types) if len(types) == 2 else super().shown_type()
 
     def view(self, np: Any, *arrays: Any) -> Any:
         """What it is of whole arrays, given the array module."""
@@ -304,7 +303,7 @@ class ReduceOp(GraphOp):
         return None if self.tile is None else without(self.tile, self.axis)
 
     def shown_type(self) -> str:
-        return f"{self.operands[0].type} -> {self.result.type}"
+        return " -> ".join([self.operands[0].type.text, self.result.type.text])
 
 
 class ElementwiseOp(GraphOp):

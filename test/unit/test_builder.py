@@ -9,7 +9,8 @@ import pytest
 
 import tilewright as tw
 from tilewright.dialects.kernels.elementwise import ELEMENTWISE
-from tilewright.ir.opdef import all_ops
+from tilewright.ir.core import Value
+from tilewright.ir.opdef import OpError, all_ops
 
 BUILT = """\
 func.func @layer(%x: tensor<8x4xf32>, %w: tensor<4x6xf32> {graph.param}, %b: tensor<6xf32>, %r: tensor<8x6xf32>) \
@@ -64,9 +65,31 @@ def test_every_operation_of_the_graph_can_be_built() -> None:
     for name, kernel in ELEMENTWISE.items():
         params = [0.0, 1.0][: sum(p.attribute == "params" for p in kernel.parameters)] or None
         b.elementwise(name, *[x] * len(kernel.sources), params=params)
+    b.concat(b.slice(x, [0, 0], [1, 1]), b.transpose(b.reduce(b.reshape(x, (4, 5)), "max", 1), [1, 0]), axis=1)
+    b.broadcast(b.reduce(x, "sum", 0), (4, 5))
     b.returns(x)
     made = {op.name for func in (layer().func(), b.func()) for op in func.ops}
     assert made == names | {"func.return"}
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda b, x: b.reduce(x, "max", 2), "axes"),
+        (lambda b, x: b.reduce(x, "most", 0), "kind"),
+        (lambda b, x: b.transpose(x, [0, 0]), "permutation"),
+        (lambda b, x: b.reshape(x, [3, 3]), "graph.reshape"),
+        (lambda b, x: b.reshape(x, []), "graph.reshape"),
+        (lambda b, x: b.slice(x, [9, 0], [1, 1]), "graph.slice"),
+        (lambda b, x: b.broadcast(x, [8, 8]), "graph.broadcast"),
+        (lambda b, x: b.concat(x, x, axis=5), "graph.concat"),
+        (lambda b, x: b.concat(axis=0), "graph.concat"),
+    ],
+)
+def test_reductions_and_views_that_do_not_fit(make: Callable[[tw.FuncBuilder, Value], Value], message: str) -> None:
+    b = tw.FuncBuilder("f")
+    with pytest.raises(OpError, match=message):
+        make(b, b.arg("x", (4, 5)))
 
 
 def test_operands_are_broadcast_and_may_be_numbers() -> None:
