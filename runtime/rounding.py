@@ -138,8 +138,8 @@ class Figure:
 
 
 def whole(values: Array) -> bool:
-    """Whether all elements are whole numbers."""
-    return bool(np.all(np.isfinite(values)) and np.all(values == np.rint(values)))
+    """Whether all elements are whole numbers; of sums of what is infinite, or NaN, nothing finite comes."""
+    return bool(np.all((values == np.rint(values)) | np.isnan(values)))
 
 
 def both(a: Array | None, b: Array | None) -> Array | None:
