@@ -16,7 +16,7 @@ from ..ir.attributes import UNIT
 from ..ir.core import Operation, Value
 from ..ir.diagnostics import Diagnostic, DiagnosticError
 from ..planner.arena import SRAMConfig, count_of
-from ..planner.nest_checks import uneven_members, unfit_siblings, unread_lazy, unread_streams
+from ..planner.nest_checks import root_of, uneven_members, unfit_siblings, unread_lazy, unread_streams
 from ..planner.nest_cost import Operator, Steps, TileGrid, TrafficModel
 from ..planner.nests import Nest, Source, walk
 from .views import Views
@@ -90,10 +90,7 @@ def _host(op: GraphOp, made: Mapping[Value, int], nests: list[Nest]) -> int:
     """The operation whose tiles are an epilogue's last operand."""
 
     def position(i: int) -> tuple[int, int]:
-        root = i
-        while nests[root].after >= 0:
-            root = nests[root].after
-        return root, i
+        return root_of(nests, i), i
 
     hosts = [made[v] for v in op.operands if v in made and v.type.shape == op.result.type.shape]  # type: ignore[attr-defined]
     if not hosts:

@@ -146,10 +146,8 @@ class Changes(GroupChoices):
             return {j: replace(self.nests[j], beside=-1, below=-1, block=self.nests[i].block) for j in unit[1:]}
         products = self.products()
         at = products.index(i)
-        if not at or self.model.operators[products[at - 1]].sources[0] != self.model.operators[i].sources[0]:
-            return {}
         lead = self.nests[products[at - 1]]
-        if not self.are_alike(products[at - 1], i, 0) or lead.batch > 1:
+        if not at or not self.are_alike(products[at - 1], i, 0) or lead.batch > 1:
             return {}
         return {i: replace(plain(self.nests[i], beside=products[at - 1]), group=lead.group, rows=lead.rows,
                            stream=lead.stream, strip=lead.strip, lazy=lead.lazy)}  # fmt: skip

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from math import ceil
 
+from .nest_checks import root_of
 from .nest_trials import Trials, balanced
 from .nests import Nest
 from .run_cuts import Cut, Layer, best_cuts
@@ -63,9 +64,7 @@ class GroupChoices(Trials):
         if nest.k != 1 or nest.group is not None or len(self.unit(i)) > 1:
             return -1
         host = next((j for j in reversed(range(i)) if self.is_cut_alike(i, j)), -1)
-        root = host
-        while root >= 0 and self.nests[root].after >= 0:
-            root = self.nests[root].after
+        root = root_of(self.nests, host) if host >= 0 else host
         return host if all(self.model.tensors[source].maker < root for source in sources) else -1
 
     def is_cut_alike(self, i: int, j: int) -> bool:

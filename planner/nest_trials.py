@@ -9,6 +9,7 @@ import random
 from collections.abc import Sequence
 from math import ceil
 
+from .nest_checks import root_of
 from .nest_cost import INFEASIBLE, TrafficModel
 from .nests import ORDERS, Nest
 from .progress import tell
@@ -59,9 +60,7 @@ class Trials:
         """Whether two neighbours are computed together."""
         if self.nests[j].after >= 0 or self.nests[j].lead >= 0:
             return True
-        while self.nests[i].after >= 0:
-            i = self.nests[i].after
-        group = self.nests[i].group
+        group = self.nests[root_of(self.nests, i)].group
         return group is not None and group == self.nests[j].group
 
     def improve(self, changed: dict[int, Nest], also: Sequence[dict[int, Nest]] = ()) -> bool:

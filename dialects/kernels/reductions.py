@@ -75,10 +75,10 @@ def _elements_read(tiles: Sequence[Sequence[int]]) -> int:
     return prod(tiles[1])
 
 
-def reduction(kind: str, combine: str, onnx: str, words: str) -> Kernel:
+def reduction(kind: str, combine: str, onnx: str, words: str) -> None:
     """Declares the kernel of a kind."""
     name = f"reduce_{kind}"
-    kernel = REDUCTIONS[kind] = declare(
+    REDUCTIONS[kind] = declare(
         Kernel(
             name,
             sources=("value",),
@@ -104,7 +104,6 @@ def reduction(kind: str, combine: str, onnx: str, words: str) -> Kernel:
             example=f"uop.exec {name} %y[0, 0] += %x[0, 2] {{axis = 1}}",
         )
     )
-    return kernel
 
 
 reduction("sum", "sum", "ReduceSum", "the sum")
