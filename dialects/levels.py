@@ -73,7 +73,9 @@ def _tiles_in_a_graph(func: FuncOp) -> Diagnostic:
 
 def is_known(op: Operation) -> bool:
     """Whether it is known what an operation does: one on whole tensors, a plugin's too, by its kernel."""
-    return type(op) in IN_TILES or (isinstance(op, GraphOp) and (op.kernel in KERNELS or isinstance(op, ViewOp)))
+    return type(op) in IN_TILES or (
+        isinstance(op, GraphOp) and (op.kernel in KERNELS or op.is_composite or isinstance(op, ViewOp))
+    )
 
 
 def _level(kind: type[Operation], name: str) -> str:
