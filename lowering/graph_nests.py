@@ -37,7 +37,7 @@ class TileTask:
     ends: bool
 
 
-def nests_of(ops: Sequence[GraphOp], tiled: Tiled) -> list[Nest]:
+def nests_of(ops: Sequence[GraphOp], tiled: Tiled, views: Views | None = None) -> list[Nest]:
     """The loop nest of each operation, as its attributes have it. Raises `DiagnosticError` for those that contradict
     each other."""
     made: dict[Value, int] = {}
@@ -45,7 +45,7 @@ def nests_of(ops: Sequence[GraphOp], tiled: Tiled) -> list[Nest]:
     for i, op in enumerate(ops):
         nests.append(_nest(op, made, nests, tiled))
         made[op.result] = i
-    errors = [*_group_errors(ops, nests, made), *_lazy_errors(ops, nests, tiled)]
+    errors = [*_group_errors(ops, nests, made), *_lazy_errors(ops, nests, tiled, views or Views())]
     if errors:
         raise DiagnosticError(errors)
     return nests
@@ -137,18 +137,18 @@ def _group_errors(ops: Sequence[GraphOp], nests: list[Nest], made: Mapping[Value
         yield Diagnostic(f"{message} that is not streamed itself", ops[i].loc, focus="stream")
 
 
-def _lazy_errors(ops: Sequence[GraphOp], nests: Sequence[Nest], tiled: Tiled) -> Iterator[Diagnostic]:
+def _lazy_errors(ops: Sequence[GraphOp], nests: Sequence[Nest], tiled: Tiled, views: Views) -> Iterator[Diagnostic]:
     """Operations that wait for a reader in vain."""
-    for i in unread_lazy(nests, _sources(ops, nests, tiled)):
+    for i in unread_lazy(nests, _sources(ops, nests, tiled, views)):
         message = f"%{ops[i].result.name} is lazy, but nothing else of its group reads it"
         yield Diagnostic(message, ops[i].loc, focus="lazy")
 
 
-def _sources(ops: Sequence[GraphOp], nests: Sequence[Nest], tiled: Tiled) -> list[list[Source]]:
+def _sources(ops: Sequence[GraphOp], nests: Sequence[Nest], tiled: Tiled, views: Views) -> list[list[Source]]:
     """What each operation reads of the others; not asked for where none is lazy."""
     if not any(nest.lazy for nest in nests):
         return [[] for _ in nests]
-    return sources_of([described(op, tiled) for op in ops], tiled)
+    return sources_of([described(op, tiled) for op in ops], tiled, views)
 
 
 def adapters_last(ops: Sequence[Operation]) -> list[Operation]:
@@ -236,7 +236,7 @@ def tasks(
     done: set[TileRef] = set()
     outer = [list(coords_within(tiled[op.result].grid[:-1])) for op in ops]
     reads = [[(v, coords_along(axes)) for v, axes in zip(op.operands, axes_of(op, tiled), strict=False)] for op in ops]
-    for i, m, n, k, starts, ends in walk(nests, _sources(ops, nests, tiled)):
+    for i, m, n, k, starts, ends in walk(nests, _sources(ops, nests, tiled, views)):
         op = ops[i]
         coord = (*outer[i][m], n)
         place = (*coord, k, 0)
@@ -317,16 +317,16 @@ def numbered(
     return tensors, operators
 
 
-def sources_of(operations: Sequence[Described], tiled: Tiled) -> list[list[Source]]:
-    """What each operation reads of the others' results, in tiles."""
-    makers = {operation.result: i for i, operation in enumerate(operations)}
+def sources_of(operations: Sequence[Described], tiled: Tiled, views: Views | None = None) -> list[list[Source]]:
+    """What each operation reads of the others' results, in tiles; of a result that lies in another tensor, nothing."""
+    views = views or Views()
+    makers = {operation.result: i for i, operation in enumerate(operations) if operation.result not in views.homes}
     found: list[list[Source]] = []
     for operation in operations:
         batches = prod(tiled[operation.result].grid[:-2])
-        steps = [*_steps(operation, tiled, Views()), (0, 1, 0, (0,) * batches)]  # the last one: a product's bias
-        found.append(
-            [Source(makers[v], *step) for v, step in zip(operation.sources, steps, strict=False) if v in makers]
-        )
+        steps = [*_steps(operation, tiled, views), (0, 1, 0, (0,) * batches)]  # the last one: a product's bias
+        buffers = map(views.buffer, operation.sources)
+        found.append([Source(makers[v], *step) for v, step in zip(buffers, steps, strict=False) if v in makers])
     return found
 
 
