@@ -43,7 +43,7 @@ def nests_of(ops: Sequence[GraphOp], tiled: Tiled) -> list[Nest]:
     made: dict[Value, int] = {}
     nests: list[Nest] = []
     for i, op in enumerate(ops):
-        nests.append(_nest(op, made, nests, tiled))
+        nests.append(_nest(op, made, ops, nests, tiled))
         made[op.result] = i
     errors = [*_group_errors(ops, nests, made), *_lazy_errors(ops, nests, tiled)]
     if errors:
@@ -67,7 +67,7 @@ def check_execs(ops: Sequence[GraphOp], tiled: Tiled, most: int) -> None:
     raise DiagnosticError([Diagnostic(f"{message}, more than {most:,}; use larger tiles", worst.loc)])
 
 
-def _nest(op: GraphOp, made: Mapping[Value, int], nests: list[Nest], tiled: Tiled) -> Nest:
+def _nest(op: GraphOp, made: Mapping[Value, int], ops: Sequence[GraphOp], nests: list[Nest], tiled: Tiled) -> Nest:
     k = depth_of(op, tiled)
     plain = replace(nest_of(tiled[op.result], k), group=op.group, rows=op.rows or 0)
     if not isinstance(op, MatmulOp):
@@ -82,7 +82,7 @@ def _nest(op: GraphOp, made: Mapping[Value, int], nests: list[Nest], tiled: Tile
     )  # fmt: skip
     if op.beside is not UNIT and op.below is not UNIT:
         return nest
-    lead = _lead(op, nests)
+    lead = _lead(op, ops, nests)
     return replace(nest, **{name: lead for name in ("beside", "below") if getattr(op, name) is UNIT})
 
 
@@ -110,15 +110,17 @@ def _product_host(op: MatmulOp, k: int, made: Mapping[Value, int], tiled: Tiled)
     return hosts[-1]
 
 
-def _lead(op: MatmulOp, nests: Sequence[Nest]) -> int:
+def _lead(op: MatmulOp, ops: Sequence[GraphOp], nests: Sequence[Nest]) -> int:
     """The product whose columns or rows this one continues: the last before it that is no epilogue and continues
-    none."""
+    none. Raises `DiagnosticError` where that is no product."""
     found = next((i for i in reversed(range(len(nests))) if nests[i].after < 0 and nests[i].lead < 0), -1)
-    if found < 0 or not nests[found].k:
-        name = "beside" if op.beside is UNIT else "below"
-        message = f"{op.name} %{op.result.name} is {name} a product, but there is none before it"
-        raise DiagnosticError([Diagnostic(message, op.loc, focus=name)])
-    return found
+    if found >= 0 and isinstance(ops[found], MatmulOp):
+        return found
+    name = "beside" if op.beside is UNIT else "below"
+    why = "there is none before it" if found < 0 else f"%{ops[found].result.name} before it is none"
+    raise DiagnosticError(
+        [Diagnostic(f"{op.name} %{op.result.name} is {name} a product, but {why}", op.loc, focus=name)]
+    )
 
 
 def _group_errors(ops: Sequence[GraphOp], nests: list[Nest], made: Mapping[Value, int]) -> Iterator[Diagnostic]:
