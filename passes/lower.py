@@ -157,7 +157,7 @@ def lower_tiles(
             others.append((before, op))
     others.reverse()
     out: list[Operation] = []
-    for task in tasks(graph_ops, nests_of(graph_ops, tiled), tiled, views):
+    for task in tasks(graph_ops, nests_of(graph_ops, tiled, views), tiled, views):
         while others and others[-1][0] <= task.op:
             out.append(clone(others.pop()[1], values))
         lowerings[task.op].run(task, out)

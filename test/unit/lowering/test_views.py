@@ -248,3 +248,33 @@ def test_a_reduction_along_an_axis_that_the_buffer_has_not_is_refused() -> None:
     text = straight("4x6xf32", ["reshape 1x4x6xf32", 'reduce {axes = [0], kind = "sum"} 1x4x6xf32'])
     with pytest.raises(DiagnosticError, match="the tiles of %v0 and %x are 1x2x3 and 2x3"):
         tilewright.run_passes(text, PIPELINES[0].replace("SIZES", "2x3x2"))
+
+
+STREAMED = """
+func.func @f(%x: tensor<16x16xf32>, %w: tensor<16x256xf32>, %v: tensor<256x16xf32>) -> tensor<1x16x16xf32> {
+  %h = graph.matmul %x, %w : (tensor<16x16xf32>, tensor<16x256xf32>) -> tensor<16x256xf32>
+  %t = graph.reshape %h : tensor<16x256xf32> -> tensor<1x16x256xf32>
+  %y = graph.matmul %t, %v : (tensor<1x16x256xf32>, tensor<256x16xf32>) -> tensor<1x16x16xf32>
+  return %y : tensor<1x16x16xf32>
+}
+"""
+
+SIBLINGS = """
+func.func @f(%x: tensor<16x64xf32>, %w: tensor<64x32xf32>, %v: tensor<64x32xf32>)
+    -> (tensor<1x16x32xf32>, tensor<1x16x32xf32>) {
+  %a = graph.reshape %x : tensor<16x64xf32> -> tensor<1x16x64xf32>
+  %b = graph.reshape %x : tensor<16x64xf32> -> tensor<1x16x64xf32>
+  %y = graph.matmul %a, %w : (tensor<1x16x64xf32>, tensor<64x32xf32>) -> tensor<1x16x32xf32>
+  %z = graph.matmul %b, %v : (tensor<1x16x64xf32>, tensor<64x32xf32>) -> tensor<1x16x32xf32>
+  return %y, %z : tensor<1x16x32xf32>, tensor<1x16x32xf32>
+}
+"""
+
+
+@pytest.mark.parametrize(("text", "word", "sram"), [(STREAMED, "stream", 4096), (SIBLINGS, "beside", 1536)])
+def test_what_plan_says_of_views_lower_takes(text: str, word: str, sram: int) -> None:
+    """Products that read views of one buffer, or of what the product before them makes."""
+    planned = tilewright.run_passes(text, f"tile{{sizes=8x8x8}},plan{{sram={sram}}}")
+    assert word in planned
+    made = tilewright.run_passes(planned, f"lower,forward,schedule{{sram={sram}}}", prove_each=True)
+    tilewright.prove(text, made)
