@@ -97,7 +97,10 @@ class GraphTerms:
         except ValueError as error:
             raise TilingError(op, f"{op.name} %{op.result.name} can't be cut in tiles: {error}") from None
         self.types[op.result] = TiledType(op.result.type, tile)
-        self.values[op.result] = {c: self.values[op.operands[i]][at] for c, (i, at) in found.items()}
+        self.values[op.result] = {
+            c: self.terms.seen(self.values[op.operands[i]][at], types[i].valid(at), self.types[op.result].valid(c))
+            for c, (i, at) in found.items()
+        }
 
     def compute(self, op: GraphOp) -> None:
         tensor = op.result.type
