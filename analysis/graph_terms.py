@@ -98,7 +98,10 @@ class GraphTerms:
         except ValueError as error:
             raise TilingError(op, f"{op.name} %{op.result.name} can't be cut in tiles: {error}") from None
         self.types[op.result] = TiledType(op.result.type, tile)
-        self.values[op.result] = {c: self.values[op.operands[i]][at] for c, (i, at) in found.items()}
+        self.values[op.result] = {
+            c: self.terms.seen(self.values[op.operands[i]][at], types[i].valid(at), self.types[op.result].valid(c))
+            for c, (i, at) in found.items()
+        }
 
     def compose(self, op: GraphOp) -> None:
         """The terms of what is made of other operations."""
@@ -171,4 +174,4 @@ class GraphTerms:
         (operand,) = op.operands
         kernel, values = KERNELS[op.kernel], self.values[operand]
         places = [along((*coord, k, 0)) for k in range(self.types[operand].grid[op.axis])]
-        return self.terms.total(NONE, [self.terms.part(kernel, op.axis, values[place]) for place in places])
+        return self.terms.total(NONE, [self.terms.part(kernel, op.depth_axis, values[place]) for place in places])

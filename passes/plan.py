@@ -72,7 +72,7 @@ class PlanPass:
         config = SRAMConfig(max(target.sram_bytes - taken, target.alignment), target.alignment)
         views = resolved(all_ops, func.args, func.returned(), tiled)
         tensors, operators = numbered([described(op, tiled) for op in ops], func.returned(), tiled, views)
-        search = Search(TrafficModel(tensors, operators, config), nests_of(ops, tiled))
+        search = Search(TrafficModel(tensors, operators, config), nests_of(ops, tiled, views))
         nests = search.run()
         if self.objective == "makespan":
             costs = [op_cycles(op, tiled, target) for op in ops]
