@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 import tilewright
 from tilewright import DiagnosticError
 from tilewright.analysis.proof import prove_module
+from tilewright.dialects.graph import GraphOp
 from tilewright.dialects.kernels import KERNELS
 from tilewright.ir.builtin import ModuleOp
 from tilewright.ir.diagnostics import Diagnostic
@@ -44,7 +45,13 @@ else:
 
 Sizes = tuple[int, int, int]
 
-PROGRAMS = (graph_texts(), tile_sizes(), machines(), st.sampled_from(["plain", "planned", "by hand"]), choices())
+PROGRAMS = (
+    graph_texts(composites=True),
+    tile_sizes(),
+    machines(),
+    st.sampled_from(["plain", "planned", "by hand"]),
+    choices(),
+)
 """A graph, tile sizes, a machine, who chooses the order of tiles, and what a hand would write."""
 
 
@@ -88,6 +95,8 @@ def check_program(text: str, sizes: Sizes, machine: Machine, who: str, chosen: l
 def is_integral(graph: ModuleOp) -> bool:
     """Whether small integers stay small integers, so that all orders of a sum give the same."""
     (func,) = graph.functions()
+    if any(isinstance(op, GraphOp) and op.is_composite for op in func.ops):
+        return False
     names = {getattr(op, name, None) for op in func.ops for name in ("kernel", "activation")} & KERNELS.keys()
     return names <= INTEGRAL
 
@@ -109,9 +118,15 @@ def compile_in_steps(
     graph: ModuleOp, sizes: Sizes, machine: Machine, who: str, chosen: list[Choice]
 ) -> list[tuple[str, ModuleOp]]:
     """What comes out of each pass, run in memory and on the text that the one before printed."""
-    passes = ["fuse", f"tile{{sizes={'x'.join(map(str, sizes))}}}", "lower", f"schedule{{{machine.options()}}}"]
+    passes = [
+        "decompose",
+        "fuse",
+        f"tile{{sizes={'x'.join(map(str, sizes))}}}",
+        "lower",
+        f"schedule{{{machine.options()}}}",
+    ]
     if who == "planned":
-        passes.insert(2, f"plan{{sram={machine.sram} align={machine.align}}}")
+        passes.insert(3, f"plan{{sram={machine.sram} align={machine.align}}}")
     if who != "plain":
         passes.insert(-1, "forward")
     stages: list[tuple[str, ModuleOp]] = []

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from tilewright.dialects.graph import GraphOp, MatmulOp
 from tilewright.dialects.kernels import Kernel
-from tilewright.dialects.kernels.elementwise import ELEMENTWISE
+from tilewright.dialects.kernels.elementwise import ELEMENTWISE, FLOATS
 from tilewright.dialects.tiles import TiledType
 from tilewright.ir.attributes import UNIT
 from tilewright.ir.builtin import FuncOp
@@ -76,15 +76,16 @@ def tensor(shape: tuple[int, ...], dtype: str) -> str:
 
 
 @st.composite
-def graph_texts(draw: st.DrawFn, max_ops: int = 6, own_tiles: bool = True) -> str:
+def graph_texts(draw: st.DrawFn, max_ops: int = 6, own_tiles: bool = True, composites: bool = False) -> str:
     """A graph function: products, biases, residuals, all elementwise kernels and casts on tensors of odd sizes, all
     ranks and element types, with tensors shared, arguments unused, arguments returned, and now and then an operation
     with a tile of its own. No element leaves the range of its type."""
     graph = GraphText()
+    adding = [add_product, add_product, add_binary, add_unary, add_cast, *([add_composite] if composites else [])]
     dtype = draw(st.sampled_from(["f32", "f32", "f16", "bf16", "i8"]))
     graph.argument(draw(shapes()), dtype)
     for _ in range(draw(st.integers(0, max_ops))):
-        draw(st.sampled_from([add_product, add_product, add_binary, add_unary, add_cast]))(draw, graph, own_tiles)
+        draw(st.sampled_from(adding))(draw, graph, own_tiles)
     if draw(st.booleans()):
         graph.argument(draw(st.sampled_from([(3,), (2, 5)])), draw(st.sampled_from(["f32", "i8"])))
     results = draw(st.lists(st.sampled_from(list(graph.tensors)), min_size=1, max_size=3))
@@ -279,6 +280,32 @@ def add_cast(draw: st.DrawFn, graph: GraphText, own_tiles: bool) -> None:
     scaled = target == "i8" and draw(st.booleans())
     attributes = f" {{scale = 0.05 : f32, zero_point = {draw(st.integers(-128, 127))}}}" if scaled else ""
     graph.op(f"graph.cast {a}{attributes}", f"{graph.type_of(a)} -> {tensor(shape, target)}", shape, target, most)
+
+
+def add_composite(draw: st.DrawFn, graph: GraphText, own_tiles: bool) -> None:
+    """A softmax, a norm or a mean along one axis or several, of what is small enough for its squares to be summed."""
+    choices = [n for n, (_, dtype) in graph.tensors.items() if dtype in FLOATS and graph.most[n] <= 1e4]
+    if not choices:
+        return
+    x = draw(st.sampled_from(choices))
+    shape, dtype = graph.tensors[x]
+    axes = draw(st.lists(st.integers(0, len(shape) - 1), min_size=1, max_size=2, unique=True))
+    kind = draw(st.sampled_from(["softmax", "layer_norm", "rms_norm", "mean"]))
+    if kind == "softmax":
+        graph.op(f"graph.softmax {x} {{axes = {axes}}}", tensor(shape, dtype), shape, dtype, 1.0)
+        return
+    if kind == "mean":
+        left = tuple(1 if i in axes else size for i, size in enumerate(shape))
+        types = f"{tensor(shape, dtype)} -> {tensor(left, 'f32')}"
+        graph.op(f'graph.reduce {x} {{axes = {axes}, kind = "mean"}}', types, left, "f32", graph.most[x])
+        return
+    scale = tuple(size if i in axes else 1 for i, size in enumerate(shape))
+    operands = [x, graph.argument(scale, dtype, param=True)]
+    if kind == "layer_norm" and draw(st.booleans()):
+        operands.append(graph.argument(shape[-1:], dtype, param=True))
+    most = ARGUMENTS * (prod(shape) ** 0.5 + 1)
+    types = f"{graph.signature(*operands)} -> {tensor(shape, dtype)}"
+    graph.op(f"graph.{kind} {', '.join(operands)} {{axes = {axes}, epsilon = 0.5 : f32}}", types, shape, dtype, most)
 
 
 # --- what to compile with ---
