@@ -40,6 +40,8 @@ def _known(compare: Any) -> Any:
     return lambda a, b: np.where(np.isnan(a) | np.isnan(b), np.nan, compare(a, b))
 
 
+REDUCED: dict[str, Any] = {"reduce_sum": np.add, "reduce_max": np.maximum, "reduce_min": np.minimum}
+
 ELEMENTWISE: dict[str, Any] = {
     "add": lambda a, b: a + b,
     "sub": lambda a, b: a - b,
@@ -190,9 +192,13 @@ class StrictRun:
         type = tiled(op.operands[0])
         part = valid(type, op.coords[0])
         sources = [self.get(op, k) for k in range(1, len(op.operands))]
-        made = product(op, part, sources) if op.kernel == "matmul" else elementwise(op, type, part, sources)
+        combine = REDUCED.get(op.kernel, np.add)
+        if op.kernel in REDUCED:
+            made = reduction(op, part, sources[0])
+        else:
+            made = product(op, part, sources) if op.kernel == "matmul" else elementwise(op, type, part, sources)
         if op.accumulate:
-            made = made + corner(self.get(op, 0), part)
+            made = combine(made, corner(self.get(op, 0), part))
         made = rounded(type.dtype, activated(op, rounded(type.dtype, made)))
         return corner(made, type.tile)
 
@@ -228,6 +234,13 @@ def product(op: Any, part: tuple[int, ...], sources: list[Array]) -> Array:
         right, b = right[::-1], b.T
     k = max(left[1], right[0])
     return (corner(a, (part[-2], k)) @ corner(b, (k, part[-1]))).reshape(part)
+
+
+def reduction(op: Any, part: tuple[int, ...], source: Array) -> Array:
+    """Over all that is no padding along the axis; along the others, from behind, as much as the result's tile has."""
+    sizes = [*(1,) * source.ndim, *part][-source.ndim :]
+    sizes[op.axis] = valid(tiled(op.operands[1]), op.coords[1])[op.axis]
+    return REDUCED[op.kernel].reduce(corner(source, tuple(sizes)), axis=op.axis, keepdims=True).reshape(part)
 
 
 def _own(part: tuple[int, ...], result: tuple[int, ...], shape: tuple[int, ...]) -> tuple[int, ...]:

@@ -26,7 +26,8 @@ from tilewright.planner.nest_search import Search
 from tilewright.planner.nests import Nest
 from tilewright.planner.residency import FirstFitPlanner, StepOutOfMemoryError
 
-from ..strategies import Choice, choices, graph_texts, tile_sizes, write_choices
+from ..nest_choices import Choice, choices, write_choices
+from ..strategies import assume_tiled, graph_texts, tile_sizes
 
 Sizes = tuple[int, int, int]
 
@@ -36,7 +37,7 @@ def tiled_module(text: str, sizes: Sizes, fuse: bool) -> tuple[ModuleOp, FuncOp]
     try:
         module = run_passes_on(tilewright.parse(text), parse_pipeline(passes))
     except DiagnosticError as error:
-        assume("conflicting tiles" not in str(error))
+        assume_tiled(error)
         raise
     return module, next(module.functions())
 
