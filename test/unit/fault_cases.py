@@ -76,6 +76,19 @@ func.func @viewed(%x: tensor<8x8xf32>, %w: tensor<8x8xf32>, %v: tensor<8x4xf32>)
 }
 """
 
+ATTENDED = """\
+func.func @attended(%q: tensor<5x6xf32>, %k: tensor<7x6xf32>, %v: tensor<7x6xf32>, %s: tensor<6xf32>)
+    -> tensor<5x6xf32> {
+  %a = graph.matmul %q, %k {transpose_b} : (tensor<5x6xf32>, tensor<7x6xf32>) -> tensor<5x7xf32>
+  %p = graph.softmax %a {axes = [1]} : tensor<5x7xf32>
+  %h = graph.matmul %p, %v : (tensor<5x7xf32>, tensor<7x6xf32>) -> tensor<5x6xf32>
+  %n = graph.layer_norm %h, %s, %s {axes = [1], epsilon = 0.5 : f32}
+      : (tensor<5x6xf32>, tensor<6xf32>, tensor<6xf32>) -> tensor<5x6xf32>
+  return %n : tensor<5x6xf32>
+}
+"""
+"""No row has more than two tiles: two numbers have the same sum in both orders, bit for bit."""
+
 BY_HAND = """\
 func.func @by_hand(%x: !uop.tiled<tensor<4x8xf32>, [4, 4]>, %w: !uop.tiled<tensor<8x4xf32>, [4, 4]>)
     -> (!uop.tiled<tensor<4x4xf32>, [4, 4]>, !uop.tiled<tensor<4x4xf32>, [4, 4]>) {
@@ -114,5 +127,7 @@ CASES = [
     (REDUCED, "tile{sizes=4x4x4},plan{sram=512},lower,forward,schedule{sram=384 align=4 evict=cost}"),
     (VIEWED, "tile{sizes=4x4x4},lower,schedule{sram=512 align=16}"),
     (VIEWED, "tile{sizes=4x4x4},plan{sram=512},lower,forward,schedule{sram=320 align=4 evict=cost}"),
+    (ATTENDED, "decompose,tile{sizes=4x4x4},lower,schedule{sram=512 align=16}"),
+    (ATTENDED, "decompose,tile{sizes=4x4x4},plan{sram=512},lower,forward,schedule{sram=384 align=4 evict=cost}"),
 ]
 """Programs, and how they are compiled."""
