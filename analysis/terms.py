@@ -14,6 +14,7 @@ from ..dialects.graph import GraphOp, MatmulOp
 from ..dialects.kernels import KERNELS, Kernel
 from ..dialects.kernels.declaration import ALL, Function, coords_along
 from ..dialects.kernels.products import MATMUL
+from ..dialects.opaque import GraphOpaqueOp, OpaqueBase, OpaqueOp
 from ..dialects.tile_ops import ExecBase, StoreBase
 from ..dialects.tiles import MOST_TILES, Coord, TiledType, TileRef, can_tile, tile_text, tiled
 from ..ir.attributes import Unit
@@ -100,6 +101,15 @@ class Terms:
         key = self.keys[term]
         return key[1:] if key[0] == "apply" else None
 
+    def opaque(self, op: OpaqueBase, operands: Sequence[Term]) -> Term:
+        """What an opaque operation does with all tiles of its operands: equal only to one of the same operator and node
+        on equal tiles."""
+        return self.make("opaque", op.op, op.node, len(op.operands), *operands)
+
+    def opaque_result(self, whole: Term, number: int, type: TiledType, coord: Coord) -> Term:
+        """A tile of one of its results."""
+        return self.make("given", number, type.text, coord, whole)
+
     def of_kernel(self, kernel: Kernel, op: Any, dtypes: Sequence[str], sources: Sequence[Term]) -> Term:
         """The value of a kernel that is no product, with the parameters that an operation gives it."""
         assert kernel.algebra is not None
@@ -174,6 +184,8 @@ class TileTerms:
                 self.exec(op)
             elif isinstance(op, StoreBase) and op.activation is not None:
                 self.activate(op)
+            elif isinstance(op, OpaqueOp):
+                self.opaque(op)
 
     def results(self) -> list[Result]:
         """What the function returns. Raises `TooManyTilesError`."""
@@ -247,6 +259,16 @@ class TileTerms:
         whole = [self.terms.over(source, own, extent) for source, own in zip(sources, extents, strict=True)]
         return self.terms.of_kernel(kernel, op, [_dtype(v) for v in op.operands], whole)
 
+    def opaque(self, op: OpaqueOp) -> None:
+        """An uninterpreted function of all tiles of its operands, which are off chip as they are."""
+        for value in (*op.operands, *op.results):
+            check_count(value, tiled(value))
+        whole = self.terms.opaque(op, [self.read((v, c)) for v in op.operands for c in tiled(v).coords()])
+        for number, value in enumerate(op.results):
+            for coord in tiled(value).coords():
+                term = self.terms.opaque_result(whole, number, tiled(value), coord)
+                self.tiles[value, coord] = TileValue(term, op)
+
     def activate(self, op: StoreBase) -> None:
         place = (op.operands[0], op.coords[0])
         before = self.read(place)
@@ -292,22 +314,31 @@ def needed_values(func: FuncOp) -> set[Value]:
     """What a graph function returns, and all that its operations on tensors compute that from."""
     needed = set(func.returned())
     for op in reversed(func.ops):
-        if isinstance(op, GraphOp) and op.result in needed:
+        if isinstance(op, (GraphOp, GraphOpaqueOp)) and not needed.isdisjoint(op.results):
             needed.update(op.operands)
     return needed
 
 
 class GraphTerms:
-    """The terms of a graph function, tile by tile, its arguments cut in the given tiles; `others` are the terms of what
-    is no tensor that can be cut. What no result depends on is left out: how it would be cut is no matter.
+    """The terms of a graph function, tile by tile, its arguments cut in the given tiles, and what opaque operations
+    give in those of `opaque` by node and number (whole without any); `others` are the terms of what is no tensor that
+    can be cut. What no result depends on is left out: how it would be cut is no matter.
 
     Raises `TilingError` where two operands' tiles don't fit together, and `TooManyTilesError`.
     """
 
-    def __init__(self, terms: Terms, func: FuncOp, shapes: Sequence[Coord], others: Mapping[Value, Term]):
+    def __init__(
+        self,
+        terms: Terms,
+        func: FuncOp,
+        shapes: Sequence[Coord],
+        others: Mapping[Value, Term],
+        opaque: Mapping[tuple[str, int], Coord],
+    ):
         self.terms = terms
         self.others = others
         self.func = func
+        self.opaque_tiles = opaque
         self.types: dict[Value, TiledType] = {}
         self.values: dict[Value, dict[Coord, Term]] = {}
         self.names = {term: f"%{value.name}" for value, term in others.items()}
@@ -323,6 +354,8 @@ class GraphTerms:
             if isinstance(op, GraphOp) and op.result in needed:
                 self.compute(op)
                 self.note(op.result)
+            elif isinstance(op, GraphOpaqueOp) and not needed.isdisjoint(op.results):
+                self.opaque(op)
 
     def note(self, value: Value) -> None:
         for coord, term in self.values[value].items():
@@ -338,6 +371,16 @@ class GraphTerms:
             else Result(self.types[v].tile, list(self.values[v].values()))
             for v in self.func.returned()
         ]
+
+    def opaque(self, op: GraphOpaqueOp) -> None:
+        """As of an operation on buffers: an uninterpreted function of all tiles of its operands."""
+        whole = self.terms.opaque(op, [term for v in op.operands for term in self.values[v].values()])
+        for number, value in enumerate(op.results):
+            assert isinstance(value.type, TensorType)
+            type = self.types[value] = cut(value, self.opaque_tiles.get((op.node, number), value.type.shape))
+            check_count(value, type)
+            self.values[value] = {c: self.terms.opaque_result(whole, number, type, c) for c in type.coords()}
+            self.note(value)
 
     def compute(self, op: GraphOp) -> None:
         tensor = op.result.type

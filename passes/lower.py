@@ -22,6 +22,7 @@ from ..dialects.graph import TOGETHER, GraphOp, MatmulOp, has_choices
 from ..dialects.kernels import KERNELS
 from ..dialects.kernels.products import BIAS
 from ..dialects.levels import level_of
+from ..dialects.opaque import GraphOpaqueOp, OpaqueOp
 from ..dialects.placement_limits import wish_errors
 from ..dialects.target import target_of
 from ..dialects.tile_ops import PARAMETERS, activation_of
@@ -139,7 +140,8 @@ def _tiled_type(value: Value, shapes: dict[Value, Shape]) -> TiledType:
 def lower_tiles(ops: Sequence[Operation], tiled: Mapping[Value, TiledType], values: ValueMap) -> list[Operation]:
     """The uops of all operations, on the values that `values` maps theirs to, in the order that their nests have.
 
-    Operations of other dialects stay before the first tile of the graph operation that they stand before.
+    Opaque operations and those of other dialects stay before the first tile of the graph operation that they
+    stand before.
     """
     graph_ops = [op for op in ops if isinstance(op, GraphOp)]
     lowerings = [_Lowering(op, values) for op in graph_ops]
@@ -154,9 +156,17 @@ def lower_tiles(ops: Sequence[Operation], tiled: Mapping[Value, TiledType], valu
     out: list[Operation] = []
     for task in tasks(graph_ops, nests_of(graph_ops, tiled), tiled):
         while others and others[-1][0] <= task.op:
-            out.append(clone(others.pop()[1], values))
+            out.append(_other(others.pop()[1], tiled, values))
         lowerings[task.op].run(task, out)
-    return out + [clone(op, values) for _, op in reversed(others)]
+    return out + [_other(op, tiled, values) for _, op in reversed(others)]
+
+
+def _other(op: Operation, tiled: Mapping[Value, TiledType], values: ValueMap) -> Operation:
+    """An operation that becomes no tile operations: as it is, or, an opaque one, on buffers instead of tensors."""
+    if not isinstance(op, GraphOpaqueOp):
+        return clone(op, values)
+    results = [copy_value(v, values, tiled[v]) for v in op.results]
+    return OpaqueOp([values[v] for v in op.operands], results, node=op.node, op=op.op, extra=op.extra, loc=op.loc)
 
 
 class _Lowering:
