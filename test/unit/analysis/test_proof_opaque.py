@@ -54,7 +54,7 @@ def test_each_level_is_proved_against_the_graph(pipeline: str) -> None:
 def test_another_operator_node_operand_result_or_source_is_told(pipeline: str, pattern: str, changed: str) -> None:
     model, count = re.subn(pattern, changed, GRAPH)
     assert count == 1
-    with pytest.raises(tw.DiagnosticError, match="is not what the model computes|fit the model"):
+    with pytest.raises(tw.DiagnosticError, match=r"is not what the model computes|fit the model"):
         prove_module(tw.parse(model), passed(pipeline))
 
 
