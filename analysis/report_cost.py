@@ -62,7 +62,7 @@ class ScheduleCost:
     `spilled_bytes` are part of the others: stores marked `spill`, and the loads that bring those tiles back.
     `peak_live_bytes` is the largest sum of bytes live at once, `high_water_bytes` the largest address that a tile ends
     at. `off_chip_bytes` are the bytes of the buffers that have a `dram` address, and `dram_bytes` those of the address
-    range that they share.
+    range that they share. Opaque operations, of which there are `opaque_ops`, read and write off chip by themselves.
     """
 
     loaded_bytes: int
@@ -79,7 +79,6 @@ class ScheduleCost:
     opaque_ops: int = 0
     opaque_read_bytes: int = 0
     opaque_written_bytes: int = 0
-    """What opaque operations read and write off chip, by themselves."""
 
     @property
     def traffic_bytes(self) -> int:

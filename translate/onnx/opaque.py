@@ -54,7 +54,7 @@ def opaque_node(build: Builder, node: Node, inputs: Sequence[Tensor | None], kno
     dtypes = [ELEMENT_TYPES.get(info.type, "") for info in found]
     for info, dtype in zip(found, dtypes, strict=True):
         unknown = info.shape is None or not all(isinstance(d, int) for d in info.shape)
-        if info.type == "undefined" or (dtype and unknown):
+        if info.type in ("undefined", "no type") or (dtype and unknown):
             why = f"as an opaque operation it needs the type and the shape of '{info.name}'"
             raise Unsupported(f"{why}, and neither the model nor ONNX says them; --shape, --dim or --inputs may")
         if dtype and 0 in (info.shape or ()):
