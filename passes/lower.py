@@ -154,11 +154,23 @@ def lower_tiles(ops: Sequence[Operation], tiled: Mapping[Value, TiledType], valu
             others.append((before, op))
     others.reverse()
     out: list[Operation] = []
+    barrier, passed = 0, None
     for task in tasks(graph_ops, nests_of(graph_ops, tiled), tiled):
         while others and others[-1][0] <= task.op:
-            out.append(_other(others.pop()[1], tiled, values))
+            place, op = others.pop()
+            if isinstance(op, GraphOpaqueOp):
+                barrier, passed = place, op
+            out.append(_other(op, tiled, values))
+        if task.op < barrier and passed is not None:
+            raise DiagnosticError([_torn_apart(graph_ops[task.op], passed)])
         lowerings[task.op].run(task, out)
     return out + [_other(op, tiled, values) for _, op in reversed(others)]
+
+
+def _torn_apart(op: GraphOp, opaque: GraphOpaqueOp) -> Diagnostic:
+    """The error of an order of tiles in which an operation goes on behind an opaque one that comes after it."""
+    message = f"{op.name} %{op.result.name} is computed together with what stands behind an opaque operation"
+    return Diagnostic(message, op.loc).note("nothing passes this one", opaque.loc)
 
 
 def _other(op: Operation, tiled: Mapping[Value, TiledType], values: ValueMap) -> Operation:
