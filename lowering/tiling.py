@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from ..dialects.graph import GraphOp, MatmulOp, ReduceOp, ViewOp
 from ..dialects.kernels import KERNELS
 from ..dialects.kernels.declaration import ALL
+from ..dialects.opaque import GraphOpaqueOp, opaque_ops
 from ..dialects.target import target_of
 from ..dialects.tiles import TILEABLE, can_tile
 from ..ir.builtin import FuncOp, ModuleOp
@@ -49,7 +50,7 @@ def check_tensors(func: FuncOp, who: str) -> None:
     element type."""
     errors = []
     for op in func.ops:
-        if isinstance(op, GraphOp) or op.name == "func.return":
+        if isinstance(op, (GraphOp, GraphOpaqueOp)) or op.name == "func.return":
             continue
         touched = [v for inner in op.walk() for v in (*inner.operands, *inner.results) if _is_tensor(v)]
         if touched:
@@ -123,6 +124,8 @@ class _Solver:
             if can_tile(arg.type) and arg not in self.parent:
                 self.tiling.tensors[arg] = self.cut(arg, self.arg_tiles.get(arg) or self.default_shape(arg))
                 self.tiling.free.append(arg)
+        for value in (v for op in opaque_ops(self.func) for v in op.results if v not in self.parent):
+            self.tiling.tensors[value] = self.cut(value, self.default_shape(value))
         return None
 
     # Tensors that an operation reads in the tiles of its result

@@ -39,11 +39,13 @@ class Unsupported(Exception):
 
 @dataclass(slots=True, eq=False)
 class Held:
-    """What a view looks at: a value in some form, or an input whose form its first use decides (`value` is None)."""
+    """What a view looks at: a value in some form, or an input whose form its first use decides (`value` is None); so it
+    does that of what an opaque operation gives, which is `free` until then."""
 
     name: str
     dtype: str
     value: Value | None = None
+    free: bool = False
 
     @property
     def form(self) -> Shape | None:
@@ -141,6 +143,8 @@ class Builder:
         held = tensor.held
         if held.value is None:
             held.value = Value(TensorType(form, held.dtype), held.name)
+        if held.free:
+            held.value.type, held.free = TensorType(form, held.dtype), False
         if held.form != form:
             found = text(held.form or ())
             raise Unsupported(f"'{held.name}' is held as {found}, and can't be read as {text(form)}", tensor.via)
@@ -181,6 +185,13 @@ class Builder:
         self.ops.append(op)
         assert isinstance(op.result.type, TensorType)
         return View.plain(Held(op.result.name, op.result.type.dtype, op.result), shape)
+
+    def take_back(self, ops: int, normalizations: int) -> None:
+        """Takes back what has been added since there were so many operations and normalizations."""
+        for value in (v for op in self.ops[ops:] for v in op.results):
+            self.names.discard(value.name)
+        del self.ops[ops:], self.normalizations[normalizations:]
+        self.drop_unread()
 
     def fresh(self, wish: str, instead_of: str = "") -> str:
         """A valid SSA name like an ONNX name, used nowhere else."""
