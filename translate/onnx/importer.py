@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ...dialects.graph import GraphOp
+from ...dialects.graph import GraphOp, ViewOp
 from ...ir.attributes import UNIT, Attributes
 from ...ir.builtin import FuncOp, ModuleOp, ReturnOp
 from ...ir.core import Block, Value
@@ -20,7 +20,7 @@ from ...ir.diagnostics import did_you_mean
 from ...ir.opdef import OpError
 from ...ir.verifier import verify
 from ...planner.arena import count_of
-from .build import Builder, Const, Held, Tensor, Unsupported, View, natural, text
+from .build import Builder
 from .ends import End, find_end
 from .folding import can_fold, fold
 from .model import ELEMENT_TYPES, Dimension, Input, Node, OnnxError, OnnxModel
@@ -28,6 +28,7 @@ from .opaque import HOST, Host, in_order, movers, opaque_node, outputs_of
 from .ops import check_unread, handler_of, inputs_of
 from .patterns import simplify
 from .shapes import Sizes, inferred, multiplies
+from .tensors import Const, Held, Tensor, Unsupported, View, natural, text
 
 if TYPE_CHECKING:
     Array = np.ndarray[Any, Any]
@@ -144,7 +145,7 @@ class Importer:
         self.ends = ends
         cut = [end.tensor for end in self.ends]
         nodes = self.model.needed(cut)
-        self.build.opset = self.model.opset
+        self.build.opset, self.build.opaque = self.model.opset, self.opaque
         read = {name for node in nodes for name in node.inputs} | set(cut)
         for name in self.model.inputs:
             if name in read:
@@ -216,7 +217,8 @@ class Importer:
         try:
             ends = [End(name, name, []) for name in names]
             made = Importer(self.model, self.sizes, hints=False, opaque=self.opaque).run(ends)
-            return any(isinstance(op, GraphOp) for func in made.module.functions() for op in func.ops)
+            ops = [op for func in made.module.functions() for op in func.ops]
+            return any(isinstance(op, GraphOp) and not isinstance(op, ViewOp) for op in ops)
         except OnnxError:
             return False
 
@@ -281,7 +283,7 @@ class Importer:
         end.check(self.build, self.model, tensor)
         self.check_declared(name, tensor)
         if isinstance(tensor, View) and not tensor.in_order:
-            raise Unsupported("a transposition of a computed tensor moves data", tensor.via)
+            tensor = self.build.settled(tensor)
         shape = tensor.shape
         form = (tensor.held.form if isinstance(tensor, View) else None) or natural(shape)
         value = self.build.operand(tensor, form)
@@ -383,7 +385,8 @@ class Importer:
             return None
         if not constant:
             assert handler is not None
-            return [handler(self.build, node, inputs)]
+            tensors = handler(self.build, node, inputs)
+            return tensors if isinstance(tensors, list) else [tensors]
         arrays = fold(self.model, node, [t.array if isinstance(t, Const) else None for t in inputs])
         sources = [t.name for t in inputs if isinstance(t, Const)]
         kept = sources and node.op != "Concat"

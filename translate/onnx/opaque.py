@@ -12,8 +12,9 @@ import numpy as np
 from ...dialects.opaque import GraphOpaqueOp
 from ...ir.core import Value
 from ...ir.types import TensorType
-from .build import Builder, Const, Held, Shape, Tensor, Unsupported, View, natural
+from .build import Builder
 from .model import ELEMENT_TYPES, Input, Node, OnnxModel, input_of
+from .tensors import Const, Held, Shape, Tensor, Unsupported, View, natural
 
 ONNX_TYPES = {"f32": "FLOAT", "f16": "FLOAT16", "bf16": "BFLOAT16", "i8": "INT8", "i32": "INT32"}
 """Element types there, by ours."""

@@ -127,7 +127,7 @@ def test_indices_are_left_to_the_host(onnx: Imports) -> None:
     model = build(nodes, {"ids": ids}, {"table": data(9, 4), "axis": shape_of(0)})
     onnx.good(model, "--opaque", "--dim", "sequence=7")
     assert onnx.body() == ['%g = "graph.opaque"(%table) {node = "G", op = "Gather"}', "%y = graph.relu %g"]
-    assert "-> tensor<7x4xf32>" in onnx.text
+    assert "-> tensor<1x7x4xf32>" in onnx.text
     assert onnx.notes[0] == "input 'ids' is left to the host: its elements are int64"
 
 
