@@ -302,7 +302,8 @@ def numbered(
         numbers[value] = len(tensors)
         made = makers.get(value, -1)
         tensors.append(TileGrid(rows, columns, tiled[value].tile_bytes, made, value in results, readers[value]))
-    alone = {v for v in buffers if v not in views.homes}
+    own = {operation.result for operation in operations}
+    alone = {v for v in buffers if v not in views.homes and (v in own or v not in makers)}
     operators = [
         Operator(
             tuple(numbers[buffers[v]] for v in o.sources),

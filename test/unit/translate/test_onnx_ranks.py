@@ -10,6 +10,8 @@ import onnx
 import pytest
 from onnx.reference import ReferenceEvaluator
 
+from tilewright.tools import opt
+
 from ..onnx_models import Imports, build, data, node, shape_of
 
 Array = np.ndarray[Any, Any]
@@ -20,8 +22,8 @@ SPLIT = [
 ]  # fmt: skip
 JOINED = [node("Transpose", "o", "ot", perm=[0, 2, 1, 3]), node("Reshape", "ot s3", "or"), node("MatMul", "or wo")]
 HEADS = {
-    "wqkv": data(8, 24),
-    "wo": data(8, 8),
+    "wqkv": data(8, 24) / 4,
+    "wo": data(8, 8) / 8,
     "s5": shape_of(2, 5, 3, 2, 4),
     "s3": shape_of(2, 5, 8),
     "zero": shape_of(0),
@@ -105,6 +107,14 @@ def test_results_are_those_of_onnx(name: str, imports: Imports) -> None:
     (found,) = imports.run(inputs)
     (wanted,) = ReferenceEvaluator(model).run(None, inputs)  # type: ignore[misc]
     np.testing.assert_allclose(found.reshape(wanted.shape), wanted, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("passes", ["-O1", "-O2"])
+@pytest.mark.parametrize("name", MODELS)
+def test_they_are_planned(name: str, passes: str, imports: Imports) -> None:
+    imports.good(MODELS[name]())
+    path = imports.folder / "m.mir"
+    assert opt.main([f"{passes}=sram=4KiB tile=4x4x4", "--prove-each", str(path), "-o", str(path)]) == 0
 
 
 def test_ranks_are_the_models_own(imports: Imports) -> None:
