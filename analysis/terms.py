@@ -10,10 +10,11 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from ..dialects.graph import MatmulOp, ReduceOp
+from ..dialects.graph import MatmulOp
 from ..dialects.kernels import KERNELS, Kernel
 from ..dialects.kernels.declaration import Function
 from ..dialects.kernels.products import MATMUL
+from ..dialects.opaque import OpaqueBase, OpaqueOp
 from ..dialects.tile_ops import ExecBase, StoreBase
 from ..dialects.tiles import MOST_TILES, Coord, TiledType, TileRef, bare, tile_text, tiled
 from ..ir.attributes import Unit
@@ -62,10 +63,10 @@ class Terms:
             return self.apply(kernel.name, kernel.params_of(op), left), right
         return self.factors(op, left, right)
 
-    def part(self, kernel: Kernel, op: ReduceOp | ExecBase, tile: Term) -> tuple[Term, Term]:
+    def part(self, kernel: Kernel, axis: int | None, tile: Term) -> tuple[Term, Term]:
         """What a reduction of one tile adds to the whole: as a product it is by one. Its axis counts from behind, since
         a buffer may have more axes than a view that lies in it."""
-        words = "" if op.axis is None else f"along axis {op.axis - rank_of(op.operands[-1])}"
+        words = "" if axis is None else f"along axis {axis}"
         return self.apply(kernel.name, (), tile, words=words), self.make("one")
 
     def factors(self, op: ExecBase | MatmulOp, left: Term, right: Term) -> tuple[Term, Term]:
@@ -122,6 +123,15 @@ class Terms:
         """The function that `apply` made a term of, and its sources; None for a term of another kind."""
         key = self.keys[term]
         return key[1:] if key[0] == "apply" else None
+
+    def opaque(self, op: OpaqueBase, operands: Sequence[Term]) -> Term:
+        """What an opaque operation does with all tiles of its operands: equal only to one of the same operator and node
+        on equal tiles."""
+        return self.make("opaque", op.op, op.node, len(op.operands), *operands)
+
+    def opaque_result(self, whole: Term, number: int, type: TiledType, coord: Coord) -> Term:
+        """A tile of one of its results."""
+        return self.make("given", number, type.text, coord, whole)
 
     def of_kernel(self, kernel: Kernel, op: Any, dtypes: Sequence[str], sources: Sequence[Term]) -> Term:
         """The value of a kernel that is no product, with the parameters that an operation gives it."""
@@ -198,6 +208,8 @@ class TileTerms:
                 self.exec(op)
             elif isinstance(op, StoreBase) and op.activation is not None:
                 self.activate(op)
+            elif isinstance(op, OpaqueOp):
+                self.opaque(op)
 
     def results(self) -> list[Result]:
         """What the function returns. Raises `TooManyTilesError`."""
@@ -255,7 +267,8 @@ class TileTerms:
             if tile.kernel.combine != kernel.combine:
                 tile = self.combining(place, kernel)
             if len(sources) == 1:
-                tile.products.append(self.terms.part(kernel, op, sources[0]))
+                axis = None if op.axis is None else op.axis - rank_of(operands[1])
+                tile.products.append(self.terms.part(kernel, axis, sources[0]))
             else:
                 tile.products.append(self.terms.product(kernel, op, sources[0], sources[1]))
             tile.ops.append(op)
@@ -283,6 +296,16 @@ class TileTerms:
         extent, *extents = [tiled(v).valid(c) for v, c in zip(op.operands, op.coords, strict=True)]
         whole = [self.terms.over(source, own, extent) for source, own in zip(sources, extents, strict=True)]
         return self.terms.of_kernel(kernel, op, [_dtype(v) for v in op.operands], whole)
+
+    def opaque(self, op: OpaqueOp) -> None:
+        """An uninterpreted function of all tiles of its operands, which are off chip as they are."""
+        for value in (*op.operands, *op.results):
+            check_count(value, tiled(value))
+        whole = self.terms.opaque(op, [self.read((v, c)) for v in op.operands for c in tiled(v).coords()])
+        for number, value in enumerate(op.results):
+            for coord in tiled(value).coords():
+                term = self.terms.opaque_result(whole, number, tiled(value), coord)
+                self.tiles[value, coord] = TileValue(term, op)
 
     def activate(self, op: StoreBase) -> None:
         place = (op.operands[0], op.coords[0])

@@ -10,7 +10,7 @@ from ...ir.opdef import OpError
 from ..tiles import Coord, TiledType, bare
 from .declaration import ALL as REPEATED
 from .declaration import ELEMENTS, Array, Call, Kernel, Parameter, declare
-from .elementwise import ALL
+from .elementwise import ALL, FLOATS
 from .products import ACCUMULATOR
 
 SUM_TYPES = {**ACCUMULATOR, "i32": "i32"}
@@ -18,8 +18,10 @@ SUM_TYPES = {**ACCUMULATOR, "i32": "i32"}
 
 SAME_TYPES = {name: name for name in ALL}
 
-RESULT_TYPES = {"sum": SUM_TYPES, "max": SAME_TYPES, "min": SAME_TYPES}
-"""Element type of a reduction of each kind, by that of its operand."""
+MEAN_TYPES = {name: type for name, type in ACCUMULATOR.items() if name in FLOATS}
+
+RESULT_TYPES = {"sum": SUM_TYPES, "mean": MEAN_TYPES, "max": SAME_TYPES, "min": SAME_TYPES}
+"""Element type of a reduction of each kind, by that of its operand. A mean is no kernel's: a sum, divided."""
 
 REDUCTIONS: dict[str, Kernel] = {}
 """The kernels by kind."""
@@ -38,16 +40,16 @@ def _checked(kind: str) -> Callable[[Sequence[TiledType], object], None]:
             raise OpError(f"{takes}, got {axis}", "axis")
         if results.get(source.dtype) != dst.dtype:
             raise OpError(f"{name}: a {kind} of {source.dtype} is no {dst.dtype}")
-        if bare(without(source.tile, axis)) != bare(dst.tile):
+        if bare(without(source.tile, [axis])) != bare(dst.tile):
             shown = f"{_shown(dst.tile)} from {_shown(source.tile)}"
             raise OpError(f"{name}: tiles don't fit: {shown} along axis {axis}")
 
     return check
 
 
-def without(shape: Coord, axis: int) -> Coord:
-    """A shape of which one element is left along an axis."""
-    return (*shape[:axis], 1, *shape[axis + 1 :])
+def without(shape: Coord, axes: Sequence[int]) -> Coord:
+    """A shape of which one element is left along some axes."""
+    return tuple([1 if i in axes else size for i, size in enumerate(shape)])
 
 
 def _shown(shape: Coord) -> str:
