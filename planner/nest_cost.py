@@ -12,13 +12,14 @@ from dataclasses import dataclass, field, replace
 from typing import ClassVar
 
 from .arena import SRAMConfig
+from .even_tiles import first_fit_traffic
 from .lifetimes import LifetimePlanner, static_addresses
 from .liveness import EXEC, STORE, Liveness, Program, Step, liveness_of
 from .memory_planner import least_bytes
 from .nest_checks import uneven_members, unfit_siblings, unread_lazy, unread_streams
 from .nests import Nest, Source, walk
 from .placement import WORK
-from .residency import FirstFitPlanner, Plan, StepOutOfMemoryError, TrafficLimitError
+from .residency import NoRoomError, Plan, TrafficLimitError
 from .units import UNLIMITED
 
 INFEASIBLE = UNLIMITED
@@ -81,15 +82,14 @@ class Operator:
 class TrafficModel:
     """What loop nests for a list of operators cost on a machine: the bytes that a plan of their tile program moves.
 
-    `evict` is an eviction policy (`eviction.py`). `steps` counts the steps planned so far; `known` has the cost of what
-    was tried (or that it is infeasible) and the limit that it was tried with.
+    `steps` counts the steps planned so far; `known` has the cost of what was tried (or that it is infeasible) and the
+    limit that it was tried with.
     """
 
     measure: ClassVar[str] = "traffic"
     tensors: list[TileGrid]
     operators: list[Operator]
     config: SRAMConfig
-    evict: str = "cost"
     steps: int = 0
     known: dict[Choice, tuple[int, int]] = field(default_factory=dict[Choice, tuple[int, int]])
     forms: dict[tuple[int, int], int] = field(default_factory=dict[tuple[int, int], int])
@@ -140,28 +140,28 @@ class TrafficModel:
         if program is None:
             return INFEASIBLE
         self.steps += len(program.steps)
-        stored = sum(program.sizes[step.tile] for step in program.steps if step.kind == STORE)
-        liveness, left = liveness_of(program), limit - stored - 1
+        liveness = liveness_of(program)
         try:
-            return FirstFitPlanner(program, liveness, self.config, self.evict, left).run().traffic(program)
+            return first_fit_traffic(program, liveness, self.config, limit)
         except TrafficLimitError:
             return INFEASIBLE
-        except StepOutOfMemoryError:
-            made = self.second_attempt(program, liveness, SECOND * len(program.steps), left)
+        except NoRoomError:
+            made = self.second_attempt(program, liveness, SECOND * len(program.steps), limit)
             return INFEASIBLE if made is None else made.traffic(program)
 
     def second_attempt(self, program: Program, liveness: Liveness, work: int, limit: int = UNLIMITED) -> Plan | None:
         """What `memory_planner.plan` makes where first fit finds no room, with so much `work`: less finds the same, or
-        nothing. None where there is nothing to find, or it loads and spills more than `limit` bytes."""
+        nothing. None where there is nothing to find, or it moves `limit` bytes or more."""
         if len(set(program.sizes)) == 1 or least_bytes(program, self.config) > self.config.total_bytes:
             return None  # with tiles of one size, first fit finds what there is
         self.steps += len(program.steps)
         static = static_addresses(program, self.config, work)
         if static is None:
             return None
+        left = limit - 1 - sum(program.sizes[step.tile] for step in program.steps if step.kind == STORE)
         try:
-            return LifetimePlanner(program, liveness, self.config, self.evict, static, limit).run()
-        except (StepOutOfMemoryError, TrafficLimitError):
+            return LifetimePlanner(program, liveness, self.config, "cost", static, left).run()
+        except (NoRoomError, TrafficLimitError):
             return None
 
     def enough(self, first: int, end: int) -> int:
