@@ -73,7 +73,7 @@ class PlanPass:
         views = resolved(all_ops, func.args, func.returned(), tiled)
         tensors, operators = numbered([described(op, tiled) for op in ops], func.returned(), tiled, views)
         search = Search(TrafficModel(tensors, operators, config), nests_of(ops, tiled))
-        nests = search.run()
+        nests = search.run(for_variety=self.objective == "makespan")
         if self.objective == "makespan":
             costs = [op_cycles(op, tiled, target) for op in ops]
             moves = partial(move_cycles, target=target)
