@@ -47,7 +47,9 @@ class EvenTiles:
         self.unsaved: list[tuple[int, int, int]] = []
         self.moved = 0
         self.most = limit // self.size
-        self.unread = bytearray(count)  # what has to be loaded at least once counts from the beginning
+        # What has to be loaded at least once counts from the beginning. Of several sizes that would be wrong,
+        # since where first fit finds no room later on, a second attempt may move less than the limit.
+        self.unread = bytearray(count)
         for tile in self.outside:
             self.unread[tile] = 1
 

@@ -83,13 +83,12 @@ class TrafficLimitError(Exception):
 
 class FirstFitPlanner:
     """One attempt by first fit. Raises `StepOutOfMemoryError` at the step that finds no room, `TrafficLimitError` once
-    it is plain that the loads and spills will move more than `limit` bytes: the first load of each tile that has to be
-    loaded counts from the beginning."""
+    the loads and spills move more than `limit` bytes."""
 
     def __init__(self, program: Program, liveness: Liveness, config: SRAMConfig, evict: str, limit: int = UNLIMITED):
         self.program = program
         self.steps, self.sizes = program.steps, program.sizes
-        self.uses, self.finishing, outside = liveness
+        self.uses, self.finishing, _ = liveness
         self.arena = VirtualSRAMArena(config)
         self.address = [-1] * len(program.sizes)
         self.pinned = [False] * len(program.sizes)
@@ -98,8 +97,7 @@ class FirstFitPlanner:
         self.small = max(program.sizes, default=0) // SMALL if evict == "cost" else 0
         self.events: list[Event] = []
         self.coming = -1
-        self.counted = set(outside)
-        self.budget = limit - sum([program.sizes[tile] for tile in outside])
+        self.budget = limit
         self.at = program.limits.at
         self.stay = self.at.keys() | program.limits.pinned
         self.use = self.evictable.use
@@ -110,8 +108,6 @@ class FirstFitPlanner:
 
     def run(self) -> Plan:
         """Plans all steps in order. Raises as the class says; an instance is run once."""
-        if self.budget < 0:
-            raise TrafficLimitError
         address = self.address
         i = -1
         for kind, tile, sources, _, _, _ in self.steps:
@@ -183,10 +179,7 @@ class FirstFitPlanner:
         self.release(tile)
 
     def spend(self, tile: int) -> None:
-        """Counts a transfer against the limit on traffic, unless it has been counted."""
-        if tile in self.counted:
-            self.counted.discard(tile)
-            return
+        """Counts a transfer against the limit on traffic."""
         self.budget -= self.sizes[tile]
         if self.budget < 0:
             raise TrafficLimitError
@@ -252,7 +245,6 @@ class FirstFitPlanner:
             address = self.room(i, tile, sources)
         except OutOfMemoryError:
             return
-        self.spend(tile)
         self.events.append(_make(Event, (FILL, i, tile, (address,))))
         self.keep(tile, next_use)
 
