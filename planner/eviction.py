@@ -180,8 +180,8 @@ class CheapestStretch:
     """`LeastCost` for tiles of several sizes: those of one stretch of the SRAM go together, the stretch being the
     cheapest that is long enough, by bytes moved.
 
-    A tile that is large enough is a stretch by itself, and the cheapest of each size is found as by MIN. Only of
-    smaller ones are stretches summed up, from a tile that can't go, or is large enough, to the next.
+    A tile that is large enough is a stretch by itself, and the cheapest of each size is found as by MIN. Only around
+    smaller tiles are stretches summed up, from one that can't go to the next.
     """
 
     def __init__(self, sizes: Sequence[int]) -> None:
@@ -231,9 +231,10 @@ class CheapestStretch:
 
     def victims(self, request: Request) -> list[int]:
         self._enter_latest()
-        found = self._around_small(request)
+        found, swept = self._around_small(request)
+        taken = {*request.protected, *swept} if swept else request.protected
         for (size, transfers), kind in self._kinds.items():
-            best = kind.best(request.protected) if size >= request.size else None
+            best = kind.best(taken) if size >= request.size else None
             if best is not None:
                 tile, next_use = best
                 found.append(Stretch(transfers * size / (next_use - request.now + 1), self._uses[tile][2], [tile]))
@@ -242,37 +243,23 @@ class CheapestStretch:
             self.drop(tile)
         return tiles
 
-    def _around_small(self, request: Request) -> list[Stretch]:
-        """The cheapest stretches of tiles that are too small by themselves, with the gaps between them."""
-        small = {size: places for size, places in self._places.items() if size < request.size and places}
-        room = request.arena.free_bytes + sum([size * len(places) for size, places in small.items()])
-        if not small or room < request.size:
-            return []
-        if len(small) == 1 and any(are_far_apart(*kind, request) for kind in small.items()):
-            return []
+    def _around_small(self, request: Request) -> tuple[list[Stretch], list[int]]:
+        """The cheapest stretches around tiles that are too small by themselves, and all tiles looked at for them."""
+        small = [places for size, places in self._places.items() if size < request.size and places]
+        if not small:
+            return [], []
         gaps = request.arena.free_blocks()
         before = {start + size: start for start, size in gaps}
         sweep = _Sweep(request, self._sizes, self._uses, self._tile_at, dict(gaps), before)
         done = 0
-        for address in merge(*small.values()):
+        for address in merge(*small):
             if address >= done:
                 done = sweep.run(address)
-        return sweep.found
+        return sweep.found, sweep.tiles
 
     def tiles(self) -> list[int]:
         self._enter_latest()
         return list(self._uses)
-
-
-def are_far_apart(size: int, places: Sequence[int], request: Request) -> bool:
-    """Whether no stretch of tiles of one size, which lie at `places`, is enough: so many as it takes at least are
-    farther from each other than with all free bytes between them."""
-    free = request.arena.free_bytes
-    fewest = -((free - request.size) // size)
-    if fewest < 2:
-        return False
-    reach = (fewest - 1) * size + free
-    return all(end - start > reach for start, end in zip(places, places[fewest - 1 :], strict=False))
 
 
 @dataclass(slots=True)
@@ -287,10 +274,11 @@ class _Sweep:
     gaps: Mapping[int, int]
     before: Mapping[int, int]
     found: list[Stretch] = field(default_factory=list[Stretch])
+    tiles: list[int] = field(default_factory=list[int])
 
     def run(self, at: int) -> int:
-        """Goes up from the tile at an address to what can't go, or is large enough by itself; returns that address.
-        Adds the cheapest stretch on the way, the first of equal ones, to `found`."""
+        """Goes up from the tile at an address to what can't go, or to where no sum is left; returns that address. Adds
+        the cheapest stretch on the way, the first of equal ones, to `found`."""
         wanted, now, protected, _ = self.request
         blocks: list[tuple[int, float, int]] = []  # ends, costs, tiles; the stretch from `start` is of those from first
         start, cost, first = self.before.get(at, at), 0.0, 0
@@ -303,7 +291,9 @@ class _Sweep:
                 cost -= own
                 first += 1
             tile = self.tile_at.get(at)
-            if tile is None or tile in protected or self.sizes[tile] >= wanted:
+            if tile is None or tile in protected:
+                break
+            if first == len(blocks) and blocks and not cost and self.sizes[tile] >= wanted:
                 break
             next_use, transfers, _ = self.uses[tile]
             own = transfers * self.sizes[tile] / (next_use - now + 1)
@@ -311,6 +301,7 @@ class _Sweep:
             last, end = at, at + self.sizes[tile]
             blocks.append((end, own, tile))
             at = end + self.gaps.get(end, 0)
+        self.tiles += [block[2] for block in blocks]
         if best.tiles:
             self.found.append(best)
         return at
