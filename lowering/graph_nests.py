@@ -148,22 +148,24 @@ def _group_errors(ops: Sequence[GraphOp], nests: list[Nest], views: Views) -> It
 
 
 def _lazy_errors(ops: Sequence[GraphOp], nests: Sequence[Nest], tiled: Tiled, views: Views) -> Iterator[Diagnostic]:
-    """Operations that wait for a reader in vain: of their own epilogues, and of what reads a view, none is asked for
-    them."""
-    for i in unread_lazy(nests, _sources(ops, nests, tiled)):
+    """Operations that wait for a reader in vain: of their own epilogues, and of what reads the tensor that they are a
+    part of, none is asked for them."""
+    for i in unread_lazy(nests, _sources(ops, nests, tiled, views)):
         buffer = views.buffer(ops[i].result)
         group = [op for j, op in enumerate(ops) if nests[root_of(nests, j)].group == nests[i].group is not None]
         read = any(views.buffer(v) is buffer for op in group for v in op.operands)
-        apart = ", but in its epilogues or as a view" if read else ""
+        apart = ""
+        if read:
+            apart = ", but in its epilogues" if buffer is ops[i].result else f", but %{buffer.name}, of which it is a part"
         message = f"%{ops[i].result.name} is lazy, but nothing else of its group reads it{apart}"
         yield Diagnostic(message, ops[i].loc, focus="lazy")
 
 
-def _sources(ops: Sequence[GraphOp], nests: Sequence[Nest], tiled: Tiled) -> list[list[Source]]:
+def _sources(ops: Sequence[GraphOp], nests: Sequence[Nest], tiled: Tiled, views: Views) -> list[list[Source]]:
     """What each operation reads of the others; not asked for where none is lazy."""
     if not any(nest.lazy for nest in nests):
         return [[] for _ in nests]
-    return sources_of([described(op, tiled) for op in ops], tiled)
+    return sources_of([described(op, tiled) for op in ops], tiled, views)
 
 
 def adapters_last(ops: Sequence[Operation]) -> list[Operation]:
@@ -252,7 +254,7 @@ def tasks(
     done: set[TileRef] = set()
     outer = [list(coords_within(tiled[op.result].grid[:-1])) for op in ops]
     reads = [[(v, coords_along(axes)) for v, axes in zip(op.operands, axes_of(op, tiled), strict=False)] for op in ops]
-    for i, m, n, k, starts, ends in walk(nests, _sources(ops, nests, tiled)):
+    for i, m, n, k, starts, ends in walk(nests, _sources(ops, nests, tiled, views)):
         op = ops[i]
         coord = (*outer[i][m], n)
         place = (*coord, k, 0)
@@ -334,16 +336,16 @@ def numbered(
     return tensors, operators
 
 
-def sources_of(operations: Sequence[Described], tiled: Tiled) -> list[list[Source]]:
-    """What each operation reads of the others' results, in tiles."""
-    makers = {operation.result: i for i, operation in enumerate(operations)}
+def sources_of(operations: Sequence[Described], tiled: Tiled, views: Views | None = None) -> list[list[Source]]:
+    """What each operation reads of the others' results, in tiles; of a result that lies in another tensor, nothing."""
+    views = views or Views()
+    makers = {operation.result: i for i, operation in enumerate(operations) if operation.result not in views.homes}
     found: list[list[Source]] = []
     for operation in operations:
         batches = prod(tiled[operation.result].grid[:-2])
-        steps = [*_steps(operation, tiled, Views()), (0, 1, 0, (0,) * batches)]  # the last one: a product's bias
-        found.append(
-            [Source(makers[v], *step) for v, step in zip(operation.sources, steps, strict=False) if v in makers]
-        )
+        steps = [*_steps(operation, tiled, views), (0, 1, 0, (0,) * batches)]  # the last one: a product's bias
+        buffers = map(views.buffer, operation.sources)
+        found.append([Source(makers[v], *step) for v, step in zip(buffers, steps, strict=False) if v in makers])
     return found
 
 
