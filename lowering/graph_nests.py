@@ -156,7 +156,9 @@ def _lazy_errors(ops: Sequence[GraphOp], nests: Sequence[Nest], tiled: Tiled, vi
         read = any(views.buffer(v) is buffer for op in group for v in op.operands)
         apart = ""
         if read:
-            apart = ", but in its epilogues" if buffer is ops[i].result else f", but %{buffer.name}, of which it is a part"
+            apart = (
+                ", but in its epilogues" if buffer is ops[i].result else f", but %{buffer.name}, of which it is a part"
+            )
         message = f"%{ops[i].result.name} is lazy, but nothing else of its group reads it{apart}"
         yield Diagnostic(message, ops[i].loc, focus="lazy")
 

@@ -95,7 +95,7 @@ def _parents(views: Sequence[ViewOp], args: set[Value], returned: set[Value]) ->
 
 def _why_not(value: Value, op: ViewOp, args: set[Value], returned: set[Value], parents: Mapping[Value, _Parent]) -> str:
     """Why a tensor can't lie in a view of it."""
-    if isinstance(op, (SliceOp, BroadcastOp)):
+    if isinstance(op, (SliceOp, BroadcastOp)) and op.result.type != value.type:
         return f"%{op.result.name} is returned, and is not as large as %{value.name}"
     if value in args:
         return f"%{value.name} is an argument"

@@ -28,8 +28,8 @@ from tilewright.planner.bounds import (
 )
 
 from ..models import MIXED, REFERENCE, chain_text
-from ..programs import PROGRAMS, Sizes, compile_in_steps
 from ..nest_choices import Choice
+from ..programs import PROGRAMS, Sizes, compile_in_steps
 from ..strategies import Machine
 
 KIB = 1024
