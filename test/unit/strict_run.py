@@ -197,6 +197,7 @@ class StrictRun:
             made = reduction(op, part, sources[0])
         else:
             made = product(op, part, sources) if op.kernel == "matmul" else elementwise(op, type, part, sources)
+            made = np.broadcast_to(made, part)
         if op.accumulate:
             made = combine(made, corner(self.get(op, 0), part))
         made = rounded(type.dtype, activated(op, rounded(type.dtype, made)))
@@ -250,7 +251,9 @@ def _own(part: tuple[int, ...], result: tuple[int, ...], shape: tuple[int, ...])
 
 
 def elementwise(op: Any, type: TiledType, part: tuple[int, ...], sources: list[Array]) -> Array:
-    shapes = [tiled(v).tensor.shape for v in op.operands]
+    rank = len(part)  # a buffer that holds a view may have further axes of one element before those of the result
+    shapes = [tiled(v).tensor.shape[-rank:] for v in op.operands]
+    sources = [s.reshape(s.shape[-rank:]) if s.ndim > rank else s for s in sources]
     values = [corner(s, _own(part, shapes[0], shape)) for s, shape in zip(sources, shapes[1:], strict=True)]
     if op.kernel == "bias":
         return np.broadcast_to(values[0], part)
