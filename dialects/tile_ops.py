@@ -125,6 +125,8 @@ def has_parameters(op: ExecBase) -> bool:
         and op.right is None
         and op.scale is None
         and op.zero_point is None
+        and op.zero_point_a is None
+        and op.zero_point_b is None
         and op.activation_params is None
     )
 
@@ -261,7 +263,10 @@ class StoreBase(TileOp):
             raise OpError(f"{message}; the tile's last exec can", "activation")
 
 
-PARAMETERS = ("axis", "left", "params", "right", "scale", "transpose_a", "transpose_b", "zero_point")
+PARAMETERS = (
+    "axis", "left", "params", "right", "scale", "transpose_a", "transpose_b", "zero_point", "zero_point_a",
+    "zero_point_b",
+)  # fmt: skip
 """The fields of an exec with which numbers its kernel works; those of a graph operation are called alike."""
 
 
@@ -288,6 +293,8 @@ class ExecBase(TileOp):
     transpose_a: Unit | None = field(unit, default=None)
     transpose_b: Unit | None = field(unit, default=None)
     zero_point: int | None = field(integer, default=None)
+    zero_point_a: int | None = field(integer, default=None)
+    zero_point_b: int | None = field(integer, default=None)
 
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()

@@ -14,6 +14,7 @@ from ..ir.builtin import FuncOp, ModuleOp
 from ..ir.collector import collector_off
 from ..ir.core import Operation, Value
 from ..ir.diagnostics import DiagnosticError, fail
+from ..ir.types import INTEGERS
 from ..ir.verifier import operation_errors
 from .buffers import Buffer
 from .graph import run_graph
@@ -161,7 +162,8 @@ def random_inputs(func: FuncOp, seed: int, *, integers: bool = True, bound: int 
     inputs: dict[str, Array] = {}
     for arg in func.args:
         tensor = tensor_of(arg)
-        whole = integers or tensor.dtype in ("i8", "i32")
-        data = generator.integers(-bound, bound + 1, tensor.shape) if whole else generator.standard_normal(tensor.shape)
+        whole = integers or tensor.dtype in INTEGERS
+        least = 0 if tensor.dtype == "ui8" else -bound
+        data = generator.integers(least, bound + 1, tensor.shape) if whole else generator.standard_normal(tensor.shape)
         inputs[arg.name] = data.astype(numpy_dtype(tensor.dtype))
     return inputs

@@ -10,7 +10,7 @@ from ..dialects.tile_ops import ExecBase, StoreBase
 from ..dialects.tiles import Coord, TiledType, TileRef, tiled
 from ..ir.builtin import FuncOp
 from ..ir.core import Operation, Value
-from ..ir.types import TensorType
+from ..ir.types import INTEGERS, TensorType
 from .buffers import whole_of
 from .numerics import Array, numpy_dtype
 
@@ -55,7 +55,7 @@ class Recorder:
 
 def is_float(type: object) -> bool:
     """Whether a tensor, or a tiled buffer, has elements that are rounded."""
-    return isinstance(type, (TensorType, TiledType)) and type.dtype not in ("i8", "i32")
+    return isinstance(type, (TensorType, TiledType)) and type.dtype not in INTEGERS
 
 
 def last_writes(func: FuncOp) -> set[Operation]:

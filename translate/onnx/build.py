@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ...dialects.graph import CastOp, GraphOp, MatmulOp
+from ...dialects.conversions import CastOp
+from ...dialects.graph import GraphOp, MatmulOp
 from ...dialects.graph_builders import elementwise
 from ...dialects.kernels import Kernel
 from ...dialects.kernels.elementwise import held
