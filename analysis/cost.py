@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from ..dialects.opaque import opaque_ops
 from ..dialects.placement_limits import off_chip_bytes
 from ..dialects.sched import ExecOp, LoadOp, StoreOp
 from ..dialects.tiles import TileRef
@@ -52,6 +53,8 @@ class Cost:
     high_water: int = 0
     off_chip: int = 0
     dram: int = 0
+    opaque: tuple[int, int, int] = (0, 0, 0)
+    """How many opaque operations there are, the bytes that they read, and those that they write."""
 
     @property
     def loaded(self) -> int:
@@ -68,7 +71,7 @@ class Cost:
 
     @property
     def traffic(self) -> int:
-        return self.loaded + self.stored
+        return self.loaded + self.stored + sum(self.opaque[1:])
 
     @property
     def intensity(self) -> float | None:
@@ -102,6 +105,8 @@ def cost_of(func: FuncOp, stats: dict[str, int], alignment: int) -> Cost:
             size = off_chip_bytes(op.result.type)  # type: ignore[arg-type]
             cost.off_chip += size
             cost.dram = max(cost.dram, op.dram + size)
+    opaque = opaque_ops(func)
+    cost.opaque = len(opaque), sum(op.read_bytes for op in opaque), sum(op.written_bytes for op in opaque)
     cost.high_water = round_up(end, alignment)
     workload = workload_of(func)
     for index, tensor in enumerate(cost.tensors):

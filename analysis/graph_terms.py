@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from ..dialects.graph import GraphOp, MatmulOp, ReduceOp, ViewOp
 from ..dialects.kernels import KERNELS
 from ..dialects.kernels.declaration import ALL, coords_along
+from ..dialects.opaque import GraphOpaqueOp
 from ..dialects.tiles import Coord, TiledType, can_tile, tile_text
 from ..ir.attributes import attr_text
 from ..ir.builtin import FuncOp
@@ -30,26 +31,33 @@ def needed_values(func: FuncOp) -> set[Value]:
     """What a graph function returns, and all that its operations on tensors compute that from."""
     needed = set(func.returned())
     for op in reversed(func.ops):
-        if isinstance(op, GraphOp) and op.result in needed:
+        if isinstance(op, (GraphOp, GraphOpaqueOp)) and not needed.isdisjoint(op.results):
             needed.update(op.operands)
     return needed
 
 
 class GraphTerms:
-    """The terms of a graph function, tile by tile, its arguments cut in the given tiles; `others` are the terms of what
-    is no tensor that can be cut. Where neither function has tiles, all tensors are `whole`, and of a view nothing is
-    known but that equal tensors have equal views. What no result depends on is left out: how it would be cut is no
-    matter.
+    """The terms of a graph function, tile by tile, its arguments cut in the given tiles, and what opaque operations
+    give in those of `opaque` by node and number (whole without any); `others` are the terms of what is no tensor that
+    can be cut. Where neither function has tiles, all tensors are `whole`, and of a view nothing is known but that equal
+    tensors have equal views. What no result depends on is left out: how it would be cut is no matter.
 
     Raises `TilingError` where two operands' tiles don't fit together, and `TooManyTilesError`.
     """
 
     def __init__(
-        self, terms: Terms, func: FuncOp, shapes: Sequence[Coord], others: Mapping[Value, Term], whole: bool = False
+        self,
+        terms: Terms,
+        func: FuncOp,
+        shapes: Sequence[Coord],
+        others: Mapping[Value, Term],
+        opaque: Mapping[tuple[str, int], Coord],
+        whole: bool = False,
     ):
         self.terms = terms
         self.others = others
         self.func = func
+        self.opaque_tiles = opaque
         self.whole = whole
         self.types: dict[Value, TiledType] = {}
         self.values: dict[Value, dict[Coord, Term]] = {}
@@ -66,6 +74,8 @@ class GraphTerms:
             if isinstance(op, GraphOp) and op.result in needed:
                 self.compute(op)
                 self.note(op.result)
+            elif isinstance(op, GraphOpaqueOp) and not needed.isdisjoint(op.results):
+                self.opaque(op)
 
     def note(self, value: Value) -> None:
         for coord, term in self.values[value].items():
@@ -98,6 +108,16 @@ class GraphTerms:
             raise TilingError(op, f"{op.name} %{op.result.name} can't be cut in tiles: {error}") from None
         self.types[op.result] = TiledType(op.result.type, tile)
         self.values[op.result] = {c: self.values[op.operands[i]][at] for c, (i, at) in found.items()}
+
+    def opaque(self, op: GraphOpaqueOp) -> None:
+        """As of an operation on buffers: an uninterpreted function of all tiles of its operands."""
+        whole = self.terms.opaque(op, [term for v in op.operands for term in self.values[v].values()])
+        for number, value in enumerate(op.results):
+            assert isinstance(value.type, TensorType)
+            type = self.types[value] = cut(value, self.opaque_tiles.get((op.node, number), value.type.shape))
+            check_count(value, type)
+            self.values[value] = {c: self.terms.opaque_result(whole, number, type, c) for c in type.coords()}
+            self.note(value)
 
     def compute(self, op: GraphOp) -> None:
         tensor = op.result.type

@@ -8,7 +8,8 @@ from typing import Any, NamedTuple
 
 from ..dialects.kernels import KERNELS
 from ..dialects.levels import is_known, level_of
-from ..dialects.tiles import TiledType, can_tile
+from ..dialects.opaque import opaque_ops
+from ..dialects.tiles import Coord, TiledType, can_tile
 from ..ir.builtin import FuncOp, ModuleOp
 from ..ir.core import Operation, UnregisteredOp, Value, structurally_equal
 from ..ir.diagnostics import Diagnostic, DiagnosticError, are_enough
@@ -62,8 +63,8 @@ def prove(model: FuncOp, func: FuncOp) -> list[Diagnostic]:
     terms = Terms()
     shapes = _argument_tiles(model, func)
     try:
-        whole = level_of(model) == level_of(func) == "graph"
-        expected, found = [_side(terms, side, shapes, whole) for side in (model, func)]
+        whole, opaque = level_of(model) == level_of(func) == "graph", _opaque_tiles(model, func)
+        expected, found = [_side(terms, side, shapes, opaque, whole) for side in (model, func)]
         return _compare(terms, expected, found)
     except TooManyTilesError as error:
         own = next((a for a, b in zip(func.args, model.args, strict=True) if b is error.value), error.value)
@@ -76,11 +77,17 @@ def _is_inside(value: Value, func: FuncOp) -> bool:
     return any(value in op.results for op in func.ops)
 
 
-def _side(terms: Terms, func: FuncOp, shapes: list[tuple[int, ...]], whole: bool) -> Side:
+def _side(terms: Terms, func: FuncOp, shapes: list[Coord], opaque: dict[tuple[str, int], Coord], whole: bool) -> Side:
     others = _other_values(terms, func)
     if level_of(func) == "graph":
-        return GraphTerms(terms, func, shapes, others, whole)
+        return GraphTerms(terms, func, shapes, others, opaque, whole)
     return TileTerms(terms, func, shapes, others)
+
+
+def _opaque_tiles(*functions: FuncOp) -> dict[tuple[str, int], Coord]:
+    """The tiles of what opaque operations give, by node and number, of the functions that have tiles."""
+    found = ((op.node, i, v.type) for f in functions for op in opaque_ops(f) for i, v in enumerate(op.results))
+    return {(node, i): type.tile for node, i, type in found if isinstance(type, TiledType)}
 
 
 def _other_values(terms: Terms, func: FuncOp) -> dict[Value, Term]:
@@ -211,7 +218,8 @@ def _single_difference(wanted: tuple[Any, ...], given: tuple[Any, ...]) -> tuple
         missing, extra = Counter(wanted[1:]) - Counter(given[1:]), Counter(given[1:]) - Counter(wanted[1:])
         differing = list(zip(missing, extra, strict=True)) if missing.total() == extra.total() == 1 else []
     else:
-        first = 2 if wanted[0] in ("apply", "shifted", "rows", "view", "within") else 1
+        named = {"opaque": 4, "given": 4, **dict.fromkeys(("apply", "rows", "shifted", "view", "within"), 2)}
+        first = named.get(wanted[0], 1)
         same = wanted[:first] == given[:first] and len(wanted) == len(given)
         differing = [(w, g) for w, g in zip(wanted[first:], given[first:], strict=True) if w != g] if same else []
     return differing[0] if len(differing) == 1 else None
@@ -368,6 +376,10 @@ def _text(terms: Terms, key: tuple[Any, ...], names: dict[Term, str]) -> str:
         return f"{key[1].split()[0]} of {' and '.join(_inner(terms, source, names) for source in key[2:])}"
     if kind == "rows":
         return f"the bias {_name(terms, key[2], names)} in {count_of(key[1][0], 'row')}"
+    if kind == "given":
+        return _text(terms, terms.keys[key[4]], names)
+    if kind == "opaque":
+        return f"what {key[1]} '{key[2]}' gives"
     if kind == "apply":
         return _function_text(terms, key[1], key[2:], names)
     if kind in ("argument", "shifted", "other", "transposed"):

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from ..dialects.checks.schedule_replay import schedule_stats
 from ..dialects.graph import GraphOp
 from ..dialects.levels import level_of
+from ..dialects.opaque import opaque_ops
 from ..dialects.target import target_of
 from ..dialects.tile_ops import ExecBase
 from ..ir.attributes import symbol_text
@@ -274,7 +275,7 @@ class _Notes:
             tuple(self._invariants(stats, size)),
             cost,
             bounds_report(workload_of(func), size, level != "graph", cost),
-            time_report(func, module) if scheduled else None,
+            time_report(func, module) if scheduled and not opaque_ops(func) else None,
         )
 
     def _invariants(self, stats: ScheduleStats | None, sram: int) -> Iterable[Invariant]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from ..planner.arena import count_of
 from ..planner.bounds import bounds_of
 from .cost import Cost, TensorCost
 from .naming import rounded
@@ -61,7 +62,7 @@ class ScheduleCost:
     `spilled_bytes` are part of the others: stores marked `spill`, and the loads that bring those tiles back.
     `peak_live_bytes` is the largest sum of bytes live at once, `high_water_bytes` the largest address that a tile ends
     at. `off_chip_bytes` are the bytes of the buffers that have a `dram` address, and `dram_bytes` those of the address
-    range that they share.
+    range that they share. Opaque operations, of which there are `opaque_ops`, read and write off chip by themselves.
     """
 
     loaded_bytes: int
@@ -75,11 +76,14 @@ class ScheduleCost:
     fragmentation: float
     """The share of the address range in use that was not live at the peak, from 0 to 1."""
     tensors: tuple[TensorTraffic, ...]
+    opaque_ops: int = 0
+    opaque_read_bytes: int = 0
+    opaque_written_bytes: int = 0
 
     @property
     def traffic_bytes(self) -> int:
-        """All that moves."""
-        return self.loaded_bytes + self.stored_bytes
+        """All that moves, by opaque operations too."""
+        return self.loaded_bytes + self.stored_bytes + self.opaque_read_bytes + self.opaque_written_bytes
 
     @property
     def macs_per_byte(self) -> float | None:
@@ -130,6 +134,7 @@ def schedule_cost(cost: Cost) -> ScheduleCost:
         cost.dram,
         cost.fragmentation,
         tuple(map(_tensor_traffic, cost.tensors)),
+        *cost.opaque,
     )
 
 
@@ -165,17 +170,26 @@ def cost_dict(cost: ScheduleCost | None, bounds: Bounds | None) -> dict[str, obj
 
 
 def _traffic_dict(cost: ScheduleCost) -> dict[str, int]:
-    return {
+    """The traffic; what opaque operations move only where there are some."""
+    figures = {
         "total_bytes": cost.traffic_bytes,
         "loaded_bytes": cost.loaded_bytes,
         "stored_bytes": cost.stored_bytes,
         "spilled_bytes": cost.spilled_bytes,
     }
+    if not cost.opaque_ops:
+        return figures
+    names = ("opaque_ops", "opaque_read_bytes", "opaque_written_bytes")
+    return figures | {name: getattr(cost, name) for name in names}
 
 
 def cost_lines(cost: ScheduleCost | None, bounds: Bounds | None) -> list[str]:
     """The block of the text report."""
-    rows = [("traffic", _traffic(cost)), ("lower bound", _program(bounds)), ("layer by layer", _layered(bounds))]
+    rows = [("traffic", _traffic(cost))]
+    if cost is not None and cost.opaque_ops:
+        moved = f"{kib(cost.opaque_read_bytes)} KiB read, {kib(cost.opaque_written_bytes)} KiB written of it"
+        rows.append(("opaque", f"{moved}, by {count_of(cost.opaque_ops, 'operation')} that nothing here can run"))
+    rows += [("lower bound", _program(bounds)), ("layer by layer", _layered(bounds))]
     rows += [("intensity", _intensity(cost)), ("high water", _high_water(cost))]
     if cost is not None and cost.dram_bytes:
         shown = f"{kib(cost.off_chip_bytes)} KiB of stored buffers in {kib(cost.dram_bytes)} KiB"

@@ -14,6 +14,7 @@ from ..dialects.graph import MatmulOp, ReduceOp
 from ..dialects.kernels import KERNELS, Kernel
 from ..dialects.kernels.declaration import Function
 from ..dialects.kernels.products import MATMUL
+from ..dialects.opaque import OpaqueBase, OpaqueOp
 from ..dialects.tile_ops import ExecBase, StoreBase
 from ..dialects.tiles import MOST_TILES, Coord, TiledType, TileRef, tile_text, tiled
 from ..ir.attributes import Unit
@@ -115,6 +116,15 @@ class Terms:
         key = self.keys[term]
         return key[1:] if key[0] == "apply" else None
 
+    def opaque(self, op: OpaqueBase, operands: Sequence[Term]) -> Term:
+        """What an opaque operation does with all tiles of its operands: equal only to one of the same operator and node
+        on equal tiles."""
+        return self.make("opaque", op.op, op.node, len(op.operands), *operands)
+
+    def opaque_result(self, whole: Term, number: int, type: TiledType, coord: Coord) -> Term:
+        """A tile of one of its results."""
+        return self.make("given", number, type.text, coord, whole)
+
     def of_kernel(self, kernel: Kernel, op: Any, dtypes: Sequence[str], sources: Sequence[Term]) -> Term:
         """The value of a kernel that is no product, with the parameters that an operation gives it."""
         assert kernel.algebra is not None
@@ -196,6 +206,8 @@ class TileTerms:
                 self.exec(op)
             elif isinstance(op, StoreBase) and op.activation is not None:
                 self.activate(op)
+            elif isinstance(op, OpaqueOp):
+                self.opaque(op)
 
     def results(self) -> list[Result]:
         """What the function returns. Raises `TooManyTilesError`."""
@@ -281,6 +293,16 @@ class TileTerms:
         extent, *extents = [tiled(v).valid(c) for v, c in zip(op.operands, op.coords, strict=True)]
         whole = [self.terms.over(source, own, extent) for source, own in zip(sources, extents, strict=True)]
         return self.terms.of_kernel(kernel, op, [_dtype(v) for v in op.operands], whole)
+
+    def opaque(self, op: OpaqueOp) -> None:
+        """An uninterpreted function of all tiles of its operands, which are off chip as they are."""
+        for value in (*op.operands, *op.results):
+            check_count(value, tiled(value))
+        whole = self.terms.opaque(op, [self.read((v, c)) for v in op.operands for c in tiled(v).coords()])
+        for number, value in enumerate(op.results):
+            for coord in tiled(value).coords():
+                term = self.terms.opaque_result(whole, number, tiled(value), coord)
+                self.tiles[value, coord] = TileValue(term, op)
 
     def activate(self, op: StoreBase) -> None:
         place = (op.operands[0], op.coords[0])

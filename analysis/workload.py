@@ -9,8 +9,9 @@ from ..dialects.graph import GraphOp, ViewOp
 from ..dialects.kernels import KERNELS
 from ..dialects.kernels.declaration import MULTIPLIES
 from ..dialects.levels import is_known, level_of
+from ..dialects.opaque import OpaqueBase, opaque_ops
 from ..dialects.tile_ops import ExecBase
-from ..dialects.tiles import Coord, TiledType, TileRef
+from ..dialects.tiles import Coord, TiledType, TileRef, tiled
 from ..dialects.uop import is_alloc
 from ..ir.builtin import FuncOp
 from ..ir.core import Operation, Value
@@ -59,7 +60,9 @@ def needed_graph_ops(func: FuncOp) -> list[GraphOp]:
     needed = set(func.returned())
     kept: list[GraphOp] = []
     for op in reversed(func.ops):
-        if isinstance(op, GraphOp) and op.result in needed:
+        if isinstance(op, OpaqueBase):
+            needed.update(op.operands)
+        elif isinstance(op, GraphOp) and op.result in needed:
             needed.update(op.operands)
             kept.append(op)
     return kept[::-1]
@@ -72,6 +75,8 @@ def needed_execs(func: FuncOp) -> list[ExecBase]:
     }
     kept: list[ExecBase] = []
     for op in reversed(func.ops):
+        if isinstance(op, OpaqueBase):
+            needed.update((v, c) for v in op.operands if is_alloc(v) for c in tiled(v).each_coord())
         if not isinstance(op, ExecBase):
             continue
         dst, *sources = zip(op.operands, op.coords, strict=True)
@@ -124,8 +129,11 @@ class _WorkloadBuilder:
             for value, tiles in operands.items():
                 if value not in self.written:
                     reads.setdefault(self.index[value], {}).update(tiles)
-        writes = {self.index[v]: sum(self.written[v].values()) for v in func.returned() if v in self.written}
-        return Workload({i: sum(tiles.values()) for i, tiles in reads.items()}, writes, tuple(self.layers()))
+        opaque = opaque_ops(func)
+        stored = [*func.returned(), *(v for op in opaque for v in op.operands)]
+        writes = {self.index[v]: sum(self.written[v].values()) for v in stored if v in self.written}
+        moved = sum(op.read_bytes + op.written_bytes for op in opaque)
+        return Workload({i: sum(tiles.values()) for i, tiles in reads.items()}, writes, tuple(self.layers()), moved)
 
     def layers(self) -> Iterator[Layer]:
         for dst, tiles in self.written.items():

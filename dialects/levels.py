@@ -8,11 +8,15 @@ from ..ir.diagnostics import Diagnostic
 from ..ir.opdef import OpError
 from .graph import GraphOp, ViewOp
 from .kernels import KERNELS
+from .opaque import GraphOpaqueOp, OpaqueOp
 from .sched import SCHED
 from .tiles import TiledType
 from .uop import UOP, AllocOp
 
 LEVELS = ("graph", "uop", "sched")
+
+IN_BOTH = frozenset((AllocOp.name, OpaqueOp.name))
+"""Operations of uop functions and of schedules alike."""
 
 IN_TILES = frozenset((ReturnOp, *UOP.ops.values(), *SCHED.ops.values()))
 """What functions in tiles are made of. An operation that a plugin adds to these dialects is none of it: nothing that
@@ -33,9 +37,9 @@ class MixedLevelsError(OpError):
 def level_of(func: FuncOp, kinds: set[type[Operation]] | None = None) -> str:
     """ "graph", "uop" or "sched". Raises `MixedLevelsError` if the function's operations are not of one level.
 
-    `uop.alloc` and tiled arguments are of both uop and sched functions. Without any operation to tell, `sched.sram`
-    makes a function sched, a tiled argument uop, and anything else graph. `kinds` are the operations' classes, where
-    they are known.
+    `uop.alloc`, `uop.opaque` and tiled arguments are of both uop and sched functions. Without any operation to tell,
+    `sched.sram` makes a function sched, a tiled argument uop, and anything else graph. `kinds` are the operations'
+    classes, where they are known.
     """
     if kinds is None:
         kinds = set(map(type, func.ops))
@@ -72,8 +76,11 @@ def _tiles_in_a_graph(func: FuncOp) -> Diagnostic:
 
 
 def is_known(op: Operation) -> bool:
-    """Whether it is known what an operation does: one on whole tensors, a plugin's too, by its kernel."""
-    return type(op) in IN_TILES or (isinstance(op, GraphOp) and (op.kernel in KERNELS or isinstance(op, ViewOp)))
+    """Whether it is known what an operation does to tiles and tensors: one on whole tensors, a plugin's too, by its
+    kernel. An opaque one reads and writes them; what, is none of what is asked here."""
+    if type(op) in IN_TILES or type(op) is GraphOpaqueOp:
+        return True
+    return isinstance(op, GraphOp) and (op.kernel in KERNELS or isinstance(op, ViewOp))
 
 
 def _level(kind: type[Operation], name: str) -> str:
@@ -81,7 +88,7 @@ def _level(kind: type[Operation], name: str) -> str:
     if issubclass(kind, GraphOp):
         return "graph"
     dialect = name.partition(".")[0]
-    return dialect if dialect in LEVELS and name != AllocOp.name else ""
+    return dialect if dialect in LEVELS and name not in IN_BOTH else ""
 
 
 def _first(func: FuncOp, level: str) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ..dialects.opaque import OpaqueOp
 from ..dialects.target import Target
 from ..dialects.tile_ops import ExecBase, TileOp
 from ..dialects.uop import AllocOp
@@ -28,7 +29,7 @@ def check_understood(func: FuncOp, who: str) -> None:
     """Raises `DiagnosticError` at each unknown operation that touches a buffer or a tensor."""
     errors = []
     for op in func.ops:
-        if isinstance(op, (TileOp, AllocOp, ReturnOp)):
+        if isinstance(op, (TileOp, AllocOp, OpaqueOp, ReturnOp)):
             continue
         touched = [v for inner in op.walk() for v in (*inner.operands, *inner.results) if _is_data(v.type.text)]
         if touched:

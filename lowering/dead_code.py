@@ -5,9 +5,10 @@ from __future__ import annotations
 from ..dialects.graph import TOGETHER, GraphOp, ViewOp, has_choices
 from ..dialects.kernels import KERNELS
 from ..dialects.levels import level_of
+from ..dialects.opaque import OpaqueOp
 from ..dialects.tile_ops import ExecBase, TileOp
-from ..dialects.tiles import TileRef
-from ..dialects.uop import AllocOp, LoadOp, StoreOp
+from ..dialects.tiles import TileRef, tiled
+from ..dialects.uop import AllocOp, LoadOp, StoreOp, is_alloc
 from ..ir.attributes import UNIT
 from ..ir.builtin import FuncOp
 from ..ir.core import Operation, Value
@@ -75,6 +76,8 @@ class _Needed:
             return op.result in self.values
         if not isinstance(op, TileOp):
             self.values.update([v for inner in op.walk() for v in inner.operands])
+            if isinstance(op, OpaqueOp):
+                self.off |= {(v, c): True for v in op.operands if is_alloc(v) for c in tiled(v).each_coord()}
             return True
         ref = (op.operands[0], op.coords[0])
         needed = self.off.get(ref, ref[0] in self.returned) if isinstance(op, StoreOp) else ref in self.chip

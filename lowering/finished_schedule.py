@@ -8,6 +8,7 @@ from typing import Any
 
 from ..dialects.checks.dram import dram_errors, off_chip_ranges
 from ..dialects.levels import level_of
+from ..dialects.opaque import opaque_ops
 from ..dialects.placement_limits import off_chip_bytes
 from ..dialects.sched import ExecOp, LoadOp, StoreOp
 from ..dialects.target import Target
@@ -29,6 +30,13 @@ def expect_schedules(module: ModuleOp, who: str) -> None:
     func, level = levels[0]
     message = f"{who} works on schedules, and {func.symbol} is at {level} level; run --schedule (or -O1) first"
     raise DiagnosticError([Diagnostic(message, func.loc)], module.source)
+
+
+def check_no_opaque(func: FuncOp, who: str, module: ModuleOp | None = None) -> None:
+    """Raises `DiagnosticError` at the first opaque operation of a schedule whose engines are to run side by side."""
+    for op in opaque_ops(func)[:1]:
+        message = f"{who} does not understand {op.name}: what runs beside it, and how long it takes, is not known"
+        raise DiagnosticError([Diagnostic(message, op.loc)], module.source if module else None)
 
 
 def settle_off_chip(func: FuncOp, target: Target, renew: bool) -> None:

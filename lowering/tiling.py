@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from ..dialects.graph import GraphOp, MatmulOp, ReduceOp, ViewOp
 from ..dialects.kernels import KERNELS
 from ..dialects.kernels.declaration import ALL
+from ..dialects.opaque import GraphOpaqueOp, opaque_ops
 from ..dialects.target import target_of
 from ..dialects.tiles import TILEABLE, can_tile
 from ..ir.builtin import FuncOp, ModuleOp
@@ -16,6 +17,7 @@ from ..ir.core import Operation, Value
 from ..ir.diagnostics import Diagnostic, DiagnosticError
 from ..ir.types import TensorType
 from ..planner.arena import count_of
+from .view_sizes import Limits
 from .view_tiles import tile_in_operand, tile_in_result
 
 Sizes = tuple[int, int, int]
@@ -49,7 +51,7 @@ def check_tensors(func: FuncOp, who: str) -> None:
     element type."""
     errors = []
     for op in func.ops:
-        if isinstance(op, GraphOp) or op.name == "func.return":
+        if isinstance(op, (GraphOp, GraphOpaqueOp)) or op.name == "func.return":
             continue
         touched = [v for inner in op.walk() for v in (*inner.operands, *inner.results) if _is_tensor(v)]
         if touched:
@@ -106,10 +108,12 @@ class _Solver:
         self.parent: dict[Value, Value] = {}
         self.claims: dict[Value, _Claim] = {}
         self.tiling = Tiling()
+        self.limits = Limits([])
 
     def solve(self) -> tuple[_Claim, _Claim] | None:
         """Fills `tiling`; the first pair of claims that don't agree, if any."""
         ops = [op for op in self.func.ops if isinstance(op, GraphOp)]
+        self.limits = Limits(ops)
         for op in ops:
             self.join(op)
         for claims in (self.result_claims(ops), self.operand_claims(ops), self.default_claims(ops)):
@@ -123,6 +127,8 @@ class _Solver:
             if can_tile(arg.type) and arg not in self.parent:
                 self.tiling.tensors[arg] = self.cut(arg, self.arg_tiles.get(arg) or self.default_shape(arg))
                 self.tiling.free.append(arg)
+        for value in (v for op in opaque_ops(self.func) for v in op.results if v not in self.parent):
+            self.tiling.tensors[value] = self.cut(value, self.default_shape(value))
         return None
 
     # Tensors that an operation reads in the tiles of its result
@@ -170,7 +176,7 @@ class _Solver:
                 continue
             m, n = _shape_of(op.result)[-2:]
             k = _shape_of(op.operands[0])[op.depth_axis]
-            tm, tn, tk = map(min, self.own_tile(op) or self.adapted(op), (m, n, k))
+            tm, tn, tk = map(min, self.own_tile(op) or self.fitted(op, self.adapted(op)), (m, n, k))
             self.tiling.ops[op] = (tm, tn, tk)
             left, right = (tm, tk), (tk, tn)
             yield self.of_matrix(op, 0, left if op.transpose_a is None else left[::-1])
@@ -186,6 +192,13 @@ class _Solver:
         if produced is None or produced.role != "result":
             return self.sizes
         return tm, tn, produced.shape[op.depth_axis]
+
+    def fitted(self, op: MatmulOp, sizes: Shape) -> Shape:
+        """A product's tile sizes, none larger than views leave."""
+        tm, tn, tk = sizes
+        rank, depth = _rank(op.result), _rank(op.operands[0]) + op.depth_axis
+        fit = self.limits.fit
+        return fit(op.result, rank - 2, tm), fit(op.result, rank - 1, tn), fit(op.operands[0], depth, tk)
 
     def of_matrix(self, op: MatmulOp, side: int, tile: Shape) -> _Claim:
         """A product's left or right operand, cut in these tiles along its last two axes, and batch by batch."""
@@ -266,9 +279,10 @@ class _Solver:
                 yield from self.other_claims(ops)
 
     def default_shape(self, value: Value) -> Shape:
-        """The default sizes along the last two axes, 1 along those before."""
+        """The default sizes along the last two axes, as far as views leave them, 1 along those before."""
         rank = _rank(value)
-        return ((1,) * (rank - 2) + self.sizes[:2])[-rank:]
+        sizes = ((1,) * (rank - 2) + self.sizes[:2])[-rank:]
+        return tuple([self.limits.fit(value, axis, size) for axis, size in enumerate(sizes)])
 
     def cut(self, value: Value, tile: Shape) -> Shape:
         """A tile, none of whose sizes is larger than the tensor along its axis."""

@@ -7,13 +7,15 @@ by how far the next one is along each axis that has more than one element; two t
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from ..dialects.graph import GraphOp, ViewOp
+from ..dialects.opaque import opaque_ops
 from ..dialects.tiles import Coord, TiledType, TileRef
 from ..dialects.views import BroadcastOp, ConcatOp, ReshapeOp, SliceOp, TransposeOp
+from ..ir.builtin import FuncOp
 from ..ir.core import Value
 from ..ir.diagnostics import Diagnostic, DiagnosticError
 
@@ -45,11 +47,11 @@ def without_views(ops: Sequence[GraphOp]) -> list[GraphOp]:
     return [op for op in ops if not isinstance(op, ViewOp)]
 
 
-def resolved(ops: Sequence[GraphOp], args: Iterable[Value], returned: Iterable[Value], tiled: Tiled) -> Views:
-    """The buffers of all tensors. Raises `DiagnosticError` for a view that does not fall on the tile grid, or that
-    would have to be in two buffers at once."""
+def resolved(ops: Sequence[GraphOp], func: FuncOp, tiled: Tiled) -> Views:
+    """The buffers of all tensors of a function's operations. Raises `DiagnosticError` for a view that does not fall on
+    the tile grid, or that would have to be in two buffers at once."""
     views = [op for op in ops if isinstance(op, ViewOp)]
-    parents = _parents(views, set(args), set(returned))
+    parents = _parents(views, _Fixed.of(func))
     found = Views()
     for op in ops:
         for value in (op.result, *op.operands):
@@ -60,15 +62,31 @@ def resolved(ops: Sequence[GraphOp], args: Iterable[Value], returned: Iterable[V
     return found
 
 
+@dataclass(frozen=True, slots=True)
+class _Fixed:
+    """The tensors that have to be buffers of their own, and why: those that somebody else gives, arguments and results
+    of opaque operations, and those that somebody else takes."""
+
+    given: dict[Value, str]
+    taken: dict[Value, str]
+
+    @classmethod
+    def of(cls, func: FuncOp) -> _Fixed:
+        opaque = opaque_ops(func)
+        given = {v: "given by an opaque operation" for op in opaque for v in op.results}
+        taken = {v: "read by an opaque operation" for op in opaque for v in op.operands}
+        return cls(given | dict.fromkeys(func.args, "an argument"), taken | dict.fromkeys(func.returned(), "returned"))
+
+
 _Parent = tuple[Value, ViewOp, int]
 """What a tensor lies in: a view's operand (-1), or its result, of which it is the operand of that number."""
 
 
-def _parents(views: Sequence[ViewOp], args: set[Value], returned: set[Value]) -> dict[Value, _Parent]:
+def _parents(views: Sequence[ViewOp], fixed: _Fixed) -> dict[Value, _Parent]:
     """What each tensor lies in. A view lies in its operand, unless it has to be a buffer of its own, since it is
     returned or made of several parts: then its operands lie in it."""
     parents: dict[Value, _Parent] = {}
-    own = {op.result for op in views if op.result in returned or isinstance(op, ConcatOp)}
+    own = {op.result for op in views if op.result in fixed.taken or isinstance(op, ConcatOp)}
     for op in reversed(views):
         if op.result in parents:
             own.add(op.result)
@@ -76,21 +94,22 @@ def _parents(views: Sequence[ViewOp], args: set[Value], returned: set[Value]) ->
             parents[op.result] = (op.operands[0], op, -1)
             continue
         for number, value in enumerate(op.operands):
-            why = _why_not(value, op, args, returned, parents)
+            why = _why_not(value, op, fixed, parents)
             if why or op.operands.count(value) > 1:
                 raise DiagnosticError([_off_grid(op, why or f"%{value.name} would have to be there twice")])
             parents[value] = (op.result, op, number)
     return parents
 
 
-def _why_not(value: Value, op: ViewOp, args: set[Value], returned: set[Value], parents: Mapping[Value, _Parent]) -> str:
+def _why_not(value: Value, op: ViewOp, fixed: _Fixed, parents: Mapping[Value, _Parent]) -> str:
     """Why a tensor can't lie in a view of it."""
     if isinstance(op, (SliceOp, BroadcastOp)):
-        return f"%{op.result.name} is returned, and is not as large as %{value.name}"
-    if value in args:
-        return f"%{value.name} is an argument"
-    if value in returned:
-        return f"%{value.name} is returned, too"
+        why = fixed.taken.get(op.result, "part of another tensor")
+        return f"%{op.result.name} is {why}, and is not as large as %{value.name}"
+    if value in fixed.given:
+        return f"%{value.name} is {fixed.given[value]}"
+    if value in fixed.taken:
+        return f"%{value.name} is {fixed.taken[value]}, too"
     return f"%{value.name} lies elsewhere already" if value in parents else ""
 
 

@@ -15,8 +15,9 @@ from dataclasses import dataclass, field
 from typing import ClassVar
 
 from ..dialects.levels import level_of
+from ..dialects.opaque import OpaqueOp
 from ..dialects.tile_ops import TileOp, activation_of
-from ..dialects.tiles import TileRef
+from ..dialects.tiles import TileRef, tiled
 from ..dialects.uop import ExecOp, StoreOp
 from ..ir.attributes import UNIT
 from ..ir.builtin import FuncOp, ModuleOp
@@ -72,12 +73,14 @@ class Changes:
 
 @dataclass(slots=True)
 class _Definition:
-    """A tile's present value: its last write, the stores and loads since, and whether a read has followed a store."""
+    """A tile's present value: its last write, the stores and loads since, whether a read has followed a store, and
+    whether an opaque operation reads it off chip."""
 
     written: ExecOp
     stores: list[StoreOp] = field(default_factory=list)
     loads: list[Operation] = field(default_factory=list)
     is_read: bool = False
+    is_read_off_chip: bool = False
 
 
 def find_forwards(func: FuncOp) -> Changes:
@@ -86,6 +89,8 @@ def find_forwards(func: FuncOp) -> Changes:
     changes = Changes()
     definitions: dict[TileRef, _Definition] = {}
     for op in func.ops:
+        if isinstance(op, OpaqueOp):
+            _keep_stored(op, definitions)
         if not isinstance(op, TileOp):
             continue
         ref = (op.operands[0], op.coords[0])
@@ -103,6 +108,13 @@ def find_forwards(func: FuncOp) -> Changes:
     return changes
 
 
+def _keep_stored(op: OpaqueOp, definitions: dict[TileRef, _Definition]) -> None:
+    for value in op.operands:
+        for coord in tiled(value).each_coord():
+            if (value, coord) in definitions:
+                definitions[value, coord].is_read_off_chip = True
+
+
 def _settle(definition: _Definition, returned: set[Value], changes: Changes) -> None:
     """Decides on the stores of a value that nobody writes any more."""
     if not definition.is_read:
@@ -111,7 +123,7 @@ def _settle(definition: _Definition, returned: set[Value], changes: Changes) -> 
     if first.activation is not None:
         changes.activations[definition.written] = first
     changes.gone.update(definition.loads)
-    if first.operands[0] in returned:
+    if definition.is_read_off_chip or first.operands[0] in returned:
         changes.retained.add(first)
         changes.gone.update(definition.stores[1:])
     else:

@@ -17,6 +17,7 @@ from typing import ClassVar
 
 from ..dialects.graph import GraphOp, MatmulOp, has_choices
 from ..dialects.levels import level_of
+from ..dialects.opaque import opaque_ops
 from ..ir.builtin import FuncOp, ModuleOp
 from ..ir.core import Operation, Value
 from ..ir.types import TensorType
@@ -41,11 +42,12 @@ class LinearizePass:
 
 
 def linearize_function(func: FuncOp, module: ModuleOp) -> FuncOp:
-    """A graph function in its new order; any other, and one for whose tiles an order has been chosen, as it is."""
+    """A graph function in its new order; any other, one with opaque operations, which nothing passes, and one for whose
+    tiles an order has been chosen, as it is."""
     if level_of(func) != "graph":
         return func
     check_tensors(func, "linearize")
-    if has_choices(func):
+    if has_choices(func) or opaque_ops(func):
         return func
     ops = [op for op in func.ops if isinstance(op, GraphOp)]
     order = linearize(dataflow_of(func, ops), [op.result.name for op in ops])

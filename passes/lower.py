@@ -22,6 +22,7 @@ from ..dialects.graph import TOGETHER, GraphOp, MatmulOp, ViewOp, has_choices
 from ..dialects.kernels import KERNELS
 from ..dialects.kernels.products import BIAS
 from ..dialects.levels import level_of
+from ..dialects.opaque import GraphOpaqueOp, OpaqueOp
 from ..dialects.placement_limits import wish_errors
 from ..dialects.target import target_of
 from ..dialects.tile_ops import PARAMETERS, activation_of
@@ -109,7 +110,7 @@ def lower_function(func: FuncOp, module: ModuleOp) -> FuncOp:
     tiled = {v: _tiled_type(v, shapes) for v in shapes}
     graph_ops = [op for op in func.ops if isinstance(op, GraphOp)]
     check_execs(without_views(graph_ops), tiled, MOST_TILES)
-    views = resolved(graph_ops, func.args, func.returned(), tiled)
+    views = resolved(graph_ops, func, tiled)
     values: ValueMap = {}
     args = [copy_value(a, values, _tiled(a, shapes)) for a in func.args]
     allocs: list[Operation] = [
@@ -144,7 +145,8 @@ def lower_tiles(
 ) -> list[Operation]:
     """The uops of all operations, on the values that `values` maps theirs to, in the order that their nests have.
 
-    Operations of other dialects stay before the first tile of the graph operation that they stand before.
+    Opaque operations and those of other dialects stay before the first tile of the graph operation that they
+    stand before.
     """
     graph_ops = without_views([op for op in ops if isinstance(op, GraphOp)])
     lowerings = [_Lowering(op, values, views) for op in graph_ops]
@@ -157,11 +159,31 @@ def lower_tiles(
             others.append((before, op))
     others.reverse()
     out: list[Operation] = []
+    barrier, passed = 0, None
     for task in tasks(graph_ops, nests_of(graph_ops, tiled), tiled, views):
         while others and others[-1][0] <= task.op:
-            out.append(clone(others.pop()[1], values))
+            place, op = others.pop()
+            if isinstance(op, GraphOpaqueOp):
+                barrier, passed = place, op
+            out.append(_other(op, tiled, values))
+        if task.op < barrier and passed is not None:
+            raise DiagnosticError([_torn_apart(graph_ops[task.op], passed)])
         lowerings[task.op].run(task, out)
-    return out + [clone(op, values) for _, op in reversed(others)]
+    return out + [_other(op, tiled, values) for _, op in reversed(others)]
+
+
+def _torn_apart(op: GraphOp, opaque: GraphOpaqueOp) -> Diagnostic:
+    """The error of an order of tiles in which an operation goes on behind an opaque one that comes after it."""
+    message = f"{op.name} %{op.result.name} is computed together with what stands behind an opaque operation"
+    return Diagnostic(message, op.loc).note("nothing passes this one", opaque.loc)
+
+
+def _other(op: Operation, tiled: Mapping[Value, TiledType], values: ValueMap) -> Operation:
+    """An operation that becomes no tile operations: as it is, or, an opaque one, on buffers instead of tensors."""
+    if not isinstance(op, GraphOpaqueOp):
+        return clone(op, values)
+    results = [copy_value(v, values, tiled[v]) for v in op.results]
+    return OpaqueOp([values[v] for v in op.operands], results, node=op.node, op=op.op, extra=op.extra, loc=op.loc)
 
 
 class _Lowering:

@@ -26,7 +26,7 @@ from ..ir.builtin import FuncOp, ModuleOp
 from ..ir.core import Operation
 from ..ir.diagnostics import Diagnostic, DiagnosticError
 from ..lowering.allocs import config_of, tidy_allocs
-from ..lowering.finished_schedule import expect_schedules, settle_off_chip, with_stats
+from ..lowering.finished_schedule import check_no_opaque, expect_schedules, settle_off_chip, with_stats
 from ..lowering.rewriting import ValueMap, clone_with, map_functions, with_tile_ops
 from ..lowering.timed_ops import Placed, TimedOps, placed_ops, size_of
 from ..planner.liveness import Limits, Program
@@ -63,6 +63,7 @@ def pingpong_function(func: FuncOp, module: ModuleOp) -> FuncOp:
     """A scheduled function with ping/pong buffers, the quickest of a few ways. Raises `DiagnosticError`."""
     if level_of(func) != "sched" or not any(isinstance(op, sched.ExecOp) for op in func.ops):
         return func
+    check_no_opaque(func, "pingpong")
     for wish in wishes_of(func).values():
         message = "pingpong: with sched.pin or sched.at, tiles can't be put into halves and loaded for each phase"
         raise DiagnosticError([Diagnostic(message, wish.loc)])

@@ -9,14 +9,15 @@ What it writes is what a person would: `lower` obeys it, whoever wrote it. A fun
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, ClassVar
 
 from ..dialects.graph import GraphOp, MatmulOp, ViewOp, has_choices
 from ..dialects.kernels.products import BIAS
 from ..dialects.levels import level_of
+from ..dialects.opaque import GraphOpaqueOp
 from ..dialects.placement_limits import wishes_of
 from ..dialects.target import Target, target_of
 from ..dialects.tiles import TiledType
@@ -27,7 +28,7 @@ from ..lowering.graph_nests import adapters_last, check_execs, described, nests_
 from ..lowering.rewriting import ValueMap, clone, clone_with, copy_value, map_functions, with_body
 from ..lowering.tiling import check_tensors, tile_shapes
 from ..lowering.timed_ops import exec_cycles, move_cycles
-from ..lowering.views import resolved, without_views
+from ..lowering.views import Views, resolved, without_views
 from ..planner.arena import SRAMConfig
 from ..planner.makespan import LONG, MakespanModel
 from ..planner.nest_cost import TrafficModel
@@ -69,9 +70,27 @@ class PlanPass:
         tiled = tiled_types(func, module)
         taken = set_aside(func, tiled, target)
         check_execs(ops, tiled, MOST_PLANNED)
+        views = resolved(all_ops, func, tiled)
+        nests: dict[GraphOp, Nest] = {}
+        for run in runs_between_opaque(order):
+            made = self.plan_run(run, read_after(run, func), tiled, views, taken, target)
+            first = max((nest.group + 1 for nest in nests.values() if nest.group is not None), default=0)
+            nests |= zip(run, [n if n.group is None else replace(n, group=n.group + first) for n in made], strict=True)
+        return _with_choices(func, order, nests)
+
+    def plan_run(
+        self,
+        ops: list[GraphOp],
+        read: Sequence[Value],
+        tiled: dict[Value, TiledType],
+        views: Views,
+        taken: int,
+        target: Target,
+    ) -> list[Nest]:
+        """The nests of operations that no opaque one stands between; `read` are the values that others read off chip,
+        and `taken` are the bytes that are set aside."""
         config = SRAMConfig(max(target.sram_bytes - taken, target.alignment), target.alignment)
-        views = resolved(all_ops, func.args, func.returned(), tiled)
-        tensors, operators = numbered([described(op, tiled) for op in ops], func.returned(), tiled, views)
+        tensors, operators = numbered([described(op, tiled) for op in ops], read, tiled, views)
         search = Search(TrafficModel(tensors, operators, config), nests_of(ops, tiled))
         nests = search.run()
         if self.objective == "makespan":
@@ -82,7 +101,25 @@ class PlanPass:
                 long=execs_of(nests) > LONG,
             )  # fmt: skip
             nests = Search(timed, min([nests, *search.found], key=timed.scheduled_cost)).run()
-        return _with_choices(func, order, dict(zip(ops, nests, strict=True)))
+        return nests
+
+
+def runs_between_opaque(ops: Sequence[Operation]) -> list[list[GraphOp]]:
+    """The operations on tensors, in runs that opaque operations part: none is empty but the only one."""
+    runs: list[list[GraphOp]] = [[]]
+    for op in ops:
+        if isinstance(op, GraphOp):
+            runs[-1].append(op)
+        elif isinstance(op, GraphOpaqueOp) and runs[-1]:
+            runs.append([])
+    runs = [without_views(run) for run in runs]
+    return [run for run in runs if run] or runs
+
+
+def read_after(run: Sequence[GraphOp], func: FuncOp) -> Sequence[Value]:
+    """The values that a run of operations leaves off chip: those that are returned, or that others read."""
+    within = set(run)
+    return [*func.returned(), *(v for op in func.ops if op not in within for v in op.operands)]
 
 
 def tiled_types(func: FuncOp, module: ModuleOp) -> dict[Value, TiledType]:

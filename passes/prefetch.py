@@ -19,6 +19,7 @@ from typing import ClassVar
 
 from ..dialects import sched, uop
 from ..dialects.levels import level_of
+from ..dialects.opaque import opaque_ops
 from ..dialects.placement_limits import wishes_of
 from ..dialects.target import Target, schedule_target
 from ..ir.attributes import UNIT
@@ -35,6 +36,7 @@ from ..planner.residency import FILL, RUN, SPILL, Event
 from ..planner.simulator import simulate
 from ..planner.units import UNLIMITED
 from .manager import option, read_bytes, read_count, register_pass
+from .manager.remarks import remark
 
 
 @register_pass
@@ -55,6 +57,9 @@ class PrefetchPass:
 
     def prefetch_function(self, func: FuncOp, module: ModuleOp) -> FuncOp:
         if level_of(func) != "sched" or not placed_ops(func):
+            return func
+        for op in opaque_ops(func)[:1]:
+            remark(f"prefetch: {func.symbol} stays as it is, since nothing passes this opaque operation", op.loc)
             return func
         target = schedule_target(func, module)
         given = GivenSchedule(func, target)

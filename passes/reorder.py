@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from ..dialects.levels import level_of
+from ..dialects.opaque import opaque_ops
 from ..dialects.placement_limits import wishes_of
 from ..dialects.target import Target, target_of
 from ..dialects.tile_ops import activation_of
@@ -58,6 +59,9 @@ class ReorderPass:
         if level_of(func) != "uop":
             return func
         check_understood(func, "reorder")
+        for op in opaque_ops(func)[:1]:
+            remark(f"reorder: {func.symbol} stays in its order, since nothing passes this opaque operation", op.loc)
+            return func
         target = target_of(func, module, sram_bytes=self.sram, alignment=self.align)
         config = config_of(func, target)
         tiles = program_of(func, target)

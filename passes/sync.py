@@ -21,7 +21,7 @@ from ..dialects.target import target_of
 from ..ir.attributes import UNIT
 from ..ir.builtin import FuncOp, ModuleOp
 from ..ir.core import Operation
-from ..lowering.finished_schedule import expect_schedules
+from ..lowering.finished_schedule import check_no_opaque, expect_schedules
 from ..lowering.rewriting import ValueMap, clone, clone_with, copy_value, map_functions, with_body
 from .manager import register_pass
 
@@ -43,6 +43,7 @@ def sync_function(func: FuncOp, module: ModuleOp) -> FuncOp:
     """A scheduled function with queues, waits and signals, those it has replaced; any other as it is."""
     if level_of(func) != "sched":
         return func
+    check_no_opaque(func, "sync")
     ops = placed_ops(func)
     queues = queues_of(ops, target_of(func, module).dma_channels)
     waits = dict(needed_waits(func, ops, queues))

@@ -44,6 +44,8 @@ class Workload:
     reads: dict[int, int] = field(default_factory=dict[int, int])
     writes: dict[int, int] = field(default_factory=dict[int, int])
     layers: tuple[Layer, ...] = ()
+    opaque: int = 0
+    """Bytes that opaque operations read and write off chip."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,14 +72,14 @@ def bounds_of(workload: Workload, sram: int) -> LowerBounds:
     return LowerBounds(
         compulsory,
         compulsory + excess_reads([p for of_layer in products for p in of_layer], workload.reads, sram, apart),
-        sum(layer_bytes(layer, sram) for layer in workload.layers),
+        sum(layer_bytes(layer, sram) for layer in workload.layers) + workload.opaque,
     )
 
 
 def compulsory_bytes(workload: Workload) -> int:
     """Every argument that is needed is read once and every result that is computed is written once (Hong and Kung's
     inputs and outputs). Tiles move whole, so that their padding counts."""
-    return sum(workload.reads.values()) + sum(workload.writes.values())
+    return sum(workload.reads.values()) + sum(workload.writes.values()) + workload.opaque
 
 
 def layer_bytes(layer: Layer, sram: int) -> int:

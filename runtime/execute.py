@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from ..dialects.levels import MixedLevelsError, is_known, level_of
+from ..dialects.opaque import opaque_ops
 from ..dialects.target import target_of
 from ..dialects.tiles import Coord, TiledType
 from ..ir.builtin import FuncOp, ModuleOp
@@ -90,6 +91,8 @@ def _execute(
     record: bool,
     progress: Progress | None,
 ) -> Run:
+    for op in opaque_ops(func)[:1]:
+        fail(f"cannot run {op.name}: what {op.op} computes is not known here", op.loc)
     other = next((op for op in func.ops if not is_known(op)), None)
     if other is not None:
         fail(f"cannot run {other.name}: it is no operation of this language", other.loc)

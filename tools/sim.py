@@ -43,7 +43,11 @@ def run(argv: list[str]) -> int:
         return 0
     module = read_module(args.input, target_given(args))
     functions = scheduled_functions(module, args.function, args.input)
+    from ..lowering.finished_schedule import check_no_opaque
     from .sim_text import SimText
+
+    for func, _ in functions:
+        check_no_opaque(func, "mir-sim", module)
 
     shown = [SimText(func, parent, module.source) for func, parent in functions]
     if args.json:

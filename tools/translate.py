@@ -33,6 +33,7 @@ examples:
   mir-translate --import-onnx model.onnx -o model.mir --weights model.npz --batch 64 --outputs logits
   mir-translate --import-onnx model.onnx | opt --schedule         the weights don't matter to a schedule
   mir-translate --import-onnx model.onnx --inputs embeddings --dim sequence=128
+  mir-translate --import-onnx model.onnx --opaque | opt -O1 --report -o sched.mir
   mir-translate --to-perfetto sched.mir -o trace.json             for ui.perfetto.dev or chrome://tracing
   mir-translate --to-csv=lives sched.mir                          live ranges, in MiniMalloc's format
   mir-translate --to-dot model.mir | dot -Tsvg
@@ -74,7 +75,7 @@ def _check_usage(args: argparse.Namespace) -> None:
     args.form = args.forms[0] if args.forms else "csv"
     importing = {
         "--weights": args.weights, "--batch": args.batch, "--outputs": args.outputs, "--inputs": args.inputs,
-        "--dim": args.dims, "--shape": args.shapes,
+        "--dim": args.dims, "--shape": args.shapes, "--opaque": args.opaque,
     }  # fmt: skip
     exporting = {"--target": args.target, f"FILE '{args.input}'": args.input}
     for name, given in (exporting if args.onnx else importing).items():
@@ -99,7 +100,7 @@ def _import(args: argparse.Namespace) -> int:
         from ..translate.onnx.shapes import Sizes
 
         sizes = Sizes(args.batch, dict(args.dims), dict(args.shapes))
-        done = import_onnx(model, outputs=args.outputs, inputs=args.inputs, sizes=sizes)
+        done = import_onnx(model, outputs=args.outputs, inputs=args.inputs, sizes=sizes, opaque=args.opaque)
     except OnnxError as error:
         raise InputError(*str(error).split("\n")) from None
     except ImportError as error:  # bf16
@@ -172,6 +173,11 @@ def _make_parser() -> argparse.ArgumentParser:
         default=[],
         metavar="NAME=1x3x48",
         help="the shape of an input, where axes have no name",
+    )
+    parser.add_argument(
+        "--opaque",
+        action="store_true",
+        help="what has no counterpart becomes an opaque operation: its bytes are planned with, and nothing runs it",
     )
     add_version(parser)
     return parser

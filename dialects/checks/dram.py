@@ -5,6 +5,7 @@ from __future__ import annotations
 from ...ir.builtin import FuncOp
 from ...ir.core import Value
 from ...ir.diagnostics import Diagnostic
+from ..opaque import OpaqueOp
 from ..placement_limits import off_chip_bytes
 from ..sched import LoadOp, StoreOp
 from ..tiles import Coord, tiled
@@ -13,12 +14,14 @@ from ..uop import AllocOp, is_alloc
 
 def off_chip_ranges(func: FuncOp) -> dict[Value, tuple[int, int]]:
     """The live range [start, end) off chip of each alloc that is stored, in numbers of operations: from its first store
-    to its last load (or store), to the end for what is returned."""
+    to its last load (or store, or opaque read), to the end for what is returned."""
     ranges: dict[Value, tuple[int, int]] = {}
     for i, op in enumerate(func.ops):
         if isinstance(op, (LoadOp, StoreOp)) and is_alloc(op.operands[0]):
             value = op.operands[0]
             ranges[value] = (ranges[value][0] if value in ranges else i, i + 1)
+        elif isinstance(op, OpaqueOp):
+            ranges |= {value: (ranges[value][0], i + 1) for value in op.operands if value in ranges}
     for value in func.returned():
         if value in ranges:
             ranges[value] = (ranges[value][0], len(func.ops) + 1)

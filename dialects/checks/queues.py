@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 from ...ir.builtin import FuncOp
 from ...ir.diagnostics import Diagnostic, are_enough
+from ..opaque import opaque_ops
 from ..sched import ExecOp, LoadOp, StoreOp
 from ..tiles import tiled
 from .dram import OffChip
@@ -179,6 +180,9 @@ def queue_errors(func: FuncOp) -> list[Diagnostic]:
         without = next(op for op in ops if op.queue is None)
         error = Diagnostic(f"{without.name} has no 'queue', while others have one", without.loc)
         return [error.note("the first one with a queue is here", with_queue[0].loc)]
+    for opaque in opaque_ops(func)[:1]:
+        message = f"{opaque.name} stands in a schedule with queues: nothing says what runs beside it"
+        return [Diagnostic(message, opaque.loc)]
     mixed = _mixed_queue(ops)
     if mixed is not None:
         return [mixed]

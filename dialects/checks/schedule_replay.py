@@ -10,6 +10,7 @@ from ...ir.builtin import FuncOp, ModuleOp
 from ...ir.core import Operation, Value
 from ...ir.diagnostics import Diagnostic, are_enough
 from ...planner.units import round_up
+from ..opaque import OpaqueOp
 from ..placement_limits import Wish, wishes_of
 from ..sched import ExecOp, LoadOp, StoreOp
 from ..target import target_of
@@ -73,6 +74,8 @@ class Replay(TileRules):
             elif type(op) is StoreOp:
                 self.store_op(op)
             else:
+                if type(op) is OpaqueOp:
+                    self.opaque(op)
                 continue
             count += 1
             if errors and are_enough(errors, op.loc):

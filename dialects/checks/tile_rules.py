@@ -11,6 +11,7 @@ from ...ir.attributes import UNIT
 from ...ir.builtin import FuncOp
 from ...ir.core import Operation, Value
 from ...ir.diagnostics import Diagnostic, are_enough
+from ..opaque import OpaqueOp
 from ..tile_ops import ExecBase, StoreBase
 from ..tiles import Coord, TiledType, tile_text, tiled
 from ..uop import ExecOp, LoadOp, StoreOp, is_alloc, is_on_chip
@@ -214,15 +215,23 @@ class TileRules:
 
     def check_results(self, func: FuncOp) -> None:
         """Every tile of every returned buffer must have been stored as it is now."""
-        op = func.ops[-1]
         for value in dict.fromkeys(func.returned()):
-            if not is_alloc(value) or not isinstance(value.type, TiledType):
-                continue
-            stored = sum(t.version > 0 and t.off == t.version for t in self.tiles[value].values())
-            missing = prod(value.type.grid) - stored
-            if missing:
-                first = next(c for c in value.type.each_coord() if not self._is_stored(value, c))
-                self._report_missing(op, value, first, missing)
+            self.check_stored(func.ops[-1], value)
+
+    def opaque(self, op: OpaqueOp) -> None:
+        """What it reads must have been stored as it is now; what it writes is off chip anyway."""
+        for value in dict.fromkeys(op.operands):
+            self.check_stored(op, value)
+
+    def check_stored(self, op: Operation, value: Value) -> None:
+        """Every tile of a buffer that is read off chip must have been stored as it is now."""
+        if not is_alloc(value) or not isinstance(value.type, TiledType):
+            return
+        stored = sum(t.version > 0 and t.off == t.version for t in self.tiles[value].values())
+        missing = prod(value.type.grid) - stored
+        if missing:
+            first = next(c for c in value.type.each_coord() if not self._is_stored(value, c))
+            self._report_missing(op, value, first, missing)
 
     def _is_stored(self, value: Value, coord: Coord) -> bool:
         tile = self.tiles[value].get(coord)
@@ -232,11 +241,16 @@ class TileRules:
         more = f" (and {missing - 1} more of its tiles)" if missing > 1 else ""
         tile = self.tiles[value][first]
         if is_on_chip(value):
-            message = f"%{value.name} is returned, but it is marked on_chip and has no off-chip bytes"
+            verb = f"read by {op.name}" if isinstance(op, OpaqueOp) else "returned"
+            message = f"%{value.name} is {verb}, but it is marked on_chip and has no off-chip bytes"
             self.error(op, tile, message, f"%{value.name}").note("marked here", value.loc)
             return
         state = "is not stored" if tile.off < 0 else "was written since it was stored"
-        error = self.error(op, tile, f"result tile {tile} {state} when the function returns{more}", f"%{value.name}")
+        if isinstance(op, OpaqueOp):
+            message = f"{tile} {state} when {op.name} reads it{more}"
+        else:
+            message = f"result tile {tile} {state} when the function returns{more}"
+        error = self.error(op, tile, message, f"%{value.name}")
         if tile.written is not None:
             error.note("its last write is here", tile.written.loc)
 
@@ -263,6 +277,8 @@ class _UopRules(TileRules):
                 self.exec(op)
             elif type(op) is StoreOp:
                 self.store_op(op)
+            elif type(op) is OpaqueOp:
+                self.opaque(op)
             if errors and are_enough(errors, op.loc):
                 return
 

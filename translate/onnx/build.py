@@ -1,114 +1,42 @@
-"""Graph operations from views of tensors: reshapes fold away, constant data become parameters."""
+"""Graph operations from views of tensors: what only says where elements are becomes views of the language, and folds
+away where it can; constant data become parameters."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from math import isinf, isnan, prod
+from math import isinf, isnan
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ...dialects.conversions import CastOp
-from ...dialects.graph import GraphOp, MatmulOp
+from ...dialects.graph import GraphOp, MatmulOp, ViewOp
 from ...dialects.graph_builders import elementwise
 from ...dialects.kernels import Kernel
 from ...dialects.kernels.elementwise import held
 from ...dialects.kernels.products import ACCUMULATOR
 from ...dialects.result_types import result_of_matmul
+from ...dialects.views import BroadcastOp, ConcatOp, ReshapeOp, SliceOp, TransposeOp
 from ...ir.attributes import UNIT, round_float
 from ...ir.core import Operation, Value
-from ...ir.types import TensorType
+from ...ir.types import MAX_RANK, TensorType
 from ...runtime.inputs import not_held
 from ...runtime.numerics import numpy_dtype
 from .model import ELEMENT_TYPES, Node
+from .tensors import Const, Held, Shape, Tensor, Unsupported, View, broadcast, natural, text, without_ones
 
 if TYPE_CHECKING:
     Array = np.ndarray[Any, Any]
-
-Shape = tuple[int, ...]
-
-
-class Unsupported(Exception):
-    """Why a node can't be imported; `node` where it is another than the one at hand."""
-
-    def __init__(self, why: str, node: Node | None = None):
-        super().__init__(why)
-        self.node = node
-
-
-@dataclass(slots=True, eq=False)
-class Held:
-    """What a view looks at: a value in some form, or an input whose form its first use decides (`value` is None)."""
-
-    name: str
-    dtype: str
-    value: Value | None = None
-
-    @property
-    def form(self) -> Shape | None:
-        return self.value.type.shape if self.value is not None and isinstance(self.value.type, TensorType) else None
-
-
-@dataclass(frozen=True, slots=True)
-class View:
-    """A tensor computed at run time: `held`, in row-major order, as `source`, its axes permuted by `axes`.
-
-    `via` is the last node that reshaped or transposed it.
-    """
-
-    held: Held
-    source: Shape
-    axes: Shape
-    via: Node | None = None
-
-    @classmethod
-    def plain(cls, held: Held, shape: Shape, via: Node | None = None) -> View:
-        return cls(held, shape, tuple(range(len(shape))), via)
-
-    @property
-    def shape(self) -> Shape:
-        return tuple(self.source[a] for a in self.axes)
-
-    @property
-    def in_order(self) -> bool:
-        """Whether the permutation leaves the elements where they are: it moves nothing but axes of size 1."""
-        moved = [a for a in self.axes if self.source[a] != 1]
-        return moved == sorted(moved)
-
-    def reshaped(self, shape: Shape, node: Node) -> View:
-        if not self.in_order:
-            raise Unsupported("a reshape of a transposed tensor moves data", node)
-        return View.plain(self.held, shape, node)
-
-    def transposed(self, perm: Sequence[int], node: Node) -> View:
-        return View(self.held, self.source, tuple(self.axes[p] for p in perm), node)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Const:
-    """A tensor known at import, and the initializer's name that it goes by."""
-
-    name: str
-    array: Array
-
-    @property
-    def shape(self) -> Shape:
-        return self.array.shape
-
-    def with_array(self, array: Array) -> Const:
-        return Const(self.name, array)
-
-
-Tensor = View | Const
 
 
 @dataclass(slots=True)
 class Builder:
     """The function being built: its operations, its parameters and their values by argument name, remarks for the user.
 
-    `origin` says which initializer a parameter stands for.
+    `origin` says which initializer a parameter stands for. With `opaque` data are moved by opaque operations, so that
+    only what surely lies on every tile grid becomes a view.
     """
 
     ops: list[Operation] = field(default_factory=list)
@@ -118,8 +46,11 @@ class Builder:
     names: set[str] = field(default_factory=set)
     origin: dict[Value, str] = field(default_factory=dict)
     opset: int = 0
+    opaque: bool = False
     normalizations: list[tuple[GraphOp, GraphOp]] = field(default_factory=list)
     """Where a factor for each column, and then an addend, stand for one operation of the model."""
+    viewed: dict[tuple[Any, ...], Value] = field(default_factory=dict)
+    """The views that have been made, by what they are."""
 
     def note(self, text: str) -> None:
         if text not in self.notes:
@@ -133,19 +64,111 @@ class Builder:
             raise Unsupported(f"'{tensor.name}' has elements of type {name}; they can be {', '.join(ELEMENT_TYPES)}")
         return ELEMENT_TYPES[name]
 
+    # Values of tensors
+
     def operand(self, tensor: Tensor, form: Shape, dtype: str = "") -> Value:
         """The value of a tensor in a form; a constant becomes a parameter."""
         if isinstance(tensor, Const):
             return self.parameter(tensor.name, tensor.array.reshape(form), dtype or self.dtype(tensor))
-        if not tensor.in_order:
-            raise Unsupported("a transposition of a computed tensor moves data", tensor.via)
         held = tensor.held
+        first = form if tensor.in_order else natural(tensor.source)
         if held.value is None:
-            held.value = Value(TensorType(form, held.dtype), held.name)
-        if held.form != form:
-            found = text(held.form or ())
-            raise Unsupported(f"'{held.name}' is held as {found}, and can't be read as {text(form)}", tensor.via)
-        return held.value
+            held.value = Value(TensorType(first, held.dtype), held.name)
+        if held.free:
+            held.value.type, held.free = TensorType(first, held.dtype), False
+        value = held.value
+        if not tensor.in_order:
+            value = self.turned(tensor, value)
+        return self.in_form(value, form, tensor.via)
+
+    def turned(self, tensor: View, value: Value) -> Value:
+        """What a view in another order than it is held is: a transposition, as far as it moves anything."""
+        axes = [a for a in tensor.axes if tensor.source[a] != 1] if len(tensor.axes) > MAX_RANK else list(tensor.axes)
+        kept = sorted(axes)
+        source = tuple([tensor.source[a] for a in kept])
+        self.check_move(False, "a transposition of a computed tensor moves data", tensor.via)
+        value = self.in_form(value, source, tensor.via)
+        permutation = tuple([kept.index(a) for a in axes])
+        shape = tuple([tensor.source[a] for a in axes])
+        return self.view(TransposeOp, [value], shape, tensor.via, permutation=permutation)
+
+    def in_form(self, value: Value, form: Shape, via: Node | None) -> Value:
+        """A value under another shape; a shape of another shape is one of what that is made of."""
+        assert isinstance(value.type, TensorType)
+        if value.type.shape == form:
+            return value
+        found = text(value.type.shape)
+        surely = without_ones(value.type.shape) == without_ones(form)
+        self.check_move(surely, f"'{value.name}' is held as {found}, and can't be read as {text(form)}", via)
+        if isinstance(value.owner, ReshapeOp):
+            return self.in_form(value.owner.operands[0], form, via)
+        return self.view(ReshapeOp, [value], form, via)
+
+    def check_move(self, surely: bool, why: str, via: Node | None) -> None:
+        """Raises `Unsupported` where an opaque operation is to move data, and for tensors of too many axes."""
+        if self.opaque and not surely:
+            raise Unsupported(why, via)
+
+    def view(
+        self, kind: type[ViewOp], values: Sequence[Value], shape: Shape, via: Node | None, name: str = "", **given: Any
+    ) -> Value:
+        """The value of a view; one that has been made before is that."""
+        if len(shape) > MAX_RANK:
+            raise Unsupported(f"a tensor of rank {len(shape)}; there are ranks up to {MAX_RANK}", via)
+        key = (kind, *values, shape, *given.values())
+        if key not in self.viewed:
+            first = values[0].type
+            assert isinstance(first, TensorType)
+            made_by = name or (via.outputs[0] if via is not None else f"{values[0].name}_{kind.name[6:]}")
+            result = Value(TensorType(shape, first.dtype), self.fresh(made_by))
+            made = kind(list(values), [result], **given)
+            made.verify()
+            self.ops.append(made)
+            self.viewed[key] = result
+        return self.viewed[key]
+
+    # Views of tensors
+
+    def reshaped(self, view: View, shape: Shape, node: Node) -> View:
+        return view.reshaped(shape, node) or self.settled(view).reshaped(shape, node) or view
+
+    def settled(self, view: View) -> View:
+        """A view in the order in which its elements are read, held as it is."""
+        return self.seen(self.operand(view, natural(view.shape)), view.shape, view.via)
+
+    def seen(self, value: Value, shape: Shape, via: Node | None = None) -> View:
+        """A value in ONNX's shape."""
+        assert isinstance(value.type, TensorType)
+        return View.plain(Held(value.name, value.type.dtype, value), shape, via)
+
+    def sliced(self, view: View, starts: Shape, sizes: Shape, node: Node, name: str = "") -> View:
+        """A part of a view, in the same order; called by a node's first output, or another name."""
+        if sizes == view.shape:
+            return view
+        places = {axis: i for i, axis in enumerate(view.axes)}
+        first, count = (tuple([given[places[a]] for a in range(len(view.axes))]) for given in (starts, sizes))
+        self.check_move(False, "a part of a computed tensor", node)
+        value = self.operand(View.plain(view.held, view.source, view.via), natural(view.source))
+        made = self.view(SliceOp, [value], count, node, name, starts=first, sizes=count)
+        return View(Held(made.name, view.held.dtype, made), count, view.axes, node)
+
+    def repeated(self, view: View, shape: Shape, node: Node) -> View:
+        """A view broadcast to a shape."""
+        form = (1,) * (len(shape) - len(view.shape)) + view.shape
+        if form == shape:
+            return self.reshaped(view, shape, node)
+        self.check_move(False, "a repetition of a computed tensor", node)
+        return self.seen(self.view(BroadcastOp, [self.operand(view, form)], shape, node), shape)
+
+    def joined(self, tensors: Sequence[Tensor], axis: int, node: Node) -> View:
+        """Tensors one behind the other."""
+        self.check_move(False, "a concatenation of computed tensors", node)
+        values = [self.operand(t, natural(t.shape), self.dtype(tensors[0])) for t in tensors]
+        total = sum(t.shape[axis] for t in tensors)
+        shape = (*tensors[0].shape[:axis], total, *tensors[0].shape[axis + 1 :])
+        return self.seen(self.view(ConcatOp, values, shape, node, axis=axis), shape)
+
+    # The function
 
     def parameter(self, name: str, array: Array, dtype: str) -> Value:
         """An argument for constant data; the same data under the same name are one."""
@@ -168,7 +191,18 @@ class Builder:
         self.origin[value] = name
         return value
 
-    def drop_unread(self) -> None:
+    def drop_unread(self, results: Iterable[Value] = ()) -> None:
+        """Takes back the views and the parameters that neither an operation nor a result reads any more."""
+        read = set(results)
+        for op in reversed(self.ops):
+            if not isinstance(op, ViewOp) or op.result in read:
+                read.update(op.operands)
+        gone = {op for op in self.ops if isinstance(op, ViewOp) and op.result not in read}
+        self.names.difference_update(op.result.name for op in gone)
+        self.ops[:] = [op for op in self.ops if op not in gone]
+        self.drop_unread_parameters()
+
+    def drop_unread_parameters(self) -> None:
         """Takes back the parameters that no operation reads any more."""
         read = {v for op in self.ops for v in op.operands}
         for value in [v for v in self.params if v not in read]:
@@ -180,8 +214,16 @@ class Builder:
         """Adds an operation; its result is seen in ONNX's shape."""
         op.verify()
         self.ops.append(op)
-        assert isinstance(op.result.type, TensorType)
-        return View.plain(Held(op.result.name, op.result.type.dtype, op.result), shape)
+        return self.seen(op.result, shape)
+
+    def take_back(self, ops: int, normalizations: int) -> None:
+        """Takes back what has been added since there were so many operations and normalizations."""
+        for value in (v for op in self.ops[ops:] for v in op.results):
+            self.names.discard(value.name)
+        gone = {v for op in self.ops[ops:] for v in op.results}
+        self.viewed = {key: value for key, value in self.viewed.items() if value not in gone}
+        del self.ops[ops:], self.normalizations[normalizations:]
+        self.drop_unread_parameters()
 
     def fresh(self, wish: str, instead_of: str = "") -> str:
         """A valid SSA name like an ONNX name, used nowhere else."""
@@ -198,28 +240,6 @@ class Builder:
 
 def same(a: Array, b: Array) -> bool:
     return a.shape == b.shape and a.tobytes() == b.tobytes()
-
-
-def broadcast(a: Shape, b: Shape) -> Shape | None:
-    """The shape that two tensors are broadcast to, if there is one."""
-    try:
-        return np.broadcast_shapes(a, b)
-    except ValueError:
-        return None
-
-
-def text(shape: Shape) -> str:
-    return "x".join(map(str, shape)) or "a scalar"
-
-
-def flat(shape: Shape) -> Shape:
-    """The matrix whose rows are a tensor's innermost ones, all further axes taken together; rank 1 is one row."""
-    return (prod(shape[:-1]), shape[-1] if shape else 1)
-
-
-def natural(shape: Shape) -> Shape:
-    """The form of a tensor that nothing else asks of it: rank 1 as it is, else `flat`."""
-    return shape if len(shape) == 1 else flat(shape)
 
 
 def product(
@@ -248,11 +268,13 @@ def product(
 
 
 def _turned(build: Builder, tensor: Tensor, form: Shape) -> tuple[Value, bool]:
-    """The value of a product's operand, and whether it is to be read transposed."""
-    *batches, m, n = range(len(form))
-    if isinstance(tensor, Const) or tensor.in_order or tensor.axes != (*batches, n, m):
+    """The value of a product's operand, and whether it is to be read transposed: so is one whose rows lie closer
+    together than its columns do, as it is held."""
+    swapped = (*range(len(form) - 2), len(form) - 1, len(form) - 2)
+    if isinstance(tensor, Const) or tensor.in_order or tensor.shape != form or tensor.axes[-1] > tensor.axes[-2]:
         return build.operand(tensor, form), False
-    return build.operand(View.plain(tensor.held, tensor.source, tensor.via), tensor.source), True
+    turned = View(tensor.held, tensor.source, tuple([tensor.axes[i] for i in swapped]), tensor.via)
+    return build.operand(turned, turned.shape), True
 
 
 def cast(build: Builder, view: View, dtype: str, name: str) -> View:
@@ -274,10 +296,45 @@ def binary(build: Builder, name: str, kernel: Kernel, a: Tensor, b: Tensor) -> V
             return unary(build, name, kernel, other, (), **sides)
     if kernel.commutes and b.shape == shape and (a.shape != shape or isinstance(a, Const)):
         a, b = b, a
-    whole = [t for t in (a, b) if t.shape == shape]
-    form = next((t.held.form for t in whole if isinstance(t, View) and t.held.form), natural(shape))
-    operands = [_operand_of(build, tensor, shape, form) for tensor in (a, b)]
+    if isinstance(a, View) and isinstance(b, View) and not a.in_order and (a.source, a.axes) == (b.source, b.axes):
+        made = binary(build, name, kernel, *(View.plain(t.held, t.source, t.via) for t in (a, b)))
+        return View(made.held, a.source, a.axes, a.via)
+    form = _form(a, b, shape)
+    operands = [build.operand(tensor, _narrowed(tensor, shape, form) or natural(tensor.shape)) for tensor in (a, b)]
     return build.emit(elementwise(kernel.name, *operands, name=build.fresh(name)), shape)
+
+
+def _form(a: Tensor, b: Tensor, shape: Shape) -> Shape:
+    """In which form a function of two tensors is computed: the one in which an operand of its shape is held, if the
+    other one can be that too, else its shape."""
+    for tensor in (a, b):
+        form = tensor.held.form if isinstance(tensor, View) and tensor.in_order and tensor.shape == shape else None
+        if form is not None and all(_narrowed(other, shape, form) for other in (a, b)):
+            return form
+    return natural(shape)
+
+
+def _narrowed(tensor: Tensor, shape: Shape, form: Shape) -> Shape | None:
+    """The form of a tensor that is broadcast to a shape, where that is held in a form; None where it has none."""
+    if tensor.shape == shape and (isinstance(tensor, Const) or tensor.held.form in (None, form) or tensor.held.free):
+        return form
+    if without_ones(shape) != without_ones(form):
+        return None
+    full = (1,) * (len(shape) - len(tensor.shape)) + tensor.shape
+    rest = list(form)
+    own: list[int] = []
+    for size, whole in zip(full, shape, strict=True):
+        if rest and rest[0] == whole:
+            own.append(size)
+            rest.pop(0)
+        elif whole != 1:
+            return None
+    if rest:
+        return None
+    plain = isinstance(tensor, Const) or tensor.held.form is None or len(tensor.shape) < 2
+    while len(own) > 1 and own[0] == 1 and (plain or len(own) > len(tensor.shape)):
+        own.pop(0)
+    return tuple(own)
 
 
 def _number(build: Builder, tensor: Tensor, other: View) -> float | None:
@@ -290,34 +347,6 @@ def _number(build: Builder, tensor: Tensor, other: View) -> float | None:
             return None
         build.note("double precision is rounded to f32")
     return None if isnan(number) or isinf(round_float(number, "f32")) != isinf(number) else number
-
-
-def _operand_of(build: Builder, tensor: Tensor, shape: Shape, form: Shape) -> Value:
-    """An operand of a function whose result, of a shape, is held in a form: in that form, or broadcast to it; a
-    constant that can't be is written out. Raises `Unsupported` for another."""
-    if tensor.shape == shape:
-        return build.operand(tensor, form)
-    own = _broadcast_form(tensor, shape, form)
-    if own is not None:
-        return build.operand(tensor, own)
-    if not isinstance(tensor, Const):
-        raise Unsupported(f"{text(tensor.shape)} can't be broadcast to {text(shape)}, which is held as {text(form)}")
-    return build.operand(Const(tensor.name, np.broadcast_to(tensor.array, shape)), form)
-
-
-def _broadcast_form(tensor: Tensor, shape: Shape, form: Shape) -> Shape | None:
-    """The form in which a tensor is broadcast to a form of its result: a vector or one row, a column, one element; None
-    where it is none of these."""
-    if form != natural(shape):
-        return tensor.shape or None if form == shape else None
-    full = (1,) * (len(shape) - len(tensor.shape)) + tensor.shape
-    rows, columns = flat(full)
-    if len(form) == 1:
-        return (columns,)
-    if rows == 1:
-        one_row = isinstance(tensor, View) and tensor.held.form == (1, columns)
-        return (1, columns) if one_row else (columns,)
-    return (rows, columns) if full[:-1] == shape[:-1] else None
 
 
 def unary(

@@ -5,8 +5,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from .build import Builder, Tensor, Unsupported, text
+from .build import Builder
 from .model import ELEMENT_TYPES, Node, OnnxModel, type_name
+from .tensors import Tensor, Unsupported, text
 
 CLASSES, NAMED = "ai.onnx.ml.ArrayFeatureExtractor", "ai.onnx.ml.ZipMap"
 DROPPED = ("Softmax", "LogSoftmax", "ArgMax", CLASSES, NAMED)

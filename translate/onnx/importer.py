@@ -7,11 +7,12 @@ import shlex
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ...dialects.graph import GraphOp
+from ...dialects.graph import GraphOp, ViewOp
 from ...ir.attributes import UNIT, Attributes
 from ...ir.builtin import FuncOp, ModuleOp, ReturnOp
 from ...ir.core import Block, Value
@@ -19,13 +20,15 @@ from ...ir.diagnostics import did_you_mean
 from ...ir.opdef import OpError
 from ...ir.verifier import verify
 from ...planner.arena import count_of
-from .build import Builder, Const, Held, Tensor, Unsupported, View, natural, text
+from .build import Builder
 from .ends import End, find_end
 from .folding import can_fold, fold
 from .model import ELEMENT_TYPES, Dimension, Input, Node, OnnxError, OnnxModel
+from .opaque import HOST, Host, in_order, movers, opaque_node, outputs_of
 from .ops import check_unread, handler_of, inputs_of
 from .patterns import simplify
 from .shapes import Sizes, inferred, multiplies
+from .tensors import Const, Held, Tensor, Unsupported, View, natural, text
 
 if TYPE_CHECKING:
     Array = np.ndarray[Any, Any]
@@ -41,10 +44,15 @@ class Imported:
 
 
 def import_onnx(
-    model: OnnxModel, *, outputs: Sequence[str] = (), inputs: Sequence[str] = (), sizes: Sizes | None = None
+    model: OnnxModel,
+    *,
+    outputs: Sequence[str] = (),
+    inputs: Sequence[str] = (),
+    sizes: Sizes | None = None,
+    opaque: bool = False,
 ) -> Imported:
     """The part of a model that computes the outputs (the model's own without any), as a graph function; from the inputs
-    on, where some are named.
+    on, where some are named. With `opaque`, nodes without a counterpart become opaque operations.
 
     Raises `OnnxError`, with all nodes that can't be imported.
     """
@@ -63,7 +71,7 @@ def import_onnx(
     if not wanted:
         raise model.fail("the graph has no outputs; --outputs chooses some")
     ends = [End(name, name, []) if outputs else find_end(model, name) for name in wanted]
-    return Importer(model, sizes).run(ends)
+    return Importer(model, sizes, opaque=opaque).run(ends)
 
 
 def _whole_names(model: OnnxModel, names: Sequence[str]) -> list[str]:
@@ -125,12 +133,19 @@ class Importer:
     hints: bool = True
     unknown: list[Node] = field(default_factory=list)
     """The nodes that there is no counterpart of."""
+    opaque: bool = False
+    host: set[str] = field(default_factory=set)
+    """The tensors that the host computes."""
+    moved: dict[View, View] = field(default_factory=dict)
+    """Views by those that opaque operations have moved them from."""
+    known: dict[str, Input] | None = None
+    """The types and shapes that ONNX infers, once they are asked for."""
 
     def run(self, ends: list[End]) -> Imported:
         self.ends = ends
         cut = [end.tensor for end in self.ends]
         nodes = self.model.needed(cut)
-        self.build.opset = self.model.opset
+        self.build.opset, self.build.opaque = self.model.opset, self.opaque
         read = {name for node in nodes for name in node.inputs} | set(cut)
         for name in self.model.inputs:
             if name in read:
@@ -138,9 +153,10 @@ class Importer:
             else:
                 self.build.note(f"input '{name}' is left out: the outputs don't depend on it")
         for node in nodes:
-            made = self.guarded(str(node), self.node, node) or [None]
+            made = self.guarded(str(node), self.opaque_or_node if self.opaque else self.node, node) or [None]
             outputs = [name for name in node.outputs if name]
-            self.tensors |= dict(zip(outputs, made, strict=False))
+            self.host |= {name for name, tensor in zip(outputs, made, strict=False) if tensor is HOST}
+            self.tensors |= {n: None if t is HOST else t for n, t in zip(outputs, made, strict=False)}
         values = [self.guarded(f"output '{end.tensor}'", self.result, end) for end in self.ends]
         self.cut_off = [e.tensor for e, v in zip(self.ends, values, strict=True) if v is None and e.nodes]
         self.check_batch()
@@ -175,6 +191,10 @@ class Importer:
         """What is not understood, by operator, with its share of the multiply-accumulates; of several nodes."""
         if len(self.unknown) < 2 or not self.hints:
             return []
+        return [f"without a counterpart here: {self.by_operator()}"]
+
+    def by_operator(self) -> str:
+        """The operators of the nodes that are not understood."""
         multiplied = multiplies(self.model, self.sizes)
         total, counts, shares = sum(multiplied.values()), Counter(n.op for n in self.unknown), Counter[str]()
         for node in self.unknown:
@@ -183,7 +203,7 @@ class Importer:
             f"{op} {count}" + (f" ({shares[op] / total:.1%} of the multiply-accumulates)" if shares[op] else "")
             for op, count in counts.most_common()
         ]
-        return [f"without a counterpart here: {', '.join(shown)}"]
+        return ", ".join(shown)
 
     def possible_cut(self, names: list[str]) -> list[str]:
         """The tensors that can be imported instead, all together; those of the names that can be alone, if not all."""
@@ -196,16 +216,22 @@ class Importer:
         """Whether these tensors can be imported, found out by doing it."""
         try:
             ends = [End(name, name, []) for name in names]
-            made = Importer(self.model, self.sizes, hints=False).run(ends)
-            return any(isinstance(op, GraphOp) for func in made.module.functions() for op in func.ops)
+            made = Importer(self.model, self.sizes, hints=False, opaque=self.opaque).run(ends)
+            ops = [op for func in made.module.functions() for op in func.ops]
+            return any(isinstance(op, GraphOp) and not isinstance(op, ViewOp) for op in ops)
         except OnnxError:
             return False
 
     # The graph's ends
 
-    def input(self, name: str) -> View:
-        """An argument. Raises `Unsupported` where its type or shape is not known or not possible."""
+    def input(self, name: str) -> View | None:
+        """An argument; None for one that is left to the host. Raises `Unsupported` where its type or shape is not known
+        or not possible."""
         declared = self.model.inputs[name]
+        if self.opaque and declared.type not in ELEMENT_TYPES:
+            self.host.add(name)
+            self.build.note(f"input '{name}' is left to the host: its elements are {declared.type}")
+            return None
         if declared.type not in ELEMENT_TYPES:
             raise Unsupported(f"elements are {declared.type}; they can be {', '.join(ELEMENT_TYPES)}")
         known = self.sizes.of(declared)
@@ -248,12 +274,16 @@ class Importer:
     def result(self, end: End) -> Value | None:
         name = end.tensor
         tensor = self.read(name)
+        if name in self.host:
+            raise Unsupported("its elements are of a type that only the host has; --outputs chooses others")
         if tensor is None:
             return None
+        tensor = in_order(self.build, self.moved, tensor) if self.opaque else tensor
+        assert tensor is not None
         end.check(self.build, self.model, tensor)
         self.check_declared(name, tensor)
         if isinstance(tensor, View) and not tensor.in_order:
-            raise Unsupported("a transposition of a computed tensor moves data", tensor.via)
+            tensor = self.build.settled(tensor)
         shape = tensor.shape
         form = (tensor.held.form if isinstance(tensor, View) else None) or natural(shape)
         value = self.build.operand(tensor, form)
@@ -285,6 +315,8 @@ class Importer:
         for name, h in self.args:
             if h.value is None:
                 self.build.note(f"input '{name}' is left out: only its shape is read")
+        if self.opaque:
+            self.note_opaque()
         types = [v.type for v in values]
         attrs: list[Attributes] = [{} for _ in held] + [{"graph.param": UNIT} for _ in self.build.params]
         body = Block([*held, *self.build.params], [*self.build.ops, ReturnOp(values, [])])
@@ -293,11 +325,50 @@ class Importer:
         verify(module)
         return Imported(module, self.build.weights, self.build.notes)
 
+    def note_opaque(self) -> None:
+        """Says which operators have become opaque operations, if any."""
+        moving = movers(self.build, self.unknown)
+        parts = [self.by_operator()] if self.unknown else []
+        parts += [f"to move data {', '.join(f'{op} {count}' for op, count in moving.items())}"] if moving else []
+        if parts:
+            self.build.note(f"opaque, so that nothing runs the function: {'; '.join(parts)}")
+
     # Nodes
+
+    def opaque_or_node(self, node: Node) -> Sequence[Tensor | Host | None] | None:
+        """What a node's outputs are, or its first one; of one that can't be imported as it is, in other words: with its
+        inputs moved into their order, or as an opaque operation."""
+        inputs = [self.read(name) if name else None for name in node.inputs]
+        if any(name and t is None and name not in self.host for name, t in zip(node.inputs, inputs, strict=True)):
+            return None
+        for change in (lambda tensor: tensor, partial(in_order, self.build, self.moved)):
+            ops, normalizations, moved = len(self.build.ops), len(self.build.normalizations), dict(self.moved)
+            try:
+                if not any(name in self.host for name in node.inputs):
+                    return self.made(node, [change(tensor) for tensor in inputs])
+            except Unsupported:
+                self.build.take_back(ops, normalizations)
+                self.moved.clear()
+                self.moved |= moved
+        return self.as_opaque(node, inputs)
+
+    def as_opaque(self, node: Node, inputs: Sequence[Tensor | None]) -> Sequence[Tensor | Host]:
+        """A node as an opaque operation."""
+        known = outputs_of(self.model, node, inputs)
+        if not all(name in known for name in node.outputs if name):
+            self.known = inferred(self.model, self.sizes) if self.known is None else self.known
+            known = self.known | known
+        made = opaque_node(self.build, node, inputs, known)
+        if any(t is not HOST for t in made):
+            self.unknown.append(node)
+        return made
 
     def node(self, node: Node) -> Sequence[Tensor] | None:
         """What a node's outputs are, or its first one; None where one of its inputs could not be imported."""
-        inputs = [self.read(name) if name else None for name in node.inputs]
+        return self.made(node, [self.read(name) if name else None for name in node.inputs])
+
+    def made(self, node: Node, inputs: list[Tensor | None]) -> Sequence[Tensor] | None:
+        """The same, of these inputs."""
         least, most = inputs_of(node.op)
         handler = handler_of(node.op)
         if handler is not None and not (least <= len(inputs) <= most and all(node.inputs[:least])):
@@ -306,14 +377,16 @@ class Importer:
         lost = any(name and tensor is None for name, tensor in zip(node.inputs, inputs, strict=True))
         constant = can_fold(node) and not lost and all(isinstance(t, Const) for t in inputs if t is not None)
         if not constant and handler is None:
-            self.unknown.append(node)
+            if not self.opaque:
+                self.unknown.append(node)
             raise Unsupported("it has no counterpart here")
         if lost:
             check_unread(self.model, node, [t is None for t in inputs])
             return None
         if not constant:
             assert handler is not None
-            return [handler(self.build, node, inputs)]
+            tensors = handler(self.build, node, inputs)
+            return tensors if isinstance(tensors, list) else [tensors]
         arrays = fold(self.model, node, [t.array if isinstance(t, Const) else None for t in inputs])
         sources = [t.name for t in inputs if isinstance(t, Const)]
         kept = sources and node.op != "Concat"

@@ -4,7 +4,7 @@ constants behind a product."""
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from math import isclose, pi, sqrt
 from typing import TYPE_CHECKING, Any
 
@@ -23,7 +23,7 @@ DEEPEST = 4
 """Most products within each other that are taken for one."""
 
 
-def simplify(build: Builder, results: Iterable[Value]) -> None:
+def simplify(build: Builder, results: Sequence[Value]) -> None:
     """Writes what has been built with fewer operations; the results keep their values."""
     search = _Search(build, Counter([*results, *(v for op in build.ops for v in op.operands)]))
     for pair in build.normalizations:
@@ -32,7 +32,7 @@ def simplify(build: Builder, results: Iterable[Value]) -> None:
         if op not in search.gone and isinstance(op, BinaryOp) and op.kernel == "mul":
             search.rewrite(op)
     build.ops[:] = [search.instead.get(op, op) for op in build.ops if op not in search.gone]
-    build.drop_unread()
+    build.drop_unread(results)
 
 
 class _Search:
