@@ -79,15 +79,21 @@ def valid_along(op: ExecBase, axis: int, source: Array) -> Array:
     return source[(slice(None),) * axis + (slice(size),)]
 
 
-def without_padding(op: ExecBase, kernel: Kernel, sources: Sequence[Array]) -> list[Array]:
-    """A product's sources without padding along the axis that it sums along, where a zero point is taken from them:
-    padding is zero, and stands for no zero there."""
+def summed_part(op: ExecBase, kernel: Kernel) -> tuple[list[int], int]:
+    """The axes, counted from behind, that a product sums its sources along, and how much is no padding there."""
     types = [tiled(v) for v in op.operands]
     k = types[0].tensor.rank
     axes = [along.index(k) for along in kernel.reads(op, [t.tensor.shape for t in types])]
     behind = [axis - t.tensor.rank for axis, t in zip(axes, types[1:], strict=True)]
     size = min(t.valid(c)[axis] for t, c, axis in zip(types[1:], op.coords[1:], axes, strict=True))
-    cuts = [(..., slice(size), *[slice(None)] * (-1 - axis)) for axis in behind]
+    return behind, size
+
+
+def without_padding(op: ExecBase, kernel: Kernel, sources: Sequence[Array]) -> list[Array]:
+    """A product's sources without padding along the axis that it sums along, where a zero point is taken from them:
+    padding is zero, and stands for no zero there."""
+    axes, size = summed_part(op, kernel)
+    cuts = [(..., slice(size), *[slice(None)] * (-1 - axis)) for axis in axes]
     return [source[cut] for source, cut in zip(sources, cuts, strict=True)]
 
 

@@ -22,7 +22,7 @@ from .graph import run_graph
 from .inputs import checked_input, tensor_of
 from .numerics import Array, numpy_dtype
 from .queues import Engines, QueueRun
-from .recorded import Held, Recorder, is_float
+from .recorded import Held, Recorder, followed
 from .room import check_room, values_of
 from .sched import SchedRun
 from .uop import UopRun
@@ -131,8 +131,9 @@ def checked_level(func: FuncOp, verified: bool) -> str:
 def _collect_values(func: FuncOp, values: dict[Value, Array], record: bool) -> Run:
     run = Run([values[v] for v in func.returned()])
     if record:
+        counts = followed(func)
         made = (op.result for op in func.ops if op.results)
-        run.held = {v.name: Held(v, values[v]) for v in made if is_float(v.type)}
+        run.held = {v.name: Held(v, values[v]) for v in made if counts(v.type)}
     return run
 
 

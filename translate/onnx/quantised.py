@@ -61,7 +61,7 @@ class Quantised(NamedTuple):
 
 
 def steps_of(node: Node, scale: Tensor | None, zero_point: Tensor | None) -> Steps:
-    """A scale and a zero point, each a constant of one number. Raises `Unsupported` for others, as one for each channel."""
+    """A scale and a zero point, each a constant of one number. Raises `Unsupported` for one for each channel."""
     numbers: list[Any] = []
     for what, tensor in (("scale", scale), ("zero point", zero_point)):
         if tensor is None:
