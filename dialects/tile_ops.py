@@ -381,7 +381,9 @@ class ExecBase(TileOp):
             named = [p.attribute for p in others[0].parameters if p.attribute not in ("params", *own)]
             which = f"kernel {others[0].name}" if len(others) == 1 else f"kernels such as {others[0].name}"
             verb = "go" if named[1:] else "goes"
-            raise OpError(f"{' and '.join(named)} {verb} with {which}, not {kernel.name}", name if others[1:] else "")
+            *first, last = named
+            shown = f"{', '.join(first)} and {last}" if first else last
+            raise OpError(f"{shown} {verb} with {which}, not {kernel.name}", name if others[1:] else "")
         kernel.check_params(f"kernel {kernel.name}", self.params, "params")
 
     def _verify_in_place(self, kernel: Kernel) -> None:

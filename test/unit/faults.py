@@ -49,6 +49,20 @@ func.func @quantized(%x: tensor<6x8xi8>, %w1: tensor<8x8xi8>, %b1: tensor<8xi32>
 }
 """
 
+STEPS = """\
+func.func @steps(%x: tensor<6x7xf32>, %w1: tensor<7x9xi8>, %b1: tensor<9xi32>, %w2: tensor<5x9xui8>)
+    -> tensor<6x5xf32> {
+  %q = graph.quantize %x {scale = 0.5 : f32, zero_point = 7} : tensor<6x7xf32> -> tensor<6x7xui8>
+  %a = graph.matmul %q, %w1, %b1 {zero_point_a = 7, zero_point_b = -2}
+      : (tensor<6x7xui8>, tensor<7x9xi8>, tensor<9xi32>) -> tensor<6x9xi32>
+  %r = graph.requantize %a {scale = 0.25 : f32, zero_point = -9} : tensor<6x9xi32> -> tensor<6x9xi8>
+  %s = graph.matmul %r, %w2 {transpose_b, zero_point_a = -9, zero_point_b = 3}
+      : (tensor<6x9xi8>, tensor<5x9xui8>) -> tensor<6x5xi32>
+  %y = graph.dequantize %s {scale = 0.125 : f32} : tensor<6x5xi32> -> tensor<6x5xf32>
+  return %y : tensor<6x5xf32>
+}
+"""
+
 GATED = """\
 func.func @gated(%x: tensor<8x8xf32>, %w1: tensor<8x9xf32>, %g: tensor<9xf32>, %w2: tensor<9x6xf32>)
     -> tensor<8x6xf32> {
@@ -107,6 +121,8 @@ CASES = [
     (HEADS, "tile{sizes=4x4x4},lower,schedule{sram=512 align=16}"),
     (HEADS, "tile{sizes=4x4x4},plan{sram=384},lower,forward,schedule{sram=384 align=4 evict=cost}"),
     (GATED, "tile{sizes=4x4x4},lower,schedule{sram=512 align=16}"),
+    (STEPS, "tile{sizes=4x4x4},lower,schedule{sram=256 align=4}"),
+    (STEPS, "tile{sizes=4x4x4},plan{sram=256},lower,forward,schedule{sram=256 align=4 evict=cost}"),
     (GATED, "tile{sizes=4x4x4},plan{sram=512},lower,forward,schedule{sram=320 align=4 evict=cost}"),
 ]
 
@@ -305,9 +321,11 @@ def change_spill(rng: random.Random, func: FuncOp) -> bool:
 
 def change_scale(rng: random.Random, func: FuncOp) -> bool:
     op = pick(rng, func, sched.ExecOp)
-    if op.zero_point is None:
+    given = [name for name in ("zero_point", "zero_point_a", "zero_point_b") if getattr(op, name) is not None]
+    if not given:
         return False
-    op.zero_point += rng.choice((-1, 1))
+    name = rng.choice(given)
+    setattr(op, name, getattr(op, name) + rng.choice((-1, 1)))
     return True
 
 
