@@ -200,7 +200,7 @@ def _words(source: str, target: str) -> str:
 
 def conversion(
     name: str, check_types: CheckTypes, meaning: Meaning, algebra: Callable[..., Any], *, scale: float | None,
-    ulps: float, onnx: str, summary: str,
+    ulps: float, onnx: str | None, summary: str,
 ) -> Kernel:  # fmt: skip
     """Declares a kernel that makes elements of another type, one of one; `scale` is what an absent one is."""
     return declare(

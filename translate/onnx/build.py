@@ -269,7 +269,7 @@ def product(
 
 def sums_of_products(
     build: Builder, name: str, a: tuple[Tensor, Shape], b: tuple[Tensor, Shape], shape: Shape, bias: Const | None,
-    **zero_points: int | None,
+    zero_points: tuple[int | None, int | None] = (None, None),
 ) -> View:  # fmt: skip
     """A matmul of two tensors in the given forms. A matrix that has been transposed is read so."""
     sides = [_turned(build, *side) for side in (a, b)]
@@ -281,7 +281,14 @@ def sums_of_products(
     assert isinstance(second, TensorType)
     turned = [UNIT if is_turned else None for _, is_turned in sides]
     result = Value(result_of_matmul(first, second, *turned), build.fresh(name))
-    made = MatmulOp(operands, [result], transpose_a=turned[0], transpose_b=turned[1], **zero_points)
+    made = MatmulOp(
+        operands,
+        [result],
+        transpose_a=turned[0],
+        transpose_b=turned[1],
+        zero_point_a=zero_points[0],
+        zero_point_b=zero_points[1],
+    )
     return build.emit(made, shape)
 
 

@@ -108,7 +108,7 @@ def _through(view: View, value: Value) -> View:
 
 
 def import_dequantize(build: Builder, node: Node, inputs: Inputs) -> Tensor:
-    view, scale, zero_point = (*inputs, None)[:3]
+    view, scale, zero_point = [*inputs, None][:3]
     steps = steps_of(node, scale, zero_point)
     if view.held.dtype not in (*QUANTISED, "i32"):
         raise Unsupported(f"its elements are {view.held.dtype}; they can be {', '.join(QUANTISED)}, i32")
@@ -118,8 +118,7 @@ def import_dequantize(build: Builder, node: Node, inputs: Inputs) -> Tensor:
 def dequantized(build: Builder, view: View, steps: Steps, name: str) -> View:
     """What integers stand for; where it is only read by what reads the integers, it is left out."""
     made = in_steps(build, DequantizeOp, view, "f32", steps, name)
-    assert made.held.value is not None
-    build.passed_by.update([made.held.value.owner])
+    build.passed_by.add(build.ops[-1])
     return made
 
 
@@ -138,7 +137,7 @@ def dequantized_const(node: Node, inputs: Inputs, numbers: Sequence[Array]) -> C
 def import_quantize(build: Builder, node: Node, inputs: Inputs) -> Tensor:
     """Of what is dequantised from sums of products of integers, the sums are requantised; as ONNX Runtime does it where
     nothing else reads what is quantised, and the left operand has the result's type."""
-    view, scale, zero_point = (*inputs, None)[:3]
+    view, scale, zero_point = [*inputs, None][:3]
     steps = steps_of(node, scale, zero_point)
     dtype = _result_type(node, zero_point)
     if view.held.dtype != "f32":
@@ -239,9 +238,9 @@ class Product(NamedTuple):
         if isinstance(self.bias, Const):
             bias = Const(self.bias.name, np.broadcast_to(self.bias.array.reshape(-1), right[-1:]))
         form = left if len(left) > 1 else (1, *left)
-        zero_points = {f"zero_point_{x}": side.steps.zero_point or None for x, side in (("a", self.a), ("b", self.b))}
+        zero_points = self.a.steps.zero_point or None, self.b.steps.zero_point or None
         return sums_of_products(
-            build, name, (self.a.tensor, form), (self.b.tensor, right), self.shape, bias, **zero_points
+            build, name, (self.a.tensor, form), (self.b.tensor, right), self.shape, bias, zero_points
         )
 
 
@@ -254,7 +253,7 @@ def product_of_dequantized(build: Builder, node: Node, inputs: Inputs) -> Tensor
         return None
     if any(node.attribute(factor, 1.0) != 1 for factor in ("alpha", "beta")):
         return None
-    made = Product(*_turned(node, a, b), bias[0].tensor if has_bias and bias[0] else None)
+    made = Product(*_turned(node, a, b), bias=bias[0].tensor if has_bias and bias[0] else None)
     left, right = (build.dtype(side.tensor) for side in (a, b))
     if made.problem(build) or (left, right) == ("i8", "ui8") or not 0 < made.scale < np.inf:
         return None
@@ -271,35 +270,37 @@ def product_of_dequantized(build: Builder, node: Node, inputs: Inputs) -> Tensor
     return view
 
 
-def _turned(node: Node, *sides: Quantised) -> list[Quantised]:
+def _turned(node: Node, a: Quantised, b: Quantised) -> tuple[Quantised, Quantised]:
     """A Gemm's operands as it turns them."""
-    turned = [node.attribute(name, 0) for name in ("transA", "transB")]
-    return [
-        side._replace(tensor=transposed(side.tensor, (1, 0), node)) if turn and len(side.tensor.shape) == 2 else side
-        for side, turn in zip(sides, turned, strict=True)
-    ]
+    return _side(node, a, "transA"), _side(node, b, "transB")
+
+
+def _side(node: Node, side: Quantised, name: str) -> Quantised:
+    turned = node.attribute(name, 0) and len(side.tensor.shape) == 2
+    return side._replace(tensor=transposed(side.tensor, (1, 0), node)) if turned else side
 
 
 # Operators on quantised tensors
 
 
-def _given(node: Node, tensor: Tensor, scale: Tensor | None, zero_point: Tensor | None) -> Quantised:
-    return Quantised(tensor, steps_of(node, scale, zero_point))
+def _operands(node: Node, inputs: Inputs) -> tuple[Quantised, Quantised]:
+    """Two tensors, each with its scale and zero point behind it."""
+    a, a_scale, a_zero, b, b_scale, b_zero = inputs[:6]
+    return Quantised(a, steps_of(node, a_scale, a_zero)), Quantised(b, steps_of(node, b_scale, b_zero))
 
 
 def import_qlinear_matmul(build: Builder, node: Node, inputs: Inputs) -> Tensor:
     """y = a b, each with its scale and zero point."""
-    product = Product(_given(node, *inputs[:3]), _given(node, *inputs[3:6]))
+    product = Product(*_operands(node, inputs))
     return _ending(build, node, product, product.scale, inputs[6:8])
 
 
 def import_qgemm(build: Builder, node: Node, inputs: Inputs) -> Tensor:
     """alpha a b + c, with c in i32; in f32 without a scale of the result's own."""
     inputs = [*inputs, *[None] * (9 - len(inputs))]
-    sides = _turned(node, _given(node, *inputs[:3]), _given(node, *inputs[3:6]))
-    product = Product(*sides, inputs[6])
+    product = Product(*_turned(node, *_operands(node, inputs)), inputs[6])
     alpha = np.float32(node.attribute("alpha", 1.0))
-    return _ending(build, node, product, alpha * sides[0].steps.scale * sides[1].steps.scale, inputs[7:9])
+    return _ending(build, node, product, alpha * product.a.steps.scale * product.b.steps.scale, inputs[7:9])
 
 
 def _ending(build: Builder, node: Node, product: Product, scale: np.float32, end: Sequence[Tensor | None]) -> Tensor:
@@ -310,15 +311,16 @@ def _ending(build: Builder, node: Node, product: Product, scale: np.float32, end
     sums = product.sums(build, f"{name}_sum")
     if end[0] is None:
         return in_steps(build, DequantizeOp, sums, "f32", Steps(scale, 0), name)
-    return requantized(build, Quantised(sums, Steps(scale, 0)), steps_of(node, *end), _result_type(node, end[1]), name)
+    return requantized(
+        build, Quantised(sums, Steps(scale, 0)), steps_of(node, end[0], end[1]), _result_type(node, end[1]), name
+    )
 
 
 def import_matmul_integer(build: Builder, node: Node, inputs: Inputs) -> Tensor:
     """a b in i32, each less its zero point."""
     one = Const("", np.array(1, np.float32))
-    a, b, *zero_points = [*inputs, None, None][:4]
-    sides = [_given(node, tensor, one, zero) for tensor, zero in zip((a, b), zero_points, strict=True)]
-    return Product(*sides).sums(build, node.outputs[0])
+    a, b, a_zero, b_zero = [*inputs, None, None][:4]
+    return Product(*_operands(node, [a, one, a_zero, b, one, b_zero])).sums(build, node.outputs[0])
 
 
 Handler = Callable[[Builder, Node, Inputs], Tensor]

@@ -235,7 +235,7 @@ SCALES = (2.0**-100, 1e-3, 0.1, 0.7, 1.0, 3.0, 2.0**100)
 def test_what_a_type_cuts_anyway_need_not_be_cut(dtype: str) -> None:
     """Bit by bit where the law says so; and it says so of a relu, just where zero is the least number."""
     values, ends = hard("f32"), QUANTISED[dtype]
-    for scale, zero_point, bounds in product(SCALES, (*ends, 0, 1), product(BOUNDS, repeat=2)):
+    for scale, zero_point, bounds in product(SCALES, (*ends, 0, 1), product(BOUNDS, BOUNDS)):
         params = (float(np.float32(scale)), zero_point)
         if saturates(params, dtype, bounds):
             cut = applied(KERNELS["clip"], values, *bounds)
