@@ -26,6 +26,11 @@ from tilewright.ir.verifier import verification_errors
 from tilewright.lowering.rewriting import ValueMap, clone, copy_value, with_body
 from tilewright.runtime.execute import execute_function, random_inputs
 
+if __package__:
+    from .fault_texts import STEPS
+else:
+    from fault_texts import STEPS  # type: ignore[no-redef]
+
 CHAIN = """\
 func.func @chain(%x: tensor<8x8xf32>, %w1: tensor<8x12xf32>, %b1: tensor<12xf32>, %w2: tensor<12x8xf32>)
     -> (tensor<8x8xf32>, tensor<8x12xf32>) {
@@ -46,20 +51,6 @@ func.func @quantized(%x: tensor<6x8xi8>, %w1: tensor<8x8xi8>, %b1: tensor<8xi32>
   %q = graph.cast %a {scale = 0.25 : f32, zero_point = 1} : tensor<6x8xi32> -> tensor<6x8xi8>
   %y = graph.matmul %q, %w2 : (tensor<6x8xi8>, tensor<8x5xi8>) -> tensor<6x5xi32>
   return %y : tensor<6x5xi32>
-}
-"""
-
-STEPS = """\
-func.func @steps(%x: tensor<6x7xf32>, %w1: tensor<7x9xi8>, %b1: tensor<9xi32>, %w2: tensor<5x9xui8>)
-    -> tensor<6x5xf32> {
-  %q = graph.quantize %x {scale = 0.5 : f32, zero_point = 7} : tensor<6x7xf32> -> tensor<6x7xui8>
-  %a = graph.matmul %q, %w1, %b1 {zero_point_a = 7, zero_point_b = -2}
-      : (tensor<6x7xui8>, tensor<7x9xi8>, tensor<9xi32>) -> tensor<6x9xi32>
-  %r = graph.requantize %a {scale = 0.25 : f32, zero_point = -9} : tensor<6x9xi32> -> tensor<6x9xi8>
-  %s = graph.matmul %r, %w2 {transpose_b, zero_point_a = -9, zero_point_b = 3}
-      : (tensor<6x9xi8>, tensor<5x9xui8>) -> tensor<6x5xi32>
-  %y = graph.dequantize %s {scale = 0.125 : f32} : tensor<6x5xi32> -> tensor<6x5xf32>
-  return %y : tensor<6x5xf32>
 }
 """
 
