@@ -67,8 +67,8 @@ def test_every_operation_of_the_graph_can_be_built() -> None:
         b.elementwise(name, *[x] * len(kernel.sources), params=params)
     b.concat(b.slice(x, [0, 0], [1, 1]), b.transpose(b.reduce(b.reshape(x, (4, 5)), "max", 1), [1, 0]), axis=1)
     b.broadcast(b.reduce(x, "sum", 0), (4, 5))
-    sums = b.matmul(b.quantize(x, "ui8", 0.5, 3), b.arg("w", (5, 5), "i8"), zero_point_a=3)
-    b.dequantize(b.quantize(sums, "i8", 0.25), 0.125)
+    quantised = b.quantize(x, "ui8", 0.5, 3)
+    b.dequantize(b.quantize(b.matmul(quantised, quantised, transpose_b=True, zero_point_a=3), "i8", 0.25), 0.125)
     b.returns(x)
     made = {op.name for func in (layer().func(), b.func()) for op in func.ops}
     assert made == names | {"func.return"}
