@@ -8,7 +8,7 @@ from math import prod
 from typing import NamedTuple
 
 from ..dialects.kernels import KERNELS
-from ..dialects.kernels.declaration import coords_along
+from ..dialects.kernels.declaration import coords_along, shapes_seen
 from ..dialects.tiles import Coord, TiledType, number_within, tile_text, tiled
 from ..dialects.uop import ExecOp, is_alloc
 from ..ir.builtin import FuncOp
@@ -135,7 +135,7 @@ def _operation(tiles: TileProgram, value: Value, parts: dict[Coord, Chain]) -> R
 def _axes(op: Operation) -> tuple[Coord, ...]:
     """Along which axes of its destination an exec's sources go."""
     assert isinstance(op, ExecOp)
-    return KERNELS[op.kernel].reads(op, [tiled(v).tensor.shape for v in op.operands])
+    return KERNELS[op.kernel].reads(op, shapes_seen([tiled(v) for v in op.operands]))
 
 
 def _step(axes: tuple[Coord, ...], read: Sequence[Coord], rank: int) -> int:

@@ -1,13 +1,15 @@
-"""Tile sizes that views leave: along each axis of a tensor, a number that the size of its tiles has to divide.
+"""Tile sizes that views leave: along each axis of a tensor, a number that the size of its tiles has to divide, and one
+that it must not be larger than.
 
-A slice has to start and end on tile borders, a head of a projection has to be whole tiles, and two axes that change
-places can't both be cut in tiles of more than one element. What is asked of one tensor's axis is asked of all that are
-cut alike: those that a chain of operations reads and makes along it.
+A slice has to start and end on tile borders and to be no smaller than a tile, a head of a projection has to be whole
+tiles, and two axes that change places can't both be cut in tiles of more than one element. What is asked of one
+tensor's axis is asked of all that are cut alike: those that a chain of operations reads and makes along it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import combinations
 from math import gcd
 
 from ..dialects.graph import GraphOp, MatmulOp, ViewOp
@@ -21,11 +23,13 @@ Shape = tuple[int, ...]
 
 
 class Limits:
-    """The numbers that tile sizes along tensors' axes have to divide, by the views of some operations."""
+    """What tile sizes along tensors' axes have to be, by the views of some operations: `numbers` are what they divide,
+    `most` what they are at most."""
 
     def __init__(self, ops: list[GraphOp]):
         self.parent: dict[Axis, Axis] = {}
         self.numbers: dict[Axis, int] = {}
+        self.most: dict[Axis, int] = {}
         if not any(isinstance(op, ViewOp) for op in ops):
             return
         for op in ops:
@@ -34,13 +38,18 @@ class Limits:
         for op in ops:
             for axis, number in _asked(op):
                 self.limit(axis, number)
+            for value, axis in _parts(op):
+                self.keep_within(value, axis)
         for op in ops:
             if isinstance(op, TransposeOp):
                 self.part(op)
 
     def fit(self, value: Value, axis: int, size: int) -> int:
         """The largest tile size, at most `size`, that is possible along an axis."""
-        number = self.numbers.get(self.find((value, axis)), 0) if self.numbers else 0
+        if not self.parent:
+            return size
+        root = self.find((value, axis))
+        number, size = self.numbers.get(root, 0), min(size, self.most.get(root, size))
         if not number:
             return size
         return next(n for n in range(min(size, number), 0, -1) if number % n == 0)
@@ -60,16 +69,20 @@ class Limits:
         root = self.find(axis)
         self.numbers[root] = gcd(self.numbers.get(root, 0), number)
 
+    def keep_within(self, value: Value, axis: int) -> None:
+        """Has no tile along an axis larger than a tensor is along it."""
+        root, size = self.find((value, axis)), _shape(value)[axis]
+        self.most[root] = min(self.most.get(root, size), size)
+
     def part(self, op: TransposeOp) -> None:
-        """Has one of each two axes that change places cut in single elements: one that is already, or else the one
-        that comes first in the result."""
-        result, order = op.result, op.permutation
-        for j in range(len(order)):
-            for i in range(j):
-                wide = _shape(result)[i] > 1 and _shape(result)[j] > 1
-                pair = (result, i), (result, j)
-                if order[i] > order[j] and wide and all(self.numbers.get(self.find(axis)) != 1 for axis in pair):
-                    self.limit(pair[0], 1)
+        """Has one of each two axes that change places cut into single elements: one that is already, or else the one
+        that comes first in the result. A matrix that is turned is left alone: no tile would do."""
+        shape, order, last = _shape(op.result), op.permutation, len(op.permutation) - 2
+        for i, j in combinations(range(len(order)), 2):
+            if order[i] < order[j] or 1 in (shape[i], shape[j]) or (i >= last and order[j] >= last):
+                continue
+            if all(self.numbers.get(self.find((op.result, axis))) != 1 for axis in (i, j)):
+                self.limit((op.result, i), 1)
 
 
 def _shape(value: Value) -> Shape:
@@ -153,6 +166,15 @@ def _asked(op: GraphOp) -> Iterator[tuple[Axis, int]]:
     elif isinstance(op, BroadcastOp):
         pairs = zip(_shape(op.operands[0]), _shape(op.result), strict=True)
         yield from (((op.result, axis), 1) for axis, (one, other) in enumerate(pairs) if one != other)
+
+
+def _parts(op: GraphOp) -> Iterator[Axis]:
+    """The tensors that are parts of others, with the axes along which they are."""
+    if isinstance(op, SliceOp):
+        wholes = _shape(op.operands[0])
+        yield from ((op.result, axis) for axis, size in enumerate(op.sizes) if size < wholes[axis])
+    elif isinstance(op, ConcatOp):
+        yield from ((value, op.axis) for value in op.operands)
 
 
 def _asked_by_reshape(op: ReshapeOp) -> Iterator[tuple[Axis, int]]:

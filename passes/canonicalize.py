@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from ..dialects.conversions import CastOp, DequantizeOp, QuantizeOp
-from ..dialects.graph import TOGETHER, ElementwiseOp, GraphOp, MappedOp, MatmulOp, ViewOp, has_choices
+from ..dialects.graph import TOGETHER, ElementwiseOp, GraphOp, MappedOp, MatmulOp, has_choices
 from ..dialects.kernels import KERNELS
 from ..dialects.kernels.conversions import WIDENING, gives_back, saturates
 from ..dialects.kernels.declaration import Range
@@ -205,7 +205,7 @@ class _Rewriter:
         self.ops.append(made)
 
     def rewritten(self, op: GraphOp) -> Value | GraphOp | None:
-        rewritable = not isinstance(op, ViewOp) and is_bare(op)
+        rewritable = op.kernel in KERNELS and is_bare(op)
         made = (rewrite(op, self.uses) for rewrite in REWRITES) if rewritable else ()
         return next((found for found in made if found is not None), None)
 

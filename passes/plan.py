@@ -47,7 +47,7 @@ class PlanPass:
     """Chooses blocks, loop orders and which operations to compute depth first, for few bytes moved."""
 
     name: ClassVar[str] = "plan"
-    needs: ClassVar[tuple[str, ...]] = ("fuse", "tile")
+    needs: ClassVar[tuple[str, ...]] = ("decompose", "fuse", "tile")
     sram: int | None = option(read_bytes, "SRAM size to plan for (default 256KiB)", "BYTES")
     align: int | None = option(read_alignment, "alignment of every address in bytes (default 64)", "BYTES")
     objective: str | None = option(
@@ -91,7 +91,7 @@ class PlanPass:
         and `taken` are the bytes that are set aside."""
         config = SRAMConfig(max(target.sram_bytes - taken, target.alignment), target.alignment)
         tensors, operators = numbered([described(op, tiled) for op in ops], read, tiled, views)
-        search = Search(TrafficModel(tensors, operators, config), nests_of(ops, tiled))
+        search = Search(TrafficModel(tensors, operators, config), nests_of(ops, tiled, views))
         nests = search.run()
         if self.objective == "makespan":
             costs = [op_cycles(op, tiled, target) for op in ops]

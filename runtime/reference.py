@@ -22,6 +22,7 @@ from ..ir.builtin import FuncOp
 from ..ir.core import Operation, Value
 from ..ir.types import INTEGERS, TensorType
 from .buffers import Buffer, summed_part, valid_part, whole_of
+from .composites import Arithmetic, composed
 from .numerics import Array, numpy_dtype
 from .recorded import followed, last_writes
 from .rounding import FLOAT64, Figure, computed, extremum, plus
@@ -84,6 +85,8 @@ class _OnTensors(Reference):
     def made(self, op: GraphOp) -> Figure:
         if isinstance(op, ViewOp):
             return viewed(op, [self.figures[v] for v in op.operands])
+        if op.is_composite:
+            return composed(op, Arithmetic(computed, self.dtype), *[self.figures[v] for v in op.operands])
         kernel = KERNELS[op.kernel]
         assert isinstance(op.result.type, TensorType)
         operands, count = [self.figures[v] for v in op.operands], len(kernel.sources)
@@ -140,13 +143,15 @@ class _OnTiles(Reference):
         (value, *operands), (coord, *coords) = op.operands, op.coords
         kernel, type = KERNELS[op.kernel], tiled(value)
         rank = len(type.tile)
-        sources = [self.read(v, c).within_rank(rank) for v, c in zip(operands, coords, strict=True)]
-        if op.axis is not None:
+        sources = [self.read(v, c) for v, c in zip(operands, coords, strict=True)]
+        if op.axis is None:
+            sources = [source.within_rank(rank) for source in sources]
+        else:
             sources = [source.cut(op.axis, tiled(operands[0]).valid(coords[0])[op.axis]) for source in sources]
         if op.zero_point_a is not None or op.zero_point_b is not None:
             axes, size = summed_part(op, kernel)
             sources = [s.cut(s.value.ndim + axis, size) for s, axis in zip(sources, axes, strict=True)]
-        made = computed(kernel, Call(kernel.params_of(op), self.dtype(type.dtype)), *sources)
+        made = computed(kernel, Call(kernel.params_of(op), self.dtype(type.dtype)), *sources).within_rank(rank)
         if made.value.shape != type.tile:
             made = made.over(type.tile)
         if not op.accumulate:

@@ -8,7 +8,7 @@ from math import copysign, isnan
 from ...ir.attributes import round_float
 from ...ir.light_typing import TYPE_CHECKING, Any
 from ...ir.opdef import OpError
-from ..tiles import TiledType
+from ..tiles import TiledType, bare
 from .declaration import ELEMENTS, KERNELS, Array, Call, Kernel, Parameter, Range, declare, elements, same_coordinates
 from .quantised import QUANTISED, check_zero_point
 
@@ -86,7 +86,7 @@ def _check_scale(name: str, scale: Any, required: bool = False) -> None:
 
 def _checked(kernel: str, check_types: CheckTypes) -> Check:
     def check(types: Sequence[TiledType], op: object) -> None:
-        if types[0].tile != types[1].tile:
+        if bare(types[0].tile) != bare(types[1].tile):
             shown = f"{types[0]} = {kernel} {types[1]}"
             raise OpError(f"kernel {kernel}: source and destination tiles differ: {shown}")
         check_types(f"kernel {kernel}", types[1].dtype, types[0].dtype, op)

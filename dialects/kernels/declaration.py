@@ -175,7 +175,7 @@ class Kernel(NamedTuple):
         If not, what is computed is cut to what the destination has of it, or makes data of padding.
         """
         sizes = dict(enumerate(extents[0]))
-        along = self.reads(op, [type.tensor.shape for type in types])
+        along = self.reads(op, shapes_seen(types))
         return all(
             axis == ALL or sizes.setdefault(axis, size) == size
             for axes, extent in zip(along, extents[1:], strict=True)
@@ -218,6 +218,22 @@ class Kernel(NamedTuple):
         for parameter, value in zip(wanted, values, strict=True):
             if parameter.finite and not isfinite(value.value):
                 raise OpError(f"{who}: {parameter.name} must be finite, got {value.value}", key)
+
+
+def shapes_seen(types: Sequence[TiledType]) -> list[Coord]:
+    """The shapes of tensors, destination first, as an operation on a tile of each sees them: a tile of one element
+    along an axis where the destination's has more is repeated along it, as all of a tensor of one element is. A buffer
+    that holds a view may have more than the view has."""
+    dst, *sources = types
+    shapes = [dst.tensor.shape]
+    for type in sources:
+        further = len(dst.tile) - len(type.tile)
+        shape = list(type.tensor.shape)
+        for i in range(max(-further, 0), len(shape)):
+            if type.tile[i] == 1 < dst.tile[i + further]:
+                shape[i] = 1
+        shapes.append(tuple(shape))
+    return shapes
 
 
 def same_coordinates(op: object, shapes: Sequence[Coord]) -> tuple[Coord, ...]:

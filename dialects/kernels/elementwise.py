@@ -15,7 +15,19 @@ from ...ir.opdef import REGISTRIES, OpError
 from ...ir.types import DTYPE_BYTES
 from ..tiles import TiledType
 from .declaration import ALL as REPEATED
-from .declaration import ELEMENTS, Array, Call, Check, Kernel, Parameter, Range, declare, elements, same_coordinates
+from .declaration import (
+    ELEMENTS,
+    Array,
+    Call,
+    Check,
+    Kernel,
+    Parameter,
+    Range,
+    declare,
+    elements,
+    same_coordinates,
+    shapes_seen,
+)
 from .formulas import erf, gelu, gelu_tanh, hard_swish, sigmoid, silu
 from .laws import Clamps, clamping
 
@@ -194,8 +206,7 @@ def held(value: float, dtype: str) -> float:
 def _checked(name: str, dtypes: tuple[str, ...], shown: str) -> Check:
     def check(types: Sequence[TiledType], op: object) -> None:
         dst, first, *rest = types
-        shapes = [t.tensor.shape for t in types]
-        along = same_coordinates(op, shapes)
+        along = same_coordinates(op, shapes_seen(types))
         # An axis along which a tile has one element need not be covered: a buffer that holds a view may lack it.
         covered = {axis for axes in along for axis in axes} >= {i for i, size in enumerate(dst.tile) if size > 1}
         fits = covered and all(

@@ -69,6 +69,8 @@ def test_every_operation_of_the_graph_can_be_built() -> None:
     b.broadcast(b.reduce(x, "sum", 0), (4, 5))
     quantised = b.quantize(x, "ui8", 0.5, 3)
     b.dequantize(b.quantize(b.matmul(quantised, quantised, transpose_b=True, zero_point_a=3), "i8", 0.25), 0.125)
+    scale = b.reduce(x, "max", 0)
+    b.rms_norm(b.layer_norm(b.softmax(x, (0, 1)), scale, scale), scale, axis=0, epsilon=0)
     b.returns(x)
     made = {op.name for func in (layer().func(), b.func()) for op in func.ops}
     assert made == names | {"func.return"}
@@ -79,6 +81,10 @@ def test_every_operation_of_the_graph_can_be_built() -> None:
     [
         (lambda b, x: b.reduce(x, "max", 2), "axes"),
         (lambda b, x: b.reduce(x, "most", 0), "kind"),
+        (lambda b, x: b.reduce(x, "mean", [1, 1]), "axes"),
+        (lambda b, x: b.softmax(x, -3), "axes"),
+        (lambda b, x: b.layer_norm(x, x, axis=[]), "axes"),
+        (lambda b, x: b.rms_norm(x, x, epsilon=-1.0), "epsilon"),
         (lambda b, x: b.transpose(x, [0, 0]), "permutation"),
         (lambda b, x: b.reshape(x, [3, 3]), "graph.reshape"),
         (lambda b, x: b.reshape(x, []), "graph.reshape"),

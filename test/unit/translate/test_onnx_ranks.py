@@ -1,0 +1,131 @@
+"""Tensors of any rank: what only moves data becomes views, and the results are ONNX's."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+from onnx.reference import ReferenceEvaluator
+
+from tilewright.tools import opt
+
+from ..onnx_models import Imports, build, data, node, shape_of
+
+Array = np.ndarray[Any, Any]
+SPLIT = [
+    node("MatMul", "x wqkv", "m"), node("Reshape", "m s5", "r"), node("Transpose", "r", "t", perm=[2, 0, 3, 1, 4]),
+    node("Split", "t", "q3 k3 v3", axis=0, num_outputs=3),
+    *[node("Squeeze", f"{name}3 zero", name) for name in "qkv"],
+]  # fmt: skip
+JOINED = [node("Transpose", "o", "ot", perm=[0, 2, 1, 3]), node("Reshape", "ot s3", "or"), node("MatMul", "or wo")]
+HEADS = {
+    "wqkv": data(8, 24) / 4,
+    "wo": data(8, 8) / 8,
+    "s5": shape_of(2, 5, 3, 2, 4),
+    "s3": shape_of(2, 5, 8),
+    "zero": shape_of(0),
+}
+
+MODELS: dict[str, Callable[[], onnx.ModelProto]] = {
+    "batches of rows": lambda: build([node("MatMul", "x w")], {"x": [2, 5, 6]}, {"w": data(6, 7)}),
+    "batches of one row": lambda: build(
+        [node("MatMul", "x w", "m"), node("Add", "m b")], {"x": [6, 1, 5]}, {"w": data(5, 7), "b": data(7)}
+    ),
+    "batches broadcast": lambda: build([node("MatMul", "x z")], {"x": [2, 1, 5, 6], "z": [3, 6, 4]}),
+    "heads": lambda: build(
+        [*SPLIT, node("Transpose", "k", "kt", perm=[0, 1, 3, 2]), node("MatMul", "q kt", "s"),
+         node("MatMul", "s v", "o"), *JOINED],
+        {"x": [2, 5, 8]}, HEADS, opset=18,
+    ),
+    "a projection by einsum": lambda: build(
+        [*SPLIT, node("Einsum", "q k", "s", equation="bhid,bhjd->bhij"),
+         node("Einsum", "s v", "o", equation="bhij,bhjd->bhid"), *JOINED],
+        {"x": [2, 5, 8]}, HEADS, opset=18,
+    ),
+    "einsum the other way round": lambda: build(
+        [node("Einsum", "x z", equation="bik,bkj->bji")], {"x": [2, 5, 6], "z": [2, 6, 4]}
+    ),
+    "reshape between products": lambda: build(
+        [node("MatMul", "x w", "m"), node("Reshape", "m s", "r"), node("MatMul", "r z")],
+        {"x": [6, 5]}, {"w": data(5, 8), "s": shape_of(3, 16), "z": data(16, 4)},
+    ),
+    "flatten": lambda: build(
+        [node("MatMul", "x w", "m"), node("Flatten", "m", "f"), node("Gemm", "f z")],
+        {"x": [2, 6, 5]}, {"w": data(5, 7), "z": data(42, 3)},
+    ),
+    "parts of columns": lambda: build(
+        [node("MatMul", "x w", "m"), node("Slice", "m a b ax", "s"), node("Slice", "m b c ax", "u"),
+         node("Mul", "s u")],
+        {"x": [5, 6]}, {"w": data(6, 10), "a": shape_of(0), "b": shape_of(5), "c": shape_of(10), "ax": shape_of(1)},
+    ),
+    "a column for each expert": lambda: build(
+        [node("MatMul", "x g", "gates"), node("Slice", "gates one two ax", "c"), node("MatMul", "x w", "m"),
+         node("Mul", "c m")],
+        {"x": [5, 6]}, {"g": data(6, 4), "w": data(6, 7), "one": shape_of(1), "two": shape_of(2), "ax": shape_of(-1)},
+    ),
+    "slices from the end": lambda: build(
+        [node("Relu", "x", "r"), node("Slice", "r a b ax", "s"), node("Neg", "s")],
+        {"x": [3, 9]}, {"a": shape_of(-4), "b": shape_of(1 << 62), "ax": shape_of(-1)},
+    ),
+    "one of three by number": lambda: build(
+        [node("Relu", "x", "r"), node("Gather", "r i", "g", axis=1), node("Neg", "g")],
+        {"x": [2, 3, 5]}, {"i": np.array(1, np.int64)},
+    ),
+    "split in unequal parts": lambda: build(
+        [node("MatMul", "x w", "m"), node("Split", "m s", "a b", axis=1), node("MatMul", "a b")],
+        {"x": [4, 6]}, {"w": data(6, 8), "s": shape_of(4, 4)},
+    ),
+    "concatenation": lambda: build(
+        [node("MatMul", "x w", "a"), node("Relu", "x", "b"), node("Concat", "a b", "c", axis=-1),
+         node("MatMul", "c z")],
+        {"x": [5, 8]}, {"w": data(8, 4), "z": data(12, 3)},
+    ),
+    "heads repeated": lambda: build(
+        [node("Relu", "x", "r"), node("Unsqueeze", "r one", "u"), node("Expand", "u s", "e"),
+         node("Reshape", "e t", "k"), node("MatMul", "z k")],
+        {"x": [2, 6, 5], "z": [4, 3, 6]}, {"one": shape_of(1), "s": shape_of(2, 2, 6, 5), "t": shape_of(4, 6, 5)},
+    ),
+    "sums of both orders": lambda: build(
+        [node("Transpose", "x", "t", perm=[0, 2, 1]), node("Relu", "t", "r"), node("Add", "r t", "a"),
+         node("MatMul", "a w")],
+        {"x": [2, 5, 6]}, {"w": data(5, 3)},
+    ),
+    "a vector as a row": lambda: build([node("MatMul", "x z")], {"x": [6], "z": [2, 6, 4]}),
+    "broadcast along the middle": lambda: build([node("Add", "x z")], {"x": [2, 3, 6], "z": [2, 1, 6]}),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_results_are_those_of_onnx(name: str, imports: Imports) -> None:
+    model = MODELS[name]()
+    inputs = {i.name: data(*(d.dim_value for d in i.type.tensor_type.shape.dim)) for i in model.graph.input}
+    imports.good(model)
+    assert "opaque" not in imports.text
+    (found,) = imports.run(inputs)
+    wanted = np.asarray([*ReferenceEvaluator(model).run(None, inputs)][0])
+    np.testing.assert_allclose(found.reshape(wanted.shape), wanted, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("passes", ["-O1", "-O2"])
+@pytest.mark.parametrize("name", MODELS)
+def test_they_are_planned(name: str, passes: str, imports: Imports) -> None:
+    imports.good(MODELS[name]())
+    path = imports.folder / "m.mir"
+    assert opt.main([f"{passes}=sram=4KiB tile=4x4x4", "--prove-each", str(path), "-o", str(path)]) == 0
+
+
+def test_ranks_are_the_models_own(imports: Imports) -> None:
+    imports.good(MODELS["batches of rows"]())
+    assert "%x: tensor<2x5x6xf32>" in imports.text
+    assert "-> tensor<2x5x7xf32>" in imports.text
+    assert not imports.notes
+
+
+def test_heads_are_views(imports: Imports) -> None:
+    imports.good(MODELS["heads"]())
+    moved = [line.split()[2] for line in imports.body() if not line.split()[2].startswith("graph.matmul")]
+    assert set(moved) == {"graph.reshape", "graph.slice", "graph.transpose"}
+    assert sum("transpose_b" in line for line in imports.body()) == 1
