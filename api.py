@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from .ir.builtin import FuncOp, ModuleOp
 
     # bf16 is ml_dtypes' own type, which type checkers see as no scalar of NumPy's; it calculates like f16.
-    Array: TypeAlias = np.ndarray[tuple[int, ...], np.dtype[np.float32 | np.float16 | np.int32 | np.int8]]
+    Array: TypeAlias = np.ndarray[tuple[int, ...], np.dtype[np.float32 | np.float16 | np.int32 | np.int8 | np.uint8]]
     Inputs: TypeAlias = Mapping[str, ArrayLike] | Sequence[ArrayLike]
 
 

@@ -63,8 +63,9 @@ class FuncBuilder:
         self._names: set[str] = set()
 
     def arg(self, name: str, shape: Sequence[int], dtype: str = "f32", *, param: bool = False) -> Value:
-        """An argument: a tensor of a shape in elements and an element type (f32, f16, bf16, i8, i32); `param` says that
-        it is a weight. Raises ValueError for a name that is taken or can't be one, and for what is no tensor's type."""
+        """An argument: a tensor of a shape in elements and an element type (f32, f16, bf16, i8, ui8, i32); `param` says
+        that it is a weight. Raises ValueError for a name that is taken or can't be one, and for what is no tensor's
+        type."""
         _expect("an argument's name", name, str)
         _expect("an element type", dtype, str)
         if not VALUE_NAME.match(name) or name in self._names:
@@ -126,8 +127,8 @@ class FuncBuilder:
         **attributes: Attribute,
     ) -> Value:
         """`a` x `b`, of shapes [m, k] and [k, n] (or [k, m] and [n, k], read transposed), plus `bias`, of shape [n];
-        then the activation. The result has shape [m, n] and the accumulator's element type: f32 of floats, i32 of i8.
-        Axes before the last two are batches, broadcast where one operand has 1 or none. Raises `OpError`."""
+        then the activation. The result has shape [m, n] and the accumulator's element type: f32 of floats, i32 of i8
+        and ui8. Axes before the last two are batches, broadcast where one operand has 1 or none. Raises `OpError`."""
         self._check_operands((a, b))
         if not isinstance(a.type, TensorType) or not isinstance(b.type, TensorType):
             raise OpError("graph.matmul: operands must be tensors")
@@ -158,13 +159,30 @@ class FuncBuilder:
     def cast(
         self, x: Value, dtype: str, *, scale: float | None = None, zero_point: int | None = None, name: str = ""
     ) -> Value:
-        """`x` in another element type; i32 to i8 with `scale` and `zero_point` requantises. Raises `OpError`."""
+        """`x` in another element type; i32 to i8 or ui8 with `scale` and `zero_point` requantises. Raises `OpError`."""
         self._check_operands((x,))
         _expect("an element type", dtype, str)
         if not isinstance(x.type, TensorType):
             raise OpError("graph.cast: the operand must be a tensor")
         wanted = TensorType(x.type.shape, dtype)
         return self.op("graph.cast", x, type=wanted, name=name, scale=scale, zero_point=zero_point)
+
+    def quantize(self, x: Value, dtype: str, scale: float, zero_point: int = 0, *, name: str = "") -> Value:
+        """`x` of f32 as i8 or ui8, in steps of `scale` counted from `zero_point`; of i32, which is multiplied by
+        `scale`, in f32. Raises `OpError`."""
+        kind = "requantize" if isinstance(x.type, TensorType) and x.type.dtype == "i32" else "quantize"
+        return self._converted(f"graph.{kind}", x, dtype, scale, zero_point, name)
+
+    def dequantize(self, x: Value, scale: float, zero_point: int = 0, *, name: str = "") -> Value:
+        """What `x` of i8, ui8 or i32 stands for in f32: steps of `scale` counted from `zero_point`. Raises
+        `OpError`."""
+        return self._converted("graph.dequantize", x, "f32", scale, zero_point, name)
+
+    def _converted(self, op: str, x: Value, dtype: str, scale: float, zero_point: int, name: str) -> Value:
+        tensor = self._tensor(op, x)
+        _expect("an element type", dtype, str)
+        wanted = TensorType(tensor.shape, dtype)
+        return self.op(op, x, type=wanted, name=name, scale=scale, zero_point=zero_point or None)
 
     def reduce(
         self, x: Value, kind: str, axis: int | Sequence[int], *, name: str = "", **attributes: Attribute

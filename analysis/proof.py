@@ -218,7 +218,7 @@ def _single_difference(wanted: tuple[Any, ...], given: tuple[Any, ...]) -> tuple
         missing, extra = Counter(wanted[1:]) - Counter(given[1:]), Counter(given[1:]) - Counter(wanted[1:])
         differing = list(zip(missing, extra, strict=True)) if missing.total() == extra.total() == 1 else []
     else:
-        names = ("apply", "rows", "seen", "view", "within")
+        names = ("apply", "rows", "seen", "shifted", "view", "within")
         first = 4 if wanted[0] in ("opaque", "given") else 2 if wanted[0] in names else 1
         same = wanted[:first] == given[:first] and len(wanted) == len(given)
         differing = [(w, g) for w, g in zip(wanted[first:], given[first:], strict=True) if w != g] if same else []
@@ -353,6 +353,8 @@ def _name(terms: Terms, term: Term, names: dict[Term, str]) -> str:
     key = terms.keys[term]
     if key[0] == "transposed":
         return f"{_name(terms, key[1], names)} transposed"
+    if key[0] == "shifted":
+        return f"({_name(terms, key[2], names)} less {key[1]})"
     return names.get(term, "an intermediate tile")
 
 
@@ -382,7 +384,7 @@ def _text(terms: Terms, key: tuple[Any, ...], names: dict[Term, str]) -> str:
         return f"what {key[1]} '{key[2]}' gives"
     if kind == "apply":
         return _function_text(terms, key[1], key[2:], names)
-    if kind in ("argument", "other", "transposed"):
+    if kind in ("argument", "shifted", "other", "transposed"):
         return _name(terms, terms.numbers[key], names)
     raise ValueError(f"a term of an unknown kind: {kind}")
 
@@ -401,6 +403,6 @@ def _inner(terms: Terms, term: Term, names: dict[Term, str]) -> str:
     key = terms.keys[term]
     if key[0] == "rows":
         return f"the bias {_name(terms, key[2], names)}"
-    if key[0] == "transposed":
+    if key[0] in ("shifted", "transposed"):
         return _name(terms, term, names)
     return names.get(term) or ("a sum of products" if key[0] == "sum" else "an intermediate tile")

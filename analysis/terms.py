@@ -70,13 +70,15 @@ class Terms:
         return self.apply(kernel.name, (), tile, words=words), self.make("one")
 
     def factors(self, op: ExecBase | MatmulOp, left: Term, right: Term) -> tuple[Term, Term]:
-        """The factors of a matrix product, which may read either transposed."""
-        if op.transpose_a is op.transpose_b is None:
+        """The factors of a matrix product, which may read either transposed, and less a zero point."""
+        if op.transpose_a is op.transpose_b is op.zero_point_a is op.zero_point_b is None:
             return left, right
-        return self.factor(left, op.transpose_a), self.factor(right, op.transpose_b)
+        return self.factor(left, op.transpose_a, op.zero_point_a), self.factor(right, op.transpose_b, op.zero_point_b)
 
-    def factor(self, tile: Term, transposed: Unit | None) -> Term:
+    def factor(self, tile: Term, transposed: Unit | None, zero_point: int | None) -> Term:
         """A tile as one of them."""
+        if zero_point:
+            tile = self.make("shifted", zero_point, tile)
         return tile if transposed is None else self.make("transposed", tile)
 
     def rows(self, vector: Term, extent: Coord) -> Term:

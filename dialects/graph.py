@@ -38,9 +38,8 @@ from .graph_fields import (
     unit_or_true,
 )
 from .kernels import KERNELS, Kernel, activation_name, check_activation
-from .kernels.conversions import CAST, check_cast
 from .kernels.elementwise import ELEMENTWISE, check_number
-from .kernels.products import MATMUL
+from .kernels.products import MATMUL, check_zero_points
 from .kernels.reductions import REDUCTIONS, RESULT_TYPES, without
 from .result_types import result_of_elementwise, result_of_matmul, result_of_reduce
 
@@ -218,7 +217,7 @@ class MatmulOp(GraphOp):
     """`C[m,n] = sum_k A[m,k] B[k,n] (+ bias[n])`, then the activation; the result has the accumulator's type.
 
     Axes before the last two are batches, broadcast where one operand has 1 or none. With `transpose_a` A is [k,m], with
-    `transpose_b` B is [n,k].
+    `transpose_b` B is [n,k]. `zero_point_a` is taken from each element of A, `zero_point_b` from each of B.
 
     `block`, `order`, `reverse`, `snake` and `stream` say in which order `lower` computes its tiles, `beside` and
     `below` that they are further columns, or rows, of the product before it, and `epilogue`, of one whose k is one
@@ -240,6 +239,8 @@ class MatmulOp(GraphOp):
     stream: int | tuple[int, int] | None = field(stream_sizes, default=None)
     transpose_a: Unit | None = field(unit, default=None)
     transpose_b: Unit | None = field(unit, default=None)
+    zero_point_a: int | None = field(integer, default=None)
+    zero_point_b: int | None = field(integer, default=None)
 
     @property
     def depth_axis(self) -> int:  # type: ignore[override]
@@ -257,6 +258,7 @@ class MatmulOp(GraphOp):
         b = expect_tensor(self, self.operands[1], "the second operand")
         result = result_of_matmul(a, b, self.transpose_a, self.transpose_b)
         _expect(self, "the result", self.result.type, result)
+        check_zero_points(self.name, self, a.dtype, b.dtype)
         if self.bias is not None:
             _expect(self, "the bias", self.bias.type, TensorType(result.shape[-1:], result.dtype))
         check_activation(self.name, self, result.dtype)
@@ -411,30 +413,10 @@ for _kernel in ELEMENTWISE.values():
     globals()[_made.__name__] = _made
 
 
+@GRAPH.action("graph_conversion")
 @GRAPH.action("graph_composite")
 @GRAPH.action("graph_view")
 @GRAPH.action("graph_unary")
 @GRAPH.action("graph_binary")
 def _read_by_name(context: ParseContext, parts: list[Any]) -> GraphOp:
     return GRAPH.ops[parts[0]].parse(context, parts)  # type: ignore[attr-defined]
-
-
-@GRAPH.op
-class CastOp(ElementwiseOp):
-    """Another element type; i32 to i8 with `scale` and `zero_point` requantises: round half to even, then saturate."""
-
-    name = "graph.cast"
-    kernel = CAST.name
-    scale: FloatAttr | None = field(float32, default=None)
-    zero_point: int | None = field(integer, default=None)
-
-    def check(self) -> None:
-        self.check_counts(1)
-        a = expect_tensor(self, self.operands[0], "the operand")
-        result = expect_tensor(self, self.result, "the result")
-        _dtype(self, a)
-        _expect(self, "the result", result, TensorType(a.shape, result.dtype))
-        check_cast(self.name, a.dtype, result.dtype, self)
-
-    def shown_type(self) -> str:
-        return f"{self.operands[0].type} -> {self.result.type}"

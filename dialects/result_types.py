@@ -8,7 +8,7 @@ from itertools import zip_longest
 from ..ir.attributes import Unit
 from ..ir.opdef import OpError
 from ..ir.types import MAX_RANK, TensorType
-from .kernels.products import ACCUMULATOR, turn
+from .kernels.products import accumulator, turn
 from .kernels.reductions import RESULT_TYPES, without
 
 
@@ -26,9 +26,11 @@ def result_of_matmul(
         sides = "rows" if swapped[0] else "columns", "columns" if swapped[1] else "rows"
         counts = f"{a} has {inner} {sides[0]}, {b} has {other} {sides[1]}"
         raise OpError(f"graph.matmul: inner dimensions differ: {counts}")
-    if a.dtype != b.dtype or a.dtype not in ACCUMULATOR:
-        raise OpError(f"graph.matmul: operands are both f32, f16, bf16 or i8, got {a.dtype} and {b.dtype}")
-    return TensorType((*_batches(a, b), m, n), ACCUMULATOR[a.dtype])
+    dtype = accumulator(a.dtype, b.dtype)
+    if dtype is None:
+        given = f"got {a.dtype} and {b.dtype}"
+        raise OpError(f"graph.matmul: operands are both f32, f16, bf16, or each i8 or ui8, {given}")
+    return TensorType((*_batches(a, b), m, n), dtype)
 
 
 def _batches(a: TensorType, b: TensorType) -> tuple[int, ...]:

@@ -125,6 +125,8 @@ def has_parameters(op: ExecBase) -> bool:
         and op.right is None
         and op.scale is None
         and op.zero_point is None
+        and op.zero_point_a is None
+        and op.zero_point_b is None
         and op.activation_params is None
     )
 
@@ -261,7 +263,10 @@ class StoreBase(TileOp):
             raise OpError(f"{message}; the tile's last exec can", "activation")
 
 
-PARAMETERS = ("axis", "left", "params", "right", "scale", "transpose_a", "transpose_b", "zero_point")
+PARAMETERS = (
+    "axis", "left", "params", "right", "scale", "transpose_a", "transpose_b", "zero_point", "zero_point_a",
+    "zero_point_b",
+)  # fmt: skip
 """The fields of an exec with which numbers its kernel works; those of a graph operation are called alike."""
 
 
@@ -288,6 +293,8 @@ class ExecBase(TileOp):
     transpose_a: Unit | None = field(unit, default=None)
     transpose_b: Unit | None = field(unit, default=None)
     zero_point: int | None = field(integer, default=None)
+    zero_point_a: int | None = field(integer, default=None)
+    zero_point_b: int | None = field(integer, default=None)
 
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()
@@ -374,7 +381,9 @@ class ExecBase(TileOp):
             named = [p.attribute for p in others[0].parameters if p.attribute not in ("params", *own)]
             which = f"kernel {others[0].name}" if len(others) == 1 else f"kernels such as {others[0].name}"
             verb = "go" if named[1:] else "goes"
-            raise OpError(f"{' and '.join(named)} {verb} with {which}, not {kernel.name}", name if others[1:] else "")
+            *first, last = named
+            shown = f"{', '.join(first)} and {last}" if first else last
+            raise OpError(f"{shown} {verb} with {which}, not {kernel.name}", name if others[1:] else "")
         kernel.check_params(f"kernel {kernel.name}", self.params, "params")
 
     def _verify_in_place(self, kernel: Kernel) -> None:

@@ -7,8 +7,11 @@ import re
 EMPTY_DIMENSION = "tensor dimension must be at least 1, got 0"
 EMPTY_TENSOR = r"tensor<(?:[0-9\s]+x)*?\s*0+\s*x"
 
-DTYPE_BYTES = {"f32": 4, "f16": 2, "bf16": 2, "i8": 1, "i32": 4}
+DTYPE_BYTES = {"f32": 4, "f16": 2, "bf16": 2, "i8": 1, "ui8": 1, "i32": 4}
 """Bytes of one element, by element type, for the element types that tensors here can have."""
+
+INTEGERS = ("i8", "ui8", "i32")
+"""Those whose elements are whole numbers, which are never rounded."""
 
 MAX_RANK = 6
 """Most axes of a tensor that is cut in tiles; the fewest are 1."""

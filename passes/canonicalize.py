@@ -17,9 +17,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar
 
-from ..dialects.graph import TOGETHER, CastOp, ElementwiseOp, GraphOp, MappedOp, MatmulOp, has_choices
+from ..dialects.conversions import CastOp, DequantizeOp, QuantizeOp
+from ..dialects.graph import TOGETHER, ElementwiseOp, GraphOp, MappedOp, MatmulOp, has_choices
 from ..dialects.kernels import KERNELS
-from ..dialects.kernels.conversions import WIDENING
+from ..dialects.kernels.conversions import WIDENING, gives_back, saturates
 from ..dialects.kernels.declaration import Range
 from ..dialects.kernels.laws import within
 from ..dialects.levels import level_of
@@ -104,7 +105,38 @@ def there_and_back(op: GraphOp, uses: Uses) -> Value | None:
     return inner.operands[0] if exact else None
 
 
-REWRITES: tuple[Rewrite, ...] = (cut_before, cut_anyway, one_of_equals, there_and_back)
+def dequantized_and_back(op: GraphOp, uses: Uses) -> Value | None:
+    """%f = graph.dequantize %x {scale = 0.5 : f32} : tensor<4xi8> -> tensor<4xf32>
+    %y = graph.quantize %f {scale = 0.5 : f32} : tensor<4xf32> -> tensor<4xi8>
+    ->  %x in place of %y
+    """
+    inner = op.operands[0].owner
+    if not isinstance(op, QuantizeOp) or not isinstance(inner, DequantizeOp) or not is_bare(inner):
+        return None
+    params = [KERNELS[o.kernel].params_of(o) for o in (op, inner)]
+    same = inner.operands[0].type == op.result.type and gives_back(*params)
+    return inner.operands[0] if same else None
+
+
+def cut_by_type(op: GraphOp, uses: Uses) -> GraphOp | None:
+    """%r = graph.relu %x; %y = graph.quantize %r {scale = 0.5 : f32, zero_point = -128} : ... -> tensor<4xi8>
+    ->  %y = graph.quantize %x {scale = 0.5 : f32, zero_point = -128}
+
+    if nothing else reads %r: what is quantised to an end of its type is so without the cut.
+    """
+    inner = op.operands[0].owner
+    if not isinstance(op, QuantizeOp) or not isinstance(inner, ElementwiseOp) or not is_bare(inner):
+        return None
+    bounds, params = clamp_of(inner), KERNELS[op.kernel].params_of(op)
+    assert isinstance(op.result.type, TensorType)
+    if bounds is None or uses[inner.result] != 1 or not saturates(params, op.result.type.dtype, bounds):
+        return None
+    return clone_with(op, inner.operands, op.results)
+
+
+REWRITES: tuple[Rewrite, ...] = (
+    cut_before, cut_anyway, one_of_equals, there_and_back, dequantized_and_back, cut_by_type,
+)  # fmt: skip
 """All rewrites, in the order in which they are tried on each operation."""
 
 

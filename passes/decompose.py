@@ -18,7 +18,8 @@ from math import prod
 from typing import Any, ClassVar
 
 from ..dialects.composites import LayerNormOp, NormOp, RmsNormOp, SoftmaxOp
-from ..dialects.graph import CastOp, GraphOp, ReduceOp
+from ..dialects.conversions import CastOp
+from ..dialects.graph import GraphOp, ReduceOp
 from ..dialects.graph_builders import elementwise
 from ..dialects.levels import level_of
 from ..dialects.result_types import result_of_reduce

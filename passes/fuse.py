@@ -13,7 +13,7 @@ from typing import ClassVar, NamedTuple
 
 from ..dialects.graph import CHOICES, TOGETHER, ElementwiseOp, GraphOp, MappedOp, MatmulOp, has_choices
 from ..dialects.kernels import KERNELS
-from ..dialects.kernels.products import TRANSPOSED
+from ..dialects.kernels.products import TRANSPOSED, ZERO_POINTS
 from ..dialects.levels import level_of
 from ..ir.attributes import FloatAttr
 from ..ir.builtin import FuncOp, ModuleOp
@@ -118,7 +118,7 @@ def _emit(op: Operation, fused: dict[Operation, Fused], values: ValueMap) -> Ope
     return MatmulOp(
         [values.get(v, v) for v in operands], [copy_value(op.results[0], values)],
         activation=name, activation_params=params, tile=tile, extra=extra, loc=product.loc,
-        **{choice: getattr(product, choice) for choice in (*CHOICES, *TRANSPOSED)},
+        **{choice: getattr(product, choice) for choice in (*CHOICES, *TRANSPOSED, *ZERO_POINTS)},
     )  # fmt: skip
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
-from ..dialects.kernels import KERNELS, Call
+from ..dialects.kernels import KERNELS, Call, Kernel
 from ..dialects.tile_ops import ExecBase
 from ..dialects.tiles import Coord, TiledType, tiled
 from ..ir.core import Operation
@@ -77,6 +79,24 @@ def valid_along(op: ExecBase, axis: int, source: Array) -> Array:
     return source[(slice(None),) * axis + (slice(size),)]
 
 
+def summed_part(op: ExecBase, kernel: Kernel) -> tuple[list[int], int]:
+    """The axes, counted from behind, that a product sums its sources along, and how much is no padding there."""
+    types = [tiled(v) for v in op.operands]
+    k = types[0].tensor.rank
+    axes = [along.index(k) for along in kernel.reads(op, [t.tensor.shape for t in types])]
+    behind = [axis - t.tensor.rank for axis, t in zip(axes, types[1:], strict=True)]
+    size = min(t.valid(c)[axis] for t, c, axis in zip(types[1:], op.coords[1:], axes, strict=True))
+    return behind, size
+
+
+def without_padding(op: ExecBase, kernel: Kernel, sources: Sequence[Array]) -> list[Array]:
+    """A product's sources without padding along the axis that it sums along, where a zero point is taken from them:
+    padding is zero, and stands for no zero there."""
+    axes, size = summed_part(op, kernel)
+    cuts = [(..., slice(size), *[slice(None)] * (-1 - axis)) for axis in axes]
+    return [source[cut] for source, cut in zip(sources, cuts, strict=True)]
+
+
 def execute(op: ExecBase, dst: Array, sources: list[Array], part: tuple[int, ...] | None, wrap: bool = False) -> None:
     """Runs a kernel on tiles, `dst` in place; `part` is the destination's part that is no padding.
 
@@ -85,6 +105,8 @@ def execute(op: ExecBase, dst: Array, sources: list[Array], part: tuple[int, ...
     kernel = KERNELS[op.kernel]
     if op.axis is None:
         sources = [within_rank(source, dst.ndim) for source in sources]
+        if op.zero_point_a is not None or op.zero_point_b is not None:
+            sources = without_padding(op, kernel, sources)
     else:
         sources = [valid_along(op, op.axis, source) for source in sources]
     made = within_rank(kernel.meaning(np, Call(kernel.params_of(op), dst.dtype), *sources), dst.ndim)

@@ -56,7 +56,7 @@ def first_difference(first: list[Array], second: list[Array]) -> Difference | No
 def first_nan(first: list[Array], second: list[Array]) -> Difference | None:
     """The first element that is NaN in either list of results, which nothing can be compared with."""
     for number, a, b in _pairs(first, second):
-        if a.dtype.kind != "i" and (found := _first(number, a, b, np.isnan(a) | np.isnan(b))):
+        if a.dtype.kind not in "iu" and (found := _first(number, a, b, np.isnan(a) | np.isnan(b))):
             return found
     return None
 

@@ -15,13 +15,14 @@ from ..ir.builtin import FuncOp, ModuleOp
 from ..ir.collector import collector_off
 from ..ir.core import Operation, Value
 from ..ir.diagnostics import DiagnosticError, fail
+from ..ir.types import INTEGERS
 from ..ir.verifier import operation_errors
 from .buffers import Buffer
 from .graph import run_graph
 from .inputs import checked_input, tensor_of
 from .numerics import Array, numpy_dtype
 from .queues import Engines, QueueRun
-from .recorded import Held, Recorder, is_float
+from .recorded import Held, Recorder, followed
 from .room import check_room, values_of
 from .sched import SchedRun
 from .uop import UopRun
@@ -130,8 +131,9 @@ def checked_level(func: FuncOp, verified: bool) -> str:
 def _collect_values(func: FuncOp, values: dict[Value, Array], record: bool) -> Run:
     run = Run([values[v] for v in func.returned()])
     if record:
+        counts = followed(func)
         made = (op.result for op in func.ops if op.results)
-        run.held = {v.name: Held(v, values[v]) for v in made if is_float(v.type)}
+        run.held = {v.name: Held(v, values[v]) for v in made if counts(v.type)}
     return run
 
 
@@ -164,7 +166,8 @@ def random_inputs(func: FuncOp, seed: int, *, integers: bool = True, bound: int 
     inputs: dict[str, Array] = {}
     for arg in func.args:
         tensor = tensor_of(arg)
-        whole = integers or tensor.dtype in ("i8", "i32")
-        data = generator.integers(-bound, bound + 1, tensor.shape) if whole else generator.standard_normal(tensor.shape)
+        whole = integers or tensor.dtype in INTEGERS
+        least = 0 if tensor.dtype == "ui8" else -bound
+        data = generator.integers(least, bound + 1, tensor.shape) if whole else generator.standard_normal(tensor.shape)
         inputs[arg.name] = data.astype(numpy_dtype(tensor.dtype))
     return inputs

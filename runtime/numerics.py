@@ -1,6 +1,6 @@
 """Kernels on NumPy arrays: element types, activations, and how `+=` combines.
 
-f32, f16, i8 and i32 are NumPy's own types, bf16 is `ml_dtypes.bfloat16`. What a kernel computes, it says itself
+f32, f16, i8, ui8 and i32 are NumPy's own types, bf16 is `ml_dtypes.bfloat16`. What a kernel computes, it says itself
 (`dialects/kernels/`).
 """
 
@@ -24,7 +24,7 @@ def numpy_dtype(name: str) -> np.dtype[Any]:
         import ml_dtypes
 
         return np.dtype(ml_dtypes.bfloat16)
-    return np.dtype({"f32": np.float32, "f16": np.float16, "i8": np.int8, "i32": np.int32}[name])
+    return np.dtype({"f32": np.float32, "f16": np.float16, "i8": np.int8, "ui8": np.uint8, "i32": np.int32}[name])
 
 
 FLOAT32 = np.dtype(np.float32)

@@ -1,16 +1,18 @@
-"""What a run has held of each tensor of floats: the last value of each, or of each of its tiles."""
+"""What a run has held of each tensor that rounding may reach: the last value of each, or of each of its tiles."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
 
+from ..dialects.graph import GraphOp
 from ..dialects.tile_ops import ExecBase, StoreBase
 from ..dialects.tiles import Coord, TiledType, TileRef, tiled
 from ..ir.builtin import FuncOp
 from ..ir.core import Operation, Value
-from ..ir.types import TensorType
+from ..ir.types import INTEGERS, TensorType
 from .buffers import whole_of
 from .numerics import Array, numpy_dtype
 
@@ -55,15 +57,31 @@ class Recorder:
 
 def is_float(type: object) -> bool:
     """Whether a tensor, or a tiled buffer, has elements that are rounded."""
-    return isinstance(type, (TensorType, TiledType)) and type.dtype not in ("i8", "i32")
+    return isinstance(type, (TensorType, TiledType)) and type.dtype not in INTEGERS
+
+
+def is_tensor(type: object) -> bool:
+    return isinstance(type, (TensorType, TiledType))
+
+
+def followed(func: FuncOp) -> Callable[[object], bool]:
+    """Of which types the tensors are that rounding may reach: floats, and integers where a function makes either of the
+    other."""
+    crosses = any(
+        len({is_float(v.type) for v in (*op.operands, *op.results) if is_tensor(v.type)}) > 1
+        for op in func.ops
+        if isinstance(op, (ExecBase, GraphOp))
+    )
+    return is_tensor if crosses else is_float
 
 
 def last_writes(func: FuncOp) -> set[Operation]:
-    """The operations of a uop or sched function after which a tile of floats has its last value: the last exec on it,
-    or a store that applies an activation."""
+    """The operations of a uop or sched function after which a tile that rounding may reach has its last value: the last
+    exec on it, or a store that applies an activation."""
+    counts = followed(func)
     last: dict[TileRef, Operation] = {}
     for op in func.ops:
-        if not isinstance(op, (ExecBase, StoreBase)) or not is_float(op.operands[0].type):
+        if not isinstance(op, (ExecBase, StoreBase)) or not counts(op.operands[0].type):
             continue
         if isinstance(op, ExecBase) or op.activation is not None:
             last[op.operands[0], op.coords[0]] = op

@@ -20,11 +20,11 @@ from ..dialects.tile_ops import ExecBase, StoreBase
 from ..dialects.tiles import Coord, TiledType, TileRef, tiled
 from ..ir.builtin import FuncOp
 from ..ir.core import Operation, Value
-from ..ir.types import TensorType
-from .buffers import Buffer, valid_part, whole_of
+from ..ir.types import INTEGERS, TensorType
+from .buffers import Buffer, summed_part, valid_part, whole_of
 from .composites import Arithmetic, composed
 from .numerics import Array, numpy_dtype
-from .recorded import is_float, last_writes
+from .recorded import followed, last_writes
 from .rounding import FLOAT64, Figure, computed, extremum, plus
 
 Settle = Callable[[Value, Coord, Figure], Figure]
@@ -34,7 +34,7 @@ Settle = Callable[[Value, Coord, Figure], Figure]
 def follow(func: FuncOp, arrays: Sequence[Array], settle: Settle, exact: bool = False) -> Reference:
     """Follows a function on arrays for its arguments. With `exact` all floats are of double precision."""
     given = dict(zip(func.args, arrays, strict=True))
-    walk = _OnTensors(given, settle, exact) if level_of(func) == "graph" else _OnTiles(func, given, settle, exact)
+    walk = (_OnTensors if level_of(func) == "graph" else _OnTiles)(func, given, settle, exact)
     with np.errstate(all="ignore"):
         for op in func.ops:
             walk.step(op)
@@ -59,10 +59,10 @@ class Reference:
     def start(self, array: Array) -> Figure:
         """The figure of what both runs have been given."""
         figure = Figure.of(array)
-        return Figure(figure.value, FLOAT64) if self.exact else figure
+        return Figure(figure.value, FLOAT64) if self.exact and array.dtype.kind not in "iu" else figure
 
     def dtype(self, name: str) -> np.dtype[Any]:
-        return FLOAT64 if self.exact else numpy_dtype(name)
+        return FLOAT64 if self.exact and name not in INTEGERS else numpy_dtype(name)
 
     def activated(self, figure: Figure, op: Any) -> Figure:
         """The figure with an operation's activation, if it has one."""
@@ -73,12 +73,13 @@ class Reference:
 
 
 class _OnTensors(Reference):
-    def __init__(self, given: Mapping[Value, Array], settle: Settle, exact: bool):
+    def __init__(self, func: FuncOp, given: Mapping[Value, Array], settle: Settle, exact: bool):
         super().__init__(settle, exact)
-        self.figures = {value: self.start(array) for value, array in given.items() if is_float(value.type)}
+        self.counts = followed(func)
+        self.figures = {value: self.start(array) for value, array in given.items() if self.counts(value.type)}
 
     def step(self, op: Operation) -> None:
-        if isinstance(op, GraphOp) and is_float(op.result.type):
+        if isinstance(op, GraphOp) and self.counts(op.result.type):
             self.figures[op.result] = self.settle(op.result, (), self.made(op))
 
     def made(self, op: GraphOp) -> Figure:
@@ -116,6 +117,7 @@ class _OnTiles(Reference):
     def __init__(self, func: FuncOp, given: Mapping[Value, Array], settle: Settle, exact: bool):
         super().__init__(settle, exact)
         self.buffers = {v: Buffer(v.type, a) for v, a in given.items() if isinstance(v.type, TiledType)}
+        self.counts = followed(func)
         self.last = last_writes(func)
         self.figures: dict[TileRef, Figure] = {}
 
@@ -128,7 +130,7 @@ class _OnTiles(Reference):
         return found
 
     def step(self, op: Operation) -> None:
-        if not isinstance(op, (ExecBase, StoreBase)) or not is_float(op.operands[0].type):
+        if not isinstance(op, (ExecBase, StoreBase)) or not self.counts(op.operands[0].type):
             return
         if isinstance(op, StoreBase) and op.activation is None:
             return
@@ -146,6 +148,9 @@ class _OnTiles(Reference):
             sources = [source.within_rank(rank) for source in sources]
         else:
             sources = [source.cut(op.axis, tiled(operands[0]).valid(coords[0])[op.axis]) for source in sources]
+        if op.zero_point_a is not None or op.zero_point_b is not None:
+            axes, size = summed_part(op, kernel)
+            sources = [s.cut(s.value.ndim + axis, size) for s, axis in zip(sources, axes, strict=True)]
         made = computed(kernel, Call(kernel.params_of(op), self.dtype(type.dtype)), *sources).within_rank(rank)
         if made.value.shape != type.tile:
             made = made.over(type.tile)

@@ -125,6 +125,8 @@ class Figure:
 
     def as_operand(self) -> Figure:
         """The same for a run that holds it in its type: beyond the type's range an infinity, near its end anything."""
+        if self.dtype.kind in "iu":
+            return self
         limit, slack = LIMIT[self.dtype.name], self.slack()
         if slack is None:
             return Figure(self.value, self.dtype)
@@ -151,6 +153,8 @@ def both(a: Array | None, b: Array | None) -> Array | None:
 
 def computed(kernel: Kernel, call: Call, *sources: Figure) -> Figure:
     """What a kernel makes of figures, in the type `call.dtype`."""
+    if call.dtype.kind in "iu":
+        return _of_integers(kernel, call, *sources)
     if kernel.combine is not None and len(sources) == 1:
         return _reduced(kernel, call, *sources)
     if kernel.combine is not None:
@@ -161,12 +165,34 @@ def computed(kernel: Kernel, call: Call, *sources: Figure) -> Figure:
 
 
 def plus(a: Figure, b: Figure) -> Figure:
-    """A sum of sums is one sum."""
+    """A sum of sums is one sum; of integers, one that wraps."""
+    if a.dtype.kind in "iu":
+        return Figure(in_range(a.value + b.value, a.dtype), a.dtype, both(a.carried, b.carried))
     if a.dtype == FLOAT64:
         return Figure(a.value + b.value, FLOAT64)
     a, b = a.as_sum(), b.as_sum()
     mass, carried = both(a.mass, b.mass), both(a.carried, b.carried)
     return Figure(a.value + b.value, a.dtype, carried, a.terms + b.terms, mass, a.whole and b.whole)
+
+
+def _of_integers(kernel: Kernel, call: Call, *sources: Figure) -> Figure:
+    """Integers are known one by one as long as the operands are: what is quantised of a number that may move, moves by
+    as many steps, and of integers that may be others nothing is known."""
+    given = [s.as_operand() for s in sources]
+    made = kernel.meaning(np, call, *[s.value.astype(s.dtype) for s in given])
+    value = in_range(made.astype(np.float64), call.dtype)
+    if all(s.carried is None for s in given):
+        return Figure(value, call.dtype)
+    if any(s.dtype.kind in "iu" for s in given):
+        return Figure(value, call.dtype, np.full(value.shape, np.inf))
+    ends = [kernel.meaning(np, call, *corner).astype(np.float64) for corner in product(*map(_ends, given))]
+    reach = np.max([np.abs(end - value) for end in ends], axis=0)
+    return Figure(value, call.dtype, reach if reach.any() else None)
+
+
+def in_range(values: Array, dtype: np.dtype[Any]) -> Array:
+    """Whole numbers as an integer type has them, beyond its range wrapped."""
+    return values.astype(np.int64).astype(dtype).astype(np.float64)
 
 
 def _sum_of_products(kernel: Kernel, call: Call, a: Figure, b: Figure) -> Figure:

@@ -22,12 +22,12 @@ from .compare import Difference, Finding, first_difference
 from .end_to_end import EndToEnd
 from .execute import Run
 from .numerics import Array
-from .recorded import Held, is_float
+from .recorded import Held, followed, is_float
 from .reference import follow
 from .rounding import LIMIT, Figure
 
 DECISIVE = {"float32": 1e-3, "float16": 1e-2, "bfloat16": 5e-2}
-"""How much of a tensor's largest magnitude a bound may be for anything to be told by it."""
+"""How much of a tensor's largest magnitude a bound may be for anything to be told by it; of integers nothing."""
 NORMAL = {"float32": 2.0**-126, "float16": 2.0**-14, "bfloat16": 2.0**-126}
 """The least magnitude with full precision."""
 ALIKE = 0.1
@@ -39,13 +39,15 @@ def judge(func: FuncOp, inputs: Sequence[Array], first: Run, other: FuncOp, seco
     result may be NaN."""
     if first_difference(first.arrays, second.arrays) is None:
         return None
-    computed = [i for i, value in enumerate(func.returned()) if is_float(value.type) and value not in func.args]
+    counts = followed(func)
+    computed = [i for i, value in enumerate(func.returned()) if counts(value.type) and value not in func.args]
     found = _exact(func, first, other, second, [i for i in range(len(first.arrays)) if i not in computed])
     if found is not None:
         return found
     local = LocalCheck(func, first, other, second)
     follow(func, inputs, local.settle)
-    found = local.different or EndToEnd(func, inputs, computed).compare(first, other, second)
+    floats = [i for i in computed if is_float(func.returned()[i].type)]
+    found = local.different or EndToEnd(func, inputs, floats).compare(first, other, second)
     return (local.doubtful if found else None) or found or local.undecided
 
 
@@ -79,8 +81,9 @@ class LocalCheck:
     def __init__(self, func: FuncOp, first: Run, other: FuncOp, second: Run):
         self.own = first.held
         self.held: dict[Value, list[Counterpart]] = {}
+        counts = followed(func)
         for i, value in enumerate(func.returned()):
-            if is_float(value.type):
+            if counts(value.type):
                 self.held.setdefault(value, []).append(Counterpart(value, second.result(other, i)))
         self.results = set(self.held)
         for name, own in first.held.items():
@@ -110,7 +113,7 @@ class LocalCheck:
         size = max(counterpart.largest, _largest(figure.value))
         name = held.array.dtype.name
         at = np.unravel_index(int(np.argmax(slack)), slack.shape)
-        if slack[at] > DECISIVE[name] * max(size, NORMAL[name]):
+        if slack[at] > DECISIVE.get(name, 0.0) * max(size, NORMAL.get(name, 0.0)):
             index = _index(value, coord, at)
             values = f"{figure.value[at].astype(found.dtype)} against {found[at]}"
             bound = f"rounding may reach {slack[at]:.3g}, more than {DECISIVE[name]:g} times the largest, {size:.3g}"
@@ -147,7 +150,7 @@ def agree(figure: Figure, found: Array) -> Array:
     wide, exact = found.astype(np.float64), figure.value
     slack = figure.slack()
     slack = np.zeros(exact.shape) if slack is None else slack
-    limit, on_the_way = LIMIT[found.dtype.name], figure.overflows()
+    limit, on_the_way = LIMIT.get(found.dtype.name, np.inf), figure.overflows()
     with np.errstate(all="ignore"):
         near = (np.abs(wide - exact) <= slack) & np.isfinite(wide)
         same = (wide == exact) | (np.isnan(wide) & np.isnan(exact))
@@ -169,7 +172,7 @@ def _largest(array: Array) -> float:
 
 def _alike(a: Array, b: Array) -> bool:
     """Whether two arrays hold one tensor, whose roundings may have gone other ways."""
-    near = ALIKE * DECISIVE[a.dtype.name] * max(_largest(a), _largest(b))
+    near = ALIKE * DECISIVE.get(a.dtype.name, 0.0) * max(_largest(a), _largest(b))
     with np.errstate(invalid="ignore"):
         return bool(np.all((a == b) | (np.abs(a.astype(np.float64) - b.astype(np.float64)) <= near)))
 

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 FLOATS = ("f32", "f16", "bf16")
 SUMMABLE = (*FLOATS, "i32")
-ALL = (*FLOATS, "i8", "i32")
+ALL = (*FLOATS, "i8", "ui8", "i32")
 
 Formula = Callable[..., Array]
 OfOne = (
@@ -198,8 +198,9 @@ def held(value: float, dtype: str) -> float:
     an integer type's its end. NaN stays NaN."""
     if dtype in FLOATS or isnan(value):
         return round_float(value, dtype)
-    end = 2.0 ** (8 * DTYPE_BYTES[dtype] - 1)
-    return float(round(min(max(value, -end), end - 1)))
+    bits = 8 * DTYPE_BYTES[dtype]
+    low, high = (0, 2**bits - 1) if dtype.startswith("u") else (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1)
+    return float(round(min(max(value, low), high)))
 
 
 def _checked(name: str, dtypes: tuple[str, ...], shown: str) -> Check:
@@ -226,7 +227,7 @@ def _meaning(formula: Formula, widens: bool, in_double: bool) -> Callable[..., A
         return formula(np, *sources, *call.params)
 
     def wide(np: Any, call: Call, *sources: Array) -> Array:
-        if sources[0].dtype.kind == "i":
+        if sources[0].dtype.kind in "iu":
             sources = tuple([s.astype(np.int64) for s in sources])
         return formula(np, *sources, *call.params)
 

@@ -20,16 +20,20 @@ from .declaration import (
     leading_axes,
     same_coordinates,
 )
+from .quantised import QUANTISED, check_zero_point
 
 if TYPE_CHECKING:
     from .declaration import Algebra, TermT
 
-ACCUMULATOR = {"f32": "f32", "f16": "f32", "bf16": "f32", "i8": "i32"}
+ACCUMULATOR = {"f32": "f32", "f16": "f32", "bf16": "f32", "i8": "i32", "ui8": "i32"}
 """Element type of a product's sum, by the operands' element type."""
 
 
 TRANSPOSED = ("transpose_a", "transpose_b")
 """The attributes that say which of a product's operands is read transposed."""
+
+ZERO_POINTS = ("zero_point_a", "zero_point_b")
+"""The attributes that say which number stands for zero in a product's operands."""
 
 
 def transposed(op: object) -> tuple[bool, bool]:
@@ -48,8 +52,26 @@ def _check_matmul(types: Sequence[TiledType], op: object) -> None:
     if (turned[0][1], turned[0][0], turned[1][1]) != (turned[1][0], *dst.tile[-2:]):
         sides = " times ".join(_shown(t, swapped) for t, swapped in zip((a, b), transposed(op), strict=True))
         raise OpError(f"kernel matmul: tile shapes don't fit: {'x'.join(map(str, dst.tile))} = {sides}")
-    if a.dtype != b.dtype or ACCUMULATOR.get(a.dtype) != dst.dtype:
+    if accumulator(a.dtype, b.dtype) != dst.dtype:
         raise OpError(f"kernel matmul: {a.dtype} times {b.dtype} does not accumulate in {dst.dtype}")
+    check_zero_points("kernel matmul", op, a.dtype, b.dtype)
+
+
+def accumulator(a: str, b: str) -> str | None:
+    """Element type of the sums of products of two element types; None where they don't go together."""
+    return ACCUMULATOR.get(a) if a == b or (a in QUANTISED and b in QUANTISED) else None
+
+
+def check_zero_points(name: str, op: object, *dtypes: str) -> None:
+    """Raises `OpError` for a zero point that an operand of a product can't have."""
+    for attribute, dtype in zip(ZERO_POINTS, dtypes, strict=True):
+        check_zero_point(name, attribute, getattr(op, attribute, None), dtype)
+
+
+def zero_points(op: object) -> tuple[int, int]:
+    """Which number stands for zero in a product's left, and in its right operand."""
+    left, right = [getattr(op, name, None) or 0 for name in ZERO_POINTS]
+    return left, right
 
 
 def turn(pair: Coord, swapped: bool) -> Coord:
@@ -70,15 +92,16 @@ def _check_bias(types: Sequence[TiledType], op: object) -> None:
 
 def _product(np: Any, call: Call, a: Array, b: Array) -> Array:
     """A x B: in f32 for f32 and shorter floats, written to `call.out` if that is given (`dot` is the same product as
-    `@`, without the cost of a universal function, which counts for small tiles); exact in i64 for i8, since in double
-    precision a sum of 2**39 products of two bytes still fits in 53 bits. Of tensors with more axes, the last two are
-    the matrices'."""
+    `@`, without the cost of a universal function, which counts for small tiles); exact in i64 for i8 and ui8, less
+    their zero points, since in double precision a sum of 2**35 products of two of nine bits still fits in 53 bits. Of
+    tensors with more axes, the last two are the matrices'."""
     if any(call.params):
-        a, b = [np.swapaxes(x, -1, -2) if swap else x for x, swap in zip((a, b), call.params, strict=True)]
+        a, b = [np.swapaxes(x, -1, -2) if swap else x for x, swap in zip((a, b), call.params[:2], strict=True)]
     if a.dtype == np.float32:
         return a.dot(b, call.out) if a.ndim == b.ndim == 2 else np.matmul(a, b)
-    if a.dtype == np.int8:
-        return (a.astype(np.float64) @ b.astype(np.float64)).astype(np.int64)
+    if a.dtype.itemsize == 1:
+        wide = [x.astype(np.float64) - zero for x, zero in zip((a, b), call.params[2:] or (0, 0), strict=True)]
+        return (wide[0] @ wide[1]).astype(np.int64)
     return a @ b if a.dtype == np.float64 else a.astype(np.float32) @ b.astype(np.float32)
 
 
@@ -111,7 +134,7 @@ MATMUL = declare(
     Kernel(
         "matmul",
         sources=("left", "right"),
-        parameters=tuple([Parameter(name, name, 0) for name in TRANSPOSED]),
+        parameters=tuple([Parameter(name, name, 0) for name in (*TRANSPOSED, *ZERO_POINTS)]),
         combine="sum",
         is_sum=True,
         commutes=False,
@@ -129,8 +152,8 @@ MATMUL = declare(
         work=_multiplies,
         rate=MULTIPLIES,
         onnx="MatMul",
-        summary="the product of two matrices, either read transposed with `transpose_a`, `transpose_b`; `+=` adds it "
-        "to the destination",
+        summary="the product of two matrices, either read transposed with `transpose_a`, `transpose_b`; of i8 "
+        "and ui8 less `zero_point_a` and `zero_point_b`; `+=` adds it to the destination",
         example="uop.exec matmul %y[0, 1] += %x[0, 2], %w[2, 1]",
     )
 )

@@ -69,7 +69,7 @@ def _meaning(kind: str) -> Callable[..., Array]:
         """Sums of the shorter floats in f32, those of integers exact in i64."""
         wide = values.dtype
         if kind == "sum" and wide != np.float64:
-            wide = np.int64 if wide.kind == "i" else np.float32
+            wide = np.int64 if wide.kind in "iu" else np.float32
         return getattr(np, kind)(values.astype(wide, copy=False), axis=int(call.params[0]), keepdims=True)
 
     return meaning

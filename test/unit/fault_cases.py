@@ -110,6 +110,20 @@ func.func @by_hand(%x: !uop.tiled<tensor<4x8xf32>, [4, 4]>, %w: !uop.tiled<tenso
 }
 """
 
+STEPS = """\
+func.func @steps(%x: tensor<6x7xf32>, %w1: tensor<7x9xi8>, %b1: tensor<9xi32>, %w2: tensor<5x9xui8>)
+    -> tensor<6x5xf32> {
+  %q = graph.quantize %x {scale = 0.5 : f32, zero_point = 7} : tensor<6x7xf32> -> tensor<6x7xui8>
+  %a = graph.matmul %q, %w1, %b1 {zero_point_a = 7, zero_point_b = -2}
+      : (tensor<6x7xui8>, tensor<7x9xi8>, tensor<9xi32>) -> tensor<6x9xi32>
+  %r = graph.requantize %a {scale = 0.25 : f32, zero_point = -9} : tensor<6x9xi32> -> tensor<6x9xi8>
+  %s = graph.matmul %r, %w2 {transpose_b, zero_point_a = -9, zero_point_b = 3}
+      : (tensor<6x9xi8>, tensor<5x9xui8>) -> tensor<6x5xi32>
+  %y = graph.dequantize %s {scale = 0.125 : f32} : tensor<6x5xi32> -> tensor<6x5xf32>
+  return %y : tensor<6x5xf32>
+}
+"""
+
 CASES = [
     (CHAIN, "tile{sizes=4x4x4},lower,schedule{sram=512 align=16}"),
     (CHAIN, "fuse,tile{sizes=4x4x4},lower,schedule{sram=400 align=16 evict=lru}"),
@@ -123,6 +137,8 @@ CASES = [
     (HEADS, "tile{sizes=4x4x4},plan{sram=384},lower,forward,schedule{sram=384 align=4 evict=cost}"),
     (GATED, "tile{sizes=4x4x4},lower,schedule{sram=512 align=16}"),
     (GATED, "tile{sizes=4x4x4},plan{sram=512},lower,forward,schedule{sram=320 align=4 evict=cost}"),
+    (STEPS, "tile{sizes=4x4x4},lower,schedule{sram=256 align=4}"),
+    (STEPS, "tile{sizes=4x4x4},plan{sram=256},lower,forward,schedule{sram=256 align=4 evict=cost}"),
     (REDUCED, "tile{sizes=3x4x4},lower,schedule{sram=512 align=16}"),
     (REDUCED, "tile{sizes=4x4x4},plan{sram=512},lower,forward,schedule{sram=384 align=4 evict=cost}"),
     (VIEWED, "tile{sizes=4x4x4},lower,schedule{sram=512 align=16}"),

@@ -229,9 +229,11 @@ def change_spill(rng: random.Random, func: FuncOp) -> bool:
 
 def change_scale(rng: random.Random, func: FuncOp) -> bool:
     op = pick(rng, func, sched.ExecOp)
-    if op.zero_point is None:
+    given = [name for name in ("zero_point", "zero_point_a", "zero_point_b") if getattr(op, name) is not None]
+    if not given:
         return False
-    op.zero_point += rng.choice((-1, 1))
+    name = rng.choice(given)
+    setattr(op, name, getattr(op, name) + rng.choice((-1, 1)))
     return True
 
 

@@ -28,13 +28,16 @@ else:
 
 # --- graph functions ---
 
-ACCUMULATOR = {"f32": "f32", "f16": "f32", "bf16": "f32", "i8": "i32"}
-CASTS = {"f32": ("f16", "bf16"), "f16": ("f32",), "bf16": ("f32",), "i32": ("i8",), "i8": ("i32",)}
+ACCUMULATOR = {"f32": "f32", "f16": "f32", "bf16": "f32", "i8": "i32", "ui8": "i32"}
+CASTS = {"f32": ("f16", "bf16"), "f16": ("f32",), "bf16": ("f32",), "i32": ("i8", "ui8"), "i8": ("i32",),
+         "ui8": ("i32",)}  # fmt: skip
 ARGUMENTS = 6.0
 """The greatest magnitude of an argument's elements: random integers have 4, normally distributed numbers rarely
 more."""
-LARGEST = {"f32": 1e30, "bf16": 1e30, "f16": 6e4, "i32": 2e9, "i8": 128.0}
+LARGEST = {"f32": 1e30, "bf16": 1e30, "f16": 6e4, "i32": 2e9, "i8": 128.0, "ui8": 255.0}
 """What an element of a type can hold."""
+ENDS = {"i8": (-128, 127), "ui8": (0, 255)}
+"""The quantised types, each with its ends."""
 UNKNOWN = LARGEST["f16"]
 """What stands for the magnitude of a result that may be an infinity, or NaN: these are the same at every level, where
 finite numbers beyond a type's range may come early or late in a sum."""
@@ -91,7 +94,7 @@ def graph_texts(
     operation with a tile of its own. No element leaves the range of its type. With `views` these too, of which many do
     not fall on the tile grid: see `assume_tiled`; with `composites` what has to be decomposed."""
     graph = GraphText()
-    dtype = draw(st.sampled_from(["f32", "f32", "f16", "bf16", "i8"]))
+    dtype = draw(st.sampled_from(["f32", "f32", "f16", "bf16", "i8", "ui8"]))
     graph.argument(draw(shapes()), dtype)
     for _ in range(draw(st.integers(0, max_ops))):
         draw(st.sampled_from([*OPERATIONS, *[add_view] * 2 * views, *[add_composite] * composites]))(
@@ -154,11 +157,16 @@ def add_product(draw: st.DrawFn, graph: GraphText, own_tiles: bool) -> None:
     operands = [a, b]
     if draw(st.integers(0, 2)) == 0:
         operands.append(graph.argument((columns,), ACCUMULATOR[dtype], param=True))
-    most = graph.most[a] * graph.most[b] * inner + ARGUMENTS * (len(operands) - 2)
+    attributes = [name for name, turn in zip(("transpose_a", "transpose_b"), turned, strict=True) if turn]
+    largest = [graph.most[a], graph.most[b]]
+    for i, side in enumerate("ab"):
+        if dtype in ENDS and draw(st.integers(0, 2)) == 0:
+            attributes.append(f"zero_point_{side} = {draw(st.integers(*ENDS[dtype]))}")
+            largest[i] += 255
+    most = largest[0] * largest[1] * inner + ARGUMENTS * (len(operands) - 2)
     result = ((*(broadcast(shape[:-2], other[:-2]) or ()), rows, columns), ACCUMULATOR[dtype])
     if most > LARGEST[ACCUMULATOR[dtype]] or prod(result[0]) > MOST_ELEMENTS:
         return
-    attributes = [name for name, turn in zip(("transpose_a", "transpose_b"), turned, strict=True) if turn]
     if draw(st.integers(0, 3)) == 0:
         kernel = draw(kernels(1, ACCUMULATOR[dtype], most, given=are_given(*operands)))
         attributes.append(f'activation = "{kernel.name}"')
@@ -235,7 +243,7 @@ LIMITS: dict[str, Callable[..., float]] = {
 def add_binary(draw: st.DrawFn, graph: GraphText, own_tiles: bool) -> None:
     """A function of two tensors, in either order, one of them broadcast now and then, from an earlier tensor where one
     fits."""
-    choices = [n for n, (_, dtype) in graph.tensors.items() if dtype != "i8"]
+    choices = [n for n, (_, dtype) in graph.tensors.items() if dtype not in ENDS]
     if not choices:
         return
     a = draw(st.sampled_from(choices))
@@ -285,12 +293,32 @@ def add_cast(draw: st.DrawFn, graph: GraphText, own_tiles: bool) -> None:
     a = draw(st.sampled_from(list(graph.tensors)))
     shape, dtype = graph.tensors[a]
     target = draw(st.sampled_from(CASTS[dtype]))
-    most = min(graph.most[a], 128.0) if target == "i8" else graph.most[a]
+    most = min(graph.most[a], LARGEST[target]) if target in ENDS else graph.most[a]
     if most > LARGEST[target]:
         return
-    scaled = target == "i8" and draw(st.booleans())
-    attributes = f" {{scale = 0.05 : f32, zero_point = {draw(st.integers(-128, 127))}}}" if scaled else ""
+    scaled = target in ENDS and draw(st.booleans())
+    attributes = f" {{scale = 0.05 : f32, zero_point = {draw(st.integers(*ENDS[target]))}}}" if scaled else ""
+    most = LARGEST[target] if scaled else most
     graph.op(f"graph.cast {a}{attributes}", f"{graph.type_of(a)} -> {tensor(shape, target)}", shape, target, most)
+
+
+def add_quantised(draw: st.DrawFn, graph: GraphText, own_tiles: bool) -> None:
+    """f32 quantised, i32 requantised, or integers dequantised."""
+    choices = [n for n, (_, dtype) in graph.tensors.items() if dtype in ("f32", "i32", *ENDS)]
+    if not choices:
+        return
+    a = draw(st.sampled_from(choices))
+    shape, dtype = graph.tensors[a]
+    name = {"f32": "quantize", "i32": draw(st.sampled_from(["requantize", "dequantize"]))}.get(dtype, "dequantize")
+    target = "f32" if name == "dequantize" else draw(st.sampled_from(list(ENDS)))
+    scale = draw(st.sampled_from([0.05, 0.5, 1.5]))
+    quantised = dtype if name == "dequantize" else target
+    zero_point = (
+        f", zero_point = {draw(st.integers(*ENDS[quantised]))}" if quantised in ENDS and draw(st.booleans()) else ""
+    )
+    most = (graph.most[a] + 255) * scale if name == "dequantize" else LARGEST[target]
+    types = f"{graph.type_of(a)} -> {tensor(shape, target)}"
+    graph.op(f"graph.{name} {a} {{scale = {scale} : f32{zero_point}}}", types, shape, target, most)
 
 
 def add_composite(draw: st.DrawFn, graph: GraphText, own_tiles: bool) -> None:
@@ -368,7 +396,7 @@ def add_concat(draw: st.DrawFn, graph: GraphText, a: str) -> None:
     graph.op(f"graph.concat {a}, {b} {{axis = {axis}}}", types, result, dtype, max(graph.most[a], graph.most[b]))
 
 
-OPERATIONS = [add_product, add_product, add_binary, add_unary, add_cast, add_reduction]
+OPERATIONS = [add_product, add_product, add_binary, add_unary, add_cast, add_reduction, add_quantised]
 """What draws an operation other than a view."""
 
 

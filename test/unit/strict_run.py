@@ -89,6 +89,8 @@ def rounded(dtype: str, values: Array) -> Array:
         return (values + 2.0**31) % 2.0**32 - 2.0**31
     if dtype == "i8":
         return np.clip(values, -128, 127)
+    if dtype == "ui8":
+        return np.clip(values, 0, 255)
     if dtype == "bf16":
         import ml_dtypes
 
@@ -234,7 +236,8 @@ def product(op: Any, part: tuple[int, ...], sources: list[Array]) -> Array:
     if op.transpose_b is not None:
         right, b = right[::-1], b.T
     k = max(left[1], right[0])
-    return (corner(a, (part[-2], k)) @ corner(b, (k, part[-1]))).reshape(part)
+    a, b = corner(a, (part[-2], k)) - (op.zero_point_a or 0), corner(b, (k, part[-1])) - (op.zero_point_b or 0)
+    return (a @ b).reshape(part)
 
 
 def reduction(op: Any, part: tuple[int, ...], source: Array) -> Array:
@@ -261,12 +264,23 @@ def elementwise(op: Any, type: TiledType, part: tuple[int, ...], sources: list[A
         values.insert(0, np.array(op.left.value))
     if op.right is not None:
         values.append(np.array(op.right.value))
+    if op.kernel.endswith("quantize"):
+        return quantised(op, values[0])
     if op.kernel != "cast":
         return ELEMENTWISE[op.kernel](*values, *(p.value for p in op.params or ()))
     (value,) = values
     if op.scale is not None:
         value = np.rint(value * op.scale.value)
     return value + (op.zero_point or 0)
+
+
+def quantised(op: Any, value: Array) -> Array:
+    """Steps of a scale, counted from a zero point: in f32."""
+    scale, zero_point = np.float32(op.scale.value), op.zero_point or 0
+    if op.kernel == "dequantize":
+        return ((value - zero_point).astype(np.float32) * scale).astype(np.float64)
+    steps = value.astype(np.float32) / scale if op.kernel == "quantize" else value.astype(np.float32) * scale
+    return np.rint(steps).astype(np.float64) + zero_point
 
 
 # What bits don't show.

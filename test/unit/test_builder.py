@@ -67,7 +67,9 @@ def test_every_operation_of_the_graph_can_be_built() -> None:
         b.elementwise(name, *[x] * len(kernel.sources), params=params)
     b.concat(b.slice(x, [0, 0], [1, 1]), b.transpose(b.reduce(b.reshape(x, (4, 5)), "max", 1), [1, 0]), axis=1)
     b.broadcast(b.reduce(x, "sum", 0), (4, 5))
-    scale = b.arg("scale", (1, 5))
+    quantised = b.quantize(x, "ui8", 0.5, 3)
+    b.dequantize(b.quantize(b.matmul(quantised, quantised, transpose_b=True, zero_point_a=3), "i8", 0.25), 0.125)
+    scale = b.reduce(x, "max", 0)
     b.rms_norm(b.layer_norm(b.softmax(x, (0, 1)), scale, scale), scale, axis=0, epsilon=0)
     b.returns(x)
     made = {op.name for func in (layer().func(), b.func()) for op in func.ops}
@@ -133,7 +135,7 @@ def other() -> tw.Value:
         (lambda b, x: b.arg("a b", (1,)), ValueError, "argument name 'a b' is not a name"),
         (lambda b, x: b.arg("", (1,)), ValueError, "argument name '' is not a name"),
         (lambda b, x: b.arg("y", (0,)), ValueError, "tensor dimension must be at least 1, got 0"),
-        (lambda b, x: b.arg("y", (1,), "f23"), ValueError, "must be one of f32, f16, bf16, i8, i32, got 'f23'"),
+        (lambda b, x: b.arg("y", (1,), "f23"), ValueError, "must be one of f32, f16, bf16, i8, ui8, i32, got 'f23'"),
         (lambda b, x: (b.relu(x), b.arg("y", (1,))), ValueError, "%y must be added before the first operation"),
         (lambda b, x: b.matmul(x, x), tw.OpError, "inner dimensions differ: tensor<4x5xf32> has 5 columns"),
         (lambda b, x: b.matmul(x, x, activation="rellu"), tw.OpError, "inner dimensions differ"),

@@ -4,6 +4,7 @@ away where it can; constant data become parameters."""
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from math import isinf, isnan
@@ -11,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ...dialects.graph import CastOp, GraphOp, MatmulOp, ViewOp
+from ...dialects.conversions import CastOp, ConversionOp
+from ...dialects.graph import GraphOp, MatmulOp, ViewOp
 from ...dialects.graph_builders import elementwise
 from ...dialects.kernels import Kernel
 from ...dialects.kernels.elementwise import held
@@ -48,6 +50,12 @@ class Builder:
     opaque: bool = False
     normalizations: list[tuple[GraphOp, GraphOp]] = field(default_factory=list)
     """Where a factor for each column, and then an addend, stand for one operation of the model."""
+    readers: Counter[str] = field(default_factory=Counter)
+    """How often the model reads each tensor, or gives it."""
+    sums: dict[Value, str] = field(default_factory=dict)
+    """What is dequantised from sums of products of integers, with the tensor's name in the model."""
+    passed_by: set[Operation] = field(default_factory=set)
+    """Operations that nothing may read: what does, read what they are made of."""
     viewed: dict[tuple[Any, ...], Value] = field(default_factory=dict)
     """The views that have been made, by what they are."""
 
@@ -191,15 +199,19 @@ class Builder:
         return value
 
     def drop_unread(self, results: Iterable[Value] = ()) -> None:
-        """Takes back the views and the parameters that neither an operation nor a result reads any more."""
+        """Takes back views, what is passed by, and parameters that neither an operation nor a result reads any more."""
         read = set(results)
         for op in reversed(self.ops):
-            if not isinstance(op, ViewOp) or op.result in read:
+            if not self.may_go(op) or op.results[0] in read:
                 read.update(op.operands)
-        gone = {op for op in self.ops if isinstance(op, ViewOp) and op.result not in read}
-        self.names.difference_update(op.result.name for op in gone)
+        gone = {op for op in self.ops if self.may_go(op) and op.results[0] not in read}
+        self.names.difference_update(op.results[0].name for op in gone)
         self.ops[:] = [op for op in self.ops if op not in gone]
         self.drop_unread_parameters()
+
+    def may_go(self, op: Operation) -> bool:
+        """Whether an operation is left out where nothing reads it."""
+        return isinstance(op, ViewOp) or op in self.passed_by
 
     def drop_unread_parameters(self) -> None:
         """Takes back the parameters that no operation reads any more."""
@@ -244,26 +256,40 @@ def same(a: Array, b: Array) -> bool:
 def product(
     build: Builder, name: str, a: tuple[Tensor, Shape], b: tuple[Tensor, Shape], shape: Shape, bias: Const | None = None
 ) -> View:
-    """A matmul of two tensors in the given forms, cast back to their type where the accumulator is wider. A matrix that
-    has been transposed is read so."""
+    """A matmul of two tensors in the given forms, cast back to their type where the accumulator is wider."""
     dtype = build.dtype(a[0])
     if dtype == "i32":
         raise Unsupported("there is no product of i32 here; matmul takes f32, f16, bf16")
     if dtype not in ("f32", "f16", "bf16"):
         raise Unsupported(f"a product of {dtype} tensors has another element type than ONNX's")
+    wide = ACCUMULATOR[dtype]
+    view = sums_of_products(build, name if wide == dtype else f"{name}_sum", a, b, shape, bias)
+    return view if wide == dtype else cast(build, view, dtype, name)
+
+
+def sums_of_products(
+    build: Builder, name: str, a: tuple[Tensor, Shape], b: tuple[Tensor, Shape], shape: Shape, bias: Const | None,
+    zero_points: tuple[int | None, int | None] = (None, None),
+) -> View:  # fmt: skip
+    """A matmul of two tensors in the given forms. A matrix that has been transposed is read so."""
     sides = [_turned(build, *side) for side in (a, b)]
     operands = [value for value, _ in sides]
     if bias is not None:
-        operands.append(build.operand(bias, (b[1][-1],), ACCUMULATOR[dtype]))
+        operands.append(build.operand(bias, (b[1][-1],), ACCUMULATOR[build.dtype(a[0])]))
     first, second = operands[0].type, operands[1].type
     assert isinstance(first, TensorType)
     assert isinstance(second, TensorType)
     turned = [UNIT if is_turned else None for _, is_turned in sides]
-    wide = result_of_matmul(first, second, *turned)
-    result = build.fresh(name if wide.dtype == dtype else f"{name}_sum")
-    made = MatmulOp(operands, [Value(wide, result)], transpose_a=turned[0], transpose_b=turned[1])
-    view = build.emit(made, shape)
-    return view if wide.dtype == dtype else cast(build, view, dtype, name)
+    result = Value(result_of_matmul(first, second, *turned), build.fresh(name))
+    made = MatmulOp(
+        operands,
+        [result],
+        transpose_a=turned[0],
+        transpose_b=turned[1],
+        zero_point_a=zero_points[0],
+        zero_point_b=zero_points[1],
+    )
+    return build.emit(made, shape)
 
 
 def _turned(build: Builder, tensor: Tensor, form: Shape) -> tuple[Value, bool]:
@@ -277,10 +303,15 @@ def _turned(build: Builder, tensor: Tensor, form: Shape) -> tuple[Value, bool]:
 
 
 def cast(build: Builder, view: View, dtype: str, name: str) -> View:
+    return converted(build, CastOp, view, dtype, name)
+
+
+def converted(build: Builder, kind: type[ConversionOp], view: View, dtype: str, name: str, **given: Any) -> View:
+    """A tensor with elements of another type, by an operation of a kind, whatever way it is seen."""
     held = view.held
     form = held.form or natural(view.source)
     value = build.operand(View.plain(held, view.source), form)
-    made = build.emit(CastOp([value], [Value(TensorType(form, dtype), build.fresh(name))]), view.source)
+    made = build.emit(kind([value], [Value(TensorType(form, dtype), build.fresh(name))], **given), view.source)
     return View(made.held, view.source, view.axes, view.via)
 
 

@@ -27,6 +27,7 @@ from .model import ELEMENT_TYPES, Dimension, Input, Node, OnnxError, OnnxModel
 from .opaque import HOST, Host, in_order, movers, opaque_node, outputs_of
 from .ops import check_unread, handler_of, inputs_of
 from .patterns import simplify
+from .quantised import dequantized_const
 from .shapes import Sizes, inferred, multiplies
 from .tensors import Const, Held, Tensor, Unsupported, View, natural, text
 
@@ -146,6 +147,7 @@ class Importer:
         cut = [end.tensor for end in self.ends]
         nodes = self.model.needed(cut)
         self.build.opset, self.build.opaque = self.model.opset, self.opaque
+        self.build.readers.update([name for node in nodes for name in node.inputs] + cut)
         read = {name for node in nodes for name in node.inputs} | set(cut)
         for name in self.model.inputs:
             if name in read:
@@ -388,6 +390,8 @@ class Importer:
             tensors = handler(self.build, node, inputs)
             return tensors if isinstance(tensors, list) else [tensors]
         arrays = fold(self.model, node, [t.array if isinstance(t, Const) else None for t in inputs])
+        if (known := dequantized_const(node, inputs, arrays)) is not None:
+            return [known]
         sources = [t.name for t in inputs if isinstance(t, Const)]
         kept = sources and node.op != "Concat"
         outputs = [name for name in node.outputs if name]

@@ -21,7 +21,10 @@ if TYPE_CHECKING:
 OLDEST_OPSET = 7
 """Before it, Add and Gemm said by attributes how they broadcast."""
 
-ELEMENT_TYPES = {"float": "f32", "double": "f32", "float16": "f16", "bfloat16": "bf16", "int8": "i8", "int32": "i32"}
+ELEMENT_TYPES = {
+    "float": "f32", "double": "f32", "float16": "f16", "bfloat16": "bf16", "int8": "i8", "uint8": "ui8",
+    "int32": "i32",
+}  # fmt: skip
 """Element types here, by ONNX's names; double precision is rounded to f32."""
 
 Dimension = int | str

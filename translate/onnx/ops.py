@@ -8,11 +8,16 @@ from typing import Any
 
 import numpy as np
 
+from ...dialects.conversions import DequantizeOp
 from ...dialects.graph import GraphOp
 from ...dialects.kernels import KERNELS, Call, Kernel
 from ...dialects.kernels.elementwise import ELEMENTWISE
+from ...dialects.kernels.quantised import QUANTISED
+from ...ir.attributes import F32, FloatAttr
 from ...ir.plugins import DIALECT_PLUGINS
-from .build import Builder, binary, cast, unary
+from ...ir.types import INTEGERS
+from . import quantised
+from .build import Builder, binary, cast, converted, unary
 from .model import ELEMENT_TYPES, Node, OnnxModel, type_name
 from .moves import (
     import_concat,
@@ -152,8 +157,10 @@ def import_cast(build: Builder, node: Node, inputs: Inputs) -> Tensor:
     dtype = ELEMENT_TYPES[name]
     if dtype == view.held.dtype:
         return view
-    if dtype == "i8":
-        raise Unsupported("a cast to int8 wraps in ONNX, and saturates here")
+    if dtype in QUANTISED:
+        raise Unsupported(f"a cast to {name} wraps in ONNX, and saturates here")
+    if dtype == "f32" and view.held.dtype in INTEGERS:
+        return converted(build, DequantizeOp, view, dtype, node.outputs[0], scale=FloatAttr(1.0, F32))
     return cast(build, view, dtype, node.outputs[0])
 
 
@@ -205,6 +212,7 @@ HANDLERS: dict[str, Handler] = {
     "Sum": import_several,
     "Transpose": import_transpose,
     "Unsqueeze": import_unsqueeze,
+    **{op: handler for op, (handler, _) in quantised.HANDLERS.items()},
 }
 ANY = 1 << 30
 ARITY = {
@@ -212,7 +220,7 @@ ARITY = {
     "Expand": (2, 2), "Gather": (2, 2), "Gemm": (2, 3), "LayerNormalization": (2, 3), "MatMul": (2, 2),
     "Max": (1, ANY), "Min": (1, ANY), "RMSNormalization": (2, 2), "ReduceMax": (1, 2), "ReduceMean": (1, 2),
     "ReduceMin": (1, 2), "ReduceSum": (1, 2), "Reshape": (2, 2), "Slice": (1, 5), "Split": (1, 2), "Squeeze": (1, 2),
-    "Sum": (1, ANY), "Unsqueeze": (1, 2),
+    "Sum": (1, ANY), "Unsqueeze": (1, 2), **{op: counts for op, (_, counts) in quantised.HANDLERS.items()},
 }  # fmt: skip
 """How many inputs a node has, at least and at most; one where nothing is said."""
 

@@ -12,7 +12,8 @@ from ...dialects.kernels import KERNELS
 from ...ir.types import MAX_RANK
 from .build import Builder, binary, product, unary
 from .model import Node
-from .tensors import Const, Shape, Tensor, Unsupported, View, broadcast, text
+from .quantised import product_of_dequantized
+from .tensors import Const, Shape, Tensor, Unsupported, View, broadcast, text, transposed
 
 Inputs = list[Any]
 """A node's inputs, each a view, a constant, or None where it is left out."""
@@ -23,6 +24,8 @@ def import_matmul(build: Builder, node: Node, inputs: Inputs) -> Tensor:
     a, b = inputs
     if not a.shape or not b.shape:
         raise Unsupported("a scalar has no product")
+    if (made := product_of_dequantized(build, node, inputs)) is not None:
+        return made
     left = a.shape if len(a.shape) > 1 else (1, *a.shape)
     right = b.shape if len(b.shape) > 1 else (*b.shape, 1)
     batches = broadcast(left[:-2], right[:-2])
@@ -51,6 +54,8 @@ def import_gemm(build: Builder, node: Node, inputs: Inputs) -> Tensor:
     a, b, c = inputs if len(inputs) > 2 else [*inputs, None]
     if len(a.shape) != 2 or len(b.shape) != 2:
         raise Unsupported(f"its operands have ranks {len(a.shape)} and {len(b.shape)}, not 2")
+    if (made := product_of_dequantized(build, node, inputs)) is not None:
+        return made
     a = transposed(a, (1, 0), node) if node.attribute("transA", 0) else a
     b = transposed(b, (1, 0), node) if node.attribute("transB", 0) else b
     alpha, beta = node.attribute("alpha", 1.0), node.attribute("beta", 1.0)
@@ -120,9 +125,3 @@ def scaled(tensor: Const, factor: float) -> Const:
     if factor == 1:
         return tensor
     return Const(tensor.name, tensor.array * tensor.array.dtype.type(factor))
-
-
-def transposed(tensor: Any, perm: Shape, node: Node) -> Any:
-    if isinstance(tensor, Const):
-        return Const(tensor.name, tensor.array.transpose(perm))
-    return tensor.transposed(perm, node)

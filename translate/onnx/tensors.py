@@ -122,3 +122,9 @@ def broadcast(a: Shape, b: Shape) -> Shape | None:
         return np.broadcast_shapes(a, b)
     except ValueError:
         return None
+
+
+def transposed(tensor: Any, perm: Shape, node: Node) -> Any:
+    if isinstance(tensor, Const):
+        return Const(tensor.name, tensor.array.transpose(perm))
+    return tensor.transposed(perm, node)

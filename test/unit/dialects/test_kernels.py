@@ -15,10 +15,10 @@ import pytest
 import tilewright
 from tilewright.analysis.proof import prove_module
 from tilewright.dialects.kernels import KERNELS, Call, Kernel
-from tilewright.dialects.kernels.declaration import ALL, coords_along
+from tilewright.dialects.kernels.declaration import ALL, Parameter, coords_along
 from tilewright.dialects.kernels.elementwise import ELEMENTWISE
 from tilewright.dialects.tiles import TiledType
-from tilewright.ir.attributes import UNIT, Unit
+from tilewright.ir.attributes import F32, UNIT, FloatAttr, Unit
 from tilewright.ir.opdef import OpError
 from tilewright.ir.types import TensorType
 from tilewright.runtime.numerics import FLOAT32, numpy_dtype
@@ -27,9 +27,12 @@ from tilewright.runtime.rounding import Figure, computed
 from ..programs import compared
 
 ROOT = Path(__file__).resolve().parents[3]
-DTYPES = ("f32", "f16", "bf16", "i8", "i32")
+DTYPES = ("f32", "f16", "bf16", "i8", "ui8", "i32")
 FLOATS = ("f32", "f16", "bf16")
 PARAMS = (-0.6875, 1.25)
+
+REQUIRED = Parameter("scale", "scale")
+DEFAULTS = {REQUIRED: 0.7}
 
 POSITIVE = frozenset({"div", "pow", "log", "sqrt", "rsqrt", "reciprocal"})
 """Kernels that are tried on positive numbers where a result must be finite, or close to its neighbours'."""
@@ -92,7 +95,7 @@ def works_on(kernel: Kernel, *dtypes: str, vector: bool = False) -> bool:
     if is_reduction(kernel):
         types[0] = TiledType(TensorType((4, 1), dtypes[0]), (2, 1))
     try:
-        kernel.check(types, Product())
+        kernel.check(types, Product(scale=None if kernel.parameters[:1] != (REQUIRED,) else FloatAttr(0.5, F32)))
     except OpError:
         return False
     return True
@@ -156,11 +159,13 @@ def test_reads_a_tile_of_each_source(name: str) -> None:
 
 
 class Product(NamedTuple):
-    """An operation that says how a product reads its operands, or along which axis a reduction goes."""
+    """An operation that says how a product reads its operands, along which axis a reduction goes, or in which steps it
+    quantises."""
 
     transpose_a: Unit | None = None
     transpose_b: Unit | None = None
     axis: int = 1
+    scale: FloatAttr | None = None
 
 
 def test_axes() -> None:
@@ -242,7 +247,9 @@ def test_a_meaning_is_exact_in_double_precision(name: str) -> None:
     ranks = [2] * (len(kernel.sources) - takes_a_vector(kernel)) + [1] * takes_a_vector(kernel)
     least = 0.5 if name in POSITIVE else -2
     shorts = [rng.uniform(least, 2, (4,) * rank).astype(np.float32) for rank in ranks]
-    given = params_of(kernel) or tuple(1.0 if p.default is None else p.default for p in kernel.parameters)
+    given = params_of(kernel) or tuple(
+        DEFAULTS.get(p, 1.0) if p.default is None else p.default for p in kernel.parameters
+    )
     made = kernel.meaning(np, Call(given, wide), *[a.astype(wide) for a in shorts])
     short = kernel.meaning(np, Call(given, FLOAT32), *shorts)
     assert (made.dtype, short.dtype) == (wide, FLOAT32)

@@ -13,14 +13,24 @@ from hypothesis import strategies as st
 
 from tilewright.analysis.terms import Term, Terms
 from tilewright.dialects.kernels import KERNELS, Call, Kernel
-from tilewright.dialects.kernels.conversions import CAST, CASTS, WIDENING
+from tilewright.dialects.kernels.conversions import (
+    CAST,
+    CASTS,
+    DEQUANTIZE,
+    QUANTIZE,
+    REQUANTIZE,
+    WIDENING,
+    gives_back,
+    saturates,
+)
 from tilewright.dialects.kernels.declaration import KernelError, declare
 from tilewright.dialects.kernels.laws import LEAST, within
+from tilewright.dialects.kernels.quantised import QUANTISED
 from tilewright.runtime.numerics import numpy_dtype
 
 Numbers = np.ndarray[Any, Any]
 INF, NAN = float("inf"), float("nan")
-BITS = {"f32": np.uint32, "f16": np.uint16, "bf16": np.uint16, "i8": np.uint8, "i32": np.uint32}
+BITS = {"f32": np.uint32, "f16": np.uint16, "bf16": np.uint16, "i8": np.uint8, "ui8": np.uint8, "i32": np.uint32}
 BOUNDS = (
     -INF,
     -7e4,
@@ -214,3 +224,59 @@ def test_terms_of_what_the_laws_make_equal() -> None:
 def test_a_law_that_makes_no_sense_is_an_error(name: str, changes: dict[str, Any], words: str) -> None:
     with pytest.raises(KernelError, match=words):
         declare(KERNELS[name]._replace(name="same", **changes))
+
+
+# Quantised numbers
+
+SCALES = (2.0**-100, 1e-3, 0.1, 0.7, 1.0, 3.0, 2.0**100)
+
+
+@pytest.mark.parametrize("dtype", QUANTISED)
+def test_what_a_type_cuts_anyway_need_not_be_cut(dtype: str) -> None:
+    """Bit by bit where the law says so; and it says so of a relu, just where zero is the least number."""
+    values, ends = hard("f32"), QUANTISED[dtype]
+    for scale, zero_point, bounds in product(SCALES, (*ends, 0, 1), product(BOUNDS, BOUNDS)):
+        params = (float(np.float32(scale)), zero_point)
+        if saturates(params, dtype, bounds):
+            cut = applied(KERNELS["clip"], values, *bounds)
+            assert same_bits(
+                applied(QUANTIZE, cut, *params, to=dtype), applied(QUANTIZE, values, *params, to=dtype), dtype
+            )
+        assert saturates(params, dtype, (0.0, INF)) is (zero_point == ends[0])
+
+
+@pytest.mark.parametrize("dtype", QUANTISED)
+@pytest.mark.parametrize("zero_point", [0, 1, 127])
+def test_what_is_dequantised_is_quantised_again(dtype: str, zero_point: int) -> None:
+    for scale in SCALES:
+        params = (float(np.float32(scale)), zero_point)
+        assert gives_back(params, params)
+        wide = applied(DEQUANTIZE, hard(dtype), *params, to="f32")
+        assert same_bits(applied(QUANTIZE, wide, *params, to=dtype), hard(dtype), dtype)
+    assert not gives_back((0.1, 0), (0.1, 1))
+    assert not gives_back((0.1, 0), (0.2, 0))
+    assert not gives_back((3e38, 0), (3e38, 0))
+
+
+def test_terms_of_quantised_numbers() -> None:
+    terms = Terms()
+
+    def term(kernel: Kernel, source: str, to: str, value: Term, *params: float) -> Term:
+        assert kernel.algebra is not None
+        return kernel.algebra(terms, params, (to, source), value)
+
+    x = terms.argument(0, (0,))
+    relu = term(KERNELS["relu"], "f32", "f32", x)
+    assert term(QUANTIZE, "f32", "i8", relu, 0.5, -128) == term(QUANTIZE, "f32", "i8", x, 0.5, -128)
+    assert term(QUANTIZE, "f32", "i8", relu, 0.5, 0) != term(QUANTIZE, "f32", "i8", x, 0.5, 0)
+    assert term(QUANTIZE, "f32", "i8", term(DEQUANTIZE, "i8", "f32", x, 0.5, 3), 0.5, 3) == x
+    others = [
+        term(QUANTIZE, "f32", "i8", term(DEQUANTIZE, "i8", "f32", x, 0.5, 3), 0.5, 4),
+        term(QUANTIZE, "f32", "ui8", term(DEQUANTIZE, "i8", "f32", x, 0.5, 3), 0.5, 3),
+        term(QUANTIZE, "f32", "i8", x, 0.5, 3),
+        term(REQUANTIZE, "i32", "i8", x, 0.5, 3),
+        term(CAST, "i32", "i8", x, 0.5, 3),
+        term(DEQUANTIZE, "i8", "f32", x, 0.5, 3),
+        term(DEQUANTIZE, "ui8", "f32", x, 0.5, 3),
+    ]
+    assert len({x, *others}) == 1 + len(others)

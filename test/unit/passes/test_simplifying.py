@@ -3,6 +3,8 @@ do; each rewrite on all numbers of a type."""
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -130,16 +132,31 @@ def test_tiles_that_are_written_again_and_again(ops: list[tuple[str, int, int, i
 # Each rewrite, in numbers
 
 
+LONE = r"(?<!\w)_(?!\w)"
+
+
 def function(dtype: str, *lines: str) -> str:
     """A function of %x, all numbers of a type in one vector, of which %y is the result."""
     tensor = f"tensor<{len(hard(dtype))}x{dtype}>"
-    body = "".join(f"  {line.replace('_', tensor)}\n" for line in lines)
+    body = "".join(f"  {re.sub(LONE, tensor, line)}\n" for line in lines)
     return f"func.func @f(%x: {tensor}) -> {tensor} {{\n{body}  return %y : {tensor}\n}}\n"
 
 
 def wider(dtype: str, wide: str) -> tuple[str, str]:
     tensor = f"tensor<{len(hard(dtype))}x{wide}>"
     return f"%w = graph.cast %x : _ -> {tensor}", f"%y = graph.cast %w : {tensor} -> _"
+
+
+def dequantized(dtype: str, params: str) -> tuple[str, str]:
+    tensor = f"tensor<{len(hard(dtype))}xf32>"
+    return f"%w = graph.dequantize %x {params} : _ -> {tensor}", f"%y = graph.quantize %w {params} : {tensor} -> _"
+
+
+def quantized(cut: str, dtype: str, params: str) -> tuple[str, ...]:
+    """Cut and quantised, and dequantised, to have the type that there was."""
+    tensor = f"tensor<{len(hard('f32'))}x{dtype}>"
+    made = f"%q = graph.quantize %r {params} : _ -> {tensor}"
+    return cut, made, f"%y = graph.dequantize %q {params} : {tensor} -> _"
 
 
 FLOATS, ALL = ("f32", "f16", "bf16"), tuple(BITS)
@@ -160,6 +177,17 @@ EXAMPLES: dict[str, list[tuple[tuple[str, ...], tuple[str, ...]]]] = {
         (("f16",), wider("f16", "f32")),
         (("bf16",), wider("bf16", "f32")),
         (("i8",), wider("i8", "i32")),
+        (("ui8",), wider("ui8", "i32")),
+    ],
+    "dequantized_and_back": [
+        (("i8",), dequantized("i8", "{scale = 0.1 : f32}")),
+        (("i8",), dequantized("i8", "{scale = 3.0e-30 : f32, zero_point = -128}")),
+        (("ui8",), dequantized("ui8", "{scale = 7.0e+29 : f32, zero_point = 255}")),
+    ],
+    "cut_by_type": [
+        (("f32",), quantized(RELU, "i8", "{scale = 0.1 : f32, zero_point = -128}")),
+        (("f32",), quantized(RELU, "ui8", "{scale = 0.7 : f32}")),
+        (("f32",), quantized(f"%r = graph.clip %x {{{SIX}}} : _", "ui8", "{scale = 0.0235 : f32}")),
     ],
 }  # fmt: skip
 """By rewrite: texts in which it applies once, with the element types to try."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
+from typing import Any
 
 import ml_dtypes
 import numpy as np
@@ -277,3 +279,79 @@ def test_overflow_gives_infinity_and_no_warning(level: str) -> None:
     big = np.full((2, 4), 1e30, np.float32)
     (y,) = run(matmul_text(2, 4, 2, "f32", "f32"), level, a=big, b=big.T.copy())
     assert y.tolist() == [[INF, INF], [INF, INF]]
+
+
+# Quantised numbers
+
+
+def converted_at(
+    level: str, name: str, values: Sequence[float], source: str, target: str, attributes: str
+) -> list[Any]:
+    text = cast_text(source, target, len(values), attributes).replace("graph.cast", f"graph.{name}")
+    (y,) = run(text, level, x=np.array([values], numpy_dtype(source)))
+    assert y.dtype == numpy_dtype(target)
+    return y[0].tolist()
+
+
+@pytest.mark.parametrize("level", LEVELS)
+def test_quantize_rounds_half_to_even_adds_the_zero_point_and_saturates(level: str) -> None:
+    values = [0.25, 0.75, 1.25, -0.25, -0.75, 60.0, 63.5, -66.0, 1e30, -1e30, math.inf, -math.inf, math.nan]
+    made = converted_at(level, "quantize", values, "f32", "i8", "{scale = 0.5 : f32, zero_point = 3} ")
+    assert made == [3, 5, 5, 3, 1, 123, 127, -128, 127, -128, 127, -128, -128]
+    made = converted_at(level, "quantize", values, "f32", "ui8", "{scale = 0.5 : f32, zero_point = 3} ")
+    assert made == [3, 5, 5, 3, 1, 123, 130, 0, 255, 0, 255, 0, 0]
+
+
+@pytest.mark.parametrize("level", LEVELS)
+def test_quantize_divides_in_f32(level: str) -> None:
+    # 0.75 / 0.1 is 7.5 in f32, and a little less than that between the numbers that f32 has for them.
+    assert np.float32(0.75) / np.float32(0.1) == 7.5 > 0.75 / float(np.float32(0.1))
+    assert converted_at(level, "quantize", [0.75], "f32", "i8", "{scale = 0.1 : f32} ") == [8]
+
+
+@pytest.mark.parametrize("level", LEVELS)
+def test_requantize_multiplies_in_f32(level: str) -> None:
+    # What `cast` does with the exact product: 1, -1, 2, 3 and 1.
+    made = converted_at(level, "requantize", [5, -5, 15, 25], "i32", "i8", "{scale = 0.1 : f32} ")
+    assert made == [0, 0, 2, 2]
+    scale = "{scale = 2.98023223876953125e-8 : f32} "
+    assert converted_at(level, "requantize", [2**24 + 1], "i32", "i8", scale) == [0]
+    made = converted_at(
+        level, "requantize", [I32_MIN, -3, 3, I32_MAX], "i32", "ui8", "{scale = 0.5 : f32, zero_point = 9} "
+    )
+    assert made == [0, 7, 11, 255]
+
+
+@pytest.mark.parametrize("level", LEVELS)
+def test_dequantize(level: str) -> None:
+    made = converted_at(level, "dequantize", [-128, 0, 3, 127], "i8", "f32", "{scale = 0.5 : f32, zero_point = 3} ")
+    assert made == [-65.5, -1.5, 0.0, 62.0]
+    made = converted_at(level, "dequantize", [0, 255], "ui8", "f32", "{scale = 0.1 : f32, zero_point = 255} ")
+    assert made == [float(np.float32(-255) * np.float32(0.1)), 0.0]
+    made = converted_at(level, "dequantize", [2**24 + 1, I32_MIN], "i32", "f32", "{scale = 1.0 : f32} ")
+    assert made == [2.0**24, -(2.0**31)]
+
+
+@pytest.mark.parametrize("swap", [(False, False), (True, False), (False, True), (True, True)])
+@pytest.mark.parametrize(("left", "right"), [("i8", "i8"), ("ui8", "i8"), ("i8", "ui8"), ("ui8", "ui8")])
+def test_a_product_is_less_its_zero_points_and_padding_counts_for_nothing(
+    left: str, right: str, swap: tuple[bool, bool]
+) -> None:
+    """7 in tiles of 4 along each axis: what pads the last ones would be as much as the zero points' product."""
+    ends = [np.iinfo(numpy_dtype(dtype)) for dtype in (left, right)]
+    rng = np.random.default_rng(4)
+    arrays = [rng.integers(end.min, end.max + 1, (7, 7)).astype(end.dtype) for end in ends]
+    words = "".join(f"{name}, " for name, turn in zip(("transpose_a", "transpose_b"), swap, strict=True) if turn)
+    zero_points = int(ends[0].max), int(ends[1].min) or 200
+    text = f"""
+func.func @f(%x: tensor<7x7x{left}>, %w: tensor<7x7x{right}>) -> tensor<7x7xi32> {{
+  %y = graph.matmul %x, %w {{{words}zero_point_a = {zero_points[0]}, zero_point_b = {zero_points[1]}}}
+      : (tensor<7x7x{left}>, tensor<7x7x{right}>) -> tensor<7x7xi32>
+  return %y : tensor<7x7xi32>
+}}
+"""
+    wide = [a.astype(np.int64) - zero for a, zero in zip(arrays, zero_points, strict=True)]
+    a, b = (array.T if turn else array for array, turn in zip(wide, swap, strict=True))
+    for level in LEVELS:
+        (y,) = run(text, level, x=arrays[0], w=arrays[1])
+        assert np.array_equal(y, a @ b), level

@@ -222,3 +222,30 @@ def test_the_order_of_a_long_sum_is_free(terms: str) -> None:
     for (func, first), (other, second) in (runs, runs[::-1]):
         assert first.arrays[0].tolist() != second.arrays[0].tolist()
         assert judge(func, inputs, first, other, second) is None
+
+
+QUANTISED = """
+func.func @f(%x: tensor<1x3xf32>, %w: tensor<3x1xf32>) -> (tensor<1x1xi8>, tensor<1x1xf32>) {
+  %s = graph.matmul %x, %w {REVERSE tile = [1, 1, 1]} : (tensor<1x3xf32>, tensor<3x1xf32>) -> tensor<1x1xf32>
+  %q = graph.quantize %s {scale = 1.0 : f32, zero_point = 7} : tensor<1x1xf32> -> tensor<1x1xi8>
+  %y = graph.dequantize %q {scale = 0.5 : f32, zero_point = 7} : tensor<1x1xi8> -> tensor<1x1xf32>
+  return %q, %y : tensor<1x1xi8>, tensor<1x1xf32>
+}
+"""
+
+
+def test_another_order_of_a_sum_may_end_at_another_integer() -> None:
+    """1 + 2**25 - 2**25 is 0 in f32 from the left, and 1 from the right: neither order is wrong, so that a difference
+    in what is quantised decides nothing. A wrong zero point is found for all that."""
+    texts = [QUANTISED.replace("REVERSE", word) for word in ("", "reverse,")]
+    inputs = [np.array([[1, 2.0**25, -(2.0**25)]], np.float32), np.ones((3, 1), np.float32)]
+    first, second = (tilewright.parse(tilewright.run_passes(text, "lower")) for text in texts)
+    wrong = tilewright.parse(tilewright.run_passes(texts[1].replace("zero_point = 7", "zero_point = 9", 1), "lower"))
+    (func, own), (other, theirs), (last, its) = (run(module, inputs) for module in (first, second, wrong))
+    assert [r.arrays[0].item() for r in (own, theirs, its)] == [7, 8, 10]
+    found = judge(func, inputs, own, other, theirs)
+    assert found is not None
+    assert found.kind == "undecided"
+    found = judge(func, inputs, own, last, its)
+    assert found is not None
+    assert (found.kind, found.value.name) == ("different", "q")
