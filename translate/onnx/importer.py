@@ -29,6 +29,7 @@ from .ops import check_unread, handler_of, inputs_of
 from .patterns import simplify
 from .shapes import Sizes, inferred, multiplies
 from .tensors import Const, Held, Tensor, Unsupported, View, natural, text
+from .turned import turn_products
 
 if TYPE_CHECKING:
     Array = np.ndarray[Any, Any]
@@ -311,6 +312,8 @@ class Importer:
 
     def finish(self, values: list[Value]) -> Imported:
         simplify(self.build, values)
+        turn_products(self.build, values)
+        self.build.drop_unread(values)
         held = [h.value for name, h in self.args if h.value is not None]
         for name, h in self.args:
             if h.value is None:
