@@ -166,14 +166,46 @@ class FuncBuilder:
         wanted = TensorType(x.type.shape, dtype)
         return self.op("graph.cast", x, type=wanted, name=name, scale=scale, zero_point=zero_point)
 
-    def reduce(self, x: Value, kind: str, axis: int, *, name: str = "", **attributes: Attribute) -> Value:
-        """The "sum", "max" or "min" of `x` along an axis, of which one element is left. Raises `OpError`."""
-        tensor = self._tensor("graph.reduce", x)
+    def reduce(
+        self, x: Value, kind: str, axis: int | Sequence[int], *, name: str = "", **attributes: Attribute
+    ) -> Value:
+        """The "sum", "mean", "max" or "min" of `x` along an axis, or several, of which one element is left. Raises
+        `OpError`."""
+        tensor, axes = self._tensor("graph.reduce", x), _axes(axis)
         _expect("a reduction's kind", kind, str)
-        _expect("an axis", axis, int)
-        fits = kind in RESULT_TYPES and tensor.dtype in RESULT_TYPES[kind] and 0 <= axis < tensor.rank
-        wanted = result_of_reduce(tensor, kind, axis) if fits else tensor
-        return self.op("graph.reduce", x, type=wanted, name=name, kind=kind, axes=[axis], **attributes)
+        fits = kind in RESULT_TYPES and tensor.dtype in RESULT_TYPES[kind] and all(0 <= a < tensor.rank for a in axes)
+        wanted = result_of_reduce(tensor, kind, axes) if fits else tensor
+        return self.op("graph.reduce", x, type=wanted, name=name, kind=kind, axes=axes, **attributes)
+
+    def softmax(self, x: Value, axis: int | Sequence[int] = -1, *, name: str = "") -> Value:
+        """exp(x - m) / sum(exp(x - m)) along an axis, or several, where m is the maximum along them; -1 is the last
+        one. Raises `OpError`."""
+        tensor = self._tensor("graph.softmax", x)
+        return self.op("graph.softmax", x, name=name, axes=_from_the_end(axis, tensor))
+
+    def layer_norm(
+        self,
+        x: Value,
+        scale: Value,
+        bias: Value | None = None,
+        *,
+        axis: int | Sequence[int] = -1,
+        epsilon: float = 1e-5,
+        name: str = "",
+    ) -> Value:
+        """(x - m) / sqrt(mean((x - m)^2) + `epsilon`) along an axis, or several, where m is the mean along them, times
+        `scale`, plus `bias`, which are broadcast. Raises `OpError`."""
+        others = (scale,) if bias is None else (scale, bias)
+        axes = _from_the_end(axis, self._tensor("graph.layer_norm", x))
+        return self.op("graph.layer_norm", x, *others, name=name, axes=axes, epsilon=epsilon)
+
+    def rms_norm(
+        self, x: Value, scale: Value, *, axis: int | Sequence[int] = -1, epsilon: float = 1e-5, name: str = ""
+    ) -> Value:
+        """x / sqrt(mean(x^2) + `epsilon`) along an axis, or several, times `scale`, which is broadcast. Raises
+        `OpError`."""
+        axes = _from_the_end(axis, self._tensor("graph.rms_norm", x))
+        return self.op("graph.rms_norm", x, scale, name=name, axes=axes, epsilon=epsilon)
 
     def transpose(self, x: Value, permutation: Sequence[int], *, name: str = "") -> Value:
         """`x` with axis `permutation[i]` as axis i. Raises `OpError`."""
@@ -253,6 +285,19 @@ def _expect(what: str, given: object, kind: type) -> None:
     """Raises TypeError for an argument of another type."""
     if not isinstance(given, kind):
         raise TypeError(f"{what} must be a {kind.__name__}, got {shown(given)}")
+
+
+def _axes(axis: int | Sequence[int]) -> list[int]:
+    """One axis or several as a list."""
+    axes = [axis] if isinstance(axis, int) else list(axis)
+    for number in axes:
+        _expect("an axis", number, int)
+    return axes
+
+
+def _from_the_end(axis: int | Sequence[int], tensor: TensorType) -> list[int]:
+    """Axes, of which negative ones are counted from the end."""
+    return [a + tensor.rank if a < 0 else a for a in _axes(axis)]
 
 
 def _sizes(shape: Any) -> tuple[int, ...]:

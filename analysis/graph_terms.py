@@ -15,6 +15,7 @@ from ..ir.attributes import attr_text
 from ..ir.builtin import FuncOp
 from ..ir.core import Operation, Value
 from ..ir.types import TensorType
+from .composite_terms import Cut, composed_tiles
 from .terms import NONE, Result, Term, Terms, check_count, cut
 from .view_terms import viewed_tiles
 
@@ -119,6 +120,14 @@ class GraphTerms:
             self.values[value] = {c: self.terms.opaque_result(whole, number, type, c) for c in type.coords()}
             self.note(value)
 
+    def compose(self, op: GraphOp) -> None:
+        """The terms of what is made of other operations."""
+        try:
+            made = composed_tiles(self.terms, op, [Cut(self.types[v], self.values[v]) for v in op.operands])
+        except ValueError as error:
+            raise TilingError(op, f"{op.name} %{op.result.name} can't be computed on tiles: {error}") from None
+        self.types[op.result], self.values[op.result] = made
+
     def compute(self, op: GraphOp) -> None:
         tensor = op.result.type
         whole = next((v for v in (*op.operands, op.result) if not can_tile(v.type)), None)
@@ -128,6 +137,9 @@ class GraphTerms:
         assert isinstance(tensor, TensorType)
         if isinstance(op, ViewOp):
             self.view(op)
+            return
+        if op.is_composite:
+            self.compose(op)
             return
         types = [self.types[v] for v in op.operands]
         axes = self.axes(op, tensor)
@@ -179,4 +191,4 @@ class GraphTerms:
         (operand,) = op.operands
         kernel, values = KERNELS[op.kernel], self.values[operand]
         places = [along((*coord, k, 0)) for k in range(self.types[operand].grid[op.axis])]
-        return self.terms.total(NONE, [self.terms.part(kernel, op, values[place]) for place in places])
+        return self.terms.total(NONE, [self.terms.part(kernel, op.axis, values[place]) for place in places])

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from ..dialects.graph import MatmulOp, ReduceOp
+from ..dialects.graph import MatmulOp
 from ..dialects.kernels import KERNELS, Kernel
 from ..dialects.kernels.declaration import Function
 from ..dialects.kernels.products import MATMUL
@@ -63,9 +63,9 @@ class Terms:
             return self.apply(kernel.name, kernel.params_of(op), left), right
         return self.factors(op, left, right)
 
-    def part(self, kernel: Kernel, op: ReduceOp | ExecBase, tile: Term) -> tuple[Term, Term]:
+    def part(self, kernel: Kernel, axis: int | None, tile: Term) -> tuple[Term, Term]:
         """What a reduction of one tile adds to the whole: as a product it is by one."""
-        words = "" if op.axis is None else f"along axis {op.axis}"
+        words = "" if axis is None else f"along axis {axis}"
         return self.apply(kernel.name, (), tile, words=words), self.make("one")
 
     def factors(self, op: ExecBase | MatmulOp, left: Term, right: Term) -> tuple[Term, Term]:
@@ -263,7 +263,7 @@ class TileTerms:
             if tile.kernel.combine != kernel.combine:
                 tile = self.combining(place, kernel)
             if len(sources) == 1:
-                tile.products.append(self.terms.part(kernel, op, sources[0]))
+                tile.products.append(self.terms.part(kernel, op.axis, sources[0]))
             else:
                 tile.products.append(self.terms.product(kernel, op, sources[0], sources[1]))
             tile.ops.append(op)

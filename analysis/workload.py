@@ -119,8 +119,9 @@ class _WorkloadBuilder:
         refs = [(v, (), prod(v.type.shape) * v.type.element_bytes) for v in values if isinstance(v.type, TensorType)]
         if isinstance(op, ViewOp):
             return
-        kernel = KERNELS[op.kernel]
-        macs = kernel.work([v.type.shape for v in values]) if kernel.rate == MULTIPLIES else 0  # type: ignore[attr-defined]
+        kernel = None if op.is_composite else KERNELS[op.kernel]
+        multiplies = kernel is not None and kernel.rate == MULTIPLIES
+        macs = kernel.work([v.type.shape for v in values]) if multiplies else 0  # type: ignore[attr-defined]
         self.add(refs, macs)
 
     def workload(self, func: FuncOp) -> Workload:

@@ -15,6 +15,7 @@ def load_all() -> None:
         if extension == ".lark":
             importlib.import_module(f".{name}", __name__)
     importlib.import_module(".views", __name__)
+    importlib.import_module(".composites", __name__)
     importlib.import_module(".checks.functions", __name__)
 
 

@@ -28,8 +28,8 @@ from ..ir.reading.grammar import grammar_beside
 from ..ir.types import DTYPE_BYTES, MAX_RANK, FunctionType, TensorType, Type
 from .graph_fields import (
     argument_tile,
+    axis_numbers,
     group_number,
-    one_axis,
     product_sizes,
     stream_sizes,
     tile_count,
@@ -73,6 +73,8 @@ class GraphOp(Operation):
     """What computes its tiles (`dialects/kernels/`)."""
     depth_axis: ClassVar[int | None] = None
     """The axis of its first operand that it sums along, counted from behind; None for what sums nothing."""
+    is_composite: ClassVar[bool] = False
+    """Whether it is made of other operations (`composites.py`), and no kernel computes it tile by tile."""
 
     tile: tuple[int, ...] | None = field(tile_sizes, default=None)
     group: int | None = field(group_number, default=None)
@@ -83,7 +85,7 @@ class GraphOp(Operation):
         """Raises `DeclarationError` for an operation whose kernel has not been declared."""
         super().__init_subclass__()
         declared: Any = cls.kernel  # a property where an attribute chooses it
-        if "name" not in vars(cls) or isinstance(declared, property) or issubclass(cls, ViewOp):
+        if "name" not in vars(cls) or isinstance(declared, property) or issubclass(cls, ViewOp) or cls.is_composite:
             return
         if declared not in KERNELS:
             raise DeclarationError(f"{cls.__module__}.{cls.__qualname__}: there is no kernel '{cls.kernel}'")
@@ -133,6 +135,12 @@ class GraphOp(Operation):
             message = f"{self.name}: 'tile' must have a size for each of the result's {result.rank} axes"
             raise OpError(f"{message}, got {len(self.tile)}", "tile")
 
+    def check_untiled(self, why: str) -> None:
+        """Refuses tile sizes, and a place in an order of tiles."""
+        for name in ("tile", "group", "lazy"):
+            if getattr(self, name) is not None:
+                raise OpError(f"{self.name} {why} and takes no '{name}'", name)
+
     def result_tile(self) -> tuple[int, ...] | None:
         """The tile of its result that an operation asks for by itself."""
         if self.tile is None or len(self.tile) == self.result.type.rank:  # type: ignore[attr-defined]
@@ -158,9 +166,7 @@ class ViewOp(GraphOp):
     __slots__ = ()
 
     def check_tile(self) -> None:
-        for name in ("tile", "group", "lazy"):
-            if getattr(self, name) is not None:
-                raise OpError(f"{self.name} moves nothing and takes no '{name}'", name)
+        self.check_untiled("moves nothing")
 
     def shown_type(self) -> str:
         types = [v.type.text for v in (*self.operands, self.result)]
@@ -193,6 +199,13 @@ def _dtype(op: Operation, tensor: TensorType, allowed: Iterable[str] = DTYPE_BYT
     if not 1 <= tensor.rank <= MAX_RANK:
         raise OpError(f"{op.name}: tensors have ranks from 1 to {MAX_RANK}, got {tensor}")
     return tensor.dtype
+
+
+def check_axes(name: str, axes: tuple[int, ...], tensor: TensorType) -> None:
+    """Raises `OpError` for axes that a tensor doesn't have."""
+    other = next((axis for axis in axes if not 0 <= axis < tensor.rank), None)
+    if other is not None:
+        raise OpError(f"{name}: axes of {tensor} are 0 to {tensor.rank - 1}, got {other}", "axes")
 
 
 def _expect(op: Operation, what: str, found: Type, wanted: Type) -> None:
@@ -268,21 +281,29 @@ class MatmulOp(GraphOp):
 
 @GRAPH.op
 class ReduceOp(GraphOp):
-    """The sum, the maximum or the minimum along an axis, of which one element is left. A sum has the accumulator's
-    type: f32 for the shorter floats, i32 for i8."""
+    """The sum, the mean, the maximum or the minimum along axes, of which one element is left. A sum and a mean have the
+    accumulator's type: f32 for the shorter floats, a sum i32 for i8.
+
+    A mean, and what goes along several axes, is made of others (`decompose`).
+    """
 
     name = "graph.reduce"
-    axes: tuple[int, ...] = field(one_axis)
-    kind: str = field(one_of(*REDUCTIONS))
+    axes: tuple[int, ...] = field(axis_numbers)
+    kind: str = field(one_of(*RESULT_TYPES))
+
+    @property
+    def is_composite(self) -> bool:  # type: ignore[override]
+        """Whether it takes more than one kernel."""
+        return self.kind not in REDUCTIONS or len(self.axes) > 1
 
     @property
     def kernel(self) -> str:  # type: ignore[override]
         """The kernel of its kind."""
-        return REDUCTIONS[self.kind].name
+        return "" if self.is_composite else REDUCTIONS[self.kind].name
 
     @property
     def axis(self) -> int:
-        """The axis that is reduced."""
+        """The axis that is reduced, where there is one alone."""
         return self.axes[0]
 
     @property
@@ -294,13 +315,17 @@ class ReduceOp(GraphOp):
         self.check_counts(1)
         a = expect_tensor(self, self.operands[0], "the operand")
         _dtype(self, a, RESULT_TYPES[self.kind])
-        if not 0 <= self.axis < a.rank:
-            raise OpError(f"{self.name}: axes of {a} are 0 to {a.rank - 1}, got {self.axis}", "axes")
-        _expect(self, "the result", self.result.type, result_of_reduce(a, self.kind, self.axis))
+        check_axes(self.name, self.axes, a)
+        _expect(self, "the result", self.result.type, result_of_reduce(a, self.kind, self.axes))
+
+    def check_tile(self) -> None:
+        if self.is_composite:
+            self.check_untiled("is made of other operations")
+        super().check_tile()
 
     def result_tile(self) -> tuple[int, ...] | None:
         """Its own `tile` is the operand's."""
-        return None if self.tile is None else without(self.tile, self.axis)
+        return None if self.tile is None else without(self.tile, self.axes)
 
     def shown_type(self) -> str:
         return " -> ".join([self.operands[0].type.text, self.result.type.text])
@@ -386,6 +411,7 @@ for _kernel in ELEMENTWISE.values():
     globals()[_made.__name__] = _made
 
 
+@GRAPH.action("graph_composite")
 @GRAPH.action("graph_view")
 @GRAPH.action("graph_unary")
 @GRAPH.action("graph_binary")

@@ -44,6 +44,6 @@ def argument_tile(value: Attr) -> str:
     return "" if good else "the tile's positive sizes, one for each axis"
 
 
-def one_axis(value: Attr) -> str:
-    good = are_integers(value) and len(value) == 1
-    return "" if good else "one axis [axis]"
+def axis_numbers(value: Attr) -> str:
+    good = are_integers(value) and 1 <= len(value) <= MAX_RANK and len(set(value)) == len(value)
+    return "" if good else "a list of axes, one or more, each once"

@@ -80,7 +80,7 @@ def is_known(op: Operation) -> bool:
     kernel. An opaque one reads and writes them; what, is none of what is asked here."""
     if type(op) in IN_TILES or type(op) is GraphOpaqueOp:
         return True
-    return isinstance(op, GraphOp) and (op.kernel in KERNELS or isinstance(op, ViewOp))
+    return isinstance(op, GraphOp) and (op.kernel in KERNELS or isinstance(op, ViewOp) or op.is_composite)
 
 
 def _level(kind: type[Operation], name: str) -> str:

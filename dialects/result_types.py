@@ -60,6 +60,6 @@ def result_of_elementwise(name: str, types: Sequence[TensorType]) -> TensorType:
     return TensorType(shape, first.dtype)
 
 
-def result_of_reduce(a: TensorType, kind: str, axis: int) -> TensorType:
-    """The type of a reduction: one element is left along the axis."""
-    return TensorType(without(a.shape, axis), RESULT_TYPES[kind][a.dtype])
+def result_of_reduce(a: TensorType, kind: str, axes: Sequence[int]) -> TensorType:
+    """The type of a reduction: one element is left along each of the axes."""
+    return TensorType(without(a.shape, axes), RESULT_TYPES[kind][a.dtype])

@@ -34,7 +34,7 @@ def without_dead(func: FuncOp) -> FuncOp:
 
 def computes(op: Operation) -> bool:
     """Whether an operation is known to do nothing but compute its result."""
-    return isinstance(op, GraphOp) and (op.kernel in KERNELS or isinstance(op, ViewOp))
+    return isinstance(op, GraphOp) and (op.kernel in KERNELS or op.is_composite or isinstance(op, ViewOp))
 
 
 def dead_in_graph(func: FuncOp) -> list[Operation]:

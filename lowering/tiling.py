@@ -79,13 +79,21 @@ def infer(func: FuncOp, sizes: Sizes, arg_tiles: dict[Value, Shape] | None = Non
     """The tiling of a graph function; `sizes` is what operations without their own `tile` take.
 
     Where a product's left operand comes from another product, its tk becomes that one's tn. Raises `DiagnosticError`
-    where two operations need different tiles of one tensor, naming both and sizes that would do.
+    where two operations need different tiles of one tensor, naming both and sizes that would do, and at composites.
     """
+    _check_decomposed(func)
     solver = _Solver(func, sizes, arg_tiles or {})
     conflict = solver.solve()
     if conflict is not None:
         raise DiagnosticError([_describe(conflict, func, sizes)])
     return solver.tiling
+
+
+def _check_decomposed(func: FuncOp) -> None:
+    whole = [op for op in func.ops if isinstance(op, GraphOp) and op.is_composite]
+    if whole:
+        message = "{} %{} is made of other operations, which have the tiles; run --decompose before --tile"
+        raise DiagnosticError([Diagnostic(message.format(op.name, op.result.name), op.loc) for op in whole])
 
 
 def given_tiles(func: FuncOp) -> dict[Value, Shape]:

@@ -17,7 +17,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar
 
-from ..dialects.graph import TOGETHER, CastOp, ElementwiseOp, GraphOp, MappedOp, MatmulOp, ViewOp, has_choices
+from ..dialects.graph import TOGETHER, CastOp, ElementwiseOp, GraphOp, MappedOp, MatmulOp, has_choices
 from ..dialects.kernels import KERNELS
 from ..dialects.kernels.conversions import WIDENING
 from ..dialects.kernels.declaration import Range
@@ -173,7 +173,7 @@ class _Rewriter:
         self.ops.append(made)
 
     def rewritten(self, op: GraphOp) -> Value | GraphOp | None:
-        rewritable = not isinstance(op, ViewOp) and is_bare(op)
+        rewritable = op.kernel in KERNELS and is_bare(op)
         made = (rewrite(op, self.uses) for rewrite in REWRITES) if rewritable else ()
         return next((found for found in made if found is not None), None)
 

@@ -11,7 +11,7 @@ from collections.abc import Hashable
 from dataclasses import dataclass
 from typing import ClassVar
 
-from ..dialects.graph import TOGETHER, GraphOp, ViewOp, has_choices
+from ..dialects.graph import TOGETHER, GraphOp, has_choices
 from ..dialects.kernels import KERNELS
 from ..dialects.levels import level_of
 from ..ir.attributes import attr_text
@@ -57,6 +57,6 @@ def identity(op: GraphOp, values: ValueMap) -> Hashable:
     """Equal for two operations that compute the same: kind, operands, all attributes (those that say how it is tiled
     and in which order, too) and type. `values` says what stands for each operand."""
     operands = [values[v] for v in op.operands]
-    if not isinstance(op, ViewOp) and KERNELS[op.kernel].commutes:
+    if op.kernel in KERNELS and KERNELS[op.kernel].commutes:
         operands.sort(key=id)  # within this run equal operands come out in one order, whichever it is
     return op.name, tuple(operands), attr_text(op.attributes), op.result.type.text

@@ -47,7 +47,7 @@ class PlanPass:
     """Chooses blocks, loop orders and which operations to compute depth first, for few bytes moved."""
 
     name: ClassVar[str] = "plan"
-    needs: ClassVar[tuple[str, ...]] = ("fuse", "tile")
+    needs: ClassVar[tuple[str, ...]] = ("decompose", "fuse", "tile")
     sram: int | None = option(read_bytes, "SRAM size to plan for (default 256KiB)", "BYTES")
     align: int | None = option(read_alignment, "alignment of every address in bytes (default 64)", "BYTES")
     objective: str | None = option(

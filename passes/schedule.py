@@ -30,10 +30,11 @@ from .manager import flag, option, read_alignment, read_bytes, read_choice, regi
 @register_pass
 @dataclass(frozen=True)
 class SchedulePass:
-    """Plans SRAM: first fit, eviction when full, redundant loads left out. On graphs fuse, tile, lower run first."""
+    """Plans SRAM: first fit, eviction when full, redundant loads left out. On graphs decompose, fuse, tile and
+    lower run first."""
 
     name: ClassVar[str] = "schedule"
-    needs: ClassVar[tuple[str, ...]] = ("fuse", "tile", "lower")
+    needs: ClassVar[tuple[str, ...]] = ("decompose", "fuse", "tile", "lower")
     sram: int | None = option(read_bytes, "SRAM size (default 256KiB)", "BYTES")
     align: int | None = option(read_alignment, "alignment of every address in bytes (default 64)", "BYTES")
     evict: str | None = option(

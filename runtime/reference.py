@@ -22,6 +22,7 @@ from ..ir.builtin import FuncOp
 from ..ir.core import Operation, Value
 from ..ir.types import TensorType
 from .buffers import Buffer, valid_part, whole_of
+from .composites import Arithmetic, composed
 from .numerics import Array, numpy_dtype
 from .recorded import is_float, last_writes
 from .rounding import FLOAT64, Figure, computed, extremum, plus
@@ -83,6 +84,8 @@ class _OnTensors(Reference):
     def made(self, op: GraphOp) -> Figure:
         if isinstance(op, ViewOp):
             return viewed(op, [self.figures[v] for v in op.operands])
+        if op.is_composite:
+            return composed(op, Arithmetic(computed, self.dtype), *[self.figures[v] for v in op.operands])
         kernel = KERNELS[op.kernel]
         assert isinstance(op.result.type, TensorType)
         operands, count = [self.figures[v] for v in op.operands], len(kernel.sources)

@@ -9,7 +9,7 @@ from ...ir.light_typing import Any
 from ...ir.opdef import OpError
 from ..tiles import Coord, TiledType
 from .declaration import ELEMENTS, Array, Call, Kernel, Parameter, declare
-from .elementwise import ALL
+from .elementwise import ALL, FLOATS
 from .products import ACCUMULATOR
 
 SUM_TYPES = {**ACCUMULATOR, "i32": "i32"}
@@ -17,8 +17,10 @@ SUM_TYPES = {**ACCUMULATOR, "i32": "i32"}
 
 SAME_TYPES = {name: name for name in ALL}
 
-RESULT_TYPES = {"sum": SUM_TYPES, "max": SAME_TYPES, "min": SAME_TYPES}
-"""Element type of a reduction of each kind, by that of its operand."""
+MEAN_TYPES = {name: type for name, type in ACCUMULATOR.items() if name in FLOATS}
+
+RESULT_TYPES = {"sum": SUM_TYPES, "mean": MEAN_TYPES, "max": SAME_TYPES, "min": SAME_TYPES}
+"""Element type of a reduction of each kind, by that of its operand. A mean is no kernel's: a sum, divided."""
 
 REDUCTIONS: dict[str, Kernel] = {}
 """The kernels by kind."""
@@ -38,15 +40,15 @@ def _checked(kind: str) -> Callable[[Sequence[TiledType], object], None]:
         if results.get(source.dtype) != dst.dtype:
             raise OpError(f"{name}: a {kind} of {source.dtype} is no {dst.dtype}")
         for what, of, left in (("tensors", source.tensor.shape, dst.tensor.shape), ("tiles", source.tile, dst.tile)):
-            if without(of, axis) != left:
+            if without(of, [axis]) != left:
                 raise OpError(f"{name}: {what} don't fit: {_shown(left)} from {_shown(of)} along axis {axis}")
 
     return check
 
 
-def without(shape: Coord, axis: int) -> Coord:
-    """A shape of which one element is left along an axis."""
-    return (*shape[:axis], 1, *shape[axis + 1 :])
+def without(shape: Coord, axes: Sequence[int]) -> Coord:
+    """A shape of which one element is left along some axes."""
+    return tuple([1 if i in axes else size for i, size in enumerate(shape)])
 
 
 def _shown(shape: Coord) -> str:

@@ -31,10 +31,14 @@ class Entry:
         return self.text.partition("{")[0]
 
 
-CANONICALIZE = Entry("canonicalize", "first: what is dead, or the same in other words, is not worth a tile or a plan")
+DECOMPOSE = Entry("decompose", "first: what it makes is simplified, fused and tiled as any other operation")
+CANONICALIZE = Entry(
+    "canonicalize", "after decompose: what is dead, or the same in other words, is not worth a tile or a plan"
+)
 CSE = Entry("cse", "after canonicalize, which makes equals of what was written in two ways; before fuse hides them")
-FUSE = Entry("fuse", "first: what the passes after it see as one operation needs one tile and no store in between")
-THEN_FUSE = Entry("fuse", f"before tile{FUSE.reason.removeprefix('first')}")
+FUSE = Entry(
+    "fuse", "before tile: what the passes after it see as one operation needs one tile and no store in between"
+)
 LINEARIZE = Entry(
     "linearize", "after fuse, which leaves few values: all that follows goes by the order of the operations"
 )
@@ -42,15 +46,17 @@ TILE = Entry("tile", "after fuse, so that fewer operations have to agree on tile
 
 PIPELINES: dict[str, tuple[Entry, ...]] = {
     "O0": (
+        DECOMPOSE,
         FUSE,
         TILE,
         Entry("lower", "once the tiles are fixed: the first level with an order, m, n, k, layer by layer"),
         Entry("schedule", "last: gives addresses to the order that it finds, and leaves out what is on chip"),
     ),
     "O1": (
+        DECOMPOSE,
         CANONICALIZE,
         CSE,
-        THEN_FUSE,
+        FUSE,
         LINEARIZE,
         TILE,
         Entry("plan", "while products are still whole: chooses blocks, loop orders and layers to run together"),
@@ -60,9 +66,10 @@ PIPELINES: dict[str, tuple[Entry, ...]] = {
         Entry("schedule{evict=cost dram}", "last, the order being final: addresses, and evictions by their cost"),
     ),
     "O2": (
+        DECOMPOSE,
         CANONICALIZE,
         CSE,
-        THEN_FUSE,
+        FUSE,
         LINEARIZE,
         TILE,
         Entry("plan{objective=makespan}", "as in -O1, but by simulated time: the least traffic is not the least time"),

@@ -67,6 +67,7 @@ def test_every_operation_of_the_graph_can_be_built() -> None:
         b.elementwise(name, *[x] * len(kernel.sources), params=params)
     b.concat(b.slice(x, [0, 0], [1, 1]), b.transpose(b.reduce(b.reshape(x, (4, 5)), "max", 1), [1, 0]), axis=1)
     b.broadcast(b.reduce(x, "sum", 0), (4, 5))
+    b.rms_norm(b.layer_norm(b.softmax(x, (0, 1)), x, x), x, axis=0, epsilon=0)
     b.returns(x)
     made = {op.name for func in (layer().func(), b.func()) for op in func.ops}
     assert made == names | {"func.return"}
@@ -77,6 +78,10 @@ def test_every_operation_of_the_graph_can_be_built() -> None:
     [
         (lambda b, x: b.reduce(x, "max", 2), "axes"),
         (lambda b, x: b.reduce(x, "most", 0), "kind"),
+        (lambda b, x: b.reduce(x, "mean", [1, 1]), "axes"),
+        (lambda b, x: b.softmax(x, -3), "axes"),
+        (lambda b, x: b.layer_norm(x, x, axis=[]), "axes"),
+        (lambda b, x: b.rms_norm(x, x, epsilon=-1.0), "epsilon"),
         (lambda b, x: b.transpose(x, [0, 0]), "permutation"),
         (lambda b, x: b.reshape(x, [3, 3]), "graph.reshape"),
         (lambda b, x: b.reshape(x, []), "graph.reshape"),

@@ -20,6 +20,7 @@ SAMPLES = {
     "canonicalize": ("", ""),
     "cse": ("", ""),
     "dce": ("", ""),
+    "decompose": ("", ""),
     "fuse": ("", ""),
     "linearize": ("fuse", ""),
     "tile": ("fuse", "sizes=16x16x16"),
@@ -37,6 +38,8 @@ SAMPLES = {
 SIMPLIFYING = ("canonicalize", "cse", "dce")
 NOTHING_TO_DO = {
     ("reorder", MIXED),
+    ("decompose", REFERENCE),
+    ("decompose", MIXED),
     ("linearize", REFERENCE),
     ("linearize", MIXED),
     *((name, text) for name in SIMPLIFYING for text in (REFERENCE, MIXED)),

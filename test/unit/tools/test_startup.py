@@ -85,7 +85,7 @@ def test_a_text_alone_imports_no_pass(tmp_path: Path) -> None:
     [
         (["--fuse"], {"fuse"}),
         (["--pass-pipeline=fuse,tile{sizes=16x16x16}"], {"fuse", "tile"}),
-        (["-O0"], {"fuse", "tile", "lower", "schedule"}),
+        (["-O0"], {"decompose", "fuse", "tile", "lower", "schedule"}),
     ],
 )
 def test_only_what_is_asked_for_is_imported(words: list[str], wanted: set[str], tmp_path: Path) -> None:
