@@ -74,7 +74,7 @@ def _reduced(terms: Terms, source: Cut, kind: str, axes: Sequence[int]) -> Cut:
     kernel = KERNELS[f"reduce_{kind}"]
     for coord, term in source.tiles.items():
         at = (*coord[:axis], 0, *coord[axis + 1 :])
-        parts.setdefault(at, []).append(terms.part(kernel, axis, term))
+        parts.setdefault(at, []).append(terms.part(kernel, axis - len(coord), term))
     tensor, tile = source.type.tensor, list(source.type.tile)
     shape = list(tensor.shape)
     shape[axis] = tile[axis] = 1

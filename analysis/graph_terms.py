@@ -108,7 +108,10 @@ class GraphTerms:
         except ValueError as error:
             raise TilingError(op, f"{op.name} %{op.result.name} can't be cut in tiles: {error}") from None
         self.types[op.result] = TiledType(op.result.type, tile)
-        self.values[op.result] = {c: self.values[op.operands[i]][at] for c, (i, at) in found.items()}
+        self.values[op.result] = {
+            c: self.terms.seen(self.values[op.operands[i]][at], types[i].valid(at), self.types[op.result].valid(c))
+            for c, (i, at) in found.items()
+        }
 
     def opaque(self, op: GraphOpaqueOp) -> None:
         """As of an operation on buffers: an uninterpreted function of all tiles of its operands."""
@@ -191,4 +194,5 @@ class GraphTerms:
         (operand,) = op.operands
         kernel, values = KERNELS[op.kernel], self.values[operand]
         places = [along((*coord, k, 0)) for k in range(self.types[operand].grid[op.axis])]
-        return self.terms.total(NONE, [self.terms.part(kernel, op.axis, values[place]) for place in places])
+        axis = op.axis - self.types[operand].tensor.rank
+        return self.terms.total(NONE, [self.terms.part(kernel, axis, values[place]) for place in places])

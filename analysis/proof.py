@@ -218,7 +218,8 @@ def _single_difference(wanted: tuple[Any, ...], given: tuple[Any, ...]) -> tuple
         missing, extra = Counter(wanted[1:]) - Counter(given[1:]), Counter(given[1:]) - Counter(wanted[1:])
         differing = list(zip(missing, extra, strict=True)) if missing.total() == extra.total() == 1 else []
     else:
-        first = 4 if wanted[0] in ("opaque", "given") else 2 if wanted[0] in ("apply", "rows", "view", "within") else 1
+        named = ("apply", "rows", "seen", "view", "within")
+        first = 4 if wanted[0] in ("opaque", "given") else 2 if wanted[0] in named else 1
         same = wanted[:first] == given[:first] and len(wanted) == len(given)
         differing = [(w, g) for w, g in zip(wanted[first:], given[first:], strict=True) if w != g] if same else []
     return differing[0] if len(differing) == 1 else None
@@ -369,6 +370,8 @@ def _text(terms: Terms, key: tuple[Any, ...], names: dict[Term, str]) -> str:
         return f"a sum of {_inner(terms, key[1], names)} and {_inner(terms, key[2], names)}"
     if kind == "within":
         return f"{_inner(terms, key[2], names)} on tiles of which {'x'.join(map(str, key[1]))} elements are no padding"
+    if kind == "seen":
+        return f"{_inner(terms, key[2], names)} as {'x'.join(map(str, key[1][0]))} elements"
     if kind == "view":
         return f"{key[1].split()[0]} of {' and '.join(_inner(terms, source, names) for source in key[2:])}"
     if kind == "rows":

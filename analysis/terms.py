@@ -16,7 +16,7 @@ from ..dialects.kernels.declaration import Function
 from ..dialects.kernels.products import MATMUL
 from ..dialects.opaque import OpaqueBase, OpaqueOp
 from ..dialects.tile_ops import ExecBase, StoreBase
-from ..dialects.tiles import MOST_TILES, Coord, TiledType, TileRef, tile_text, tiled
+from ..dialects.tiles import MOST_TILES, Coord, TiledType, TileRef, bare, tile_text, tiled
 from ..ir.attributes import Unit
 from ..ir.builtin import FuncOp
 from ..ir.core import Operation, Value
@@ -64,7 +64,8 @@ class Terms:
         return self.factors(op, left, right)
 
     def part(self, kernel: Kernel, axis: int | None, tile: Term) -> tuple[Term, Term]:
-        """What a reduction of one tile adds to the whole: as a product it is by one."""
+        """What a reduction of one tile adds to the whole: as a product it is by one. Its axis counts from behind, since
+        a buffer may have more axes than a view that lies in it."""
         words = "" if axis is None else f"along axis {axis}"
         return self.apply(kernel.name, (), tile, words=words), self.make("one")
 
@@ -94,6 +95,15 @@ class Terms:
             return tile
         # A column may be a view of a vector: its repetition is told from the vector's.
         return self.rows(tile, extent) if len(own) < 2 else self.make("rows", (*extent, own), tile)
+
+    def seen(self, tile: Term, own: Coord, extent: Coord) -> Term:
+        """A tile of which so much is no padding, as part of a view that has the same elements in the same order, but
+        along other axes: a column as a row, which is another factor, and another operand of a reduction."""
+        own, extent = bare(own), bare(extent)
+        key = self.keys[tile]
+        if own != extent and key[0] == "seen":
+            (_, own), tile = key[1:]
+        return tile if own == extent else self.make("seen", (extent, own), tile)
 
     def plus(self, a: Term, b: Term) -> Term:
         """A sum of two, in either order."""
@@ -135,12 +145,6 @@ class Terms:
         kernel = KERNELS[op.activation]
         assert kernel.algebra is not None
         return kernel.algebra(self, kernel.params_of(op, "activation_params"), (dtype, dtype), term)
-
-
-def bare(extent: Coord) -> Coord:
-    """A tile's extents without leading ones before the last two: a buffer that holds a view may have more or fewer."""
-    first = next((i for i, size in enumerate(extent[:-2]) if size > 1), max(len(extent) - 2, 0))
-    return extent[first:]
 
 
 class Result(NamedTuple):
@@ -263,7 +267,8 @@ class TileTerms:
             if tile.kernel.combine != kernel.combine:
                 tile = self.combining(place, kernel)
             if len(sources) == 1:
-                tile.products.append(self.terms.part(kernel, op.axis, sources[0]))
+                axis = None if op.axis is None else op.axis - rank_of(operands[-1])
+                tile.products.append(self.terms.part(kernel, axis, sources[0]))
             else:
                 tile.products.append(self.terms.product(kernel, op, sources[0], sources[1]))
             tile.ops.append(op)
@@ -306,6 +311,13 @@ class TileTerms:
         place = (op.operands[0], op.coords[0])
         before = self.read(place)
         self.tiles[place] = TileValue(self.terms.activate(before, op, _dtype(place[0])), op)
+
+
+def rank_of(value: Value) -> int:
+    """The rank of a tensor, or of a buffer's."""
+    type = value.type.tensor if isinstance(value.type, TiledType) else value.type
+    assert isinstance(type, TensorType)
+    return type.rank
 
 
 def cut(value: Value, shape: Coord) -> TiledType:

@@ -91,6 +91,12 @@ def coords_within(grid: Sequence[int]) -> Iterator[Coord]:
     return ((*outer, j) for outer in coords_within(grid[:-1]) for j in range(grid[-1]))
 
 
+def bare(sizes: Coord) -> Coord:
+    """A tile's sizes without leading ones before the last two: a buffer that holds a view may have more or fewer."""
+    first = next((i for i, size in enumerate(sizes[:-2]) if size > 1), max(len(sizes) - 2, 0))
+    return sizes[first:]
+
+
 def number_within(grid: Sequence[int], coord: Coord) -> int:
     """The place of coordinates in a grid, row by row."""
     number = 0

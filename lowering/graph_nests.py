@@ -37,15 +37,16 @@ class TileTask:
     ends: bool
 
 
-def nests_of(ops: Sequence[GraphOp], tiled: Tiled) -> list[Nest]:
+def nests_of(ops: Sequence[GraphOp], tiled: Tiled, views: Views | None = None) -> list[Nest]:
     """The loop nest of each operation, as its attributes have it. Raises `DiagnosticError` for those that contradict
     each other."""
+    views = views or Views()
     made: dict[Value, int] = {}
     nests: list[Nest] = []
     for i, op in enumerate(ops):
-        nests.append(_nest(op, made, nests, tiled))
+        nests.append(_nest(op, made, ops, nests, tiled))
         made[op.result] = i
-    errors = [*_group_errors(ops, nests, made), *_lazy_errors(ops, nests, tiled)]
+    errors = [*_group_errors(ops, nests, views), *_lazy_errors(ops, nests, tiled, views)]
     if errors:
         raise DiagnosticError(errors)
     return nests
@@ -67,7 +68,7 @@ def check_execs(ops: Sequence[GraphOp], tiled: Tiled, most: int) -> None:
     raise DiagnosticError([Diagnostic(f"{message}, more than {most:,}; use larger tiles", worst.loc)])
 
 
-def _nest(op: GraphOp, made: Mapping[Value, int], nests: list[Nest], tiled: Tiled) -> Nest:
+def _nest(op: GraphOp, made: Mapping[Value, int], ops: Sequence[GraphOp], nests: list[Nest], tiled: Tiled) -> Nest:
     k = depth_of(op, tiled)
     plain = replace(nest_of(tiled[op.result], k), group=op.group, rows=op.rows or 0)
     if not isinstance(op, MatmulOp):
@@ -82,7 +83,7 @@ def _nest(op: GraphOp, made: Mapping[Value, int], nests: list[Nest], tiled: Tile
     )  # fmt: skip
     if op.beside is not UNIT and op.below is not UNIT:
         return nest
-    lead = _lead(op, nests)
+    lead = _lead(op, ops, nests)
     return replace(nest, **{name: lead for name in ("beside", "below") if getattr(op, name) is UNIT})
 
 
@@ -110,18 +111,20 @@ def _product_host(op: MatmulOp, k: int, made: Mapping[Value, int], tiled: Tiled)
     return hosts[-1]
 
 
-def _lead(op: MatmulOp, nests: Sequence[Nest]) -> int:
+def _lead(op: MatmulOp, ops: Sequence[GraphOp], nests: Sequence[Nest]) -> int:
     """The product whose columns or rows this one continues: the last before it that is no epilogue and continues
-    none."""
+    none. Raises `DiagnosticError` where that is no product."""
     found = next((i for i in reversed(range(len(nests))) if nests[i].after < 0 and nests[i].lead < 0), -1)
-    if found < 0 or not nests[found].k:
-        name = "beside" if op.beside is UNIT else "below"
-        message = f"{op.name} %{op.result.name} is {name} a product, but there is none before it"
-        raise DiagnosticError([Diagnostic(message, op.loc, focus=name)])
-    return found
+    if found >= 0 and isinstance(ops[found], MatmulOp):
+        return found
+    name = "beside" if op.beside is UNIT else "below"
+    why = "there is none before it" if found < 0 else f"%{ops[found].result.name} before it is none"
+    raise DiagnosticError(
+        [Diagnostic(f"{op.name} %{op.result.name} is {name} a product, but {why}", op.loc, focus=name)]
+    )
 
 
-def _group_errors(ops: Sequence[GraphOp], nests: list[Nest], made: Mapping[Value, int]) -> Iterator[Diagnostic]:
+def _group_errors(ops: Sequence[GraphOp], nests: list[Nest], views: Views) -> Iterator[Diagnostic]:
     for first, i in uneven_members(nests):
         one, other = f"%{ops[first].result.name}", f"%{ops[i].result.name}"
         group, rows = nests[first].group, nests[first].rows
@@ -131,24 +134,40 @@ def _group_errors(ops: Sequence[GraphOp], nests: list[Nest], made: Mapping[Value
             heights = nests[first].height, nests[i].height
             message = f"group {group} has {count_of(heights[0], 'row')} of tiles at {one}, {heights[1]} at {other}"
         yield Diagnostic(message, ops[i].loc).note(f"{one} is computed here", ops[first].loc)
-    yield from _sibling_errors(ops, nests)
-    for i in unread_streams(nests, [_feeds(op, made) for op in ops]):
-        message = f"%{ops[i].result.name} is streamed, but no product of its group reads it right after it"
-        yield Diagnostic(f"{message} that is not streamed itself", ops[i].loc, focus="stream")
+    yield from _sibling_errors(ops, nests, views)
+    made = {views.buffer(op.result): i for i, op in reversed(list(enumerate(ops)))}
+    for i, other in unread_streams(nests, [_feeds(op, made, views) for op in ops]):
+        one = f"%{ops[i].result.name} is streamed"
+        if other >= 0 and nests[other].stream:
+            message = f"{one} together with %{ops[other].result.name}, which has other columns of tiles or 'stream'"
+        elif other >= 0:
+            message = f"{one}, but %{ops[other].result.name} reads a view of it that has other columns of tiles"
+        else:
+            message = f"{one}, but no product of its group reads it right after it that is not streamed itself"
+        yield Diagnostic(message, ops[i].loc, focus="stream")
 
 
-def _lazy_errors(ops: Sequence[GraphOp], nests: Sequence[Nest], tiled: Tiled) -> Iterator[Diagnostic]:
-    """Operations that wait for a reader in vain."""
-    for i in unread_lazy(nests, _sources(ops, nests, tiled)):
-        message = f"%{ops[i].result.name} is lazy, but nothing else of its group reads it"
+def _lazy_errors(ops: Sequence[GraphOp], nests: Sequence[Nest], tiled: Tiled, views: Views) -> Iterator[Diagnostic]:
+    """Operations that wait for a reader in vain: of their own epilogues, and of what reads the tensor that they are a
+    part of, none is asked for them."""
+    for i in unread_lazy(nests, _sources(ops, nests, tiled, views)):
+        buffer = views.buffer(ops[i].result)
+        group = [op for j, op in enumerate(ops) if nests[root_of(nests, j)].group == nests[i].group is not None]
+        read = any(views.buffer(v) is buffer for op in group for v in op.operands)
+        apart = ""
+        if read:
+            apart = (
+                ", but in its epilogues" if buffer is ops[i].result else f", but %{buffer.name}, of which it is a part"
+            )
+        message = f"%{ops[i].result.name} is lazy, but nothing else of its group reads it{apart}"
         yield Diagnostic(message, ops[i].loc, focus="lazy")
 
 
-def _sources(ops: Sequence[GraphOp], nests: Sequence[Nest], tiled: Tiled) -> list[list[Source]]:
+def _sources(ops: Sequence[GraphOp], nests: Sequence[Nest], tiled: Tiled, views: Views) -> list[list[Source]]:
     """What each operation reads of the others; not asked for where none is lazy."""
     if not any(nest.lazy for nest in nests):
         return [[] for _ in nests]
-    return sources_of([described(op, tiled) for op in ops], tiled)
+    return sources_of([described(op, tiled) for op in ops], tiled, views)
 
 
 def adapters_last(ops: Sequence[Operation]) -> list[Operation]:
@@ -197,7 +216,7 @@ def _move(order: list[Operation], places: dict[Operation, int], op: Operation, t
     places.update((order[i], i) for i in range(min(at, to), min(max(at + 1, to), len(order))))
 
 
-def _sibling_errors(ops: Sequence[GraphOp], nests: Sequence[Nest]) -> Iterator[Diagnostic]:
+def _sibling_errors(ops: Sequence[GraphOp], nests: Sequence[Nest], views: Views) -> Iterator[Diagnostic]:
     """Products that are beside or below another one, and don't fit there."""
     unfit = {i for _, i in unfit_siblings(nests)}
     for i, nest in enumerate(nests):
@@ -206,7 +225,7 @@ def _sibling_errors(ops: Sequence[GraphOp], nests: Sequence[Nest]) -> Iterator[D
         op, lead = ops[i], ops[nest.lead]
         name, side = ("beside", 0) if nest.beside >= 0 else ("below", 1)
         at = Diagnostic("", op.loc, focus=name).note(f"%{lead.result.name} is computed here", lead.loc)
-        if op.operands[side] is not lead.operands[side]:
+        if views.buffer(op.operands[side]) is not views.buffer(lead.operands[side]):
             which = ("left", "right")[side]
             at.message = f"%{op.result.name} is {name} %{lead.result.name}, but their {which} operands differ"
             yield at
@@ -218,10 +237,11 @@ def _sibling_errors(ops: Sequence[GraphOp], nests: Sequence[Nest]) -> Iterator[D
             yield at
 
 
-def _feeds(op: GraphOp, made: Mapping[Value, int]) -> list[int]:
-    """The operations that make the left operand of a product, or any of another one."""
+def _feeds(op: GraphOp, made: Mapping[Value, int], views: Views) -> list[int]:
+    """The operations that make the left operand of a product, or any of another one, be it by way of views."""
     operands = op.operands[:1] if isinstance(op, MatmulOp) else op.operands
-    return [made[v] for v in operands if v in made]
+    buffers = [views.buffer(v) for v in operands]
+    return [made[v] for v in buffers if v in made]
 
 
 def tasks(
@@ -236,7 +256,7 @@ def tasks(
     done: set[TileRef] = set()
     outer = [list(coords_within(tiled[op.result].grid[:-1])) for op in ops]
     reads = [[(v, coords_along(axes)) for v, axes in zip(op.operands, axes_of(op, tiled), strict=False)] for op in ops]
-    for i, m, n, k, starts, ends in walk(nests, _sources(ops, nests, tiled)):
+    for i, m, n, k, starts, ends in walk(nests, _sources(ops, nests, tiled, views)):
         op = ops[i]
         coord = (*outer[i][m], n)
         place = (*coord, k, 0)
@@ -252,8 +272,9 @@ def tasks(
 def _too_early(op: GraphOp, source: TileRef, producer: Operation) -> Diagnostic:
     value, coord = source
     message = f"%{op.result.name} would read %{value.name}{coord_text(coord)} before it is computed"
-    continues = [f"'{name}', " for name in ("beside", "below") if getattr(op, name, None) is not None]
-    return Diagnostic(f"{message}; leave out {''.join(continues)}'group', 'stream' or 'epilogue'", op.loc).note(
+    given = [f"'{name}', " for name in ("beside", "below") if getattr(op, name, None) is not None]
+    given += ["'lazy', "] if getattr(producer, "lazy", None) is not None else []
+    return Diagnostic(f"{message}; leave out {''.join(given)}'group', 'stream' or 'epilogue'", op.loc).note(
         f"%{value.name} is computed here", producer.loc
     )
 
@@ -318,16 +339,16 @@ def numbered(
     return tensors, operators
 
 
-def sources_of(operations: Sequence[Described], tiled: Tiled) -> list[list[Source]]:
-    """What each operation reads of the others' results, in tiles."""
-    makers = {operation.result: i for i, operation in enumerate(operations)}
+def sources_of(operations: Sequence[Described], tiled: Tiled, views: Views | None = None) -> list[list[Source]]:
+    """What each operation reads of the others' results, in tiles; of a result that lies in another tensor, nothing."""
+    views = views or Views()
+    makers = {operation.result: i for i, operation in enumerate(operations) if operation.result not in views.homes}
     found: list[list[Source]] = []
     for operation in operations:
         batches = prod(tiled[operation.result].grid[:-2])
-        steps = [*_steps(operation, tiled, Views()), (0, 1, 0, (0,) * batches)]  # the last one: a product's bias
-        found.append(
-            [Source(makers[v], *step) for v, step in zip(operation.sources, steps, strict=False) if v in makers]
-        )
+        steps = [*_steps(operation, tiled, views), (0, 1, 0, (0,) * batches)]  # the last one: a product's bias
+        buffers = map(views.buffer, operation.sources)
+        found.append([Source(makers[v], *step) for v, step in zip(buffers, steps, strict=False) if v in makers])
     return found
 
 

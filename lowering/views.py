@@ -11,9 +11,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..dialects.graph import GraphOp, ViewOp
+from ..dialects.graph import GraphOp, ReduceOp, ViewOp
 from ..dialects.opaque import opaque_ops
-from ..dialects.tiles import Coord, TiledType, TileRef
+from ..dialects.tiles import Coord, TiledType, TileRef, bare
 from ..dialects.views import BroadcastOp, ConcatOp, ReshapeOp, SliceOp, TransposeOp
 from ..ir.builtin import FuncOp
 from ..ir.core import Value
@@ -41,6 +41,13 @@ class Views:
         buffer, coords = self.homes[value]
         return buffer, coords[coord]
 
+    def axis(self, op: ReduceOp) -> int:
+        """The axis that is reduced, in the buffer that its operand lies in, which may have more axes before it, or
+        fewer; negative where it is one of those that are missing."""
+        (operand,) = op.operands
+        ranks = [len(v.type.shape) for v in (self.buffer(operand), operand)]  # type: ignore[attr-defined]
+        return op.axis + ranks[0] - ranks[1]
+
 
 def without_views(ops: Sequence[GraphOp]) -> list[GraphOp]:
     """The operations that compute something."""
@@ -57,7 +64,10 @@ def resolved(ops: Sequence[GraphOp], func: FuncOp, tiled: Tiled) -> Views:
         for value in (op.result, *op.operands):
             if value in parents:
                 _settle(value, parents, found, tiled)
-                if not isinstance(op, ViewOp) and not _are_alike(tiled[value], tiled[found.buffer(value)]):
+                alike = _are_alike(tiled[value], tiled[found.buffer(value)])
+                if isinstance(op, ReduceOp) and value is not op.result:
+                    alike = alike and found.axis(op) >= 0
+                if not isinstance(op, ViewOp) and not alike:
                     raise DiagnosticError([_unfit(value, found.buffer(value), parents[value][1], tiled)])
     return found
 
@@ -154,12 +164,7 @@ def tile_map(inner: Value, outer: Value, op: ViewOp, number: int, tiled: Tiled) 
 def _are_alike(one: TiledType, other: TiledType) -> bool:
     """Whether tiles of two types are one below a kernel's eyes: equal, but for sizes of 1 before the
     last two."""
-    return _bare(one.tile) == _bare(other.tile)
-
-
-def _bare(tile: Coord) -> Coord:
-    first = next((i for i, size in enumerate(tile[:-2]) if size > 1), max(len(tile) - 2, 0))
-    return tile[first:]
+    return bare(one.tile) == bare(other.tile)
 
 
 def _without_ones(tile: Coord) -> Coord:

@@ -11,11 +11,12 @@ effects: they stay in their order, and come first.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import prod
 from typing import ClassVar
 
-from ..dialects.graph import GraphOp, MatmulOp, has_choices
+from ..dialects.graph import GraphOp, MatmulOp, ViewOp, has_choices
 from ..dialects.levels import level_of
 from ..dialects.opaque import opaque_ops
 from ..ir.builtin import FuncOp, ModuleOp
@@ -23,7 +24,7 @@ from ..ir.core import Operation, Value
 from ..ir.types import TensorType
 from ..lowering.rewriting import ValueMap, clone, copy_value, map_functions, with_body
 from ..lowering.tiling import check_tensors
-from ..planner.linearize import linearize
+from ..planner.linearize import depth_first, linearize
 from ..planner.live_bytes import Dataflow
 from .manager import register_pass
 
@@ -49,10 +50,10 @@ def linearize_function(func: FuncOp, module: ModuleOp) -> FuncOp:
     check_tensors(func, "linearize")
     if has_choices(func) or opaque_ops(func):
         return func
-    ops = [op for op in func.ops if isinstance(op, GraphOp)]
+    ops = [op for op in func.ops if isinstance(op, GraphOp) and not isinstance(op, ViewOp)]
     order = linearize(dataflow_of(func, ops), [op.result.name for op in ops])
     *others, last = [op for op in func.ops if not isinstance(op, GraphOp)]
-    ordered: list[Operation] = [*others, *[ops[i] for i in order], last]
+    ordered: list[Operation] = [*others, *_with_views([ops[i] for i in order], func), last]
     if ordered == func.ops:
         return func
     values: ValueMap = {}
@@ -60,16 +61,39 @@ def linearize_function(func: FuncOp, module: ModuleOp) -> FuncOp:
     return with_body(func, args, [clone(op, values) for op in ordered])
 
 
-def dataflow_of(func: FuncOp, ops: list[GraphOp]) -> Dataflow:
-    """A graph function's operations as a graph of values, in bytes."""
-    number = {op.result: i for i, op in enumerate(ops)} | {arg: ~i for i, arg in enumerate(func.args)}
+def _with_views(ops: Sequence[GraphOp], func: FuncOp) -> list[GraphOp]:
+    """The operations in their order with each view right before its first reader; those that nothing reads come last,
+    by name."""
+    views = sorted([op for op in func.ops if isinstance(op, ViewOp)], key=lambda op: op.result.name)
+    number: dict[Value, int] = {op.result: i for i, op in enumerate((*ops, *views))}
+    reads = [[number[v] for v in op.operands if v in number] for op in (*ops, *views)]
+    returned = [number[v] for v in func.returned() if v in number]
+    order = depth_first(reads, (*range(len(ops)), *returned, *range(len(ops), len(reads))))
+    return [(*ops, *views)[i] for i in order]
+
+
+def dataflow_of(func: FuncOp, ops: Sequence[GraphOp]) -> Dataflow:
+    """The operations of a graph function that compute something as a graph of values, in bytes. A view is what it is a
+    view of."""
+    number = {op.result: [i] for i, op in enumerate(ops)} | {arg: [~i] for i, arg in enumerate(func.args)}
+    for op in func.ops:
+        if isinstance(op, ViewOp):
+            number[op.result] = list(dict.fromkeys(i for v in op.operands for i in number[v]))
+    returned = dict.fromkeys(i for v in func.returned() for i in number.get(v, ()) if i >= 0)
     return Dataflow(
-        [[number[v] for v in op.operands] for op in ops],
+        [[i for v in op.operands for i in number[v]] for op in ops],
         [_bytes(op.result) for op in ops],
         [_bytes(arg) for arg in func.args],
-        [number[v] for v in func.returned() if number.get(v, -1) >= 0],
+        list(returned),
         {i for i, op in enumerate(ops) if isinstance(op, MatmulOp)},
+        [_batches(op.result) for op in ops],
     )
+
+
+def _batches(value: Value) -> tuple[int, ...]:
+    """The sizes of a tensor's axes but the last, if it has batches."""
+    shape = value.type.shape  # type: ignore[attr-defined]
+    return shape[:-1] if prod(shape[:-2]) > 1 else ()
 
 
 def _bytes(value: Value) -> int:

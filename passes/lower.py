@@ -18,7 +18,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from ..dialects.graph import TOGETHER, GraphOp, MatmulOp, ViewOp, has_choices
+from ..dialects.graph import TOGETHER, GraphOp, MatmulOp, ReduceOp, ViewOp, has_choices
 from ..dialects.kernels import KERNELS
 from ..dialects.kernels.products import BIAS
 from ..dialects.levels import level_of
@@ -160,7 +160,7 @@ def lower_tiles(
     others.reverse()
     out: list[Operation] = []
     barrier, passed = 0, None
-    for task in tasks(graph_ops, nests_of(graph_ops, tiled), tiled, views):
+    for task in tasks(graph_ops, nests_of(graph_ops, tiled, views), tiled, views):
         while others and others[-1][0] <= task.op:
             place, op = others.pop()
             if isinstance(op, GraphOpaqueOp):
@@ -199,6 +199,8 @@ class _Lowering:
         self.of_store = activation_of(op if at_store else None)
         self.of_exec = activation_of(op if activation is not None and not at_store else None)
         self.params = {name: getattr(op, name) for name in PARAMETERS if hasattr(op, name)}
+        if isinstance(op, ReduceOp):
+            self.params["axis"] = views.axis(op)
 
     def run(self, task: TileTask, out: list[Operation]) -> None:
         """One tile operation: the loads of what it reads, the exec, and the store of a tile that is complete."""

@@ -91,7 +91,7 @@ class PlanPass:
         and `taken` are the bytes that are set aside."""
         config = SRAMConfig(max(target.sram_bytes - taken, target.alignment), target.alignment)
         tensors, operators = numbered([described(op, tiled) for op in ops], read, tiled, views)
-        search = Search(TrafficModel(tensors, operators, config), nests_of(ops, tiled))
+        search = Search(TrafficModel(tensors, operators, config), nests_of(ops, tiled, views))
         nests = search.run()
         if self.objective == "makespan":
             costs = [op_cycles(op, tiled, target) for op in ops]

@@ -39,9 +39,36 @@ def linearize(flow: Dataflow, names: Sequence[str]) -> list[int]:
     """
     live = depth_first(flow.reads, flow.returned)
     order = [live[i] for i in _least_live(_renumbered(flow, live))]
+    order = batch_by_batch(flow, order)
     read = {source for sources in flow.reads for source in sources}
     unread = sorted((i for i in range(len(flow.reads)) if i not in read), key=lambda i: names[i])
     return order + depth_first(flow.reads, unread, order)
+
+
+def batch_by_batch(flow: Dataflow, order: Sequence[int]) -> list[int]:
+    """The order in which what nodes of equal batches don't need is computed before the first of them, or behind the
+    last: then a batch can go through all of them at once, and few bytes of them are live."""
+    found = list(order)
+    place = {node: i for i, node in enumerate(order)}
+    readers = flow.readers()
+    for start, first in enumerate(order):
+        if not flow.batches or not flow.batches[first] or found[start] != first:
+            continue
+        inside, end, latest = {first}, start + 1, start
+        at = start
+        while at <= latest:
+            node = order[at]
+            if node in inside or (flow.batches[node] == flow.batches[first] and inside.intersection(flow.reads[node])):
+                inside.add(node)
+                end = at + 1
+                latest = max([latest, *[place[reader] for reader in readers.get(node, ()) if reader in place]])
+            at += 1
+        behind = set(inside)
+        for node in order[start:end]:
+            if behind.intersection(flow.reads[node]):
+                behind.add(node)
+        found[start:end] = sorted(order[start:end], key=lambda node: node in behind)
+    return found
 
 
 def depth_first(reads: Sequence[Sequence[int]], roots: Iterable[int], done: Iterable[int] = ()) -> list[int]:

@@ -13,13 +13,15 @@ class Dataflow:
     """A graph of values. `reads[i]` has the operands of node i in order: a number from 0 is the node that makes it, ~a
     is argument a. `sizes` are the bytes of the nodes' results, `arguments` those of the arguments. `returned` has the
     nodes that are results, in order; `products` are those that are computed together with others that read their first
-    operand."""
+    operand. Of `batches`, nodes with equal ones that read each other are computed one batch after the other; () for
+    nodes that have none."""
 
     reads: Sequence[Sequence[int]]
     sizes: Sequence[int]
     arguments: Sequence[int]
     returned: Sequence[int]
     products: Collection[int] = ()
+    batches: Sequence[tuple[int, ...]] = ()
 
     def readers(self) -> dict[int, list[int]]:
         """The nodes that read a value, each once and in order, by the value's number."""

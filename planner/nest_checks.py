@@ -53,9 +53,11 @@ def one_of_axis(nests: Sequence[Nest], lead: int, i: int) -> bool:
     )
 
 
-def unread_streams(nests: Sequence[Nest], feeds: Sequence[Sequence[int]]) -> Iterator[int]:
-    """The streamed nests that no product of their group takes up right after them. `feeds[i]` are the nests that make
-    the left operand of a product i, or any operand of an elementwise operation."""
+def unread_streams(nests: Sequence[Nest], feeds: Sequence[Sequence[int]]) -> Iterator[tuple[int, int]]:
+    """The streamed nests that no product of their group takes up right after them, each with -1; or with that product,
+    where it sums over other tiles than their columns, or the first of those that are streamed with it, where these have
+    not all the same columns. `feeds[i]` are the nests that make the left operand of a product i, or any operand of an
+    elementwise operation."""
     for members in groups_of(nests):
         walked = [i for i in members if not nests[i].lazy]
         for streamed, together in groupby(walked, lambda i: nests[i].stream > 0):
@@ -64,8 +66,14 @@ def unread_streams(nests: Sequence[Nest], feeds: Sequence[Sequence[int]]) -> Ite
             run = list(together)
             reader = next((i for i in walked if i > run[-1]), -1)
             taken = _behind(nests, feeds, reader) if reader >= 0 and nests[reader].k else set[int]()
-            widths = {(nests[i].n, nests[i].stream, nests[i].strip) for i in run}
-            yield from (i for i in run if i not in taken or len(widths) > 1)
+            widths = [(nests[i].n, nests[i].stream, nests[i].strip) for i in run]
+            for i, width in zip(run, widths, strict=True):
+                if width != widths[0]:
+                    yield i, run[0]
+                elif i not in taken:
+                    yield i, -1
+                elif nests[reader].k != nests[i].n:
+                    yield i, reader
 
 
 def _behind(nests: Sequence[Nest], feeds: Sequence[Sequence[int]], reader: int) -> set[int]:

@@ -316,8 +316,8 @@ class _ProgramBuilder:
             makers = [self.tensors[source].maker for source in op.sources]
             found.append([
                 Source(maker - self.first, *step)
-                for i, (maker, step) in enumerate(zip(makers, steps, strict=True))
-                if self.first <= maker < self.end and i not in op.viewed
+                for maker, step in zip(makers, steps, strict=True)
+                if self.first <= maker < self.end and not self.operators[maker].places
             ])  # fmt: skip
         return found
 

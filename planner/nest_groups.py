@@ -8,8 +8,9 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from math import ceil
 
+from .nest_batches import BatchChoices
 from .nest_checks import root_of
-from .nest_trials import Trials, balanced
+from .nest_trials import balanced
 from .nests import Nest
 from .run_cuts import Cut, Layer, best_cuts
 
@@ -30,7 +31,7 @@ ROOM = (100, 90, 75, 60)
 """Per cent of the memory that a run is cut for: the closed form leaves out what a plan keeps besides."""
 
 
-class GroupChoices(Trials):
+class GroupChoices(BatchChoices):
     """The choices of what is computed together."""
 
     def together(self, products: Sequence[int], **changes: object) -> dict[int, Nest]:
@@ -44,6 +45,10 @@ class GroupChoices(Trials):
             ways.insert(1, [self.choose_runs, self.choose_groups])
         if any(list(self.siblings(side)) for side in (0, 1)):
             ways = [[self.choose_siblings, *way] for way in ways] + ways
+        if any(self.without_products()):
+            ways = [[self.choose_rows, *way] for way in ways]
+        if any(self.batched()):
+            ways = [[self.choose_batches, *way] for way in ways]
         if any(self.host_of_product(i) >= 0 for i in self.products()):
             ways = [[self.choose_adapters, *way] for way in ways] + ways
         return ways
@@ -104,15 +109,6 @@ class GroupChoices(Trials):
     def are_siblings(self, i: int, j: int, side: int) -> bool:
         """Whether two products can be computed as one, and nothing is computed with the second."""
         return self.is_alone(j) and self.are_alike(i, j, side)
-
-    def are_alike(self, i: int, j: int, side: int) -> bool:
-        """Whether two products share an operand, and are cut alike along it and along k."""
-        one, other = self.model.operators[i], self.model.operators[j]
-        if one.k != other.k or one.sources[side] != other.sources[side]:
-            return False
-        a, b = self.nests[i], self.nests[j]
-        sizes = [self.model.tensors[o.sources[1 - side]].tile_bytes for o in (one, other)]
-        return (a.m == b.m if side == 0 else a.n == b.n) and sizes[0] == sizes[1]
 
     def try_siblings(self, siblings: Sequence[int], name: str) -> None:
         """Tries products as one, in the blocks that the closed form likes best."""
@@ -214,7 +210,7 @@ class GroupChoices(Trials):
         others = self.between(members[0], members[-1]) if others is None else others
         group = min((*members, *others))
         whole = self.together(members, group=group, rows=rows, stream=0, strip=0, lazy=False, order="mn", reverse=False)
-        whole |= {i: replace(self.nests[i], group=group, rows=rows, lazy=False) for i in others}
+        whole |= {i: replace(self.nests[i], group=group, rows=rows) for i in others}
         found: list[dict[int, Nest]] = []
         for form in FORMS:
             blocks = {i: form(rows) or self.group_block(i, rows) for i in members}

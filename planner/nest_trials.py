@@ -113,6 +113,15 @@ class Trials:
         rows = lead.rows if lead.group is not None else lead.height + sum(n.height for n in others if n.below >= 0)
         return rows, lead.n + sum(n.n for n in others if n.beside >= 0)
 
+    def are_alike(self, i: int, j: int, side: int) -> bool:
+        """Whether two products share an operand, and are cut alike along it and along k."""
+        one, other = self.model.operators[i], self.model.operators[j]
+        if one.k != other.k or one.sources[side] != other.sources[side]:
+            return False
+        a, b = self.nests[i], self.nests[j]
+        sizes = [self.model.tensors[o.sources[1 - side]].tile_bytes for o in (one, other)]
+        return (a.m == b.m if side == 0 else a.n == b.n) and sizes[0] == sizes[1]
+
     def candidates(self, i: int, m: int, n: int, room: int = 0) -> list[tuple[tuple[int, int], str]]:
         """Blocks and orders by what the closed form says they load, the least first; `room` bytes are taken."""
         operator, k = self.model.operators[i], self.model.operators[i].k

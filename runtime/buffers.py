@@ -66,8 +66,8 @@ def clear_padding(tile: Array, part: tuple[int, ...]) -> None:
 
 
 def within_rank(array: Array, rank: int) -> Array:
-    """A source's tile without leading axes of one element that the destination's doesn't have: its buffer may hold a
-    view of fewer axes."""
+    """A source's tile, or what is made of it, without leading axes of one element that the destination's doesn't have:
+    its buffer may hold a view of fewer axes."""
     return array.reshape(array.shape[-rank:]) if array.ndim > rank else array
 
 
@@ -83,10 +83,11 @@ def execute(op: ExecBase, dst: Array, sources: list[Array], part: tuple[int, ...
     Raises `DiagnosticError` for an i32 beyond its range that may not `wrap`.
     """
     kernel = KERNELS[op.kernel]
-    sources = [within_rank(source, dst.ndim) for source in sources]
-    if op.axis is not None:
+    if op.axis is None:
+        sources = [within_rank(source, dst.ndim) for source in sources]
+    else:
         sources = [valid_along(op, op.axis, source) for source in sources]
-    made = kernel.meaning(np, Call(kernel.params_of(op), dst.dtype), *sources)
+    made = within_rank(kernel.meaning(np, Call(kernel.params_of(op), dst.dtype), *sources), dst.ndim)
     if op.accumulate:
         made = combined(kernel, dst, made)
     if dst.dtype == np.int32:

@@ -141,10 +141,12 @@ class _OnTiles(Reference):
         (value, *operands), (coord, *coords) = op.operands, op.coords
         kernel, type = KERNELS[op.kernel], tiled(value)
         rank = len(type.tile)
-        sources = [self.read(v, c).within_rank(rank) for v, c in zip(operands, coords, strict=True)]
-        if op.axis is not None:
+        sources = [self.read(v, c) for v, c in zip(operands, coords, strict=True)]
+        if op.axis is None:
+            sources = [source.within_rank(rank) for source in sources]
+        else:
             sources = [source.cut(op.axis, tiled(operands[0]).valid(coords[0])[op.axis]) for source in sources]
-        made = computed(kernel, Call(kernel.params_of(op), self.dtype(type.dtype)), *sources)
+        made = computed(kernel, Call(kernel.params_of(op), self.dtype(type.dtype)), *sources).within_rank(rank)
         if made.value.shape != type.tile:
             made = made.over(type.tile)
         if not op.accumulate:

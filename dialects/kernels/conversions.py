@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from ...ir.light_typing import TYPE_CHECKING, Any
 from ...ir.opdef import OpError
-from ..tiles import TiledType
+from ..tiles import TiledType, bare
 from .declaration import ELEMENTS, Array, Call, Kernel, Parameter, declare, elements, same_coordinates
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ def check_cast(name: str, source: str, target: str, op: object) -> None:
 
 
 def _check(types: Sequence[TiledType], op: object) -> None:
-    if types[0].tile != types[1].tile:
+    if bare(types[0].tile) != bare(types[1].tile):
         raise OpError(f"kernel cast: source and destination tiles differ: {types[0]} = cast {types[1]}")
     check_cast("kernel cast", types[1].dtype, types[0].dtype, op)
 

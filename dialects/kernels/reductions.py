@@ -7,7 +7,8 @@ from math import prod
 
 from ...ir.light_typing import Any
 from ...ir.opdef import OpError
-from ..tiles import Coord, TiledType
+from ..tiles import Coord, TiledType, bare
+from .declaration import ALL as REPEATED
 from .declaration import ELEMENTS, Array, Call, Kernel, Parameter, declare
 from .elementwise import ALL, FLOATS
 from .products import ACCUMULATOR
@@ -39,9 +40,9 @@ def _checked(kind: str) -> Callable[[Sequence[TiledType], object], None]:
             raise OpError(f"{takes}, got {axis}", "axis")
         if results.get(source.dtype) != dst.dtype:
             raise OpError(f"{name}: a {kind} of {source.dtype} is no {dst.dtype}")
-        for what, of, left in (("tensors", source.tensor.shape, dst.tensor.shape), ("tiles", source.tile, dst.tile)):
-            if without(of, [axis]) != left:
-                raise OpError(f"{name}: {what} don't fit: {_shown(left)} from {_shown(of)} along axis {axis}")
+        if bare(without(source.tile, [axis])) != bare(dst.tile):
+            shown = f"{_shown(dst.tile)} from {_shown(source.tile)}"
+            raise OpError(f"{name}: tiles don't fit: {shown} along axis {axis}")
 
     return check
 
@@ -56,10 +57,11 @@ def _shown(shape: Coord) -> str:
 
 
 def _along(op: object, shapes: Sequence[Coord]) -> tuple[Coord, ...]:
-    """k runs over the tiles along the axis; along all others source and destination are alike."""
-    rank = len(shapes[1])
+    """k runs over the tiles along the axis, which counts from the source's first; along all others, from behind, source
+    and destination are alike: one may be a buffer with fewer axes than a view in it."""
+    k, rank = map(len, shapes)
     axis: int = op.axis  # type: ignore[attr-defined]
-    return (tuple([rank if i == axis else i for i in range(rank)]),)
+    return (tuple([k if i == axis else max(i + k - rank, REPEATED) for i in range(rank)]),)
 
 
 def _meaning(kind: str) -> Callable[..., Array]:

@@ -13,6 +13,8 @@ from hypothesis import strategies as st
 import tilewright
 from tilewright.ir.diagnostics import DiagnosticError
 
+from ..programs import compared
+
 Array = Any
 Draw = st.DrawFn
 PIPELINES = ("tile{sizes=SIZES},lower,schedule", "tile{sizes=SIZES},plan,lower,forward,schedule")
@@ -143,3 +145,136 @@ def test_the_proof_refuses_another_tile_of_the_buffer(wrong: str) -> None:
     text = made.replace(f"{read}%q2[0, 1]", f"uop.load {wrong}\n{read}{wrong}")
     with pytest.raises(DiagnosticError, match="is not what the model computes"):
         tilewright.prove(HEADS, text)
+
+
+OUTER = """
+func.func @f(%x: tensor<4x1xf32>, %y: tensor<1x4xf32>, %w: tensor<4x1xf32>) -> tensor<4x1xf32> {
+  %p = graph.matmul %x, %y : (tensor<4x1xf32>, tensor<1x4xf32>) -> tensor<4x4xf32>
+  %q = graph.matmul %p, %w : (tensor<4x4xf32>, tensor<4x1xf32>) -> tensor<4x1xf32>
+  return %q : tensor<4x1xf32>
+}
+"""
+
+INNER = """
+func.func @f(%x: tensor<4x1xf32>, %y: tensor<1x4xf32>, %w: tensor<4x1xf32>) -> tensor<4x1xf32> {
+  %xt = graph.transpose %x {permutation = [1, 0]} : tensor<4x1xf32> -> tensor<1x4xf32>
+  %yt = graph.transpose %y {permutation = [1, 0]} : tensor<1x4xf32> -> tensor<4x1xf32>
+  %wt = graph.transpose %w {permutation = [1, 0]} : tensor<4x1xf32> -> tensor<1x4xf32>
+  %d = graph.matmul %xt, %yt : (tensor<1x4xf32>, tensor<4x1xf32>) -> tensor<1x1xf32>
+  %q = graph.matmul %d, %wt : (tensor<1x1xf32>, tensor<1x4xf32>) -> tensor<1x4xf32>
+  %r = graph.transpose %q {permutation = [1, 0]} : tensor<1x4xf32> -> tensor<4x1xf32>
+  return %r : tensor<4x1xf32>
+}
+"""
+
+COLUMN = """
+func.func @f(%x: tensor<4x1xf32>, %w: tensor<1x3xf32>) -> tensor<1x3xf32> {
+  %r = graph.reduce %x {axes = [1], kind = "sum"} : tensor<4x1xf32> -> tensor<4x1xf32>
+  %p = graph.matmul %r, %w : (tensor<4x1xf32>, tensor<1x3xf32>) -> tensor<4x3xf32>
+  %y = graph.reduce %p {axes = [0], kind = "max"} : tensor<4x3xf32> -> tensor<1x3xf32>
+  return %y : tensor<1x3xf32>
+}
+"""
+
+ROW = """
+func.func @f(%x: tensor<4x1xf32>, %w: tensor<1x3xf32>) -> tensor<1x3xf32> {
+  %t = graph.reshape %x : tensor<4x1xf32> -> tensor<1x4xf32>
+  %r = graph.reduce %t {axes = [1], kind = "sum"} : tensor<1x4xf32> -> tensor<1x1xf32>
+  %p = graph.matmul %r, %w : (tensor<1x1xf32>, tensor<1x3xf32>) -> tensor<1x3xf32>
+  %y = graph.reduce %p {axes = [0], kind = "max"} : tensor<1x3xf32> -> tensor<1x3xf32>
+  return %y : tensor<1x3xf32>
+}
+"""
+
+
+@pytest.mark.parametrize(("model", "other"), [(INNER, OUTER), (ROW, COLUMN)])
+def test_the_proof_tells_a_column_from_the_row_that_is_a_view_of_it(model: str, other: str) -> None:
+    """Of the same elements in the same order: the products and sums are others."""
+    made = tilewright.run_passes(other, "tile{sizes=4x4x4},lower")
+    tilewright.prove(other, made)
+    with pytest.raises(DiagnosticError, match=r"as (4x1|1x4) elements"):
+        tilewright.prove(model, made)
+
+
+def test_the_proof_knows_a_view_of_a_view_that_is_what_there_was() -> None:
+    text = """
+    func.func @f(%x: tensor<4x1xf32>) -> tensor<4x1xf32> {
+      %a = graph.transpose %x {permutation = [1, 0]} : tensor<4x1xf32> -> tensor<1x4xf32>
+      %c = graph.reshape %a : tensor<1x4xf32> -> tensor<4x1xf32>
+      %y = graph.relu %c : tensor<4x1xf32>
+      return %y : tensor<4x1xf32>
+    }
+    """
+    tilewright.prove(text, tilewright.run_passes(text, "tile{sizes=4x4x4},lower,schedule"))
+
+
+READ_WITH_OTHER_RANKS = {
+    "a sum is an axis less": ("4x6x3xf32", ['reduce {axes = [1], kind = "sum"} 4x1x3xf32', "reshape 4x3xf32"]),
+    "a sum is an axis more": ("4x6xf32", ['reduce {axes = [1], kind = "sum"} 4x1xf32', "reshape 1x4x1xf32"]),
+    "of an axis more": ("4x6xf32", ["reshape 1x4x6xf32", 'reduce {axes = [1], kind = "max"} 1x1x6xf32']),
+    "of an axis less": ("1x4x6xf32", ["reshape 4x6xf32", 'reduce {axes = [0], kind = "sum"} 1x6xf32']),
+    "of two axes more": ("4x6xf32", ["reshape 1x1x4x6xf32", 'reduce {axes = [3], kind = "min"} 1x1x4x1xf32']),
+    "of a part": (
+        "8x6xf32",
+        ["slice {sizes = [4, 6], starts = [4, 0]} 4x6xf32", 'reduce {axes = [0], kind = "sum"} 1x6xf32'],
+    ),
+    "a cast is an axis less": ("1x4x6xf32", ["cast 1x4x6xf16", "reshape 4x6xf16"]),
+    "a cast of an axis more": ("4x6xf32", ["reshape 1x4x6xf32", "cast 1x4x6xbf16"]),
+}
+"""The shape of an argument, and operations one after the other, each with the shape of its result."""
+
+
+def straight(given: str, steps: list[str]) -> str:
+    """The function of some operations one after the other."""
+    type, value, lines = f"tensor<{given}>", "%x", []
+    for i, step in enumerate(steps):
+        *words, shape = step.split(" ")
+        name, attributes, result = words[0], " ".join(words[1:]), f"tensor<{shape}>"
+        lines.append(f"  %v{i} = graph.{name} {value} {attributes} : {type} -> {result}")
+        type, value = result, f"%v{i}"
+    return "\n".join([f"func.func @f(%x: tensor<{given}>) -> {type} {{", *lines, f"  return {value} : {type}", "}"])
+
+
+@pytest.mark.parametrize("name", READ_WITH_OTHER_RANKS)
+@pytest.mark.parametrize("pipeline", PIPELINES)
+def test_kernels_read_and_write_buffers_of_more_axes_and_fewer(name: str, pipeline: str) -> None:
+    text = straight(*READ_WITH_OTHER_RANKS[name])
+    made = tilewright.run_passes(text, pipeline.replace("SIZES", "2x3x2"), prove_each=True)
+    for integers in (True, False):
+        assert compared(tilewright.parse(text), tilewright.parse(made), integers=integers)[0] is None
+
+
+def test_a_reduction_along_an_axis_that_the_buffer_has_not_is_refused() -> None:
+    text = straight("4x6xf32", ["reshape 1x4x6xf32", 'reduce {axes = [0], kind = "sum"} 1x4x6xf32'])
+    with pytest.raises(DiagnosticError, match="the tiles of %v0 and %x are 1x2x3 and 2x3"):
+        tilewright.run_passes(text, PIPELINES[0].replace("SIZES", "2x3x2"))
+
+
+STREAMED = """
+func.func @f(%x: tensor<16x16xf32>, %w: tensor<16x256xf32>, %v: tensor<256x16xf32>) -> tensor<1x16x16xf32> {
+  %h = graph.matmul %x, %w : (tensor<16x16xf32>, tensor<16x256xf32>) -> tensor<16x256xf32>
+  %t = graph.reshape %h : tensor<16x256xf32> -> tensor<1x16x256xf32>
+  %y = graph.matmul %t, %v : (tensor<1x16x256xf32>, tensor<256x16xf32>) -> tensor<1x16x16xf32>
+  return %y : tensor<1x16x16xf32>
+}
+"""
+
+SIBLINGS = """
+func.func @f(%x: tensor<16x64xf32>, %w: tensor<64x32xf32>, %v: tensor<64x32xf32>)
+    -> (tensor<1x16x32xf32>, tensor<1x16x32xf32>) {
+  %a = graph.reshape %x : tensor<16x64xf32> -> tensor<1x16x64xf32>
+  %b = graph.reshape %x : tensor<16x64xf32> -> tensor<1x16x64xf32>
+  %y = graph.matmul %a, %w : (tensor<1x16x64xf32>, tensor<64x32xf32>) -> tensor<1x16x32xf32>
+  %z = graph.matmul %b, %v : (tensor<1x16x64xf32>, tensor<64x32xf32>) -> tensor<1x16x32xf32>
+  return %y, %z : tensor<1x16x32xf32>, tensor<1x16x32xf32>
+}
+"""
+
+
+@pytest.mark.parametrize(("text", "word", "sram"), [(STREAMED, "stream", 4096), (SIBLINGS, "beside", 1536)])
+def test_what_plan_says_of_views_lower_takes(text: str, word: str, sram: int) -> None:
+    """Products that read views of one buffer, or of what the product before them makes."""
+    planned = tilewright.run_passes(text, f"tile{{sizes=8x8x8}},plan{{sram={sram}}}")
+    assert word in planned
+    made = tilewright.run_passes(planned, f"lower,forward,schedule{{sram={sram}}}", prove_each=True)
+    tilewright.prove(text, made)

@@ -227,9 +227,9 @@ def test_streams_are_taken_up_together() -> None:
     both, down = Nest(2, 3, after=1), Nest(2, 1, 3, group=0, rows=1)
     made = [up, gate, both, down]
     assert list(unread_streams(made, [[], [], [0, 1], [2]])) == []
-    assert list(unread_streams(made, [[], [], [1], [2]])) == [0]
-    assert list(unread_streams(made[:3], [[], [], [0, 1]])) == [0, 1]
-    assert list(unread_streams([up, replace(gate, stream=2), both, down], [[], [], [0, 1], [2]])) == [0, 1]
+    assert list(unread_streams(made, [[], [], [1], [2]])) == [(0, -1)]
+    assert list(unread_streams(made[:3], [[], [], [0, 1]])) == [(0, -1), (1, -1)]
+    assert list(unread_streams([up, replace(gate, stream=2), both, down], [[], [], [0, 1], [2]])) == [(1, 0)]
     order = [at[:4] for at in walk(made)]
     by_rows = [replace(nest, rows=2, strip=1 if nest.stream else 0) for nest in made]
     assert [at[:3] for at in walk(by_rows)][:8] == [(i, m, 0) for m in (0, 1) for i in (0, 1, 2, 3)]
