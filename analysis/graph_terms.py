@@ -16,7 +16,7 @@ from ..ir.builtin import FuncOp
 from ..ir.core import Operation, Value
 from ..ir.types import TensorType
 from .composite_terms import Cut, composed_tiles
-from .terms import NONE, Result, Term, Terms, check_count, cut
+from .terms import NONE, Result, Term, Terms, check_count, cut, rank_of
 from .view_terms import viewed_tiles
 
 
@@ -194,5 +194,5 @@ class GraphTerms:
         (operand,) = op.operands
         kernel, values = KERNELS[op.kernel], self.values[operand]
         places = [along((*coord, k, 0)) for k in range(self.types[operand].grid[op.axis])]
-        axis = op.axis - self.types[operand].tensor.rank
+        axis = op.axis - rank_of(operand)
         return self.terms.total(NONE, [self.terms.part(kernel, axis, values[place]) for place in places])

@@ -218,8 +218,8 @@ def _single_difference(wanted: tuple[Any, ...], given: tuple[Any, ...]) -> tuple
         missing, extra = Counter(wanted[1:]) - Counter(given[1:]), Counter(given[1:]) - Counter(wanted[1:])
         differing = list(zip(missing, extra, strict=True)) if missing.total() == extra.total() == 1 else []
     else:
-        named = ("apply", "rows", "seen", "view", "within")
-        first = 4 if wanted[0] in ("opaque", "given") else 2 if wanted[0] in named else 1
+        names = ("apply", "rows", "seen", "view", "within")
+        first = 4 if wanted[0] in ("opaque", "given") else 2 if wanted[0] in names else 1
         same = wanted[:first] == given[:first] and len(wanted) == len(given)
         differing = [(w, g) for w, g in zip(wanted[first:], given[first:], strict=True) if w != g] if same else []
     return differing[0] if len(differing) == 1 else None

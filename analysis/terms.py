@@ -267,7 +267,7 @@ class TileTerms:
             if tile.kernel.combine != kernel.combine:
                 tile = self.combining(place, kernel)
             if len(sources) == 1:
-                axis = None if op.axis is None else op.axis - rank_of(operands[-1])
+                axis = None if op.axis is None else op.axis - rank_of(operands[1])
                 tile.products.append(self.terms.part(kernel, axis, sources[0]))
             else:
                 tile.products.append(self.terms.product(kernel, op, sources[0], sources[1]))

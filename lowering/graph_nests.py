@@ -154,11 +154,9 @@ def _lazy_errors(ops: Sequence[GraphOp], nests: Sequence[Nest], tiled: Tiled, vi
         buffer = views.buffer(ops[i].result)
         group = [op for j, op in enumerate(ops) if nests[root_of(nests, j)].group == nests[i].group is not None]
         read = any(views.buffer(v) is buffer for op in group for v in op.operands)
-        apart = ""
-        if read:
-            apart = (
-                ", but in its epilogues" if buffer is ops[i].result else f", but %{buffer.name}, of which it is a part"
-            )
+        apart = ", but in its epilogues" if read else ""
+        if read and buffer is not ops[i].result:
+            apart = f", but %{buffer.name}, of which it is a part"
         message = f"%{ops[i].result.name} is lazy, but nothing else of its group reads it{apart}"
         yield Diagnostic(message, ops[i].loc, focus="lazy")
 
