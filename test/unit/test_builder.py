@@ -60,15 +60,14 @@ def test_attributes_are_given_as_python_has_them() -> None:
 
 
 def test_every_operation_of_the_graph_can_be_built() -> None:
-    names = {name for name in all_ops() if name.startswith("graph.")}
+    names = {name for name in all_ops() if name.startswith("graph.")} - {"graph.opaque"}  # what only importers make
     b, x = built()
     for name, kernel in ELEMENTWISE.items():
         params = [0.0, 1.0][: sum(p.attribute == "params" for p in kernel.parameters)] or None
         b.elementwise(name, *[x] * len(kernel.sources), params=params)
     b.concat(b.slice(x, [0, 0], [1, 1]), b.transpose(b.reduce(b.reshape(x, (4, 5)), "max", 1), [1, 0]), axis=1)
     b.broadcast(b.reduce(x, "sum", 0), (4, 5))
-    scale = b.arg("scale", (1, 5))
-    b.rms_norm(b.layer_norm(b.softmax(x, (0, 1)), scale, scale), scale, axis=0, epsilon=0)
+    b.rms_norm(b.layer_norm(b.softmax(x, (0, 1)), x, x), x, axis=0, epsilon=0)
     b.returns(x)
     made = {op.name for func in (layer().func(), b.func()) for op in func.ops}
     assert made == names | {"func.return"}
