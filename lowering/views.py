@@ -113,7 +113,7 @@ def _parents(views: Sequence[ViewOp], fixed: _Fixed) -> dict[Value, _Parent]:
 
 def _why_not(value: Value, op: ViewOp, fixed: _Fixed, parents: Mapping[Value, _Parent]) -> str:
     """Why a tensor can't lie in a view of it."""
-    if isinstance(op, (SliceOp, BroadcastOp)):
+    if isinstance(op, (SliceOp, BroadcastOp)) and op.result.type != value.type:
         why = fixed.taken.get(op.result, "part of another tensor")
         return f"%{op.result.name} is {why}, and is not as large as %{value.name}"
     if value in fixed.given:

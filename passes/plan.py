@@ -92,7 +92,7 @@ class PlanPass:
         config = SRAMConfig(max(target.sram_bytes - taken, target.alignment), target.alignment)
         tensors, operators = numbered([described(op, tiled) for op in ops], read, tiled, views)
         search = Search(TrafficModel(tensors, operators, config), nests_of(ops, tiled, views))
-        nests = search.run()
+        nests = search.run(for_variety=self.objective == "makespan")
         if self.objective == "makespan":
             costs = [op_cycles(op, tiled, target) for op in ops]
             moves = partial(move_cycles, target=target)

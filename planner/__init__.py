@@ -14,6 +14,7 @@ From a tile program to addresses
     `liveness`         `Program` (loads, execs, stores of tiles), next uses, how long a tile has to stay on chip
     `eviction`         which tile goes when the SRAM is full: LRU, Belady's MIN, MIN with costs
     `residency`        `FirstFitPlanner`: one pass over the program; `Plan`, its events and traffic
+    `even_tiles`       what that plan moves, without it, where all tiles are of one size
     `placement`        addresses for known live ranges (dynamic storage allocation)
     `lifetimes`        the second attempt: accumulators at addresses chosen over their whole live ranges
     `memory_planner`   `plan`: both attempts, and how much SRAM it takes where they fail. Begin here to use it

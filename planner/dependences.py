@@ -12,8 +12,9 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from .arena import SRAMConfig
+from .even_tiles import first_fit_traffic
 from .liveness import EXEC, STORE, Program, Step, liveness_of
-from .residency import FirstFitPlanner, StepOutOfMemoryError, TrafficLimitError
+from .residency import NoRoomError, TrafficLimitError
 from .units import UNLIMITED
 
 NONE = -1
@@ -55,6 +56,7 @@ class Chains:
     def __init__(self, program: Program):
         self.program = program
         self.chains: list[Chain] = []
+        self.twins: dict[int, Step] = {}
         self.chain_of: dict[int, int] = {}
         self.sources: dict[int, tuple[int, ...]] = {}
         current: dict[int, int] = {}
@@ -107,14 +109,19 @@ class Chains:
             return None
         steps = self.program.steps
         given = self.program
-        changed = [steps[e.step]._replace(accumulate=e.accumulate) for e in emitted]
+        changed = [steps[i] if steps[i].accumulate == adds else self.twin(i) for i, adds, _ in emitted]
         program = Program(changed, given.sizes, given.names, given.limits)
-        stored = sum(program.sizes[step.tile] for step in changed if step.kind == STORE)
         try:
-            planner = FirstFitPlanner(program, liveness_of(program), config, "cost", limit - stored - 1)
-            return planner.run().traffic(program)
-        except (StepOutOfMemoryError, TrafficLimitError):
+            return first_fit_traffic(program, liveness_of(program), config, limit)
+        except (NoRoomError, TrafficLimitError):
             return None
+
+    def twin(self, i: int) -> Step:
+        """A step that accumulates where it does not in the program, or the other way round."""
+        if i not in self.twins:
+            step = self.program.steps[i]
+            self.twins[i] = step._replace(accumulate=not step.accumulate)
+        return self.twins[i]
 
 
 Prerequisite = tuple[str, int]

@@ -134,16 +134,27 @@ class LeastCost:
     def __init__(self) -> None:
         self._clean = FarthestNextUse()
         self._dirty = FarthestNextUse()
+        self._latest: dict[int, tuple[int, int, int]] = {}
 
     def use(self, tile: int, next_use: int, address: int, transfers: int = 1) -> None:
-        self.drop(tile)
-        (self._clean if transfers == 1 else self._dirty).use(tile, next_use, address)
+        # Entered in a heap only when somebody asks: by then most have been used again, or dropped.
+        self._latest.pop(tile, None)
+        self._latest[tile] = next_use, address, transfers
+
+    def _enter_latest(self) -> None:
+        for tile, (next_use, address, transfers) in self._latest.items():
+            self._clean.drop(tile)
+            self._dirty.drop(tile)
+            (self._clean if transfers == 1 else self._dirty).use(tile, next_use, address)
+        self._latest.clear()
 
     def drop(self, tile: int) -> None:
+        self._latest.pop(tile, None)
         self._clean.drop(tile)
         self._dirty.drop(tile)
 
     def victims(self, request: Request) -> list[int]:
+        self._enter_latest()
         clean, dirty = self._clean.best(request.protected), self._dirty.best(request.protected)
         # A step that is twice as far away is as good for a tile that costs two transfers.
         wins = dirty and (not clean or dirty[1] - request.now > 2 * (clean[1] - request.now))
@@ -153,6 +164,7 @@ class LeastCost:
         return found
 
     def tiles(self) -> list[int]:
+        self._enter_latest()
         return self._clean.tiles() + self._dirty.tiles()
 
 
@@ -180,8 +192,17 @@ class CheapestStretch:
         self._kinds: dict[tuple[int, int], FarthestNextUse] = {}
         self._places: dict[int, list[int]] = {}
         self._tile_at: dict[int, int] = {}
+        self._latest: dict[int, tuple[int, int, int]] = {}
 
     def use(self, tile: int, next_use: int, address: int, transfers: int = 1) -> None:
+        self._latest[tile] = next_use, address, transfers  # entered when somebody asks, as by `LeastCost`
+
+    def _enter_latest(self) -> None:
+        for tile, (next_use, address, transfers) in self._latest.items():
+            self._enter(tile, next_use, address, transfers)
+        self._latest.clear()
+
+    def _enter(self, tile: int, next_use: int, address: int, transfers: int) -> None:
         size = self._sizes[tile]
         before = self._uses.get(tile)
         if before is not None and before[1] != transfers:
@@ -197,6 +218,7 @@ class CheapestStretch:
         kind.use(tile, next_use, address)
 
     def drop(self, tile: int) -> None:
+        self._latest.pop(tile, None)
         gone = self._uses.pop(tile, None)
         if gone is None:
             return
@@ -208,6 +230,7 @@ class CheapestStretch:
             del places[bisect_left(places, gone[2])]
 
     def victims(self, request: Request) -> list[int]:
+        self._enter_latest()
         found, swept = self._around_small(request)
         taken = {*request.protected, *swept} if swept else request.protected
         for (size, transfers), kind in self._kinds.items():
@@ -235,6 +258,7 @@ class CheapestStretch:
         return sweep.found, sweep.tiles
 
     def tiles(self) -> list[int]:
+        self._enter_latest()
         return list(self._uses)
 
 

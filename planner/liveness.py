@@ -81,6 +81,11 @@ def next_uses(program: Program) -> list[tuple[int, ...]]:
     A read, a `+=` and a store need the copy; a `=` that is not in place makes it worthless, so that `NEVER` stands
     for what is needed no more before that.
     """
+    return _next_uses(program)[0]
+
+
+def _next_uses(program: Program) -> tuple[list[tuple[int, ...]], list[int]]:
+    """As `next_uses`, and for each tile the first step that needs a copy which no step before has made."""
     upcoming = [NEVER] * len(program.sizes)
     uses: list[tuple[int, ...]] = []
     i = len(program.steps)
@@ -101,7 +106,7 @@ def next_uses(program: Program) -> list[tuple[int, ...]]:
             for s in sources:
                 upcoming[s] = i
     uses.reverse()
-    return uses
+    return uses, upcoming
 
 
 def finishing_execs(program: Program) -> list[bool]:
@@ -126,15 +131,19 @@ def finishing_execs(program: Program) -> list[bool]:
 
 class Liveness(NamedTuple):
     """What a program needs when: for each step the next uses of its tiles (`next_uses`), and whether it is the exec
-    that finishes its tile (`finishing_execs`)."""
+    that finishes its tile (`finishing_execs`); and the tiles that have to be loaded at least once, since no exec has
+    made them when they are needed."""
 
     uses: list[tuple[int, ...]]
     finishing: list[bool]
+    outside: list[int]
 
 
 def liveness_of(program: Program) -> Liveness:
     """A program's next uses and finishing execs, by two backward passes; linear in the number of steps."""
-    return Liveness(next_uses(program), finishing_execs(program))
+    uses, first = _next_uses(program)
+    outside = [tile for tile, step in enumerate(first) if step != NEVER]
+    return Liveness(uses, finishing_execs(program), outside)
 
 
 class Residency(NamedTuple):

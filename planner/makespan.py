@@ -190,7 +190,7 @@ class MakespanModel(TrafficModel):
         tried = reserves(program, self.config, few=True)
         self.steps += len(program.steps) * len(tried) * 4
         settle = len(program.steps) > LONG
-        timed = quickest_schedule(program, speeds, self.config, tried, self.evict, limit=limit, settle=settle)
+        timed = quickest_schedule(program, speeds, self.config, tried, limit=limit, settle=settle)
         if timed is not None:
             return timed.makespan
         return self._second_makespan(program, speeds, SECOND * len(program.steps), limit)
@@ -210,7 +210,7 @@ class MakespanModel(TrafficModel):
         if len(set(program.sizes)) == 1:
             return INFEASIBLE
         liveness = liveness_of(program)
-        if _plan(program, liveness, self.config, self.evict) is not None:
+        if _plan(program, liveness, self.config, "cost") is not None:
             return INFEASIBLE
         made = self.second_attempt(program, liveness, work)
         if made is None:

@@ -8,6 +8,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from math import ceil
 
+from .arena import SRAMConfig
+from .nest_cost import INFEASIBLE, TrafficModel
 from .nest_trials import Trials
 from .nests import Nest
 
@@ -25,11 +27,8 @@ class BatchChoices(Trials):
         """Neighbours that are no products are tried as a group, row by row, some of them on demand."""
         for roots in list(self.without_products()):
             self.tell(f"rows, from operation {roots[0] + 1} of {len(self.nests)} on")
-            for rows in dict.fromkeys((1, self.nests[roots[0]].height)):
-                for form in self.row_forms(roots, rows):
-                    if self.spent:
-                        return
-                    self.improve(form)
+            counts = dict.fromkeys((1, self.nests[roots[0]].height))
+            self.take_best([form for rows in counts for form in self.row_forms(roots, rows)])
 
     def without_products(self) -> Iterator[list[int]]:
         """Stretches of two operations or more with loops of their own that are no products, with as many rows each, in
@@ -64,11 +63,46 @@ class BatchChoices(Trials):
             roots = [i for i in range(first, end) if self.nests[i].after < 0]
             producers = self.producers(first, end)
             m = self.nests[first].m
-            for rows in sorted({1} | {ceil(m / parts) for parts in PARTS}, reverse=True):
-                for form in self.batch_forms(producers, roots, rows):
-                    if self.spent:
-                        return
-                    self.improve(form)
+            counts = sorted({1} | {ceil(m / parts) for parts in PARTS}, reverse=True)
+            self.take_best([form for rows in counts for form in self.batch_forms(producers, roots, rows)])
+
+    def take_best(self, forms: Sequence[dict[int, Nest]]) -> None:
+        """Takes the one of several changes that costs least, if it is better than none; of those that cost the same the
+        one that costs least where there is less memory: with what others have made, and others read, in it."""
+        first, end = self.stretch(min(map(min, forms)), max(map(max, forms)) + 1)
+        crowded = self.crowded(first, end)
+        least = self.model.enough(first, end)
+        best, cost, beside = self.nests, self.model.cost(self.nests, first, end), INFEASIBLE
+        for form in forms:
+            if self.spent or (cost <= least and beside <= least):
+                break
+            if beside == INFEASIBLE and cost <= least:
+                beside = crowded.cost(best, first, end)
+            trial = self.changed(self.nests, form)
+            found = self.model.cost(trial, first, end, min(cost + 1, INFEASIBLE))
+            if found > cost:
+                continue
+            if found < cost:
+                best, cost, beside = trial, found, INFEASIBLE
+                continue
+            if beside == INFEASIBLE:
+                beside = crowded.cost(best, first, end)
+            found = crowded.cost(trial, first, end, beside)
+            if found < beside:
+                best, beside = trial, found
+        self.model.steps += crowded.steps
+        self.nests = best
+
+    def crowded(self, first: int, end: int) -> TrafficModel:
+        """The model with less memory: beside some operations lies what those before them have made and those behind
+        them read, though no more than half of it."""
+        tensors, config = self.model.tensors, self.model.config
+        beside = 0
+        for t in range(len(tensors)):
+            if 0 <= tensors[t].maker < first and self.model.readers_in(t, end, len(self.nests)):
+                beside += self.model.bytes_of(t)
+        room = config.total_bytes - min(beside, config.total_bytes // 2) // config.alignment * config.alignment
+        return replace(self.model, config=SRAMConfig(room, config.alignment), known={}, steps=0)
 
     def batched(self) -> Iterator[tuple[int, int]]:
         """Stretches of operations with equally many batches of as many rows each, in no group, two or more of them with

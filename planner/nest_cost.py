@@ -7,18 +7,19 @@ the planner brings anyway: an intermediate is stored if it is returned, and stay
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import ClassVar
 
 from .arena import SRAMConfig
+from .even_tiles import first_fit_traffic
 from .lifetimes import LifetimePlanner, static_addresses
 from .liveness import EXEC, STORE, Liveness, Program, Step, liveness_of
 from .memory_planner import least_bytes
 from .nest_checks import uneven_members, unfit_siblings, unread_lazy, unread_streams
 from .nests import Nest, Source, walk
 from .placement import WORK
-from .residency import FirstFitPlanner, Plan, StepOutOfMemoryError, TrafficLimitError
+from .residency import NoRoomError, Plan, TrafficLimitError
 from .units import UNLIMITED
 
 INFEASIBLE = UNLIMITED
@@ -27,6 +28,8 @@ INFEASIBLE = UNLIMITED
 SECOND = 8
 """How much work the second attempt at planning a trial may take, for each step."""
 
+# As for `Event` (`residency.py`): there is a step for each tile operation of thousands of programs.
+_step: Callable[[type[Step], tuple[int, int, tuple[int, ...], bool, bool, bool]], Step] = tuple[object, ...].__new__
 
 Steps = tuple[int, int, int, tuple[int, ...]]
 """How many tiles further an operator reads a source for the next row and the next column of its result's tiles, and for
@@ -81,15 +84,14 @@ class Operator:
 class TrafficModel:
     """What loop nests for a list of operators cost on a machine: the bytes that a plan of their tile program moves.
 
-    `evict` is an eviction policy (`eviction.py`). `steps` counts the steps planned so far; `known` has the cost of what
-    was tried (or that it is infeasible) and the limit that it was tried with.
+    `steps` counts the steps planned so far; `known` has the cost of what was tried (or that it is infeasible) and the
+    limit that it was tried with.
     """
 
     measure: ClassVar[str] = "traffic"
     tensors: list[TileGrid]
     operators: list[Operator]
     config: SRAMConfig
-    evict: str = "cost"
     steps: int = 0
     known: dict[Choice, tuple[int, int]] = field(default_factory=dict[Choice, tuple[int, int]])
     forms: dict[tuple[int, int], int] = field(default_factory=dict[tuple[int, int], int])
@@ -140,28 +142,28 @@ class TrafficModel:
         if program is None:
             return INFEASIBLE
         self.steps += len(program.steps)
-        stored = sum(program.sizes[step.tile] for step in program.steps if step.kind == STORE)
-        liveness, left = liveness_of(program), limit - stored - 1
+        liveness = liveness_of(program)
         try:
-            return FirstFitPlanner(program, liveness, self.config, self.evict, left).run().traffic(program)
+            return first_fit_traffic(program, liveness, self.config, limit)
         except TrafficLimitError:
             return INFEASIBLE
-        except StepOutOfMemoryError:
-            made = self.second_attempt(program, liveness, SECOND * len(program.steps), left)
+        except NoRoomError:
+            made = self.second_attempt(program, liveness, SECOND * len(program.steps), limit)
             return INFEASIBLE if made is None else made.traffic(program)
 
     def second_attempt(self, program: Program, liveness: Liveness, work: int, limit: int = UNLIMITED) -> Plan | None:
         """What `memory_planner.plan` makes where first fit finds no room, with so much `work`: less finds the same, or
-        nothing. None where there is nothing to find, or it loads and spills more than `limit` bytes."""
+        nothing. None where there is nothing to find, or it moves `limit` bytes or more."""
         if len(set(program.sizes)) == 1 or least_bytes(program, self.config) > self.config.total_bytes:
             return None  # with tiles of one size, first fit finds what there is
         self.steps += len(program.steps)
         static = static_addresses(program, self.config, work)
         if static is None:
             return None
+        left = limit - 1 - sum(program.sizes[step.tile] for step in program.steps if step.kind == STORE)
         try:
-            return LifetimePlanner(program, liveness, self.config, self.evict, static, limit).run()
-        except (StepOutOfMemoryError, TrafficLimitError):
+            return LifetimePlanner(program, liveness, self.config, "cost", static, left).run()
+        except (NoRoomError, TrafficLimitError):
             return None
 
     def enough(self, first: int, end: int) -> int:
@@ -277,20 +279,27 @@ class _ProgramBuilder:
         for i, m, n, k, starts, ends in walk(nests, sources):
             dst, columns, places, reads, sums, bias, per_batch, store = infos[i]
             tile = dst + (places[m * columns + n] if places else m * columns + n)
-            batch, row = divmod(m, per_batch) if per_batch else (0, m)
-            read = tuple([at + row * down + n * across + k * deep + below[batch]
+            if len(reads) == 2 and not per_batch:  # nearly all there is
+                (a, a_down, a_across, a_deep, _), (b, b_down, b_across, b_deep, _) = reads
+                left, right = a + m * a_down + n * a_across + k * a_deep, b + m * b_down + n * b_across + k * b_deep
+                if not (done[left] and done[right]):
+                    return None
+                read = (left, right) if left != right else (left,)
+            else:
+                batch, row = divmod(m, per_batch) if per_batch else (0, m)
+                read = tuple([at + row * down + n * across + k * deep + below[batch]
                              for at, down, across, deep, below in reads])  # fmt: skip
-            if not all(map(done.__getitem__, read)):
-                return None
+                if not all(map(done.__getitem__, read)):
+                    return None
+                if len(read) > 1:
+                    read = tuple(dict.fromkeys(read))
             if starts and bias >= 0:
-                steps.append(Step(EXEC, tile, (bias + n,)))
-            if len(read) > 1 and len(set(read)) < len(read):
-                read = tuple(dict.fromkeys(read))
-            steps.append(Step(EXEC, tile, read, sums and (not starts or bias >= 0), False, sums))
+                steps.append(_step(Step, (EXEC, tile, (bias + n,), False, False, False)))
+            steps.append(_step(Step, (EXEC, tile, read, sums and (not starts or bias >= 0), False, sums)))
             if ends:
                 done[tile] = 1
                 if store:
-                    steps.append(Step(STORE, tile, (), False, store > 1))
+                    steps.append(_step(Step, (STORE, tile, (), False, store > 1, False)))
         return self.program
 
     def fit(self, nests: Sequence[Nest]) -> bool:
@@ -332,6 +341,8 @@ class _ProgramBuilder:
         if self.model.is_stored(operator.result, self.first, self.end):
             store = 2 if self.model.readers_in(operator.result, self.first, self.end) else 1
         reads = [(self.base[s], *step) for s, step in zip(operator.sources, operator.steps, strict=False)]
+        if nest.batch == 1:
+            reads = [(at + below[0], down, across, deep, (0,)) for at, down, across, deep, below in reads]
         bias = self.base[operator.bias] if operator.bias >= 0 else -1
         columns = nest.n
         per_batch = nest.m if nest.batch > 1 else 0

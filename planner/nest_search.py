@@ -27,23 +27,26 @@ class Search(Changes):
         super().__init__(model, nests)
         self.found: list[list[Nest]] = []
 
-    def run(self, known: int = 0) -> list[Nest]:
+    def run(self, known: int = 0, for_variety: bool = False) -> list[Nest]:
         """Never worse than the nests given, as they are scheduled. Where an order that costs `known` is known, no time
-        is spent on small changes to worse ones."""
+        is spent on small changes to worse ones. Unless it is for variety, the search is over when nothing can be
+        better."""
         given = list(self.nests)
         self.tell("epilogues")
         self.nests = self.with_epilogues(given)
         self.choose_blocks()
-        self.try_ways(known)
+        self.try_ways(known, for_variety)
         return given if self.is_worse(given) else self.nests
 
-    def try_ways(self, known: int) -> None:
+    def try_ways(self, known: int, for_variety: bool) -> None:
         """What is computed together is chosen by several ways: what is good for a few operations may bar what is better
         for many. Small changes are made to what all of them find, the best first, as long as there are steps left."""
         begun, found = self.nests, [self.nests]
-        limit = self.limit
+        limit, enough = self.limit, -1 if for_variety else self.model.enough(0, len(self.nests))
         self.limit = int(WAYS * limit)
         for way in self.ways():
+            if self.model.cost(self.nests) <= enough:
+                break
             self.nests = begun
             for choose in way:
                 choose()
@@ -53,8 +56,8 @@ class Search(Changes):
         found.sort(key=self.model.scheduled_cost)
         self.nests, self.found = found[0], found
         self.limit = limit
-        changed = [found[0]]
-        if known and self.model.scheduled_cost(found[0]) >= known:
+        changed, least = [found[0]], self.model.scheduled_cost(found[0])
+        if (known and least >= known) or least <= enough:
             return
         for left, nests in zip(range(min(BEST, len(found)), 0, -1), found, strict=False):
             self.nests = nests

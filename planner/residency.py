@@ -64,7 +64,11 @@ class Plan(NamedTuple):
         return sum(sizes[e.tile] for e in self.events if e.kind != RUN or steps[e.step].kind != EXEC)
 
 
-class StepOutOfMemoryError(Exception):
+class NoRoomError(Exception):
+    """A step finds no room."""
+
+
+class StepOutOfMemoryError(NoRoomError):
     """A step finds no room. `cause` has the state of the SRAM, with the tiles' names as tags."""
 
     def __init__(self, step: int, cause: OutOfMemoryError):
@@ -84,7 +88,7 @@ class FirstFitPlanner:
     def __init__(self, program: Program, liveness: Liveness, config: SRAMConfig, evict: str, limit: int = UNLIMITED):
         self.program = program
         self.steps, self.sizes = program.steps, program.sizes
-        self.uses, self.finishing = liveness
+        self.uses, self.finishing, _ = liveness
         self.arena = VirtualSRAMArena(config)
         self.address = [-1] * len(program.sizes)
         self.pinned = [False] * len(program.sizes)

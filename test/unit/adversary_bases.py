@@ -1,8 +1,8 @@
 """The valid texts that the adversary changes: graphs with how they are compiled, and uops by hand.
 
 Small, and with sizes that tile sizes don't divide: spilled tiles, tiles off chip at addresses, pins, ping/pong halves,
-queues, vectors, batches, transposed operands, several functions, results that are no tiles, and every kernel of the
-table.
+queues, vectors, batches, transposed operands, reductions, views, several functions, results that are no tiles, and
+every kernel of the table.
 """
 
 from __future__ import annotations
@@ -176,6 +176,36 @@ func.func @batches(%q: tensor<2x5x6xf32>, %k: tensor<1x7x6xf32>, %w: tensor<5x3x
 }
 """
 
+REDUCED = """\
+func.func @reduced(%x: tensor<5x7xf32>, %h: tensor<5x7xf16>)
+    -> (tensor<5x7xf32>, tensor<1x1xf32>, tensor<5x1xf32>) {
+  %m = graph.reduce %x {axes = [1], kind = "max"} : tensor<5x7xf32> -> tensor<5x1xf32>
+  %d = graph.sub %x, %m : (tensor<5x7xf32>, tensor<5x1xf32>) -> tensor<5x7xf32>
+  %n = graph.reduce %d {axes = [0], kind = "min"} : tensor<5x7xf32> -> tensor<1x7xf32>
+  %e = graph.mul %n, %d : (tensor<1x7xf32>, tensor<5x7xf32>) -> tensor<5x7xf32>
+  %s = graph.reduce %n {axes = [1], kind = "sum"} : tensor<1x7xf32> -> tensor<1x1xf32>
+  %t = graph.reduce %h {axes = [1], kind = "sum"} : tensor<5x7xf16> -> tensor<5x1xf32>
+  return %e, %s, %t : tensor<5x7xf32>, tensor<1x1xf32>, tensor<5x1xf32>
+}
+"""
+
+VIEWS = """\
+func.func @views(%x: tensor<6x8xf32>, %w: tensor<8x8xf32>, %v: tensor<8x4xf32>)
+    -> (tensor<2x6x8xf32>, tensor<2x4xf32>) {
+  %q = graph.matmul %x, %w : (tensor<6x8xf32>, tensor<8x8xf32>) -> tensor<6x8xf32>
+  %p = graph.reshape %q : tensor<6x8xf32> -> tensor<6x2x4xf32>
+  %h = graph.transpose %p {permutation = [1, 0, 2]} : tensor<6x2x4xf32> -> tensor<2x6x4xf32>
+  %m = graph.reduce %h {axes = [1], kind = "max"} : tensor<2x6x4xf32> -> tensor<2x1x4xf32>
+  %a = graph.sub %h, %m : (tensor<2x6x4xf32>, tensor<2x1x4xf32>) -> tensor<2x6x4xf32>
+  %k = graph.slice %v {sizes = [4, 4], starts = [4, 0]} : tensor<8x4xf32> -> tensor<4x4xf32>
+  %b = graph.matmul %h, %k : (tensor<2x6x4xf32>, tensor<4x4xf32>) -> tensor<2x6x4xf32>
+  %c = graph.concat %a, %b {axis = 2} : (tensor<2x6x4xf32>, tensor<2x6x4xf32>) -> tensor<2x6x8xf32>
+  %r = graph.reduce %b {axes = [1], kind = "sum"} : tensor<2x6x4xf32> -> tensor<2x1x4xf32>
+  %t = graph.reshape %r : tensor<2x1x4xf32> -> tensor<2x4xf32>
+  return %c, %t : tensor<2x6x8xf32>, tensor<2x4xf32>
+}
+"""
+
 SEVERAL = """\
 func.func @one(%x: tensor<3x5xf32>, %w: tensor<5x6xf32>) -> tensor<3x6xf32> {
   %y = graph.matmul %x, %w : (tensor<3x5xf32>, tensor<5x6xf32>) -> tensor<3x6xf32>
@@ -242,6 +272,8 @@ BASES = [
     ("vectors", VECTORS, f"{TILE},schedule{{sram=256}}"),
     ("batches", BATCHES, f"{TILE},forward,schedule{{sram=256 align=16}}"),
     ("batches off chip", BATCHES, "tile{sizes=3x3x5},lower,schedule{sram=320 align=4 dram}"),
+    ("reduced", REDUCED, f"{TILE},forward,schedule{{sram=256 align=4}}"),
+    ("views", VIEWS, f"{TILE},forward,schedule{{sram=320 align=16 evict=cost}}"),
     ("several", SEVERAL, f"{TILE},schedule{{sram=512}}"),
     ("by hand", BY_HAND, "schedule{sram=512}"),
     ("uops", BY_HAND, ""),

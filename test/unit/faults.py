@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import argparse
 import random
+import sys
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -26,89 +28,11 @@ from tilewright.ir.verifier import verification_errors
 from tilewright.lowering.rewriting import ValueMap, clone, copy_value, with_body
 from tilewright.runtime.execute import execute_function, random_inputs
 
-CHAIN = """\
-func.func @chain(%x: tensor<8x8xf32>, %w1: tensor<8x12xf32>, %b1: tensor<12xf32>, %w2: tensor<12x8xf32>)
-    -> (tensor<8x8xf32>, tensor<8x12xf32>) {
-  %a = graph.matmul %x, %w1 : (tensor<8x8xf32>, tensor<8x12xf32>) -> tensor<8x12xf32>
-  %s = graph.add %a, %b1 : (tensor<8x12xf32>, tensor<12xf32>) -> tensor<8x12xf32>
-  %h = graph.relu %s : tensor<8x12xf32>
-  %y = graph.matmul %h, %w2 : (tensor<8x12xf32>, tensor<12x8xf32>) -> tensor<8x8xf32>
-  %r = graph.add %y, %x : (tensor<8x8xf32>, tensor<8x8xf32>) -> tensor<8x8xf32>
-  return %r, %h : tensor<8x8xf32>, tensor<8x12xf32>
-}
-"""
-
-QUANTIZED = """\
-func.func @quantized(%x: tensor<6x8xi8>, %w1: tensor<8x8xi8>, %b1: tensor<8xi32>, %w2: tensor<8x5xi8>)
-    -> tensor<6x5xi32> {
-  %a = graph.matmul %x, %w1, %b1 {activation = "relu"}
-      : (tensor<6x8xi8>, tensor<8x8xi8>, tensor<8xi32>) -> tensor<6x8xi32>
-  %q = graph.cast %a {scale = 0.25 : f32, zero_point = 1} : tensor<6x8xi32> -> tensor<6x8xi8>
-  %y = graph.matmul %q, %w2 : (tensor<6x8xi8>, tensor<8x5xi8>) -> tensor<6x5xi32>
-  return %y : tensor<6x5xi32>
-}
-"""
-
-GATED = """\
-func.func @gated(%x: tensor<8x8xf32>, %w1: tensor<8x9xf32>, %g: tensor<9xf32>, %w2: tensor<9x6xf32>)
-    -> tensor<8x6xf32> {
-  %a = graph.matmul %x, %w1 {activation = "clip", activation_params = [-9.0 : f32, 5.0 : f32]}
-      : (tensor<8x8xf32>, tensor<8x9xf32>) -> tensor<8x9xf32>
-  %m = graph.mul %a, %g : (tensor<8x9xf32>, tensor<9xf32>) -> tensor<8x9xf32>
-  %c = graph.clip %m {params = [-8.0 : f32, 7.0 : f32]} : tensor<8x9xf32>
-  %s = graph.sub %c, %a : (tensor<8x9xf32>, tensor<8x9xf32>) -> tensor<8x9xf32>
-  %n = graph.max %s, %g : (tensor<8x9xf32>, tensor<9xf32>) -> tensor<8x9xf32>
-  %y = graph.matmul %n, %w2 {activation = "gelu"} : (tensor<8x9xf32>, tensor<9x6xf32>) -> tensor<8x6xf32>
-  return %y : tensor<8x6xf32>
-}
-"""
-
-HEADS = """\
-func.func @heads(%q: tensor<2x5x6xf32>, %k: tensor<1x8x6xf32>, %v: tensor<2x8x4xf32>, %w: tensor<5x6xf32>)
-    -> tensor<2x6x4xf32> {
-  %s = graph.matmul %q, %k {transpose_b} : (tensor<2x5x6xf32>, tensor<1x8x6xf32>) -> tensor<2x5x8xf32>
-  %m = graph.max %s, %s : (tensor<2x5x8xf32>, tensor<2x5x8xf32>) -> tensor<2x5x8xf32>
-  %h = graph.matmul %m, %v {activation = "relu"} : (tensor<2x5x8xf32>, tensor<2x8x4xf32>) -> tensor<2x5x4xf32>
-  %y = graph.matmul %w, %h {transpose_a} : (tensor<5x6xf32>, tensor<2x5x4xf32>) -> tensor<2x6x4xf32>
-  return %y : tensor<2x6x4xf32>
-}
-"""
-
-BY_HAND = """\
-func.func @by_hand(%x: !uop.tiled<tensor<4x8xf32>, [4, 4]>, %w: !uop.tiled<tensor<8x4xf32>, [4, 4]>)
-    -> (!uop.tiled<tensor<4x4xf32>, [4, 4]>, !uop.tiled<tensor<4x4xf32>, [4, 4]>) {
-  %h = uop.alloc : !uop.tiled<tensor<4x4xf32>, [4, 4]>
-  %t = uop.alloc {on_chip} : !uop.tiled<tensor<4x4xf32>, [4, 4]>
-  %y = uop.alloc : !uop.tiled<tensor<4x4xf32>, [4, 4]>
-  uop.load %x[0, 0]
-  uop.load %w[0, 0]
-  uop.exec matmul %h[0, 0] = %x[0, 0], %w[0, 0]
-  uop.load %x[0, 1]
-  uop.load %w[1, 0]
-  uop.exec matmul %h[0, 0] += %x[0, 1], %w[1, 0] {activation = "relu"}
-  uop.store %h[0, 0] {retain}
-  uop.exec matmul %t[0, 0] = %h[0, 0], %w[0, 0]
-  uop.exec add %t[0, 0] = %t[0, 0], %x[0, 0]
-  uop.exec matmul %y[0, 0] = %t[0, 0], %w[1, 0]
-  uop.store %y[0, 0] {activation = "relu"}
-  return %y, %h : !uop.tiled<tensor<4x4xf32>, [4, 4]>, !uop.tiled<tensor<4x4xf32>, [4, 4]>
-}
-"""
-
-CASES = [
-    (CHAIN, "tile{sizes=4x4x4},lower,schedule{sram=512 align=16}"),
-    (CHAIN, "fuse,tile{sizes=4x4x4},lower,schedule{sram=400 align=16 evict=lru}"),
-    (CHAIN, "fuse,tile{sizes=3x5x5},lower,schedule{sram=1024 align=4 double-buffer}"),
-    (QUANTIZED, "tile{sizes=4x4x4},lower,schedule{sram=256 align=4 double-buffer}"),
-    (BY_HAND, "schedule{sram=512 align=64}"),
-    (CHAIN, "tile{sizes=4x4x4},lower,forward,schedule{sram=256 align=16 evict=cost}"),
-    (CHAIN, "fuse,tile{sizes=4x4x4},plan{sram=512},lower,forward,schedule{sram=512}"),
-    (QUANTIZED, "tile{sizes=4x4x4},lower,forward,schedule{sram=192 align=4 evict=cost}"),
-    (HEADS, "tile{sizes=4x4x4},lower,schedule{sram=512 align=16}"),
-    (HEADS, "tile{sizes=4x4x4},plan{sram=384},lower,forward,schedule{sram=384 align=4 evict=cost}"),
-    (GATED, "tile{sizes=4x4x4},lower,schedule{sram=512 align=16}"),
-    (GATED, "tile{sizes=4x4x4},plan{sram=512},lower,forward,schedule{sram=320 align=4 evict=cost}"),
-]
+if __package__:
+    from .fault_cases import CASES
+else:
+    sys.path.insert(0, str(Path(__file__).parent))
+    from fault_cases import CASES  # type: ignore[no-redef]
 
 
 @dataclass(slots=True)
@@ -334,6 +258,16 @@ def change_transposition(rng: random.Random, func: FuncOp) -> bool:
     return op.kernel == "matmul" or rng.random() < 0.1
 
 
+def change_axis(rng: random.Random, func: FuncOp) -> bool:
+    """A reduction goes along another axis; now and then what is none has one."""
+    op = pick(rng, func, sched.ExecOp)
+    if op.axis is None and rng.random() < 0.9:
+        return False
+    changed = rng.choice((None, -1, 0, 1, 2))
+    before, op.axis = op.axis, changed
+    return changed != before
+
+
 def change_buffer(rng: random.Random, func: FuncOp) -> bool:
     op = pick(rng, func)
     op.buffer = rng.choice([b for b in (None, 0, 1) if b != op.buffer])
@@ -359,6 +293,7 @@ MUTATIONS: dict[str, tuple[Mutation, float]] = {
     "zero point": (change_scale, 6),
     "parameter": (change_params, 8),
     "transposition": (change_transposition, 1),
+    "axis": (change_axis, 4),
     "statistic": (change_stat, 0.5),
     "SRAM size": (change_sram, 0.3),
     "buffer": (change_buffer, 0.5),

@@ -12,13 +12,15 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from hypothesis import HealthCheck, Phase, assume, given, seed, settings
+from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 
 import tilewright
 from tilewright import DiagnosticError
 from tilewright.analysis.proof import prove_module
+from tilewright.dialects.graph import GraphOp
 from tilewright.dialects.kernels import KERNELS
+from tilewright.dialects.kernels.reductions import REDUCTIONS
 from tilewright.ir.builtin import ModuleOp
 from tilewright.ir.diagnostics import Diagnostic
 from tilewright.passes.manager.pipelines import parse_pipeline
@@ -29,26 +31,28 @@ from tilewright.runtime.queues import Engines
 from tilewright.runtime.verdict import judge
 
 if __package__:
-    from .strategies import Choice, Machine, choices, graph_texts, machines, tile_sizes, write_choices
+    from .nest_choices import Choice, choices, write_choices
+    from .strategies import Machine, assume_tiled, graph_texts, machines, tile_sizes
 else:
     sys.path.insert(0, str(Path(__file__).parent))
-    from strategies import (  # type: ignore[no-redef]
-        Choice,
-        Machine,
-        choices,
-        graph_texts,
-        machines,
-        tile_sizes,
-        write_choices,
-    )
+    from nest_choices import Choice, choices, write_choices  # type: ignore[no-redef]
+    from strategies import Machine, assume_tiled, graph_texts, machines, tile_sizes  # type: ignore[no-redef]
 
 Sizes = tuple[int, int, int]
 
-PROGRAMS = (graph_texts(), tile_sizes(), machines(), st.sampled_from(["plain", "planned", "by hand"]), choices())
+PROGRAMS = (
+    graph_texts(views=True, composites=True),
+    tile_sizes(),
+    machines(),
+    st.sampled_from(["plain", "planned", "by hand"]),
+    choices(),
+)
 """A graph, tile sizes, a machine, who chooses the order of tiles, and what a hand would write."""
 
 
-INTEGRAL = frozenset({"matmul", "bias", "add", "sub", "max", "relu", "clip", "cast"})
+INTEGRAL = frozenset(
+    ["matmul", "bias", "add", "sub", "max", "relu", "clip", "cast", *[kernel.name for kernel in REDUCTIONS.values()]]
+)
 """Kernels that make integers of integers, and none that a sum in f32 can't hold."""
 
 
@@ -88,6 +92,8 @@ def check_program(text: str, sizes: Sizes, machine: Machine, who: str, chosen: l
 def is_integral(graph: ModuleOp) -> bool:
     """Whether small integers stay small integers, so that all orders of a sum give the same."""
     (func,) = graph.functions()
+    if any(isinstance(op, GraphOp) and op.is_composite for op in func.ops):
+        return False
     names = {getattr(op, name, None) for op in func.ops for name in ("kernel", "activation")} & KERNELS.keys()
     return names <= INTEGRAL
 
@@ -109,9 +115,15 @@ def compile_in_steps(
     graph: ModuleOp, sizes: Sizes, machine: Machine, who: str, chosen: list[Choice]
 ) -> list[tuple[str, ModuleOp]]:
     """What comes out of each pass, run in memory and on the text that the one before printed."""
-    passes = ["fuse", f"tile{{sizes={'x'.join(map(str, sizes))}}}", "lower", f"schedule{{{machine.options()}}}"]
+    passes = [
+        "decompose",
+        "fuse",
+        f"tile{{sizes={'x'.join(map(str, sizes))}}}",
+        "lower",
+        f"schedule{{{machine.options()}}}",
+    ]
     if who == "planned":
-        passes.insert(2, f"plan{{sram={machine.sram} align={machine.align}}}")
+        passes.insert(3, f"plan{{sram={machine.sram} align={machine.align}}}")
     if who != "plain":
         passes.insert(-1, "forward")
     stages: list[tuple[str, ModuleOp]] = []
@@ -122,7 +134,7 @@ def compile_in_steps(
         try:
             module = run_one(module, name, machine)
         except DiagnosticError as error:
-            assume("conflicting tiles" not in str(error))
+            assume_tiled(error)
             raise
         stages.append((name, module))
     return stages

@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import sys
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from math import exp, inf, prod
-from typing import Any
+from pathlib import Path
 
 import numpy as np
+from hypothesis import assume
 from hypothesis import strategies as st
 
-from tilewright.dialects.graph import GraphOp, MatmulOp
 from tilewright.dialects.kernels import Kernel
-from tilewright.dialects.kernels.elementwise import ELEMENTWISE
+from tilewright.dialects.kernels.elementwise import ELEMENTWISE, FLOATS
+from tilewright.dialects.kernels.reductions import REDUCTIONS, RESULT_TYPES, without
 from tilewright.dialects.tiles import TiledType
-from tilewright.ir.attributes import UNIT
-from tilewright.ir.builtin import FuncOp
+from tilewright.ir.diagnostics import DiagnosticError
 from tilewright.ir.opdef import OpError
 from tilewright.ir.types import TensorType
+
+if __package__:
+    from .view_strategies import VIEWS
+else:
+    sys.path.insert(0, str(Path(__file__).parent))
+    from view_strategies import VIEWS  # type: ignore[no-redef]
 
 # --- graph functions ---
 
@@ -76,15 +83,20 @@ def tensor(shape: tuple[int, ...], dtype: str) -> str:
 
 
 @st.composite
-def graph_texts(draw: st.DrawFn, max_ops: int = 6, own_tiles: bool = True) -> str:
-    """A graph function: products, biases, residuals, all elementwise kernels and casts on tensors of odd sizes, all
-    ranks and element types, with tensors shared, arguments unused, arguments returned, and now and then an operation
-    with a tile of its own. No element leaves the range of its type."""
+def graph_texts(
+    draw: st.DrawFn, max_ops: int = 6, own_tiles: bool = True, views: bool = False, composites: bool = False
+) -> str:
+    """A graph function: products, biases, residuals, reductions, all elementwise kernels and casts on tensors of odd
+    sizes, all ranks and element types, with tensors shared, arguments unused, arguments returned, and now and then an
+    operation with a tile of its own. No element leaves the range of its type. With `views` these too, of which many do
+    not fall on the tile grid: see `assume_tiled`; with `composites` what has to be decomposed."""
     graph = GraphText()
     dtype = draw(st.sampled_from(["f32", "f32", "f16", "bf16", "i8"]))
     graph.argument(draw(shapes()), dtype)
     for _ in range(draw(st.integers(0, max_ops))):
-        draw(st.sampled_from([add_product, add_product, add_binary, add_unary, add_cast]))(draw, graph, own_tiles)
+        draw(st.sampled_from([*OPERATIONS, *[add_view] * 2 * views, *[add_composite] * composites]))(
+            draw, graph, own_tiles
+        )
     if draw(st.booleans()):
         graph.argument(draw(st.sampled_from([(3,), (2, 5)])), draw(st.sampled_from(["f32", "i8"])))
     results = draw(st.lists(st.sampled_from(list(graph.tensors)), min_size=1, max_size=3))
@@ -281,6 +293,93 @@ def add_cast(draw: st.DrawFn, graph: GraphText, own_tiles: bool) -> None:
     graph.op(f"graph.cast {a}{attributes}", f"{graph.type_of(a)} -> {tensor(shape, target)}", shape, target, most)
 
 
+def add_composite(draw: st.DrawFn, graph: GraphText, own_tiles: bool) -> None:
+    """A softmax, a norm or a mean along one axis or several, of what is small enough for its squares to be summed."""
+    choices = [n for n, (_, dtype) in graph.tensors.items() if dtype in FLOATS and graph.most[n] <= 1e4]
+    if not choices:
+        return
+    x = draw(st.sampled_from(choices))
+    shape, dtype = graph.tensors[x]
+    axes = draw(st.lists(st.integers(0, len(shape) - 1), min_size=1, max_size=2, unique=True))
+    kind = draw(st.sampled_from(["softmax", "layer_norm", "rms_norm", "mean"]))
+    if kind == "softmax":
+        graph.op(f"graph.softmax {x} {{axes = {axes}}}", tensor(shape, dtype), shape, dtype, 1.0)
+        return
+    if kind == "mean":
+        left = tuple(1 if i in axes else size for i, size in enumerate(shape))
+        types = f"{tensor(shape, dtype)} -> {tensor(left, 'f32')}"
+        graph.op(f'graph.reduce {x} {{axes = {axes}, kind = "mean"}}', types, left, "f32", graph.most[x])
+        return
+    scale = tuple(size if i in axes else 1 for i, size in enumerate(shape))
+    operands = [x, graph.argument(scale, dtype, param=True)]
+    if kind == "layer_norm" and draw(st.booleans()):
+        operands.append(graph.argument(shape[-1:], dtype, param=True))
+    most = ARGUMENTS * (prod(shape) ** 0.5 + 1)
+    types = f"{graph.signature(*operands)} -> {tensor(shape, dtype)}"
+    graph.op(f"graph.{kind} {', '.join(operands)} {{axes = {axes}, epsilon = 0.5 : f32}}", types, shape, dtype, most)
+
+
+def add_reduction(draw: st.DrawFn, graph: GraphText, own_tiles: bool) -> None:
+    """A sum, a maximum or a minimum along an axis."""
+    a = draw(st.sampled_from(list(graph.tensors)))
+    shape, dtype = graph.tensors[a]
+    axis = draw(st.integers(0, len(shape) - 1))
+    kind = draw(st.sampled_from([kind for kind in REDUCTIONS if dtype in RESULT_TYPES[kind]]))
+    result = RESULT_TYPES[kind][dtype]
+    most = graph.most[a] * (shape[axis] if kind == "sum" else 1)
+    if most > LARGEST[result]:
+        return
+    attributes = [f'axes = [{axis}], kind = "{kind}"']
+    if own_tiles and draw(st.integers(0, 9)) == 0:
+        attributes.append(f"tile = {[draw(st.integers(1, 4)) for _ in shape]}")
+    kept = without(shape, [axis])
+    text = f"graph.reduce {a} {{{', '.join(attributes)}}}"
+    graph.op(text, f"{graph.type_of(a)} -> {tensor(kept, result)}", kept, result, most)
+
+
+def add_view(draw: st.DrawFn, graph: GraphText, own_tiles: bool) -> None:
+    """A view of a tensor, or of two that are computed."""
+    a = draw(st.sampled_from(list(graph.tensors)))
+    shape, dtype = graph.tensors[a]
+    kind = draw(st.sampled_from([*VIEWS, "concat"]))
+    if kind == "concat":
+        add_concat(draw, graph, a)
+        return
+    attributes, result = VIEWS[kind](draw, shape)
+    types = f"{graph.type_of(a)} -> {tensor(result, dtype)}"
+    graph.op(f"graph.{kind} {a}{attributes}", types, result, dtype, graph.most[a])
+
+
+def add_concat(draw: st.DrawFn, graph: GraphText, a: str) -> None:
+    """A tensor and another one behind it, which differ along one axis at most; no arguments, which lie elsewhere."""
+    shape, dtype = graph.tensors[a]
+    axis = draw(st.integers(0, len(shape) - 1))
+    fitting = [
+        n
+        for n, (other, type) in graph.tensors.items()
+        if type == dtype and len(other) == len(shape) and without(other, [axis]) == without(shape, [axis])
+        if n != a and not are_given(n)
+    ]
+    if not fitting or are_given(a):
+        return
+    b = draw(st.sampled_from(fitting))
+    result = (*shape[:axis], shape[axis] + graph.tensors[b][0][axis], *shape[axis + 1 :])
+    types = f"{graph.signature(a, b)} -> {tensor(result, dtype)}"
+    graph.op(f"graph.concat {a}, {b} {{axis = {axis}}}", types, result, dtype, max(graph.most[a], graph.most[b]))
+
+
+OPERATIONS = [add_product, add_product, add_binary, add_unary, add_cast, add_reduction]
+"""What draws an operation other than a view."""
+
+
+def assume_tiled(error: DiagnosticError) -> None:
+    """Gives up an example whose tensors can't be tiled as the operations and views on them ask."""
+    assume(not any(words in d.message for d in error.diagnostics for words in UNTILED))
+
+
+UNTILED = ("conflicting tiles", "is not on the tile grid", "is read at uneven steps")
+
+
 # --- what to compile with ---
 
 
@@ -313,70 +412,3 @@ def machines() -> st.SearchStrategy[Machine]:
         evict=st.sampled_from(["min", "lru", "cost", "cost"]),
         double_buffer=st.booleans(),
     )
-
-
-# --- loop nests written by hand ---
-
-
-@dataclass(frozen=True)
-class Choice:
-    """What an operation's attributes may say; `group` is 0, 1 or None, and each group has its `rows`."""
-
-    block: tuple[int, int] | None
-    order: str | None
-    reverse: bool
-    snake: bool
-    group: int | None
-    rows: int
-    stream: int | tuple[int, int] | None
-    epilogue: bool
-    sibling: str | None
-
-    def fields(self, op: GraphOp) -> dict[str, Any]:
-        """The attributes of one operation."""
-        grouped = {} if self.group is None else {"group": self.group, "rows": self.rows}
-        if not isinstance(op, MatmulOp):
-            return grouped | ({"epilogue": UNIT} if self.epilogue else {})
-        if self.epilogue and not self.reverse:
-            return {"epilogue": UNIT}
-        marks = {name: UNIT for name in ("reverse", "snake") if getattr(self, name)}
-        sizes = {"block": self.block, "order": self.order}
-        own = marks | {name: value for name, value in sizes.items() if value is not None}
-        stream = {"stream": self.stream} if self.group is not None and self.stream is not None else {}
-        return grouped | stream | ({self.sibling: UNIT} if self.sibling else own)
-
-
-@st.composite
-def choices(draw: st.DrawFn, count: int = 8) -> list[Choice]:
-    """Attributes for the operations of a function, in order."""
-    counts = st.integers(1, 4)
-    rows = draw(st.lists(counts, min_size=2, max_size=2))
-    groups = st.sampled_from([None, 0, 0, 0, 1])
-    made = []
-    for group in draw(st.lists(groups, min_size=count, max_size=count)):
-        made.append(Choice(
-            block=draw(st.none() | st.tuples(counts, counts)),
-            order=draw(st.sampled_from([None, "mn", "nm"])),
-            reverse=draw(st.booleans()),
-            snake=draw(st.booleans()),
-            group=group,
-            rows=0 if group is None else rows[group],
-            stream=draw(st.sampled_from([None, 1, 2, 3, (1, 1), (2, 1)])),
-            epilogue=draw(st.booleans()),
-            sibling=draw(st.sampled_from([None, None, "beside", "below"])),
-        ))  # fmt: skip
-    return made
-
-
-def write_choices(func: FuncOp, chosen: Sequence[Choice], accepted: Callable[[], bool] | None = None) -> None:
-    """Puts the attributes on a function's operations, the last one first. With `accepted`, those that tie an operation
-    to its neighbours are taken off again where they are not accepted."""
-    ops = [op for op in func.ops if isinstance(op, GraphOp)]
-    for op, choice in reversed(list(zip(ops, chosen, strict=False))):
-        for name, value in choice.fields(op).items():
-            setattr(op, name, value)
-        for names in (("beside", "below"), ("stream", "epilogue"), ("group", "rows")):
-            if accepted is not None and not accepted():
-                for name in names:
-                    if hasattr(op, name):
-                        setattr(op, name, None)

@@ -40,6 +40,8 @@ def _known(compare: Any) -> Any:
     return lambda a, b: np.where(np.isnan(a) | np.isnan(b), np.nan, compare(a, b))
 
 
+REDUCED: dict[str, Any] = {"reduce_sum": np.add, "reduce_max": np.maximum, "reduce_min": np.minimum}
+
 ELEMENTWISE: dict[str, Any] = {
     "add": lambda a, b: a + b,
     "sub": lambda a, b: a - b,
@@ -190,9 +192,14 @@ class StrictRun:
         type = tiled(op.operands[0])
         part = valid(type, op.coords[0])
         sources = [self.get(op, k) for k in range(1, len(op.operands))]
-        made = product(op, part, sources) if op.kernel == "matmul" else elementwise(op, type, part, sources)
+        combine = REDUCED.get(op.kernel, np.add)
+        if op.kernel in REDUCED:
+            made = reduction(op, part, sources[0])
+        else:
+            made = product(op, part, sources) if op.kernel == "matmul" else elementwise(op, type, part, sources)
+            made = np.broadcast_to(made, part)
         if op.accumulate:
-            made = made + corner(self.get(op, 0), part)
+            made = combine(made, corner(self.get(op, 0), part))
         made = rounded(type.dtype, activated(op, rounded(type.dtype, made)))
         return corner(made, type.tile)
 
@@ -230,6 +237,13 @@ def product(op: Any, part: tuple[int, ...], sources: list[Array]) -> Array:
     return (corner(a, (part[-2], k)) @ corner(b, (k, part[-1]))).reshape(part)
 
 
+def reduction(op: Any, part: tuple[int, ...], source: Array) -> Array:
+    """Over all that is no padding along the axis; along the others, from behind, as much as the result's tile has."""
+    sizes = [*(1,) * source.ndim, *part][-source.ndim :]
+    sizes[op.axis] = valid(tiled(op.operands[1]), op.coords[1])[op.axis]
+    return REDUCED[op.kernel].reduce(corner(source, tuple(sizes)), axis=op.axis, keepdims=True).reshape(part)
+
+
 def _own(part: tuple[int, ...], result: tuple[int, ...], shape: tuple[int, ...]) -> tuple[int, ...]:
     """How much of a source's tile is read for a part of the result's: one element along an axis that is broadcast."""
     pairs = zip(part[-len(shape) :], result[-len(shape) :], shape, strict=True)
@@ -237,7 +251,9 @@ def _own(part: tuple[int, ...], result: tuple[int, ...], shape: tuple[int, ...])
 
 
 def elementwise(op: Any, type: TiledType, part: tuple[int, ...], sources: list[Array]) -> Array:
-    shapes = [tiled(v).tensor.shape for v in op.operands]
+    rank = len(part)  # a buffer that holds a view may have further axes of one element before those of the result
+    shapes = [tiled(v).tensor.shape[-rank:] for v in op.operands]
+    sources = [s.reshape(s.shape[-rank:]) if s.ndim > rank else s for s in sources]
     values = [corner(s, _own(part, shapes[0], shape)) for s, shape in zip(sources, shapes[1:], strict=True)]
     if op.kernel == "bias":
         return np.broadcast_to(values[0], part)

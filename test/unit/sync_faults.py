@@ -27,10 +27,12 @@ from tilewright.runtime.execute import execute_function, random_inputs
 from tilewright.runtime.queues import Engines
 
 if __package__:
-    from .faults import CHAIN, QUANTIZED, copied
+    from .fault_cases import CHAIN, QUANTIZED
+    from .faults import copied
 else:
     sys.path.insert(0, str(Path(__file__).parent))
-    from faults import CHAIN, QUANTIZED, copied  # type: ignore[no-redef]
+    from fault_cases import CHAIN, QUANTIZED  # type: ignore[no-redef]
+    from faults import copied  # type: ignore[no-redef]
 
 CASES = [
     (CHAIN, 1, "tile{sizes=4x4x4},lower,schedule{sram=512 align=16},prefetch,sync"),

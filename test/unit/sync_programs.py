@@ -7,7 +7,6 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-from hypothesis import assume
 from hypothesis import strategies as st
 
 import tilewright
@@ -24,7 +23,7 @@ from tilewright.planner.simulator import simulate
 from tilewright.runtime.queues import Engines
 
 from .programs import compared
-from .strategies import Machine, graph_texts, machines, tile_sizes
+from .strategies import Machine, assume_tiled, graph_texts, machines, tile_sizes
 
 Sizes = tuple[int, int, int]
 
@@ -54,7 +53,7 @@ def speeds() -> st.SearchStrategy[Speed]:
     )  # fmt: skip
 
 
-PROGRAMS = (graph_texts(), tile_sizes(), machines(), speeds())
+PROGRAMS = (graph_texts(views=True), tile_sizes(), machines(), speeds())
 
 
 def scheduled(text: str, sizes: Sizes, machine: Machine, speed: Speed, last: str) -> tuple[ModuleOp, ModuleOp]:
@@ -65,7 +64,7 @@ def scheduled(text: str, sizes: Sizes, machine: Machine, speed: Speed, last: str
     try:
         lowered = run_passes_on(graph, parse_pipeline(f"fuse,tile{{sizes={'x'.join(map(str, sizes))}}},lower,forward"))
     except DiagnosticError as error:
-        assume("conflicting tiles" not in str(error))
+        assume_tiled(error)
         raise
     try:
         return graph, run_passes_on(lowered, parse_pipeline(speed.pipeline(machine) + last))

@@ -199,6 +199,10 @@ def test_a_pass_does_not_change_its_input(name: str) -> None:
     texts = levels()
     if name in ("canonicalize", "cse", "dce"):
         texts["redundant-graph"] = tilewright.run_passes(REDUNDANT, "")
+    if name == "decompose":
+        op = "  %y = graph.softmax %x {axes = [0]} : tensor<4xf32>\n"
+        head = "func.func @f(%x: tensor<4xf32>) -> tensor<4xf32> {\n"
+        texts["composite-graph"] = f"{head}{op}  return %y : tensor<4xf32>\n}}\n"
     if name == "linearize":
         lines = "  %b = graph.relu %y : tensor<4xf32>\n  %a = graph.relu %x : tensor<4xf32>\n"
         added = "  %s = graph.add %a, %b : (tensor<4xf32>, tensor<4xf32>) -> tensor<4xf32>\n"

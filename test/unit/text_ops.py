@@ -27,6 +27,7 @@ else:
 
 UNARY = ("relu", "gelu", "sigmoid", "tanh", "exp", "clip", "cast", "bias")
 BINARY = ("matmul", "add", "sub", "mul", "max")
+REDUCTIONS = ("reduce_sum", "reduce_max", "reduce_min")
 ACTIVATIONS = ("relu", "gelu", "sigmoid", "tanh", "exp", "clip")
 CLIP = "[-3.0 : f32, 2.0 : f32]"
 
@@ -118,8 +119,8 @@ def kernel(rng: Random, lines: Lines) -> bool:
     match = re.search(r"(\.exec )(\w+)", lines[i])
     if match is None:
         return False
-    alike = UNARY if match[2] in UNARY else BINARY
-    new = rng.choice([k for k in (alike if rng.random() < 0.8 else UNARY + BINARY) if k != match[2]])
+    alike = next((kernels for kernels in (UNARY, BINARY, REDUCTIONS) if match[2] in kernels), BINARY)
+    new = rng.choice([k for k in (alike if rng.random() < 0.8 else UNARY + BINARY + REDUCTIONS) if k != match[2]])
     lines[i] = lines[i].replace(match[0], match[1] + new, 1)
     if rng.random() < 0.7:
         lines[i] = re.sub(r"(?<!_)params = \[[^]]*\](, )?", "", lines[i]).replace(" {}", "")
@@ -134,7 +135,7 @@ def with_word(line: str, word: str) -> str:
 
 
 def parameter(rng: Random, lines: Lines) -> bool:
-    pattern = r"(?<=[\[ ])-?\d+\.\d+(?:e[-+]\d+)?(?= : f32)|(?<=zero_point = )-?\d+"
+    pattern = r"(?<=[\[ ])-?\d+\.\d+(?:e[-+]\d+)?(?= : f32)|(?<=zero_point = )-?\d+|(?<=axis = )\d+"
 
     def moved(match: re.Match[str]) -> str:
         if "." not in match[0]:

@@ -218,6 +218,8 @@ READ_WITH_OTHER_RANKS = {
         "8x6xf32",
         ["slice {sizes = [4, 6], starts = [4, 0]} 4x6xf32", 'reduce {axes = [0], kind = "sum"} 1x6xf32'],
     ),
+    "all of it is returned": ("4x6xf32", ["neg 4x6xf32", "slice {sizes = [4, 6], starts = [0, 0]} 4x6xf32"]),
+    "not repeated, and returned": ("4x1xf32", ["neg 4x1xf32", "broadcast 4x1xf32"]),
     "a cast is an axis less": ("1x4x6xf32", ["cast 1x4x6xf16", "reshape 4x6xf16"]),
     "a cast of an axis more": ("4x6xf32", ["reshape 1x4x6xf32", "cast 1x4x6xbf16"]),
 }
@@ -230,7 +232,8 @@ def straight(given: str, steps: list[str]) -> str:
     for i, step in enumerate(steps):
         *words, shape = step.split(" ")
         name, attributes, result = words[0], " ".join(words[1:]), f"tensor<{shape}>"
-        lines.append(f"  %v{i} = graph.{name} {value} {attributes} : {type} -> {result}")
+        types = result if name == "neg" else f"{type} -> {result}"
+        lines.append(f"  %v{i} = graph.{name} {value} {attributes} : {types}")
         type, value = result, f"%v{i}"
     return "\n".join([f"func.func @f(%x: tensor<{given}>) -> {type} {{", *lines, f"  return {value} : {type}", "}"])
 
@@ -271,10 +274,18 @@ func.func @f(%x: tensor<16x64xf32>, %w: tensor<64x32xf32>, %v: tensor<64x32xf32>
 """
 
 
-@pytest.mark.parametrize(("text", "word", "sram"), [(STREAMED, "stream", 4096), (SIBLINGS, "beside", 1536)])
+@pytest.mark.parametrize(("text", "word", "sram"), [(STREAMED, "group", 4096), (SIBLINGS, "beside", 1536)])
 def test_what_plan_says_of_views_lower_takes(text: str, word: str, sram: int) -> None:
     """Products that read views of one buffer, or of what the product before them makes."""
     planned = tilewright.run_passes(text, f"tile{{sizes=8x8x8}},plan{{sram={sram}}}")
     assert word in planned
     made = tilewright.run_passes(planned, f"lower,forward,schedule{{sram={sram}}}", prove_each=True)
     tilewright.prove(text, made)
+
+
+def test_a_product_is_streamed_into_one_that_reads_a_view_of_it() -> None:
+    first, second = "{block = [2, 1], group = 0, rows = 2, stream = 2, tile = [8, 8, 8]}", "{group = 0, rows = 2}"
+    text = STREAMED.replace("%x, %w :", f"%x, %w {first} :").replace("%t, %v :", f"%t, %v {second} :")
+    made = tilewright.run_passes(text, "tile{sizes=8x8x8},lower,forward,schedule{sram=4KiB}", prove_each=True)
+    tilewright.prove(STREAMED, made)
+    assert made.index("exec matmul %y") < made.index("exec matmul %h[0, 2]")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import tilewright as tw
@@ -20,7 +20,7 @@ from tilewright.planner.liveness import EXEC, LOAD, STORE
 from tilewright.planner.simulator import TimedOp, simulate
 
 from ..models import MIXED, REFERENCE, chain_text
-from ..strategies import Machine, graph_texts, machines, tile_sizes
+from ..strategies import Machine, assume_tiled, graph_texts, machines, tile_sizes
 
 
 def machine_text(target: dict[str, int], text: str) -> str:
@@ -45,7 +45,7 @@ def scheduled(text: str, sizes: tuple[int, int, int], machine: Machine, extra: s
         try:
             return run(tw.parse(text), f"{pipeline}schedule{{{machine.options(sram)}{extra}}}")
         except tw.DiagnosticError as error:
-            assume("conflicting tiles" not in str(error))
+            assume_tiled(error)
             needs = re.search(r"\(sram=([0-9]+)\)", str(error))
             if needs is None:
                 raise
@@ -67,7 +67,7 @@ def cycles(module: ModuleOp) -> int:
 
 @settings(max_examples=200)
 @given(
-    graph_texts(), tile_sizes(), machines(), targets(), st.sampled_from(["", " dram"]),
+    graph_texts(views=True), tile_sizes(), machines(), targets(), st.sampled_from(["", " dram"]),
     st.sampled_from(["", "distance=1", "distance=3", "reserve=64", "reserve=512"]),
 )  # fmt: skip
 def test_random_programs(

@@ -28,8 +28,9 @@ from tilewright.planner.bounds import (
 )
 
 from ..models import MIXED, REFERENCE, chain_text
+from ..nest_choices import Choice
 from ..programs import PROGRAMS, Sizes, compile_in_steps
-from ..strategies import Choice, Machine
+from ..strategies import Machine
 
 KIB = 1024
 CUBE = Product(0, 1, 512**3, 512 * 512 * 4, (4, 4, 4))

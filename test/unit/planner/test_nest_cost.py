@@ -26,7 +26,8 @@ from tilewright.planner.nest_search import Search
 from tilewright.planner.nests import Nest
 from tilewright.planner.residency import FirstFitPlanner, StepOutOfMemoryError
 
-from ..strategies import Choice, choices, graph_texts, tile_sizes, write_choices
+from ..nest_choices import Choice, choices, write_choices
+from ..strategies import assume_tiled, graph_texts, tile_sizes
 
 Sizes = tuple[int, int, int]
 
@@ -36,7 +37,7 @@ def tiled_module(text: str, sizes: Sizes, fuse: bool) -> tuple[ModuleOp, FuncOp]
     try:
         module = run_passes_on(tilewright.parse(text), parse_pipeline(passes))
     except DiagnosticError as error:
-        assume("conflicting tiles" not in str(error))
+        assume_tiled(error)
         raise
     return module, next(module.functions())
 
@@ -233,3 +234,18 @@ def test_what_is_found_is_not_worse_than_what_was_given(text: str, sizes: Sizes,
     judged = trials(func, module, SRAMConfig(sram))
     before = judged.scheduled_cost(given)
     assert judged.scheduled_cost(Search(judged, given).run()) <= before
+
+
+def test_the_search_is_over_when_nothing_can_be_better() -> None:
+    """Unless it looks for variety: then the ways of choosing are all tried."""
+    module, func = tiled_module(CHAIN.replace("20x", "40x"), (4, 4, 8), fuse=True)
+    given = nests_of(graph_ops(func), tiled_types(func, module))
+    found: list[tuple[list[Nest], int]] = []
+    for for_variety in (False, True):
+        judged = trials(func, module, SRAMConfig(1536))
+        assert judged.cost(given) > judged.enough(0, 2)
+        nests = Search(judged, given).run(for_variety=for_variety)
+        assert judged.cost(nests) == judged.enough(0, 2)
+        found.append((nests, judged.steps))
+    assert found[0][0] == found[1][0]
+    assert found[0][1] < found[1][1]
