@@ -133,7 +133,7 @@ class Terms:
         is all of that, else told by where each element has come from in the end. How many elements each of the tiles
         has, and along which axes, must be in `extents`."""
         origins = {tile: self.elements_of(tile) for tile in dict.fromkeys([tile for tile, _ in elements])}
-        found = [origins[tile][at] if tile in origins and origins[tile] else (tile, at) for tile, at in elements]
+        found = [origins[tile][at] if origins.get(tile) else (tile, at) for tile, at in elements]
         tile = found[0][0]
         if tile in self.extents and found == [(tile, i) for i in range(prod(self.extents[tile]))]:
             return self.seen(tile, self.extents[tile], extent)
@@ -143,11 +143,11 @@ class Terms:
 
     def elements_of(self, tile: Term) -> Sequence[Element]:
         """Where the elements of a tile have come from; nothing for one that is not made of others' elements."""
-        key = self.keys[tile] if tile != NONE else ("unwritten",)
-        if key[0] != "seen":
+        if tile == NONE or self.keys[tile][0] != "seen":
             return self.elements.get(tile, ())
-        self.extents.setdefault(key[2], key[1][1])
-        return self.elements.get(key[2]) or [(key[2], i) for i in range(prod(key[1][1]))]
+        (_, own), whole = self.keys[tile][1:]
+        self.extents.setdefault(whole, own)
+        return self.elements.get(whole) or [(whole, i) for i in range(prod(own))]
 
     def plus(self, a: Term, b: Term) -> Term:
         """A sum of two, in either order."""

@@ -187,7 +187,7 @@ def change_move(rng: random.Random, func: FuncOp) -> bool:
     moves = [op for op in func.ops if isinstance(op, sched.ExecOp) and op.steps is not None]
     if not moves:
         return False
-    op = rng.choice(moves)
+    op: Any = rng.choice(moves)
     kind = rng.choice(("first", "steps", "within"))
     if kind == "first":
         op.first = (op.first or 0) + rng.choice((-1, 1, 5, -7))
