@@ -21,9 +21,9 @@ from tilewright.ir.core import Operation, Value
 from tilewright.ir.types import TensorType
 
 if __package__:
-    from .strict_moves import moved, parts_together
+    from .strict_kernels import moved, parts_together, quantised
 else:
-    from strict_moves import moved, parts_together  # type: ignore[no-redef]
+    from strict_kernels import moved, parts_together, quantised  # type: ignore[no-redef]
 
 Array = np.ndarray[Any, Any]
 LOADS = (sched.LoadOp, uop.LoadOp)
@@ -280,15 +280,6 @@ def elementwise(op: Any, type: TiledType, part: tuple[int, ...], sources: list[A
     if op.scale is not None:
         value = np.rint(value * op.scale.value)
     return value + (op.zero_point or 0)
-
-
-def quantised(op: Any, value: Array) -> Array:
-    """Steps of a scale, counted from a zero point: in f32."""
-    scale, zero_point = np.float32(op.scale.value), op.zero_point or 0
-    if op.kernel == "dequantize":
-        return ((value - zero_point).astype(np.float32) * scale).astype(np.float64)
-    steps = value.astype(np.float32) / scale if op.kernel == "quantize" else value.astype(np.float32) * scale
-    return np.rint(steps).astype(np.float64) + zero_point
 
 
 # What bits don't show.

@@ -1,4 +1,4 @@
-"""What `strict_run.py` knows of moves, from the language's words."""
+"""What `strict_run.py` computes for moves and quantisation, from the language's words."""
 
 from __future__ import annotations
 
@@ -34,3 +34,12 @@ def moved(op: Any, part: tuple[int, ...], own: tuple[int, ...], source: Array) -
 def parts_together(made: Array, before: Array) -> Array:
     """What is there and what comes to it; of both in one place, neither."""
     return np.where(np.isnan(made), before, np.where(np.isnan(before), made, np.nan))
+
+
+def quantised(op: Any, value: Array) -> Array:
+    """Steps of a scale, counted from a zero point: in f32."""
+    scale, zero_point = np.float32(op.scale.value), op.zero_point or 0
+    if op.kernel == "dequantize":
+        return ((value - zero_point).astype(np.float32) * scale).astype(np.float64)
+    steps = value.astype(np.float32) / scale if op.kernel == "quantize" else value.astype(np.float32) * scale
+    return np.rint(steps).astype(np.float64) + zero_point
