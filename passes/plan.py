@@ -73,7 +73,7 @@ class PlanPass:
         views = resolved(all_ops, func, tiled)
         nests: dict[GraphOp, Nest] = {}
         for run in runs_between_opaque(order):
-            made = self.plan_run(run, read_after(run, func), tiled, views, taken, target)
+            made = self.plan_run(run, read_after(run, func, views), tiled, views, taken, target)
             first = max((nest.group + 1 for nest in nests.values() if nest.group is not None), default=0)
             nests |= zip(run, [n if n.group is None else replace(n, group=n.group + first) for n in made], strict=True)
         return _with_choices(func, order, nests)
@@ -116,10 +116,11 @@ def runs_between_opaque(ops: Sequence[Operation]) -> list[list[GraphOp]]:
     return [run for run in runs if run] or runs
 
 
-def read_after(run: Sequence[GraphOp], func: FuncOp) -> Sequence[Value]:
-    """The values that a run of operations leaves off chip: those that are returned, or that others read."""
+def read_after(run: Sequence[GraphOp], func: FuncOp, views: Views) -> Sequence[Value]:
+    """The buffers that a run of operations leaves off chip: those that are returned, or that others read."""
     within = set(run)
-    return [*func.returned(), *(v for op in func.ops if op not in within for v in op.operands)]
+    others = [op for op in func.ops if op not in within and not isinstance(op, ViewOp)]
+    return [*func.returned(), *(views.buffer(v) for op in others for v in op.operands)]
 
 
 def tiled_types(func: FuncOp, module: ModuleOp) -> dict[Value, TiledType]:

@@ -19,6 +19,7 @@ from ...dialects.kernels import Kernel
 from ...dialects.kernels.elementwise import held
 from ...dialects.kernels.products import ACCUMULATOR
 from ...dialects.result_types import result_of_matmul
+from ...dialects.tiles import bare
 from ...dialects.views import BroadcastOp, ConcatOp, ReshapeOp, SliceOp, TransposeOp
 from ...ir.attributes import UNIT, round_float
 from ...ir.core import Operation, Value
@@ -105,7 +106,7 @@ class Builder:
         if value.type.shape == form:
             return value
         found = text(value.type.shape)
-        surely = without_ones(value.type.shape) == without_ones(form)
+        surely = bare(value.type.shape) == bare(form)
         self.check_move(surely, f"'{value.name}' is held as {found}, and can't be read as {text(form)}", via)
         if isinstance(value.owner, ReshapeOp):
             return self.in_form(value.owner.operands[0], form, via)

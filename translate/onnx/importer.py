@@ -30,6 +30,7 @@ from .patterns import simplify
 from .quantised import dequantized_const
 from .shapes import Sizes, inferred, multiplies
 from .tensors import Const, Held, Tensor, Unsupported, View, natural, text
+from .turned import turn_products
 
 if TYPE_CHECKING:
     Array = np.ndarray[Any, Any]
@@ -313,6 +314,8 @@ class Importer:
 
     def finish(self, values: list[Value]) -> Imported:
         simplify(self.build, values)
+        turn_products(self.build, values)
+        self.build.drop_unread(values)
         held = [h.value for name, h in self.args if h.value is not None]
         for name, h in self.args:
             if h.value is None:

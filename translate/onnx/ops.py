@@ -31,6 +31,7 @@ from .moves import (
     import_transpose,
     import_unsqueeze,
 )
+from .norms import import_layer_norm, import_log_softmax, import_reduce, import_rms_norm, import_softmax
 from .products import import_einsum, import_gemm, import_matmul
 from .tensors import Const, Tensor, Unsupported, View, broadcast, text
 
@@ -200,13 +201,21 @@ HANDLERS: dict[str, Handler] = {
     "Gelu": import_gelu,
     "Gemm": import_gemm,
     "Identity": import_identity,
+    "LayerNormalization": import_layer_norm,
+    "LogSoftmax": import_log_softmax,
     "MatMul": import_matmul,
     "Max": import_several,
     "Min": import_several,
+    "RMSNormalization": import_rms_norm,
+    "ReduceMax": import_reduce,
+    "ReduceMean": import_reduce,
+    "ReduceMin": import_reduce,
+    "ReduceSum": import_reduce,
     "Reshape": import_reshape,
     "Shape": import_shape,
     "Size": import_size,
     "Slice": import_slice,
+    "Softmax": import_softmax,
     "Split": import_split,
     "Squeeze": import_squeeze,
     "Sum": import_several,

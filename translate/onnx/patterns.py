@@ -32,7 +32,6 @@ def simplify(build: Builder, results: Sequence[Value]) -> None:
         if op not in search.gone and isinstance(op, BinaryOp) and op.kernel == "mul":
             search.rewrite(op)
     build.ops[:] = [search.instead.get(op, op) for op in build.ops if op not in search.gone]
-    build.drop_unread(results)
 
 
 class _Search:
