@@ -120,7 +120,7 @@ def read_after(run: Sequence[GraphOp], func: FuncOp, views: Views) -> Sequence[V
     """The buffers that a run of operations leaves off chip: those that are returned, or that others read."""
     within = set(run)
     others = [op for op in func.ops if op not in within and not isinstance(op, ViewOp)]
-    return [*func.returned(), *(views.buffer(v) for op in others for v in op.operands)]
+    return [views.buffer(v) for op in others for v in op.operands]
 
 
 def tiled_types(func: FuncOp, module: ModuleOp) -> dict[Value, TiledType]:
