@@ -7,6 +7,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from itertools import dropwhile
 from math import isinf, isnan
 from typing import TYPE_CHECKING, Any
 
@@ -362,10 +363,18 @@ def _narrowed(tensor: Tensor, shape: Shape, form: Shape) -> Shape | None:
             return None
     if rest:
         return None
+    known = tensor.held.form if isinstance(tensor, View) and tensor.in_order else None
+    if known and len(known) <= len(form) and _but_leading_ones(known) == _but_leading_ones(tuple(own)):
+        return known  # a second reading is like the first
     plain = isinstance(tensor, Const) or tensor.held.form is None or len(tensor.shape) < 2
     while len(own) > 1 and own[0] == 1 and (plain or len(own) > len(tensor.shape)):
         own.pop(0)
     return tuple(own)
+
+
+def _but_leading_ones(form: Shape) -> Shape:
+    """What tells two forms apart where they are broadcast."""
+    return tuple(dropwhile(lambda size: size == 1, form))
 
 
 def _number(build: Builder, tensor: Tensor, other: View) -> float | None:
