@@ -34,8 +34,8 @@ class Raised(NamedTuple):
     axes: tuple[Coord, ...] = ()
 
 SHARE = 4
-"""Of the steps that a graph's operations may be planned for, what part is spent on those found in uops, which a plan has
-often ordered already."""
+"""The part of a graph's steps that is spent on operations found in uops, which a plan has often ordered
+already."""
 
 
 class NoOperationError(Exception):
