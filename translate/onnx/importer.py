@@ -26,6 +26,7 @@ from .folding import can_fold, fold
 from .model import ELEMENT_TYPES, Dimension, Input, Node, OnnxError, OnnxModel
 from .opaque import HOST, Host, in_order, movers, opaque_node, outputs_of
 from .ops import check_unread, handler_of, inputs_of
+from .parts import compute_in_parts
 from .patterns import simplify
 from .quantised import dequantized_const
 from .shapes import Sizes, inferred, multiplies
@@ -315,6 +316,7 @@ class Importer:
     def finish(self, values: list[Value]) -> Imported:
         simplify(self.build, values)
         turn_products(self.build, values)
+        compute_in_parts(self.build, values)
         self.build.drop_unread(values)
         held = [h.value for name, h in self.args if h.value is not None]
         for name, h in self.args:
