@@ -304,7 +304,7 @@ def _turned(build: Builder, tensor: Tensor, form: Shape) -> tuple[Value, bool]:
 
 
 def put_ahead(build: Builder, view: View) -> View:
-    """A view to compute with. Where axes before the last one have changed places, as those of a projection's heads have,
+    """A view to compute with. Where axes before the last one have changed places, as those of heads have,
     it is the view itself: what is computed is cut into single elements along all axes but the last two, and in the
     order in which heads are held these would be the projection's rows. Any other is computed with as it is held."""
     if build.opaque or not view.moves_leading:
