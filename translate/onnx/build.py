@@ -373,10 +373,11 @@ def _narrowed(tensor: Tensor, shape: Shape, form: Shape) -> Shape | None:
             return None
     if rest:
         return None
-    plain = isinstance(tensor, Const) or tensor.held.form is None or len(tensor.shape) < 2
-    while len(own) > 1 and own[0] == 1 and (plain or len(own) > len(tensor.shape)):
+    held_as = tensor.held.form if isinstance(tensor, View) and tensor.in_order else None
+    plain = held_as is None or len(tensor.shape) < 2
+    while len(own) > 1 and own[0] == 1 and tuple(own) != held_as and (plain or len(own) > len(tensor.shape)):
         own.pop(0)
-    return tuple(own)
+    return held_as if held_as is not None and own == [1] * (len(own) - len(held_as)) + [*held_as] else tuple(own)
 
 
 def _number(build: Builder, tensor: Tensor, other: View) -> float | None:
