@@ -133,7 +133,7 @@ class Terms:
         is all of that, else told by where each element has come from in the end. How many elements each of the tiles
         has, and along which axes, must be in `extents`."""
         origins = {tile: self.elements_of(tile) for tile in dict.fromkeys([tile for tile, _ in elements])}
-        found = [origins[tile][at] if tile in origins and origins[tile] else (tile, at) for tile, at in elements]
+        found = [origins[tile][at] if origins.get(tile) else (tile, at) for tile, at in elements]
         tile = found[0][0]
         if tile in self.extents and found == [(tile, i) for i in range(prod(self.extents[tile]))]:
             return self.seen(tile, self.extents[tile], extent)

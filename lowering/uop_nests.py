@@ -33,6 +33,7 @@ class Raised(NamedTuple):
     partial: bool
     axes: tuple[Coord, ...] = ()
 
+
 SHARE = 4
 """The part of a graph's steps that is spent on operations found in uops, which a plan has often ordered
 already."""
