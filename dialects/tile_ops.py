@@ -229,7 +229,7 @@ class TileOp(Operation):
         if self.results:
             raise OpError(f"{self.name} has no results")
         if not least <= len(self.operands) <= most:
-            wanted = "one tile" if most == 1 else "two or three tiles"
+            wanted = "one tile" if most == 1 else "two to four tiles"
             raise OpError(f"{self.name} names {wanted}, got {len(self.operands)}")
         if len(self.coords) != len(self.operands):
             raise OpError(f"{self.name}: 'coords' must hold {len(self.operands)}, one for each operand", "coords")
@@ -323,11 +323,14 @@ class ExecBase(TileOp):
     def pretty(self, names: Names) -> str:
         operands, coords = self.operands, self.coords
         count = len(operands)
-        if self.extra or not 2 <= count <= 3 or len(coords) != count:
+        if self.extra or not 2 <= count <= 4 or len(coords) != count:
             return self.any_pretty(names)
         head, assign, tail = self.words()
         tiles = f"{head}{names[operands[0]]}{COORD[coords[0]]}{assign}{names[operands[1]]}{COORD[coords[1]]}"
-        return tiles + tail if count == 2 else f"{tiles}, {names[operands[2]]}{COORD[coords[2]]}{tail}"
+        if count == 2:
+            return tiles + tail
+        last = f", {names[operands[3]]}{COORD[coords[3]]}{tail}" if count > 3 else tail
+        return f"{tiles}, {names[operands[2]]}{COORD[coords[2]]}{last}"
 
     def head(self, tiles: list[str]) -> str:
         return f"{self.name} {self.kernel} {tiles[0]} {'+=' if self.accumulate else '='} {', '.join(tiles[1:])}"
@@ -340,7 +343,7 @@ class ExecBase(TileOp):
         if len(self.operands) != count + 1:
             noun = "source" if count == 1 else "sources"
             raise OpError(f"kernel {kernel.name} takes {count} {noun}, got {max(0, len(self.operands) - 1)}")
-        self.check_shape(2, 3)
+        self.check_shape(2, 4)
         types = [check_tile(self, v, c) for v, c in zip(self.operands, self.coords, strict=True)]
         given = (*[getattr(self, name) for name in PARAMETERS], self.activation, self.activation_params)
         key = (self.kernel, self.accumulate, *given, *[t.text for t in types])

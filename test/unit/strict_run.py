@@ -54,6 +54,8 @@ ELEMENTWISE: dict[str, Any] = {
     "less_equal": _known(np.less_equal),
     "greater": _known(np.greater),
     "greater_equal": _known(np.greater_equal),
+    "equal": _known(np.equal),
+    "where": lambda c, a, b: np.where(np.isnan(c), np.nan, np.where(c != 0, a, b)),
     "neg": lambda x: -x,
     "abs": np.abs,
     "relu": lambda x: np.maximum(x, 0),
@@ -77,7 +79,7 @@ ELEMENTWISE: dict[str, Any] = {
 }
 EXACT = frozenset({
     "add", "sub", "mul", "max", "min", "less", "less_equal", "greater", "greater_equal",
-    "neg", "abs", "relu", "clip",
+    "equal", "where", "neg", "abs", "relu", "clip",
 })  # fmt: skip
 """The kernels whose results are told by their bits."""
 INEXACT = ELEMENTWISE.keys() - EXACT
