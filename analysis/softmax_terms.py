@@ -36,7 +36,7 @@ class SoftmaxTerms(Terms):
         self.rules: dict[str, Callable[[Term, Term], Term | None]] = {"exp": self.first_power, "max": self.larger}
         self.powers: dict[Term, Power | None] = {}
         self.maxima: dict[Term, frozenset[Term]] = {}
-        self.moved: dict[tuple[Term, Term], Term] = {}
+        self.known_parts: dict[tuple[Term, Term], Term] = {}
 
     def apply(
         self, name: str, params: Sequence[float], *sources: Term, commutes: bool = False, words: str = ""
@@ -184,13 +184,13 @@ class SoftmaxTerms(Terms):
         return self.make("sum", *sorted((self.moved_part(left, shift), right) for left, right in self.keys[value][1:]))
 
     def moved_part(self, left: Term, shift: Term) -> Term:
-        found = self.moved.get((left, shift))
+        found = self.known_parts.get((left, shift))
         if found is None:
             summed = self.part_of(left, "reduce_sum")
             found = self.at(left if summed is None else summed, shift)
             if summed is not None:
                 found = super().apply("reduce_sum", (), found, words=ALONG_ROWS)
-            self.moved[left, shift] = found
+            self.known_parts[left, shift] = found
         return found
 
     def at(self, power: Term, shift: Term) -> Term:

@@ -157,10 +157,11 @@ def _sizes(axes: list[Axis]) -> list[int]:
 
 
 def _asked(op: GraphOp) -> Iterator[tuple[Axis, int]]:
-    """The axes of which an operation asks that their tiles' size divides a number."""
-    if isinstance(op, MatmulOp):
-        for value in (*op.operands[:2], op.result):
-            yield from (((value, axis), 1) for axis in range(len(_shape(value)) - 2))
+    """The axes of which an operation asks that their tiles' size divides a number: what is computed is cut into single
+    elements along all axes but the last two."""
+    if not isinstance(op, ViewOp):
+        for value in (*op.operands[:2], op.result) if isinstance(op, MatmulOp) else (op.result,):
+            yield from (((value, axis), 1) for axis in range(len(_shape(value)) - 2) if _shape(value)[axis] > 1)
     elif isinstance(op, ReshapeOp):
         yield from _asked_by_reshape(op)
     elif isinstance(op, SliceOp):

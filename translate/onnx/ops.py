@@ -31,8 +31,9 @@ from .moves import (
     import_transpose,
     import_unsqueeze,
 )
+from .norms import import_layer_norm, import_log_softmax, import_reduce, import_rms_norm, import_softmax
 from .products import import_einsum, import_gemm, import_matmul
-from .tensors import Const, Tensor, Unsupported, View, broadcast, text
+from .tensors import Const, Shape, Tensor, Unsupported, View, broadcast, text
 
 Inputs = list[Any]
 """A node's inputs, each a view, a constant, or None where it is left out."""
@@ -140,10 +141,6 @@ def import_dropout(build: Builder, node: Node, inputs: Inputs) -> Tensor:
     return inputs[0]
 
 
-def import_size(build: Builder, node: Node, inputs: Inputs) -> Tensor:
-    return Const(node.outputs[0], np.array(prod(inputs[0].shape), np.int64))
-
-
 def import_identity(build: Builder, node: Node, inputs: Inputs) -> Tensor:
     return inputs[0]
 
@@ -179,9 +176,14 @@ def check_unread(model: OnnxModel, node: Node, lost: list[bool]) -> None:
 
 
 def import_shape(build: Builder, node: Node, inputs: Inputs) -> Tensor:
-    (view,) = inputs
-    start, end = node.attribute("start", 0), node.attribute("end", None)
-    return Const(node.outputs[0], np.array(view.shape[start:end], np.int64))
+    return shape_of(node, inputs[0].shape)
+
+
+def shape_of(node: Node, shape: Shape) -> Const:
+    """What Shape or Size gives of a tensor of a shape."""
+    if node.op == "Size":
+        return Const(node.outputs[0], np.array(prod(shape), np.int64))
+    return Const(node.outputs[0], np.array(shape[node.attribute("start", 0) : node.attribute("end", None)], np.int64))
 
 
 Handler = Callable[[Builder, Node, Inputs], Tensor | list[Tensor]]
@@ -200,13 +202,21 @@ HANDLERS: dict[str, Handler] = {
     "Gelu": import_gelu,
     "Gemm": import_gemm,
     "Identity": import_identity,
+    "LayerNormalization": import_layer_norm,
+    "LogSoftmax": import_log_softmax,
     "MatMul": import_matmul,
     "Max": import_several,
     "Min": import_several,
+    "RMSNormalization": import_rms_norm,
+    "ReduceMax": import_reduce,
+    "ReduceMean": import_reduce,
+    "ReduceMin": import_reduce,
+    "ReduceSum": import_reduce,
     "Reshape": import_reshape,
     "Shape": import_shape,
-    "Size": import_size,
+    "Size": import_shape,
     "Slice": import_slice,
+    "Softmax": import_softmax,
     "Split": import_split,
     "Squeeze": import_squeeze,
     "Sum": import_several,
