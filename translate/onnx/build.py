@@ -79,7 +79,7 @@ class Builder:
         if isinstance(tensor, Const):
             return self.parameter(tensor.name, tensor.array.reshape(form), dtype or self.dtype(tensor))
         held = tensor.held
-        first = form if tensor.in_order else natural(tensor.source)
+        first = form if tensor.in_order else natural(tensor.source if held.given is None else held.given)
         if held.value is None:
             held.value = Value(TensorType(first, held.dtype), held.name)
         if held.free:
@@ -153,6 +153,7 @@ class Builder:
         """A part of a view, in the same order; called by a node's first output, or another name."""
         if sizes == view.shape:
             return view
+        view = put_ahead(self, view)
         places = {axis: i for i, axis in enumerate(view.axes)}
         first, count = (tuple([given[places[a]] for a in range(len(view.axes))]) for given in (starts, sizes))
         self.check_move(False, "a part of a computed tensor", node)

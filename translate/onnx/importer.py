@@ -247,7 +247,7 @@ class Importer:
             raise Unsupported(f"axis {shape.index(0)} has size 0; dimensions are at least 1")
         if declared.type == "double":
             self.build.note("double precision is rounded to f32")
-        held = Held(self.build.fresh(name), ELEMENT_TYPES[declared.type])
+        held = Held(self.build.fresh(name), ELEMENT_TYPES[declared.type], given=tuple(shape))
         self.args.append((name, held))
         self.named.add(held)
         return View.plain(held, tuple(shape))
@@ -281,7 +281,10 @@ class Importer:
         if isinstance(tensor, View) and not tensor.in_order:
             tensor = self.build.settled(tensor)
         shape = tensor.shape
-        form = (tensor.held.form if isinstance(tensor, View) else None) or natural(shape)
+        moved = (
+            isinstance(tensor, View) and tensor.held.value is not None and isinstance(tensor.held.value.owner, ViewOp)
+        )
+        form = (tensor.held.form if isinstance(tensor, View) and not moved else None) or natural(shape)
         value = self.build.operand(tensor, form)
         if form != shape:
             self.build.note(f"output '{name}' is given as {text(form)}, in the model it is {text(shape)}")
