@@ -76,6 +76,9 @@ MODELS: dict[str, Callable[[], onnx.ModelProto]] = {
         [node("MatMul", "x w", "m"), node("Reshape", "m s", "r"), node("MatMul", "r z")],
         {"x": [6, 5]}, {"w": data(5, 8), "s": shape_of(3, 16), "z": data(16, 4)},
     ),
+    "a mask that two layers add": lambda: build(
+        [node("Add", "x m", "a"), node("Relu", "a", "r"), node("Add", "m r")], {"x": [2, 6, 5], "m": [1, 1, 5]}
+    ),
     "flatten": lambda: build(
         [node("MatMul", "x w", "m"), node("Flatten", "m", "f"), node("Gemm", "f z")],
         {"x": [2, 6, 5]}, {"w": data(5, 7), "z": data(42, 3)},
@@ -206,6 +209,19 @@ def test_a_product_that_is_turned_back_moves_nothing(imports: Imports) -> None:
     imports.good(MODELS["computed the other way round"]())
     assert imports.body()[0] == "%m_turned = graph.matmul %w, %x {transpose_a}"
     assert "graph.transpose" not in imports.text
+
+
+@pytest.mark.parametrize("shape", [[5], [1, 5], [1, 1, 5], [1, 1, 1, 5]])
+def test_what_is_broadcast_has_one_form_for_all_that_read_it(shape: list[int], imports: Imports) -> None:
+    nodes = [node("Add", "x m", "a"), node("Relu", "a", "r"), node("Mul", "r m")]
+    imports.good(build(nodes, {"x": [1, 2, 6, 5], "m": shape}))
+    assert "graph.reshape" not in imports.text
+
+
+def test_a_form_of_more_axes_makes_no_wider_result(imports: Imports) -> None:
+    nodes = [node("Add", "m v", "a"), node("Relu", "a", "r"), node("Flatten", "r", "f", axis=3), node("Mul", "x f")]
+    imports.good(build(nodes, {"m": [1, 1, 1, 5], "v": [1, 1, 1, 5], "x": [6, 5]}))
+    assert "-> tensor<6x5xf32>" in imports.text
 
 
 def test_heads_are_views(imports: Imports) -> None:
