@@ -16,7 +16,7 @@ from ...dialects.kernels.quantised import QUANTISED
 from ...ir.attributes import F32, FloatAttr
 from ...ir.plugins import DIALECT_PLUGINS
 from ...ir.types import INTEGERS
-from . import attention, fused, quantised
+from . import attention, choices, fused, quantised
 from .build import Builder, binary, cast, converted, unary
 from .model import ELEMENT_TYPES, Node, OnnxModel, type_name
 from .moves import (
@@ -148,6 +148,8 @@ def import_identity(build: Builder, node: Node, inputs: Inputs) -> Tensor:
 def import_cast(build: Builder, node: Node, inputs: Inputs) -> Tensor:
     """Falls away between equal types. ONNX's casts to integers wrap or truncate, `graph.cast` saturates."""
     (view,) = inputs
+    if type_name(node.attribute("to", 0)) == "bool":
+        return choices.truth_of(build, view, node.outputs[0])
     name = cast_type(node)
     if name == "double":
         build.note("double precision is rounded to f32")
@@ -171,7 +173,7 @@ def cast_type(node: Node) -> str:
 
 def check_unread(model: OnnxModel, node: Node, lost: list[bool]) -> None:
     """Raises `Unsupported` where a node can't be imported whatever its `lost` operands are."""
-    if node.op == "Cast":
+    if node.op == "Cast" and type_name(node.attribute("to", 0)) != "bool":
         cast_type(node)
 
 
@@ -189,7 +191,7 @@ def shape_of(node: Node, shape: Shape) -> Const:
 Handler = Callable[[Builder, Node, Inputs], Tensor | list[Tensor]]
 """Gives the tensor that is a node's first output, or those that are its outputs."""
 
-OTHERS = quantised.HANDLERS | attention.HANDLERS | fused.HANDLERS
+OTHERS = quantised.HANDLERS | attention.HANDLERS | choices.HANDLERS | fused.HANDLERS
 """The operators of other files, with how many inputs they have."""
 
 HANDLERS: dict[str, Handler] = {
