@@ -7,12 +7,14 @@ for the sorting of each sum.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from math import prod
 from typing import Any, NamedTuple
 
 from ..dialects.graph import MatmulOp
 from ..dialects.kernels import KERNELS, Kernel
 from ..dialects.kernels.declaration import Function
+from ..dialects.kernels.moves import moved_runs, placement_of
 from ..dialects.kernels.products import MATMUL
 from ..dialects.opaque import OpaqueBase, OpaqueOp
 from ..dialects.tile_ops import ExecBase, StoreBase
@@ -26,14 +28,20 @@ NONE = -1
 
 Term = int
 
+Element = tuple[Term, int]
+"""An element of a tile: its number among those that are no padding, row by row."""
+
 
 class Terms:
-    """The terms met so far; `keys[t]` is how term t is made. `plain` are the functions without parameters."""
+    """The terms met so far; `keys[t]` is how term t is made. `plain` are the functions without parameters, `elements`
+    where each element comes from of what moves have made, `extents` how much is no padding of what they read."""
 
     def __init__(self) -> None:
         self.numbers: dict[tuple[Any, ...], Term] = {}
         self.keys: list[tuple[Any, ...]] = []
         self.plain: dict[str, Function] = {}
+        self.elements: dict[Term, list[Element]] = {}
+        self.extents: dict[Term, Coord] = {}
 
     def make(self, *key: Any) -> Term:
         number = self.numbers.get(key)
@@ -50,6 +58,8 @@ class Terms:
         them, as their `kernel` says."""
         if not products:
             return start
+        if kernel.combine == "part":
+            return self.put_together(products)
         summed = self.make("sum", *sorted(products))
         if start == NONE:
             return summed
@@ -107,6 +117,38 @@ class Terms:
             (_, own), tile = key[1:]
         return tile if own == extent else self.make("seen", (extent, own), tile)
 
+    def put_together(self, parts: Sequence[tuple[Term, Term]]) -> Term:
+        """A tile of the parts that moves have written; a part of it that none has is like nothing else."""
+        extent = self.keys[parts[0][1]][1]
+        elements = [(NONE, len(self.keys) + i) for i in range(prod(extent))]
+        for tile, part in parts:
+            _, _, own, runs = self.keys[part]
+            self.extents.setdefault(tile, own)
+            for to, at, step, count in runs:
+                elements[to : to + count] = [(tile, at + i * step) for i in range(count)]
+        return self.moved(elements, extent)
+
+    def moved(self, elements: Sequence[Element], extent: Coord) -> Term:
+        """A tile of these elements of others, all that is no padding in it, row by row: another tile itself where it
+        is all of that, else told by where each element has come from in the end. How many elements each of the tiles
+        has, and along which axes, must be in `extents`."""
+        origins = {tile: self.elements_of(tile) for tile in dict.fromkeys([tile for tile, _ in elements])}
+        found = [origins[tile][at] if origins.get(tile) else (tile, at) for tile, at in elements]
+        tile = found[0][0]
+        if tile in self.extents and found == [(tile, i) for i in range(prod(self.extents[tile]))]:
+            return self.seen(tile, self.extents[tile], extent)
+        made = self.make("moved", bare(extent), *runs_of(found))
+        self.elements[made] = found
+        return made
+
+    def elements_of(self, tile: Term) -> Sequence[Element]:
+        """Where the elements of a tile have come from; nothing for one that is not made of others' elements."""
+        key = self.keys[tile] if tile != NONE else ("unwritten",)
+        if key[0] != "seen":
+            return self.elements.get(tile, ())
+        self.extents.setdefault(key[2], key[1][1])
+        return self.elements.get(key[2]) or [(key[2], i) for i in range(prod(key[1][1]))]
+
     def plus(self, a: Term, b: Term) -> Term:
         """A sum of two, in either order."""
         return self.make("plus", *sorted((a, b)))
@@ -147,6 +189,20 @@ class Terms:
         kernel = KERNELS[op.activation]
         assert kernel.algebra is not None
         return kernel.algebra(self, kernel.params_of(op, "activation_params"), (dtype, dtype), term)
+
+
+def runs_of(elements: Sequence[Element]) -> Iterator[tuple[Term, int, int, int]]:
+    """Elements as runs that go up evenly within one tile: the first one, the step, and how many. Equal elements make
+    equal runs."""
+    tile, first, step, count = *elements[0], 0, 0
+    for other, at in elements:
+        if other == tile and (count < 2 or at == first + step * count):
+            step = at - first
+            count += 1
+        else:
+            yield tile, first, step, count
+            tile, first, step, count = other, at, 0, 1
+    yield tile, first, step, count
 
 
 class Result(NamedTuple):
@@ -268,7 +324,9 @@ class TileTerms:
             tile = self.tile(place)
             if tile.kernel.combine != kernel.combine:
                 tile = self.combining(place, kernel)
-            if len(sources) == 1:
+            if kernel.combine == "part":
+                tile.products.append((sources[0], self.part(op)))
+            elif len(sources) == 1:
                 axis = None if op.axis is None else op.axis - rank_of(operands[1])
                 tile.products.append(self.terms.part(kernel, axis, sources[0]))
             else:
@@ -276,6 +334,13 @@ class TileTerms:
             tile.ops.append(op)
         tile.term = NONE
         tile.activation = op if op.activation is not None else None
+
+    def part(self, op: ExecBase) -> Term:
+        """Which elements a move writes, of which of its source's: all that a valid extent of each has, by number."""
+        types = [tiled(v) for v in op.operands]
+        runs = moved_runs(placement_of(op, types[0].tensor.shape), types, op.coords)
+        extents = [t.valid(c) for t, c in zip(types, op.coords, strict=True)]
+        return self.terms.make("part", *extents, runs)
 
     def combining(self, place: TileRef, kernel: Kernel) -> TileValue:
         """A tile as it is, to be combined in another way from here on."""

@@ -182,6 +182,27 @@ def some_params(rng: random.Random, kernel: Kernel) -> tuple[FloatAttr, ...] | N
     return tuple(FloatAttr(float(n), F32) for n in sorted(rng.sample(range(-9, 9), count))) or None
 
 
+def change_move(rng: random.Random, func: FuncOp) -> bool:
+    """Which element of its source a move begins with, how far apart they are, or what of its destination they fill."""
+    moves = [op for op in func.ops if isinstance(op, sched.ExecOp) and op.steps is not None]
+    if not moves:
+        return False
+    op = rng.choice(moves)
+    kind = rng.choice(("first", "steps", "within"))
+    if kind == "first":
+        op.first = (op.first or 0) + rng.choice((-1, 1, 5, -7))
+    elif kind == "steps":
+        at = rng.randrange(len(op.steps))
+        op.steps = (*op.steps[:at], op.steps[at] + rng.choice((-1, 1)), *op.steps[at + 1 :])
+    else:
+        given = op.within or tuple((0, size) for size in op.operands[0].type.tensor.shape)
+        at, end = rng.randrange(len(given)), rng.randrange(2)
+        changed = list(given[at])
+        changed[end] += rng.choice((-1, 1))
+        op.within = (*given[:at], tuple(changed), *given[at + 1 :])
+    return True
+
+
 def change_params(rng: random.Random, func: FuncOp) -> bool:
     """One number of a kernel, or of an activation."""
     op = pick(rng, func, sched.ExecOp, sched.StoreOp)
@@ -294,6 +315,7 @@ MUTATIONS: dict[str, tuple[Mutation, float]] = {
     "spill": (change_spill, 0.5),
     "zero point": (change_scale, 6),
     "parameter": (change_params, 8),
+    "move": (change_move, 8),
     "transposition": (change_transposition, 1),
     "axis": (change_axis, 4),
     "statistic": (change_stat, 0.5),

@@ -21,9 +21,11 @@ from tilewright.ir.opdef import OpError
 from tilewright.ir.types import TensorType
 
 if __package__:
+    from .choice_strategies import add_where
     from .view_strategies import VIEWS
 else:
     sys.path.insert(0, str(Path(__file__).parent))
+    from choice_strategies import add_where  # type: ignore[no-redef]
     from view_strategies import VIEWS  # type: ignore[no-redef]
 
 # --- graph functions ---
@@ -41,9 +43,9 @@ ENDS = {"i8": (-128, 127), "ui8": (0, 255)}
 UNKNOWN = LARGEST["f16"]
 """What stands for the magnitude of a result that may be an infinity, or NaN: these are the same at every level, where
 finite numbers beyond a type's range may come early or late in a sum."""
-EDGED = {"div", "log", "pow", "reciprocal", "rsqrt", "sqrt"}
-"""Kernels with a pole, or an edge of what they are defined on: where a rounded sum comes near it, `mir-run --compare`
-can decide nothing. They are drawn on arguments alone."""
+EDGED = {"div", "equal", "log", "pow", "reciprocal", "rsqrt", "sqrt", "where"}
+"""Kernels with a pole, a jump at a point, or an edge of what they are defined on: where a rounded sum comes near it,
+`mir-run --compare` can decide nothing. They are drawn on arguments alone."""
 WIDTHS = st.sampled_from([1, 2, 3, 4, 5, 7, 8])
 BATCHES = st.sampled_from([(), (), (), (), (1,), (2,), (3,), (2, 1), (2, 2), (1, 2, 1), (2, 1, 1, 2)])
 """Axes before the last two."""
@@ -92,7 +94,7 @@ def graph_texts(
     """A graph function: products, biases, residuals, reductions, all elementwise kernels and casts on tensors of odd
     sizes, all ranks and element types, with tensors shared, arguments unused, arguments returned, and now and then an
     operation with a tile of its own. No element leaves the range of its type. With `views` these too, of which many do
-    not fall on the tile grid: see `assume_tiled`; with `composites` what has to be decomposed."""
+    not fall on the tile grid and are moved; with `composites` what has to be decomposed."""
     graph = GraphText()
     dtype = draw(st.sampled_from(["f32", "f32", "f16", "bf16", "i8", "ui8"]))
     graph.argument(draw(shapes()), dtype)
@@ -379,16 +381,15 @@ def add_view(draw: st.DrawFn, graph: GraphText, own_tiles: bool) -> None:
 
 
 def add_concat(draw: st.DrawFn, graph: GraphText, a: str) -> None:
-    """A tensor and another one behind it, which differ along one axis at most; no arguments, which lie elsewhere."""
+    """A tensor and another one behind it, which differ along one axis at most."""
     shape, dtype = graph.tensors[a]
     axis = draw(st.integers(0, len(shape) - 1))
     fitting = [
         n
         for n, (other, type) in graph.tensors.items()
         if type == dtype and len(other) == len(shape) and without(other, [axis]) == without(shape, [axis])
-        if n != a and not are_given(n)
     ]
-    if not fitting or are_given(a):
+    if not fitting:
         return
     b = draw(st.sampled_from(fitting))
     result = (*shape[:axis], shape[axis] + graph.tensors[b][0][axis], *shape[axis + 1 :])
@@ -396,7 +397,7 @@ def add_concat(draw: st.DrawFn, graph: GraphText, a: str) -> None:
     graph.op(f"graph.concat {a}, {b} {{axis = {axis}}}", types, result, dtype, max(graph.most[a], graph.most[b]))
 
 
-OPERATIONS = [add_product, add_product, add_binary, add_unary, add_cast, add_reduction, add_quantised]
+OPERATIONS = [add_product, add_product, add_binary, add_unary, add_cast, add_reduction, add_quantised, add_where]
 """What draws an operation other than a view."""
 
 
@@ -405,7 +406,7 @@ def assume_tiled(error: DiagnosticError) -> None:
     assume(not any(words in d.message for d in error.diagnostics for words in UNTILED))
 
 
-UNTILED = ("conflicting tiles", "is not on the tile grid", "is read at uneven steps")
+UNTILED = ("conflicting tiles", "is read at uneven steps")
 
 
 # --- what to compile with ---

@@ -7,7 +7,6 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from itertools import dropwhile
 from math import isinf, isnan
 from typing import TYPE_CHECKING, Any
 
@@ -304,12 +303,22 @@ def _turned(build: Builder, tensor: Tensor, form: Shape) -> tuple[Value, bool]:
     return build.operand(turned, turned.shape), True
 
 
+def put_ahead(build: Builder, view: View) -> View:
+    """A view to compute with. Where axes before the last one have changed places, as those of heads have,
+    it is the view itself: what is computed is cut into single elements along all axes but the last two, and in the
+    order in which heads are held these would be the projection's rows. Any other is computed with as it is held."""
+    if build.opaque or not view.moves_leading:
+        return view
+    return build.settled(view)
+
+
 def cast(build: Builder, view: View, dtype: str, name: str) -> View:
     return converted(build, CastOp, view, dtype, name)
 
 
 def converted(build: Builder, kind: type[ConversionOp], view: View, dtype: str, name: str, **given: Any) -> View:
     """A tensor with elements of another type, by an operation of a kind, whatever way it is seen."""
+    view = put_ahead(build, view)
     held = view.held
     form = held.form or natural(view.source)
     value = build.operand(View.plain(held, view.source), form)
@@ -328,6 +337,7 @@ def binary(build: Builder, name: str, kernel: Kernel, a: Tensor, b: Tensor) -> V
             return unary(build, name, kernel, other, (), **sides)
     if kernel.commutes and b.shape == shape and (a.shape != shape or isinstance(a, Const)):
         a, b = b, a
+    a, b = (put_ahead(build, tensor) if isinstance(tensor, View) else tensor for tensor in (a, b))
     if isinstance(a, View) and isinstance(b, View) and not a.in_order and (a.source, a.axes) == (b.source, b.axes):
         made = binary(build, name, kernel, *(View.plain(t.held, t.source, t.via) for t in (a, b)))
         return View(made.held, a.source, a.axes, a.via)
@@ -363,18 +373,11 @@ def _narrowed(tensor: Tensor, shape: Shape, form: Shape) -> Shape | None:
             return None
     if rest:
         return None
-    known = tensor.held.form if isinstance(tensor, View) and tensor.in_order else None
-    if known and len(known) <= len(form) and _but_leading_ones(known) == _but_leading_ones(tuple(own)):
-        return known  # a second reading is like the first
-    plain = isinstance(tensor, Const) or tensor.held.form is None or len(tensor.shape) < 2
-    while len(own) > 1 and own[0] == 1 and (plain or len(own) > len(tensor.shape)):
+    held_as = tensor.held.form if isinstance(tensor, View) and tensor.in_order else None
+    plain = held_as is None or len(tensor.shape) < 2
+    while len(own) > 1 and own[0] == 1 and tuple(own) != held_as and (plain or len(own) > len(tensor.shape)):
         own.pop(0)
-    return tuple(own)
-
-
-def _but_leading_ones(form: Shape) -> Shape:
-    """What tells two forms apart where they are broadcast."""
-    return tuple(dropwhile(lambda size: size == 1, form))
+    return held_as if held_as is not None and own == [1] * (len(own) - len(held_as)) + [*held_as] else tuple(own)
 
 
 def _number(build: Builder, tensor: Tensor, other: View) -> float | None:
@@ -393,6 +396,7 @@ def unary(
     build: Builder, name: str, kernel: Kernel, view: View, params: tuple[float, ...] = (), **numbers: float
 ) -> View:
     """A function of one tensor, or of one and a number, whatever way it is seen."""
+    view = put_ahead(build, view)
     form = view.held.form or natural(view.source)
     value = build.operand(View.plain(view.held, view.source), form)
     made = build.emit(elementwise(kernel.name, value, params=params, name=build.fresh(name), **numbers), view.source)

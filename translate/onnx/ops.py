@@ -33,7 +33,7 @@ from .moves import (
 )
 from .norms import import_layer_norm, import_log_softmax, import_reduce, import_rms_norm, import_softmax
 from .products import import_einsum, import_gemm, import_matmul
-from .tensors import Const, Tensor, Unsupported, View, broadcast, text
+from .tensors import Const, Shape, Tensor, Unsupported, View, broadcast, text
 
 Inputs = list[Any]
 """A node's inputs, each a view, a constant, or None where it is left out."""
@@ -141,10 +141,6 @@ def import_dropout(build: Builder, node: Node, inputs: Inputs) -> Tensor:
     return inputs[0]
 
 
-def import_size(build: Builder, node: Node, inputs: Inputs) -> Tensor:
-    return Const(node.outputs[0], np.array(prod(inputs[0].shape), np.int64))
-
-
 def import_identity(build: Builder, node: Node, inputs: Inputs) -> Tensor:
     return inputs[0]
 
@@ -180,9 +176,14 @@ def check_unread(model: OnnxModel, node: Node, lost: list[bool]) -> None:
 
 
 def import_shape(build: Builder, node: Node, inputs: Inputs) -> Tensor:
-    (view,) = inputs
-    start, end = node.attribute("start", 0), node.attribute("end", None)
-    return Const(node.outputs[0], np.array(view.shape[start:end], np.int64))
+    return shape_of(node, inputs[0].shape)
+
+
+def shape_of(node: Node, shape: Shape) -> Const:
+    """What Shape or Size gives of a tensor of a shape."""
+    if node.op == "Size":
+        return Const(node.outputs[0], np.array(prod(shape), np.int64))
+    return Const(node.outputs[0], np.array(shape[node.attribute("start", 0) : node.attribute("end", None)], np.int64))
 
 
 Handler = Callable[[Builder, Node, Inputs], Tensor | list[Tensor]]
@@ -213,7 +214,7 @@ HANDLERS: dict[str, Handler] = {
     "ReduceSum": import_reduce,
     "Reshape": import_reshape,
     "Shape": import_shape,
-    "Size": import_size,
+    "Size": import_shape,
     "Slice": import_slice,
     "Softmax": import_softmax,
     "Split": import_split,

@@ -67,6 +67,12 @@ class View:
         moved = [a for a in self.axes if self.source[a] != 1]
         return moved == sorted(moved)
 
+    @property
+    def moves_leading(self) -> bool:
+        """Whether what changes places are axes before the last one."""
+        moved = [a for a in self.axes if self.source[a] != 1]
+        return moved != sorted(moved) and moved[-1] == max(moved)
+
     def reshaped(self, shape: Shape, node: Node) -> View | None:
         """The same elements under another shape; None where they would have to be put in order first."""
         if self.in_order:
