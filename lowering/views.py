@@ -121,6 +121,7 @@ class _Attempt:
         self.moved = moved
         self.failed: set[ViewOp] = set()
         self.parents: dict[Value, _Parent] = {}
+        self.links: dict[Value, dict[Coord, Coord] | None] = {}
         self.found = Views()
 
     def run(self) -> Views:
@@ -178,32 +179,40 @@ class _Attempt:
     def settle(self, value: Value) -> None:
         """Finds the buffer of a tensor and its tiles there; where it has none, the first view on the way that is to
         blame."""
-        buffer, strides = self.strides_of(value)
-        coords = None if strides is None else tile_map(self.tiled[value], self.tiled[buffer], strides)
-        if coords is not None:
-            self.found.homes[value] = buffer, coords
-            return
-        at, strides = value, None
+        at, coords = value, {coord: coord for coord in self.tiled[value].each_coord()}
+        blamed: ViewOp | None = None
         while at in self.parents:
-            outer, op, number = self.parents[at]
-            strides = strides_in(op, number) if strides is None else self.further(value, strides, at, op, number)
+            outer, op, _ = self.parents[at]
+            link = self.link(at)
+            if link is None:
+                blamed = blamed or op
+            elif not blamed:
+                coords = {coord: link[place] for coord, place in coords.items()}
             at = outer
-            if strides is None or tile_map(self.tiled[value], self.tiled[outer], strides) is None:
-                break
-        self.failed.add(op)  # pyright: ignore[reportPossiblyUnboundVariable]
+        if blamed is not None:
+            _, strides = self.strides_of(value)
+            coords = None if strides is None else tile_map(self.tiled[value], self.tiled[at], strides)
+        if coords is not None:
+            self.found.homes[value] = at, coords
+        elif blamed is not None:
+            self.failed.add(blamed)
+
+    def link(self, value: Value) -> dict[Coord, Coord] | None:
+        """Which tile of what a tensor lies in each of its tiles is; None where one is none."""
+        if value not in self.links:
+            outer, op, number = self.parents[value]
+            self.links[value] = tile_map(self.tiled[value], self.tiled[outer], strides_in(op, number))
+        return self.links[value]
 
     def strides_of(self, value: Value) -> tuple[Value, Strides | None]:
         """The buffer that a tensor lies in, and how; None where that is nothing even."""
         at, strides = value, (row_major(_shape(value)), 0)
         while at in self.parents:
             outer, op, number = self.parents[at]
-            strides = None if strides is None else self.further(value, strides, at, op, number)
+            if strides is not None:
+                strides = composed(strides, _shape(value), _shape(at), strides_in(op, number))
             at = outer
         return at, strides
-
-    def further(self, value: Value, strides: Strides, at: Value, op: ViewOp, number: int) -> Strides | None:
-        """How a tensor that lies in another one lies in what that lies in."""
-        return composed(strides, _shape(value), _shape(at), strides_in(op, number))
 
     def copy(self, op: ViewOp) -> None:
         """Finds what a moved view is copied from."""
