@@ -31,8 +31,8 @@ HEADS = {
 }
 
 ROTARY = {
-    "w": data(16, 16), "s": shape_of(1, 6, 2, 8), "zero": shape_of(0), "half": shape_of(4), "end": shape_of(1 << 62),
-    "ax": shape_of(3), "c": data(1, 1, 6, 8), "k": data(1, 1, 6, 8),
+    "w": data(16, 16) / 4, "s": shape_of(1, 6, 2, 8), "zero": shape_of(0), "half": shape_of(4),
+    "end": shape_of(1 << 62), "ax": shape_of(3), "c": data(1, 1, 6, 8), "k": data(1, 1, 6, 8),
 }  # fmt: skip
 
 
