@@ -121,6 +121,7 @@ def has_parameters(op: ExecBase) -> bool:
     return not (
         op.params is None
         and op.axis is None
+        and op.diagonal is None
         and op.left is None
         and op.right is None
         and op.scale is None
@@ -264,7 +265,7 @@ class StoreBase(TileOp):
 
 
 PARAMETERS = (
-    "axis", "left", "params", "right", "scale", "transpose_a", "transpose_b", "zero_point", "zero_point_a",
+    "axis", "diagonal", "left", "params", "right", "scale", "transpose_a", "transpose_b", "zero_point", "zero_point_a",
     "zero_point_b",
 )  # fmt: skip
 """The fields of an exec with which numbers its kernel works; those of a graph operation are called alike."""
@@ -285,6 +286,7 @@ class ExecBase(TileOp):
     activation: str | None = field(activation_name, default=None)
     activation_params: tuple[FloatAttr, ...] | None = field(numbers, default=None)
     axis: int | None = field(integer, default=None)
+    diagonal: int | None = field(integer, default=None)
     kernel: str = field(kernel_name, in_braces=False)
     left: FloatAttr | None = field(float32, default=None)
     params: tuple[FloatAttr, ...] | None = field(numbers, default=None)

@@ -22,6 +22,7 @@ from ..dialects.graph import TOGETHER, GraphOp, MatmulOp, ReduceOp, ViewOp, has_
 from ..dialects.kernels import KERNELS
 from ..dialects.kernels.products import BIAS
 from ..dialects.levels import level_of
+from ..dialects.masks import CausalMaskOp, diagonal_of
 from ..dialects.opaque import GraphOpaqueOp, OpaqueOp
 from ..dialects.placement_limits import wish_errors
 from ..dialects.target import target_of
@@ -35,6 +36,7 @@ from ..ir.types import TensorType
 from ..lowering.allocs import config_of
 from ..lowering.dead_code import dead_in_graph
 from ..lowering.graph_nests import TileRef, TileTask, check_execs, nests_of, tasks
+from ..lowering.masked_tiles import left_out
 from ..lowering.rewriting import ValueMap, clone, copy_value, map_functions, with_body
 from ..lowering.tile_program import TileProgram
 from ..lowering.tiling import Shape, check_tensors, tile_shapes
@@ -149,7 +151,7 @@ def lower_tiles(
     stand before.
     """
     graph_ops = without_views([op for op in ops if isinstance(op, GraphOp)])
-    lowerings = [_Lowering(op, values, views) for op in graph_ops]
+    lowerings = [_Lowering(op, values, views, tiled[op.result].tile) for op in graph_ops]
     others: list[tuple[int, Operation]] = []
     before = 0
     for op in ops:
@@ -160,7 +162,9 @@ def lower_tiles(
     others.reverse()
     out: list[Operation] = []
     barrier, passed = 0, None
-    for task in tasks(graph_ops, nests_of(graph_ops, tiled, views), tiled, views):
+    kept = [v for op in ops if not isinstance(op, GraphOp) for inner in op.walk() for v in inner.operands]
+    left = left_out(graph_ops, tiled, views, kept)
+    for task in tasks(graph_ops, nests_of(graph_ops, tiled, views), tiled, views, left):
         while others and others[-1][0] <= task.op:
             place, op = others.pop()
             if isinstance(op, GraphOpaqueOp):
@@ -189,7 +193,7 @@ def _other(op: Operation, tiled: Mapping[Value, TiledType], values: ValueMap) ->
 class _Lowering:
     """Makes the uops of one graph operation."""
 
-    def __init__(self, op: GraphOp, values: ValueMap, views: Views):
+    def __init__(self, op: GraphOp, values: ValueMap, views: Views, tile: Coord):
         self.op = op
         self.values = values
         self.views = views
@@ -198,6 +202,7 @@ class _Lowering:
         at_store = activation is not None and KERNELS[activation].keeps_zeros
         self.of_store = activation_of(op if at_store else None)
         self.of_exec = activation_of(op if activation is not None and not at_store else None)
+        self.tile = tile
         self.params = {name: getattr(op, name) for name in PARAMETERS if hasattr(op, name)}
         if isinstance(op, ReduceOp):
             self.params["axis"] = views.axis(op)
@@ -209,6 +214,8 @@ class _Lowering:
         if bias is not None and task.starts:
             self.exec(BIAS.name, coord, [self.views.place(bias, task.coord[-1:])], False, out)
         given = self.params | self.of_exec if task.ends else self.params
+        if isinstance(op, CausalMaskOp):
+            given = given | {"diagonal": diagonal_of(op, task.coord, self.tile)}
         self.exec(op.kernel, coord, task.sources, bias is not None or not task.starts, out, **given)
         if task.ends:
             out.append(StoreOp((self.dst,), coords=(coord,), loc=op.loc, **self.of_store))
