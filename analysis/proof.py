@@ -234,7 +234,7 @@ def _deepest(terms: Terms, expected: Side, found: Side, wanted: Term, given: Ter
 
 def _single_difference(wanted: tuple[Any, ...], given: tuple[Any, ...]) -> tuple[Term, Term] | None:
     """The one pair of subterms in which two terms of one kind differ, if there is just one such pair."""
-    if wanted[0] != given[0] or wanted[0] in ("argument", "moved", "other", "unwritten"):
+    if wanted[0] != given[0] or wanted[0] in ("argument", "full", "moved", "other", "unwritten"):
         return None
     if wanted[0] == "sum":
         return _differing_factor(Counter(wanted[1:]) - Counter(given[1:]), Counter(given[1:]) - Counter(wanted[1:]))
@@ -403,6 +403,8 @@ def _text(terms: Terms, key: tuple[Any, ...], names: dict[Term, str]) -> str:
         return f"{_inner(terms, key[2], names)} as {'x'.join(map(str, key[1][0]))} elements"
     if kind == "view":
         return f"{key[1].split()[0]} of {' and '.join(_inner(terms, source, names) for source in key[2:])}"
+    if kind == "full":
+        return f"a tile full of {key[1]}"
     if kind == "rows":
         return f"the bias {_name(terms, key[2], names)} in {count_of(key[1][0], 'row')}"
     if kind == "given":
@@ -430,6 +432,8 @@ def _inner(terms: Terms, term: Term, names: dict[Term, str]) -> str:
     key = terms.keys[term]
     if key[0] == "rows":
         return f"the bias {_name(terms, key[2], names)}"
+    if key[0] == "full":
+        return _text(terms, key, names)
     if key[0] in ("shifted", "transposed"):
         return _name(terms, term, names)
     return names.get(term) or ("a sum of products" if key[0] == "sum" else "an intermediate tile")

@@ -8,12 +8,14 @@ for the sorting of each sum.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from math import prod
+from math import inf, nan, prod
 from typing import Any, NamedTuple
 
 from ..dialects.graph import MatmulOp
 from ..dialects.kernels import KERNELS, Kernel
+from ..dialects.kernels.constants import IDENTITY, LAWS
 from ..dialects.kernels.declaration import Function
+from ..dialects.kernels.masks import CAUSAL_MASK
 from ..dialects.kernels.moves import moved_runs, placement_of
 from ..dialects.kernels.products import MATMUL
 from ..dialects.opaque import OpaqueBase, OpaqueOp
@@ -34,7 +36,8 @@ Element = tuple[Term, int]
 
 class Terms:
     """The terms met so far; `keys[t]` is how term t is made. `plain` are the functions without parameters, `elements`
-    where each element comes from of what moves have made, `extents` how much is no padding of what they read."""
+    where each element comes from of what moves have made, `extents` how much is no padding of what they read; `fulls`
+    the terms of tiles that are full of one number."""
 
     def __init__(self) -> None:
         self.numbers: dict[tuple[Any, ...], Term] = {}
@@ -42,6 +45,7 @@ class Terms:
         self.plain: dict[str, Function] = {}
         self.elements: dict[Term, list[Element]] = {}
         self.extents: dict[Term, Coord] = {}
+        self.fulls: dict[Term, float] = {}
 
     def make(self, *key: Any) -> Term:
         number = self.numbers.get(key)
@@ -56,6 +60,7 @@ class Terms:
     def total(self, start: Term, products: list[tuple[Term, Term]], kernel: Kernel = MATMUL) -> Term:
         """A sum of products, added to what the accumulator was started with, if anything; or whatever else combines
         them, as their `kernel` says."""
+        products = self.without_useless(products)
         if not products:
             return start
         if kernel.combine == "part":
@@ -76,6 +81,8 @@ class Terms:
     def part(self, kernel: Kernel, axis: int | None, tile: Term) -> tuple[Term, Term]:
         """What a reduction of one tile adds to the whole: as a product it is by one. Its axis counts from behind, since
         a buffer may have more axes than a view that lies in it."""
+        if self.fulls.get(tile) == IDENTITY.get(kernel.combine or "", nan):
+            return tile, self.make("one")
         words = "" if axis is None else f"along axis {axis}"
         return self.apply(kernel.name, (), tile, words=words), self.make("one")
 
@@ -86,7 +93,9 @@ class Terms:
         return self.factor(left, op.transpose_a, op.zero_point_a), self.factor(right, op.transpose_b, op.zero_point_b)
 
     def factor(self, tile: Term, transposed: Unit | None, zero_point: int | None) -> Term:
-        """A tile as one of them."""
+        """A tile as one of them; what is full of zeros stays so, either way."""
+        if tile in self.fulls:
+            return tile
         if zero_point:
             tile = self.make("shifted", zero_point, tile)
         return tile if transposed is None else self.make("transposed", tile)
@@ -111,6 +120,8 @@ class Terms:
     def seen(self, tile: Term, own: Coord, extent: Coord) -> Term:
         """A tile of which so much is no padding, as part of a view that has the same elements in the same order, but
         along other axes: a column as a row, which is another factor, and another operand of a reduction."""
+        if tile in self.fulls:
+            return tile
         own, extent = bare(own), bare(extent)
         key = self.keys[tile]
         if own != extent and key[0] == "seen":
@@ -177,10 +188,58 @@ class Terms:
         """A tile of one of its results."""
         return self.make("given", number, type.text, coord, whole)
 
+    def masked(self, diagonal: int, extent: Coord, scores: Term) -> Term:
+        """A tile of a causal mask, so much of which is no padding: of each row i what stands up to column
+        i + diagonal."""
+        last = diagonal + extent[-2] - 1  # the last column that stays of the last row
+        return self.full(-inf) if last < 0 else self.apply(CAUSAL_MASK.name, (diagonal,), scores)
+
+    def full(self, number: float) -> Term:
+        """A tile full of a number, as far as it is no padding."""
+        term = self.make("full", repr(number))
+        self.fulls[term] = number
+        return term
+
+    def without_useless(self, products: list[tuple[Term, Term]]) -> list[tuple[Term, Term]]:
+        """The parts of a sum, or of a maximum, but those that change nothing of it: products of zeros, and the number
+        that is the kernel's identity (`part` has looked). All of them, where none would be left."""
+        if not self.fulls or not any(a in self.fulls or b in self.fulls for a, b in products):
+            return products
+        one = self.make("one")
+        left = [
+            (a, b)
+            for a, b in products
+            if not (0.0 in (self.fulls.get(a), self.fulls.get(b)) or (a in self.fulls and b == one))
+        ]
+        return left or products
+
+    def of_full(self, kernel: Kernel, sources: Sequence[Term]) -> Term:
+        """What a kernel makes of a tile full of a number, where that is known (`constants.py`); else `NONE`."""
+        law = LAWS.get((kernel.name, self.fulls.get(sources[0])))
+        if law is None or len(sources) != 1 + (law.beside is not None):
+            return NONE
+        return self.full(law.gives) if law.beside is None or self.is_reduced(sources[1], law.beside) else NONE
+
+    def is_reduced(self, term: Term, combine: str) -> bool:
+        """Whether a term is what a reduction makes of some tiles, repeated or not."""
+        key = self.keys[term]
+        key = self.keys[key[2]] if key[0] == "rows" else key
+        if key[0] != "sum" or key[1][1] != self.make("one"):
+            return False
+        made = self.parts(key[1][0])
+        return made is not None and KERNELS[made[0].name].combine == combine
+
     def of_kernel(self, kernel: Kernel, op: Any, dtypes: Sequence[str], sources: Sequence[Term]) -> Term:
         """The value of a kernel that is no product, with the parameters that an operation gives it."""
+        return self.of_numbers(kernel, kernel.params_of(op), dtypes, sources)
+
+    def of_numbers(
+        self, kernel: Kernel, params: Sequence[float], dtypes: Sequence[str], sources: Sequence[Term]
+    ) -> Term:
+        """The same, of parameters as they are."""
         assert kernel.algebra is not None
-        return kernel.algebra(self, kernel.params_of(op), dtypes, *sources)
+        made = self.of_full(kernel, sources) if self.fulls else NONE
+        return kernel.algebra(self, params, dtypes, *sources) if made == NONE else made
 
     def activate(self, term: Term, op: Any, dtype: str) -> Term:
         """The value with an operation's activation, if it has one."""
@@ -362,6 +421,8 @@ class TileTerms:
         """The term of a kernel that is no product."""
         extent, *extents = [tiled(v).valid(c) for v, c in zip(op.operands, op.coords, strict=True)]
         whole = [self.terms.over(source, own, extent) for source, own in zip(sources, extents, strict=True)]
+        if kernel is CAUSAL_MASK:
+            return self.terms.masked(op.diagonal or 0, extent, *whole)
         return self.terms.of_kernel(kernel, op, [_dtype(v) for v in op.operands], whole)
 
     def opaque(self, op: OpaqueOp) -> None:

@@ -122,6 +122,7 @@ def has_parameters(op: ExecBase) -> bool:
         op.params is None
         and op.axis is None
         and op.steps is None
+        and op.diagonal is None
         and op.left is None
         and op.right is None
         and op.scale is None
@@ -265,8 +266,8 @@ class StoreBase(TileOp):
 
 
 PARAMETERS = (
-    "axis", "first", "left", "params", "right", "scale", "steps", "transpose_a", "transpose_b", "within", "zero_point",
-    "zero_point_a", "zero_point_b",
+    "axis", "diagonal", "first", "left", "params", "right", "scale", "steps", "transpose_a", "transpose_b", "within",
+    "zero_point", "zero_point_a", "zero_point_b",
 )  # fmt: skip
 """The fields of an exec with which numbers its kernel works; those of a graph operation are called alike."""
 
@@ -286,6 +287,7 @@ class ExecBase(TileOp):
     activation: str | None = field(activation_name, default=None)
     activation_params: tuple[FloatAttr, ...] | None = field(numbers, default=None)
     axis: int | None = field(integer, default=None)
+    diagonal: int | None = field(integer, default=None)
     first: int | None = field(integer, default=None)
     kernel: str = field(kernel_name, in_braces=False)
     left: FloatAttr | None = field(float32, default=None)

@@ -207,11 +207,15 @@ def change_move(rng: random.Random, func: FuncOp) -> bool:
 def change_params(rng: random.Random, func: FuncOp) -> bool:
     """One number of a kernel, or of an activation."""
     op = pick(rng, func, sched.ExecOp, sched.StoreOp)
-    names = [n for n in ("params", "left", "right", "activation_params") if getattr(op, n, None) is not None]
+    names = ("params", "left", "right", "activation_params", "diagonal")
+    names = [n for n in names if getattr(op, n, None) is not None]
     if not names:
         return False
     name = rng.choice(names)
     given = getattr(op, name)
+    if isinstance(given, int):
+        op.diagonal = given + rng.choice((-4, -1, 1, 4))
+        return True
     if isinstance(given, FloatAttr):
         setattr(op, name, None if rng.random() < 0.5 else FloatAttr(given.value + rng.choice((-1.0, 1.0, 0.5)), F32))
         if rng.random() < 0.5:

@@ -21,11 +21,11 @@ from tilewright.ir.opdef import OpError
 from tilewright.ir.types import TensorType
 
 if __package__:
-    from .choice_strategies import add_where
+    from .choice_strategies import add_mask, add_where
     from .view_strategies import VIEWS
 else:
     sys.path.insert(0, str(Path(__file__).parent))
-    from choice_strategies import add_where  # type: ignore[no-redef]
+    from choice_strategies import add_mask, add_where  # type: ignore[no-redef]
     from view_strategies import VIEWS  # type: ignore[no-redef]
 
 # --- graph functions ---
@@ -397,7 +397,8 @@ def add_concat(draw: st.DrawFn, graph: GraphText, a: str) -> None:
     graph.op(f"graph.concat {a}, {b} {{axis = {axis}}}", types, result, dtype, max(graph.most[a], graph.most[b]))
 
 
-OPERATIONS = [add_product, add_product, add_binary, add_unary, add_cast, add_reduction, add_quantised, add_where]
+OPERATIONS = [add_product, add_product, add_binary, add_unary, add_cast, add_reduction, add_quantised, add_where,
+              add_mask]  # fmt: skip
 """What draws an operation other than a view."""
 
 

@@ -298,6 +298,8 @@ def elementwise(op: Any, type: TiledType, part: tuple[int, ...], sources: list[A
         values.append(np.array(op.right.value))
     if op.kernel.endswith("quantize"):
         return quantised(op, values[0])
+    if op.kernel == "causal_mask":
+        return np.where(np.tri(part[-2], part[-1], op.diagonal or 0) > 0, values[0], -np.inf)
     if op.kernel != "cast":
         return ELEMENTWISE[op.kernel](*values, *(p.value for p in op.params or ()))
     (value,) = values
