@@ -169,6 +169,11 @@ def _smaller(tiles: Sequence[Sequence[int]]) -> int:
     return min(map(prod, tiles))
 
 
+def _nowhere(op: object, shapes: Sequence[Coord]) -> tuple[Coord, ...]:
+    """Which tiles are read follows from numbers of elements, not from axes."""
+    return tuple([(ALL,) * len(shape) for shape in shapes[1:]])
+
+
 MOVE = declare(
     Kernel(
         "move",
@@ -184,7 +189,7 @@ MOVE = declare(
         keeps_zeros=True,
         dtypes=(),
         check=_check,
-        reads=lambda op, shapes: tuple([(ALL,) * len(shape) for shape in shapes[1:]]),
+        reads=_nowhere,
         meaning=_meaning,
         algebra=None,
         ulps=0,

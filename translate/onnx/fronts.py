@@ -42,13 +42,16 @@ def is_hosts(type: str) -> bool:
 
 def host_front(model: OnnxModel, nodes: Sequence[Node], known: Mapping[str, Input]) -> list[str]:
     """The first tensors that the host's inputs come to whose elements there are on the chip, and that are made of
-    nothing there: embeddings that have been looked up, masks to add. `known` has the tensors' types."""
+    nothing there: embeddings that have been looked up, masks to add; and what is true or false where it meets what is
+    on the chip. `known` has the tensors' types."""
     host = {name for name, given in model.inputs.items() if is_hosts(given.type)}
     chip = {name for name in model.inputs if name not in host}
     front: list[str] = []
     for node in nodes:
         outputs = [name for name in node.outputs if name]
         if chip.intersection(node.inputs):
+            met = [n for n in node.inputs if n in host and n not in model.inputs and known[n].type == "bool"]
+            front += [name for name in met if name not in front]
             chip.update(outputs)
         elif host.intersection(node.inputs) and node.op not in SHAPES:
             types = {name: known[name].type if name in known else "undefined" for name in outputs}

@@ -228,7 +228,9 @@ class Importer:
             self.host.add(name)
             self.build.note(f"input '{name}' is left to the host: its elements are {declared.type}")
             return None
-        if declared.type not in ELEMENT_TYPES:
+        if declared.type == "bool":
+            self.build.note(f"input '{name}' is true or false in the model, here 1 or 0 in f32")
+        elif declared.type not in ELEMENT_TYPES:
             raise Unsupported(f"elements are {declared.type}; they can be {', '.join(ELEMENT_TYPES)}")
         known = self.sizes.of(declared)
         if known is None:
@@ -247,7 +249,7 @@ class Importer:
             raise Unsupported(f"axis {shape.index(0)} has size 0; dimensions are at least 1")
         if declared.type == "double":
             self.build.note("double precision is rounded to f32")
-        held = Held(self.build.fresh(name), ELEMENT_TYPES[declared.type])
+        held = Held(self.build.fresh(name), ELEMENT_TYPES.get(declared.type, "f32"), given=tuple(shape))
         self.args.append((name, held))
         self.named.add(held)
         return View.plain(held, tuple(shape))
@@ -281,7 +283,10 @@ class Importer:
         if isinstance(tensor, View) and not tensor.in_order:
             tensor = self.build.settled(tensor)
         shape = tensor.shape
-        form = (tensor.held.form if isinstance(tensor, View) else None) or natural(shape)
+        moved = (
+            isinstance(tensor, View) and tensor.held.value is not None and isinstance(tensor.held.value.owner, ViewOp)
+        )
+        form = (tensor.held.form if isinstance(tensor, View) and not moved else None) or natural(shape)
         value = self.build.operand(tensor, form)
         if form != shape:
             self.build.note(f"output '{name}' is given as {text(form)}, in the model it is {text(shape)}")

@@ -29,12 +29,14 @@ class Unsupported(Exception):
 @dataclass(slots=True, eq=False)
 class Held:
     """What a view looks at: a value in some form, or an input whose form its first use decides (`value` is None); so it
-    does that of what an opaque operation gives, which is `free` until then."""
+    does that of what an opaque operation gives, which is `free` until then. A use in another order leaves an input in
+    its own shape, where the model has one, `given`."""
 
     name: str
     dtype: str
     value: Value | None = None
     free: bool = False
+    given: Shape | None = None
 
     @property
     def form(self) -> Shape | None:

@@ -188,12 +188,12 @@ def test_a_hint_says_where_to_cut_off_what_the_host_makes_of_integers(imports: I
     after = " imports what comes after, and leaves these to the host"
     model = masked(node("Relu", "sum"))
     hint = imports.bad(model, "--dim", "S=4").splitlines()[-1].removesuffix(after)
+    open_sizes = imports.bad(model).splitlines()[-1]
+    assert open_sizes == f"{hint} --dim S=128{after}, for sizes such as this"
     words = shlex.split(hint.removeprefix("hint: "))
     assert words == ["--inputs", "/mask,added", "--inputs", "words"]
     imports.good(model, *words, "--dim", "S=4")
     assert "%mask_added: tensor<4x1xf32>, %words: tensor<1x4x6xf32>" in imports.text
-    open_sizes = imports.bad(model).splitlines()[-1]
-    assert open_sizes == f"{hint} --dim S=128{after}, for sizes such as this"
     imports.good(model, *words, "--dim", "S=128")
 
 

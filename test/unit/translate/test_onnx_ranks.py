@@ -241,7 +241,7 @@ def test_a_function_of_heads_does_not_cut_the_projection_in_rows(imports: Import
 def test_halves_that_change_places_are_not_copied(imports: Imports) -> None:
     imports.good(MODELS["rotary embeddings"]())
     assert [line for line in imports.body() if "%b" in line] == [
-        "%b_1 = graph.mul %n, %k_2", "%b_2 = graph.mul %lo_2, %k_3", "%b = graph.concat %b_1, %b_2 {axis = 3}",
+        "%b_1 = graph.mul %n, %k_2", "%b_2 = graph.mul %lo, %k_3", "%b = graph.concat %b_1, %b_2 {axis = 3}",
         "%r = graph.add %a, %b",
     ]  # fmt: skip
     assert imports.weights["k_3"].tolist() == ROTARY["k"][0, 0, :, 4:].tolist()
