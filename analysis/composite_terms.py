@@ -47,12 +47,11 @@ def _mapped(terms: Terms, name: str, *sources: Cut, right: float = nan) -> Cut:
         if any(size > 1 and tile != wanted for tile, size, wanted in sizes):
             raise ValueError(f"{type} goes with no tiles of {other.type}")
     kernel = KERNELS[name]
-    assert kernel.algebra is not None
     params = (nan, right) if len(kernel.sources) == 2 else ()
     dtypes = [type.dtype] * (1 + len(sources))
     made = {
-        coord: kernel.algebra(
-            terms, params, dtypes, *[source.over(terms, coord, type.valid(coord)) for source in sources]
+        coord: terms.of_numbers(
+            kernel, params, dtypes, [source.over(terms, coord, type.valid(coord)) for source in sources]
         )
         for coord in sources[0].tiles
     }
@@ -62,8 +61,8 @@ def _mapped(terms: Terms, name: str, *sources: Cut, right: float = nan) -> Cut:
 def _cast(terms: Terms, source: Cut, dtype: str) -> Cut:
     if source.type.dtype == dtype:
         return source
-    assert CAST.algebra is not None
-    made = {c: CAST.algebra(terms, (0.0, 0), (dtype, source.type.dtype), term) for c, term in source.tiles.items()}
+    dtypes = dtype, source.type.dtype
+    made = {c: terms.of_numbers(CAST, (0.0, 0), dtypes, [term]) for c, term in source.tiles.items()}
     return Cut(TiledType(TensorType(source.type.tensor.shape, dtype), source.type.tile), made)
 
 

@@ -10,6 +10,7 @@ from typing import NamedTuple
 from ..dialects.graph import GraphOp, MatmulOp, ReduceOp, ViewOp
 from ..dialects.kernels import KERNELS
 from ..dialects.kernels.declaration import ALL, coords_along
+from ..dialects.masks import CausalMaskOp
 from ..dialects.opaque import GraphOpaqueOp
 from ..dialects.tiles import Coord, TiledType, can_tile, tile_text
 from ..ir.attributes import attr_text
@@ -17,7 +18,8 @@ from ..ir.builtin import FuncOp
 from ..ir.core import Operation, Value
 from ..ir.types import TensorType
 from .composite_terms import Cut, composed_tiles
-from .terms import NONE, Element, Result, Term, Terms, check_count, cut, rank_of
+from .terms import NONE, Element, Term, Terms
+from .tile_terms import Result, check_count, cut, rank_of
 from .view_terms import ViewedTile, WholeTile, viewed_tiles
 
 
@@ -203,8 +205,15 @@ class GraphTerms:
             terms.over(value[place], own, self.types[op.result].valid(coord))
             for place, value, own in zip(places, values, extents, strict=True)
         ]
+        if isinstance(op, CausalMaskOp):
+            return self.mask(op, coord, sources[0])
         dtypes = [self.types[v].dtype for v in (op.result, *op.operands)]
         return terms.of_kernel(KERNELS[op.kernel], op, dtypes, sources)
+
+    def mask(self, op: CausalMaskOp, coord: Coord, scores: Term) -> Term:
+        """A tile of a causal mask, by where its first row and its first column stand in the tensor."""
+        row, column = [at * size for at, size in zip(coord, self.types[op.result].tile, strict=True)][-2:]
+        return self.terms.masked(row - column + (op.diagonal or 0), self.types[op.result].valid(coord), scores)
 
     def reduction(self, op: ReduceOp, coord: Coord, along: Callable[[Coord], Coord]) -> Term:
         """The whole of a reduction's parts: each tile along the axis, once."""

@@ -17,7 +17,10 @@ from ..ir.diagnostics import Diagnostic, DiagnosticError, are_enough
 from ..ir.types import TensorType, Type
 from ..planner.arena import count_of
 from .graph_terms import GraphTerms, Hints, TilingError
-from .terms import NONE, Function, Term, Terms, TileTerms, TooManyTilesError
+from .graph_tiles import common_tiles, has_views
+from .softmax_terms import SoftmaxTerms
+from .terms import NONE, Function, Term, Terms
+from .tile_terms import TileTerms, TooManyTilesError
 
 Side = TileTerms | GraphTerms
 
@@ -61,18 +64,31 @@ def prove(model: FuncOp, func: FuncOp) -> list[Diagnostic]:
     errors = errors or _other_errors(model, func)
     if errors:
         return errors
-    terms = Terms()
-    shapes = _argument_tiles(model, func)
+    whole = level_of(model) == level_of(func) == "graph"
     try:
-        hints = Hints(_opaque_tiles(model, func), _moved_tiles(model, func))
-        whole = level_of(model) == level_of(func) == "graph"
-        expected, found = [_side(terms, side, shapes, hints, whole) for side in (model, func)]
-        return _compare(terms, expected, found)
+        errors = _prove_tiles(model, func, _argument_tiles(model, func), whole)
+        return _prove_finer(model, func, errors) if errors and whole and has_views(model, func) else errors
     except TooManyTilesError as error:
         own = next((a for a, b in zip(func.args, model.args, strict=True) if b is error.value), error.value)
         return [Diagnostic(str(error), own.loc if own in func.args or _is_inside(own, func) else func.loc)]
     except TilingError as error:
         return [Diagnostic(f"the tiles of {func.symbol} don't fit the model: {error}", func.loc)]
+
+
+def _prove_tiles(model: FuncOp, func: FuncOp, shapes: list[Coord], whole: bool) -> list[Diagnostic]:
+    """As `prove`, with arguments in tiles of these shapes. Raises `TooManyTilesError` and `TilingError`."""
+    terms, hints = SoftmaxTerms(), Hints(_opaque_tiles(model, func), _moved_tiles(model, func))
+    expected, found = [_side(terms, side, shapes, hints, whole) for side in (model, func)]
+    return _compare(terms, expected, found)
+
+
+def _prove_finer(model: FuncOp, func: FuncOp, errors: list[Diagnostic]) -> list[Diagnostic]:
+    """Two graphs that are not the same on whole tensors, of whose views nothing is known, on tiles of which views are
+    made; `errors` where there are no such tiles."""
+    try:
+        return _prove_tiles(model, func, common_tiles(model, func), whole=False)
+    except (TilingError, TooManyTilesError):
+        return errors
 
 
 def _is_inside(value: Value, func: FuncOp) -> bool:
@@ -219,7 +235,7 @@ def _deepest(terms: Terms, expected: Side, found: Side, wanted: Term, given: Ter
 
 def _single_difference(wanted: tuple[Any, ...], given: tuple[Any, ...]) -> tuple[Term, Term] | None:
     """The one pair of subterms in which two terms of one kind differ, if there is just one such pair."""
-    if wanted[0] != given[0] or wanted[0] in ("argument", "moved", "other", "unwritten"):
+    if wanted[0] != given[0] or wanted[0] in ("argument", "full", "moved", "other", "unwritten"):
         return None
     if wanted[0] == "sum":
         return _differing_factor(Counter(wanted[1:]) - Counter(given[1:]), Counter(given[1:]) - Counter(wanted[1:]))
@@ -388,6 +404,8 @@ def _text(terms: Terms, key: tuple[Any, ...], names: dict[Term, str]) -> str:
         return f"{_inner(terms, key[2], names)} as {'x'.join(map(str, key[1][0]))} elements"
     if kind == "view":
         return f"{key[1].split()[0]} of {' and '.join(_inner(terms, source, names) for source in key[2:])}"
+    if kind == "full":
+        return f"a tile full of {key[1]}"
     if kind == "rows":
         return f"the bias {_name(terms, key[2], names)} in {count_of(key[1][0], 'row')}"
     if kind == "given":
@@ -415,6 +433,8 @@ def _inner(terms: Terms, term: Term, names: dict[Term, str]) -> str:
     key = terms.keys[term]
     if key[0] == "rows":
         return f"the bias {_name(terms, key[2], names)}"
+    if key[0] == "full":
+        return _text(terms, key, names)
     if key[0] in ("shifted", "transposed"):
         return _name(terms, term, names)
     return names.get(term) or ("a sum of products" if key[0] == "sum" else "an intermediate tile")

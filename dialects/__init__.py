@@ -14,7 +14,7 @@ def load_all() -> None:
         name, extension = os.path.splitext(file)
         if extension == ".lark":
             importlib.import_module(f".{name}", __name__)
-    for name in ("conversions", "views", "composites"):  # more operations of the graph dialect
+    for name in ("conversions", "views", "composites", "masks"):  # more operations of the graph dialect
         importlib.import_module(f".{name}", __name__)
     importlib.import_module(".checks.functions", __name__)
 

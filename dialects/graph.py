@@ -349,8 +349,10 @@ class MappedOp(ElementwiseOp):
     def check(self) -> None:
         kernel = KERNELS[self.kernel]
         self.check_operands(kernel)
-        names = ("the operand",) if len(self.operands) == 1 else ("the first operand", "the second operand")
-        types = [expect_tensor(self, v, name) for v, name in zip(self.operands, names, strict=True)]
+        names = (
+            ("the operand",) if len(self.operands) == 1 else ("the first operand", "the second operand", "the third")
+        )
+        types = [expect_tensor(self, v, name) for v, name in zip(self.operands, names, strict=False)]
         for type in types:
             _dtype(self, type, kernel.dtypes)
         check_number(self.name, types[0].dtype, self)
@@ -379,7 +381,19 @@ class BinaryOp(MappedOp):
         self.check_counts(count)
 
 
-BASES: dict[int, type[MappedOp]] = {1: MappedOp, 2: BinaryOp}
+class TernaryOp(MappedOp):
+    """Of three tensors, broadcast to one shape; `left` or `right`, or both, are numbers in place of the second and the
+    third."""
+
+    __slots__ = ()
+    left: FloatAttr | None = field(float32, default=None)
+    right: FloatAttr | None = field(float32, default=None)
+
+    def check_operands(self, kernel: Kernel) -> None:
+        self.check_counts(kernel.count_of(self))
+
+
+BASES: dict[int, type[MappedOp]] = {1: MappedOp, 2: BinaryOp, 3: TernaryOp}
 """What the operations of the table are made of, by how many sources their kernels have."""
 
 MAPPED_SLOTS = {count: inherited_slots(base) for count, base in BASES.items()}

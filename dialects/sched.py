@@ -149,14 +149,15 @@ class ExecOp(PlacedOp, ExecBase):
     def pretty(self, names: Names) -> str:
         operands, coords, addrs = self.operands, self.coords, self.addrs
         count = len(operands)
-        if self.extra or not 2 <= count <= 3 or not len(coords) == len(addrs) == count:
+        if self.extra or not 2 <= count <= 4 or not len(coords) == len(addrs) == count:
             return self.any_pretty(names)
         head, assign, tail = self.words()
         dst = f"{head}{names[operands[0]]}{COORD[coords[0]]}{ADDRESS[addrs[0]]}{assign}"
         tiles = f"{dst}{names[operands[1]]}{COORD[coords[1]]}{ADDRESS[addrs[1]]}"
         if count == 2:
             return tiles + tail
-        return f"{tiles}, {names[operands[2]]}{COORD[coords[2]]}{ADDRESS[addrs[2]]}{tail}"
+        last = f", {names[operands[3]]}{COORD[coords[3]]}{ADDRESS[addrs[3]]}{tail}" if count > 3 else tail
+        return f"{tiles}, {names[operands[2]]}{COORD[coords[2]]}{ADDRESS[addrs[2]]}{last}"
 
 
 @SCHED.op

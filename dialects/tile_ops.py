@@ -122,6 +122,7 @@ def has_parameters(op: ExecBase) -> bool:
         op.params is None
         and op.axis is None
         and op.steps is None
+        and op.diagonal is None
         and op.left is None
         and op.right is None
         and op.scale is None
@@ -229,7 +230,7 @@ class TileOp(Operation):
         if self.results:
             raise OpError(f"{self.name} has no results")
         if not least <= len(self.operands) <= most:
-            wanted = "one tile" if most == 1 else "two or three tiles"
+            wanted = "one tile" if most == 1 else "two to four tiles"
             raise OpError(f"{self.name} names {wanted}, got {len(self.operands)}")
         if len(self.coords) != len(self.operands):
             raise OpError(f"{self.name}: 'coords' must hold {len(self.operands)}, one for each operand", "coords")
@@ -265,8 +266,8 @@ class StoreBase(TileOp):
 
 
 PARAMETERS = (
-    "axis", "first", "left", "params", "right", "scale", "steps", "transpose_a", "transpose_b", "within", "zero_point",
-    "zero_point_a", "zero_point_b",
+    "axis", "diagonal", "first", "left", "params", "right", "scale", "steps", "transpose_a", "transpose_b", "within",
+    "zero_point", "zero_point_a", "zero_point_b",
 )  # fmt: skip
 """The fields of an exec with which numbers its kernel works; those of a graph operation are called alike."""
 
@@ -286,6 +287,7 @@ class ExecBase(TileOp):
     activation: str | None = field(activation_name, default=None)
     activation_params: tuple[FloatAttr, ...] | None = field(numbers, default=None)
     axis: int | None = field(integer, default=None)
+    diagonal: int | None = field(integer, default=None)
     first: int | None = field(integer, default=None)
     kernel: str = field(kernel_name, in_braces=False)
     left: FloatAttr | None = field(float32, default=None)
@@ -323,11 +325,14 @@ class ExecBase(TileOp):
     def pretty(self, names: Names) -> str:
         operands, coords = self.operands, self.coords
         count = len(operands)
-        if self.extra or not 2 <= count <= 3 or len(coords) != count:
+        if self.extra or not 2 <= count <= 4 or len(coords) != count:
             return self.any_pretty(names)
         head, assign, tail = self.words()
         tiles = f"{head}{names[operands[0]]}{COORD[coords[0]]}{assign}{names[operands[1]]}{COORD[coords[1]]}"
-        return tiles + tail if count == 2 else f"{tiles}, {names[operands[2]]}{COORD[coords[2]]}{tail}"
+        if count == 2:
+            return tiles + tail
+        last = f", {names[operands[3]]}{COORD[coords[3]]}{tail}" if count > 3 else tail
+        return f"{tiles}, {names[operands[2]]}{COORD[coords[2]]}{last}"
 
     def head(self, tiles: list[str]) -> str:
         return f"{self.name} {self.kernel} {tiles[0]} {'+=' if self.accumulate else '='} {', '.join(tiles[1:])}"
@@ -340,7 +345,7 @@ class ExecBase(TileOp):
         if len(self.operands) != count + 1:
             noun = "source" if count == 1 else "sources"
             raise OpError(f"kernel {kernel.name} takes {count} {noun}, got {max(0, len(self.operands) - 1)}")
-        self.check_shape(2, 3)
+        self.check_shape(2, 4)
         types = [check_tile(self, v, c) for v, c in zip(self.operands, self.coords, strict=True)]
         given = (*[getattr(self, name) for name in PARAMETERS], self.activation, self.activation_params)
         key = (self.kernel, self.accumulate, *given, *[t.text for t in types])

@@ -116,6 +116,8 @@ class _Counting:
                 addrs, values = op.addrs, op.operands
                 one = len(values) == 3 and values[1] is values[2] and op.coords[1] == op.coords[2]
                 reads += 1 if one else len(values) - 1
+                if len(values) > 3:
+                    reads += len(set(zip(values[1:], op.coords[1:], strict=True))) - 3
                 if not op.accumulate and not (addrs[0] in addrs[1:] and self.holds(op, addrs[0])):
                     self.put(op, addrs[0], at)
                 for address in addrs:

@@ -19,6 +19,7 @@ from ..planner.arena import SRAMConfig, count_of
 from ..planner.nest_checks import root_of, uneven_members, unfit_siblings, unread_lazy, unread_streams
 from ..planner.nest_cost import Operator, Steps, TileGrid, TrafficModel
 from ..planner.nests import Nest, Source, walk
+from .left_out import LeftOut
 from .views import Views
 
 Tiled = Mapping[Value, TiledType]
@@ -243,9 +244,9 @@ def _feeds(op: GraphOp, made: Mapping[Value, int], views: Views) -> list[int]:
 
 
 def tasks(
-    ops: Sequence[GraphOp], nests: Sequence[Nest], tiled: Tiled, views: Views | None = None
+    ops: Sequence[GraphOp], nests: Sequence[Nest], tiled: Tiled, views: Views | None = None, left: LeftOut | None = None
 ) -> Iterator[TileTask]:
-    """All tile operations in order; a bias is read where a sum is started.
+    """All tile operations in order, but those that are `left` out; a bias is read where a sum is started.
 
     Raises `DiagnosticError` where a tile would be read before it is computed.
     """
@@ -257,6 +258,10 @@ def tasks(
     for i, m, n, k, starts, ends in walk(nests, _sources(ops, nests, tiled, views)):
         op = ops[i]
         coord = (*outer[i][m], n)
+        turn = left.turn(i, coord, k, starts, ends) if left else (starts, ends)
+        if turn is None:
+            continue
+        starts, ends = turn
         place = (*coord, k, 0)
         if op.result in views.moves:
             sources = tuple([(copied.buffer, at) for copied, at in views.parts(op.result, coord, tiled)])

@@ -111,11 +111,14 @@ class TileProgram:
                 if step is None:
                     step = loads[tile] = Step(LOAD, tile)
             elif isinstance(op, uop.ExecOp):
-                dst, first, *second = op.operands
+                dst, first, *others = op.operands
                 coords = op.coords
                 tile, left = numbers[dst][coords[0]], numbers[first][coords[1]]
-                right = numbers[second[0]][coords[2]] if second else left
+                right = numbers[others[0]][coords[2]] if others else left
                 sources = (left,) if left == right else (left, right)
+                if len(others) > 1:
+                    third = numbers[others[1]][coords[3]]
+                    sources = sources if third in sources else (*sources, third)
                 if not asks:
                     self._leave_out_loads(sources)
                 step = make(Step, (EXEC, tile, sources, op.accumulate, False, KERNELS[op.kernel].combine is not None))
@@ -234,7 +237,7 @@ def event_ops(
             operands = mapped[op.operands]
             if type(op) is uop.ExecOp:
                 if len(addresses) < len(operands):
-                    addresses = (*addresses, addresses[1])
+                    addresses = _of_each(tiles, op, addresses)
                 made.append(_exec_op(op, operands, addresses, buffer))
                 continue
             made.append(_store_op(op, operands, addresses, sizes[tile]))
@@ -248,6 +251,14 @@ def event_ops(
                 operands, coords=(coord,), addrs=addresses, bytes=sizes[tile], spill=UNIT, loc=op.loc
             ))  # fmt: skip
     return made
+
+
+def _of_each(tiles: TileProgram, op: uop.ExecOp, addresses: Sequence[int]) -> tuple[int, ...]:
+    """The addresses of an exec's tiles, of those of the destination and of its distinct sources: some of these are read
+    twice."""
+    sources = [tiles.id_of(v, c) for v, c in zip(op.operands[1:], op.coords[1:], strict=True)]
+    places = dict(zip(dict.fromkeys(sources), addresses[1:], strict=True))
+    return (addresses[0], *[places[s] for s in sources])
 
 
 class _Mapped(dict[tuple[Value, ...], tuple[Value, ...]]):

@@ -325,8 +325,8 @@ def sources_of(op: GraphOp) -> Iterator[tuple[Value, Shape, str]]:
         yield from ((value, (), "operand") for value in op.operands)
         return
     axes = KERNELS[op.kernel].reads(op, [_shape_of(v) for v in (op.result, *op.operands)])
-    roles = ("first operand", "second operand") if len(op.operands) > 1 else ("operand",)
-    yield from zip(op.operands, axes, roles, strict=True)
+    roles = ("first operand", "second operand", "third operand") if len(op.operands) > 1 else ("operand",)
+    yield from zip(op.operands, axes, roles, strict=False)
 
 
 def _describe(conflict: tuple[_Claim, _Claim], func: FuncOp, sizes: Sizes) -> Diagnostic:

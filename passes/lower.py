@@ -24,6 +24,7 @@ from ..dialects.kernels import KERNELS
 from ..dialects.kernels.moves import MOST_MOVED, MOVE
 from ..dialects.kernels.products import BIAS
 from ..dialects.levels import level_of
+from ..dialects.masks import CausalMaskOp, diagonal_of
 from ..dialects.opaque import GraphOpaqueOp, OpaqueOp
 from ..dialects.placement_limits import wish_errors
 from ..dialects.target import target_of
@@ -37,6 +38,7 @@ from ..ir.types import TensorType
 from ..lowering.allocs import config_of
 from ..lowering.dead_code import dead_in_graph
 from ..lowering.graph_nests import TileRef, TileTask, check_execs, nests_of, tasks
+from ..lowering.masked_tiles import left_out
 from ..lowering.rewriting import ValueMap, clone, copy_value, map_functions, with_body
 from ..lowering.tile_program import TileProgram
 from ..lowering.tiling import Shape, check_tensors, tile_shapes
@@ -174,7 +176,9 @@ def lower_tiles(
     others.reverse()
     out: list[Operation] = []
     barrier, passed = 0, None
-    for task in tasks(graph_ops, nests_of(graph_ops, tiled, views), tiled, views):
+    kept = [v for op in ops if not isinstance(op, GraphOp) for inner in op.walk() for v in inner.operands]
+    left = left_out(graph_ops, tiled, views, kept)
+    for task in tasks(graph_ops, nests_of(graph_ops, tiled, views), tiled, views, left):
         while others and others[-1][0] <= task.op:
             place, op = others.pop()
             if isinstance(op, GraphOpaqueOp):
@@ -213,6 +217,7 @@ class _Lowering:
         at_store = activation is not None and KERNELS[activation].keeps_zeros
         self.of_store = activation_of(op if at_store else None)
         self.of_exec = activation_of(op if activation is not None and not at_store else None)
+        self.tile = tiled[op.result].tile
         self.params = {name: getattr(op, name) for name in PARAMETERS if hasattr(op, name)}
         if isinstance(op, ReduceOp):
             self.params["axis"] = views.axis(op)
@@ -227,6 +232,8 @@ class _Lowering:
         if bias is not None and task.starts:
             self.exec(BIAS.name, coord, [self.views.place(bias, task.coord[-1:])], False, out)
         given = self.params | self.of_exec if task.ends else self.params
+        if isinstance(op, CausalMaskOp):
+            given = given | {"diagonal": diagonal_of(op, task.coord, self.tile)}
         self.exec(op.kernel, coord, task.sources, bias is not None or not task.starts, out, **given)
         if task.ends:
             out.append(StoreOp((self.dst,), coords=(coord,), loc=op.loc, **self.of_store))

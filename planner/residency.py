@@ -269,6 +269,8 @@ class FirstFitPlanner:
         dirty[dst] = False
         left, right = sources[0], sources[-1]
         lies = (address[dst], address[left]) if left == right else (address[dst], address[left], address[right])
+        if len(sources) > 2:
+            lies = (address[dst], *[address[s] for s in sources])
         self.events.append(_make(Event, (RUN, i, dst, lies)))
         uses = self.uses[i]
         at = 0

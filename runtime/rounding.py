@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import product
+from math import isfinite
 from typing import Any
 
 import numpy as np
@@ -255,6 +256,8 @@ def _mapped(kernel: Kernel, call: Call, *sources: Figure) -> Figure:
     carried = _reach(kernel, wide, value, given) if moved else np.zeros(value.shape)
     if kernel.ulps:
         carried = carried + _own_rounding(kernel, call, np.abs(value) + carried)
+    if moved and not kernel.ulps:  # what selects may select a number in place of an infinity
+        value = np.where(np.isinf(carried) & ~np.isfinite(value), 0.0, value)
     carried = np.where(np.isfinite(value), carried, 0.0)
     return Figure(value, call.dtype, carried if carried.any() else None, poles=poles)
 
@@ -277,22 +280,44 @@ def _poles(kernel: Kernel, call: Call, sources: Sequence[Figure], given: Sequenc
 
 def _reach(kernel: Kernel, wide: Call, value: Array, sources: list[Figure]) -> Array:
     """How far a function's value moves where its operands move as far as they can: at the ends, which is right for what
-    grows or falls, is convex or concave so far, or is linear in each operand; and at zero, where there may be a pole.
+    grows or falls, is convex or concave so far, or is linear in each operand; at zero, where there may be a pole, and
+    at numbers in place of operands; and where two operands are equal.
     """
+    numbers = [n for p, n in zip(kernel.parameters, wide.params, strict=False) if p.is_operand and isfinite(n)]
+    corners = list(product(*[_ends(source, numbers) for source in sources]))
+    if len(sources) == 2:
+        corners.append(_meeting(*sources))
     furthest = np.zeros(value.shape)
-    for corner in product(*map(_ends, sources)):
-        moved = np.abs(kernel.meaning(np, wide, *corner) - value)
+    for corner in corners:
+        made = kernel.meaning(np, wide, *corner)
+        same = (made == value) | (np.isnan(made) & np.isnan(value))
+        moved = np.where(same, 0.0, np.abs(made - value))
         furthest = np.maximum(furthest, np.where(np.isnan(moved), np.inf, moved))
     return furthest
 
 
-def _ends(source: Figure) -> list[Array]:
-    """How far an operand can move down and up; and zero, for those that may be on either side of it."""
+def _ends(source: Figure, numbers: Sequence[float] = ()) -> list[Array]:
+    """How far an operand can move down and up; and zero, and other numbers, for those that may be on either side of
+    them."""
     if source.carried is None:
         return [source.value]
     low, high = source.value - source.carried, source.value + source.carried
-    around = (low < 0) & (high > 0)
-    return [low, high, np.where(around, 0.0, source.value)] if around.any() else [low, high]
+    found = [low, high]
+    for number in dict.fromkeys((0.0, *numbers)):
+        around = (low < number) & (high > number)
+        if around.any():
+            found.append(np.where(around, number, source.value))
+    return found
+
+
+def _meeting(a: Figure, b: Figure) -> tuple[Array, Array]:
+    """Two operands where they are equal, as far as they can move there; elsewhere as they are."""
+    (low, high), (other_low, other_high) = [
+        (s.value, s.value) if s.carried is None else (s.value - s.carried, s.value + s.carried) for s in (a, b)
+    ]
+    least = np.maximum(low, other_low)
+    meet = least <= np.minimum(high, other_high)
+    return np.where(meet, least, a.value), np.where(meet, least, b.value)
 
 
 def _own_rounding(kernel: Kernel, call: Call, most: Array) -> Array:

@@ -250,11 +250,14 @@ class Replay(TileRules):
                 self.finish(op, source)
             if copy is not None and copy.address < end and copy.end > address:
                 self.check_overlap(op, dst, copy)
-            if source is not last:  # there are two sources at most
+            if source is not last:
                 self.source_tiles += 1
                 last = source
             if source is dst and addrs[i] == address:
                 in_place = True
+        if len(operands) > 3:
+            first, second, third = [tiles[v][c] for v, c in zip(operands[1:], coords[1:], strict=True)]
+            self.source_tiles -= third is first is not second  # counted twice
         if op.accumulate:
             if (dst.open and dst.activation is None) or self.accumulable(op, dst):
                 copy = self.held(op, dst, address, "is accumulated on")

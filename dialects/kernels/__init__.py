@@ -2,7 +2,7 @@
 facets)."""
 
 from . import products  # isort: skip  # the table's order: products first
-from . import elementwise, conversions, reductions, moves  # isort: skip
+from . import elementwise, conversions, reductions, masks, moves  # isort: skip
 from .declaration import (
     KERNELS,
     Call,
@@ -24,6 +24,7 @@ __all__ = [
     "elementwise",
     "find_kernel",
     "kernel_name",
+    "masks",
     "moves",
     "products",
     "reductions",

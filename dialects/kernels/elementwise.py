@@ -68,6 +68,20 @@ def binary(name: str, formula: Callable[[Any, Array, Array], Array], *, sign: st
     return elementwise(name, filled, ("left", "right"), shown=shown, params=numbers, **facets)
 
 
+def ternary(name: str, formula: Callable[[Any, Array, Array, Array], Array], role: str, **facets: Any) -> Kernel:
+    """A function of three tensors, broadcast to one shape; or a number instead of the second, the third, or both.
+    `role` is the first one's."""
+
+    def filled(np: Any, first: Array, *given: Any) -> Array:
+        one, other = given[:2] if len(given) != 3 else _with_number(*given)
+        return formula(np, first, *[first.dtype.type(x) if isinstance(x, float) else x for x in (one, other)])
+
+    numbers = Parameter("left", "left", nan), Parameter("right", "right", nan)
+    return elementwise(
+        name, filled, (role, "left", "right"), shown=f"{name} {{1}}, {{2}}, {{3}}", params=numbers, **facets
+    )
+
+
 def _with_number(*given: Any) -> tuple[Array, Array]:
     """The two operands; if just one of them is an array, the numbers in place of either follow it."""
     if len(given) != 3:
@@ -130,7 +144,7 @@ def elementwise(
             in_place=frozenset(range(len(sources))),
             keeps_zeros=keeps_zeros,
             dtypes=dtypes,
-            check=_checked(name, dtypes, shown),
+            check=_checked(name, dtypes, shown, len(sources)),
             reads=same_coordinates,
             meaning=_meaning(formula, widens, in_double),
             algebra=_algebra_of_two(name, commutes, idempotent, is_sum)
@@ -141,7 +155,7 @@ def elementwise(
             rate=ELEMENTS,
             onnx=onnx,
             summary=summary,
-            example=_example(name, len(sources), 0 if len(sources) == 2 else len(parameters)),
+            example=_example(name, len(sources), len([p for p in parameters if not p.is_operand])),
         )
     )
     ELEMENTWISE[name] = kernel
@@ -149,10 +163,10 @@ def elementwise(
 
 
 def _algebra(name: str, clamps: Clamps | None) -> Callable[..., Any]:
-    """How the terms of a function of one tensor are made."""
+    """How the terms of a function are made of which no other law is known; one that `clamps` is of one tensor."""
 
-    def applied(terms: Algebra[TermT], given: tuple[float, ...], types: Sequence[str], operand: TermT) -> TermT:
-        return terms.apply(name, given, operand)
+    def applied(terms: Algebra[TermT], given: tuple[float, ...], types: Sequence[str], *operands: TermT) -> TermT:
+        return terms.apply(name, given, *operands)
 
     return applied if clamps is None else clamping(name, clamps)
 
@@ -203,9 +217,9 @@ def held(value: float, dtype: str) -> float:
     return float(round(min(max(value, low), high)))
 
 
-def _checked(name: str, dtypes: tuple[str, ...], shown: str) -> Check:
+def _checked(name: str, dtypes: tuple[str, ...], shown: str, count: int) -> Check:
     def check(types: Sequence[TiledType], op: object) -> None:
-        dst, first, *rest = types
+        dst, _, *rest = types
         along = same_coordinates(op, shapes_seen(types))
         # An axis along which a tile has one element need not be covered: a buffer that holds a view may lack it.
         covered = {axis for axes in along for axis in axes} >= {i for i, size in enumerate(dst.tile) if size > 1}
@@ -215,7 +229,8 @@ def _checked(name: str, dtypes: tuple[str, ...], shown: str) -> Check:
         )
         if not fits or any(t.dtype != dst.dtype for t in types):
             what = "tiles and element types don't fit" if rest else "source and destination tiles differ"
-            raise OpError(f"kernel {name}: {what}: {dst} = {shown.format(*types) if rest else f'{name} {first}'}")
+            given = shown.format(*types) if len(types) > count else f"{name} {', '.join(map(str, types[1:]))}"
+            raise OpError(f"kernel {name}: {what}: {dst} = {given}")
         check_dtype(name, dst.dtype, dtypes)
         check_number(f"kernel {name}", dst.dtype, op)
 
@@ -239,7 +254,7 @@ def _meaning(formula: Formula, widens: bool, in_double: bool) -> Callable[..., A
 
 
 def _example(name: str, count: int, params: int) -> str:
-    sources = ", ".join(f"%{letter}[0, 1]" for letter in "xz"[:count])
+    sources = ", ".join(f"%{letter}[0, 1]" for letter in "xzw"[:count])
     shown = f" {{params = [{', '.join(f'{n}.0 : f32' for n in range(params))}]}}" if params else ""
     return f"uop.exec {name} %y[0, 1] = {sources}{shown}"
 
@@ -293,6 +308,13 @@ compared("less", lambda a, b: a < b, sign="<", keeps_zeros=True, summary="1 wher
 compared("less_equal", lambda a, b: a <= b, sign="<=", keeps_zeros=False, summary="1 where a <= b, else 0")
 compared("greater", lambda a, b: a > b, sign=">", keeps_zeros=True, summary="1 where a > b, else 0")
 compared("greater_equal", lambda a, b: a >= b, sign=">=", keeps_zeros=False, summary="1 where a >= b, else 0")
+compared(
+    "equal", lambda a, b: a == b, sign="==", keeps_zeros=False, commutes=True, summary="1 where a = b, else 0"
+)
+ternary(
+    "where", lambda np, condition, a, b: np.where(condition != 0, a, b), "condition", dtypes=ALL, keeps_zeros=True,
+    ulps=0, onnx=None, summary="a where the condition is not 0, else b",
+)
 unary("neg", lambda np, x: -x, dtypes=FLOATS, keeps_zeros=True, ulps=0, onnx="Neg", summary="-x")
 unary("abs", lambda np, x: np.abs(x), dtypes=FLOATS, keeps_zeros=True, ulps=0, onnx="Abs", summary="x without its sign")
 unary(

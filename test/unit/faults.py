@@ -21,6 +21,7 @@ import tilewright
 from tilewright.analysis.proof import prove
 from tilewright.dialects import sched
 from tilewright.dialects.kernels import KERNELS, Kernel
+from tilewright.dialects.tiles import tiled
 from tilewright.ir.attributes import F32, UNIT, FloatAttr
 from tilewright.ir.builtin import FuncOp, ModuleOp
 from tilewright.ir.diagnostics import DiagnosticError
@@ -184,18 +185,18 @@ def some_params(rng: random.Random, kernel: Kernel) -> tuple[FloatAttr, ...] | N
 
 def change_move(rng: random.Random, func: FuncOp) -> bool:
     """Which element of its source a move begins with, how far apart they are, or what of its destination they fill."""
-    moves = [op for op in func.ops if isinstance(op, sched.ExecOp) and op.steps is not None]
+    moves = [(op, op.steps) for op in func.ops if isinstance(op, sched.ExecOp) and op.steps is not None]
     if not moves:
         return False
-    op: Any = rng.choice(moves)
+    op, steps = rng.choice(moves)
     kind = rng.choice(("first", "steps", "within"))
     if kind == "first":
         op.first = (op.first or 0) + rng.choice((-1, 1, 5, -7))
     elif kind == "steps":
-        at = rng.randrange(len(op.steps))
-        op.steps = (*op.steps[:at], op.steps[at] + rng.choice((-1, 1)), *op.steps[at + 1 :])
+        at = rng.randrange(len(steps))
+        op.steps = (*steps[:at], steps[at] + rng.choice((-1, 1)), *steps[at + 1 :])
     else:
-        given = op.within or tuple((0, size) for size in op.operands[0].type.tensor.shape)
+        given = op.within or tuple((0, size) for size in tiled(op.operands[0]).tensor.shape)
         at, end = rng.randrange(len(given)), rng.randrange(2)
         changed = list(given[at])
         changed[end] += rng.choice((-1, 1))
@@ -206,11 +207,15 @@ def change_move(rng: random.Random, func: FuncOp) -> bool:
 def change_params(rng: random.Random, func: FuncOp) -> bool:
     """One number of a kernel, or of an activation."""
     op = pick(rng, func, sched.ExecOp, sched.StoreOp)
-    names = [n for n in ("params", "left", "right", "activation_params") if getattr(op, n, None) is not None]
+    names = ("params", "left", "right", "activation_params", "diagonal")
+    names = [n for n in names if getattr(op, n, None) is not None]
     if not names:
         return False
     name = rng.choice(names)
     given = getattr(op, name)
+    if isinstance(given, int):
+        op.diagonal = given + rng.choice((-4, -1, 1, 4))
+        return True
     if isinstance(given, FloatAttr):
         setattr(op, name, None if rng.random() < 0.5 else FloatAttr(given.value + rng.choice((-1.0, 1.0, 0.5)), F32))
         if rng.random() < 0.5:

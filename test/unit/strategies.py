@@ -21,9 +21,11 @@ from tilewright.ir.opdef import OpError
 from tilewright.ir.types import TensorType
 
 if __package__:
+    from .choice_strategies import add_mask, add_where
     from .view_strategies import VIEWS
 else:
     sys.path.insert(0, str(Path(__file__).parent))
+    from choice_strategies import add_mask, add_where  # type: ignore[no-redef]
     from view_strategies import VIEWS  # type: ignore[no-redef]
 
 # --- graph functions ---
@@ -41,9 +43,9 @@ ENDS = {"i8": (-128, 127), "ui8": (0, 255)}
 UNKNOWN = LARGEST["f16"]
 """What stands for the magnitude of a result that may be an infinity, or NaN: these are the same at every level, where
 finite numbers beyond a type's range may come early or late in a sum."""
-EDGED = {"div", "log", "pow", "reciprocal", "rsqrt", "sqrt"}
-"""Kernels with a pole, or an edge of what they are defined on: where a rounded sum comes near it, `mir-run --compare`
-can decide nothing. They are drawn on arguments alone."""
+EDGED = {"div", "equal", "log", "pow", "reciprocal", "rsqrt", "sqrt", "where"}
+"""Kernels with a pole, a jump at a point, or an edge of what they are defined on: where a rounded sum comes near it,
+`mir-run --compare` can decide nothing. They are drawn on arguments alone."""
 WIDTHS = st.sampled_from([1, 2, 3, 4, 5, 7, 8])
 BATCHES = st.sampled_from([(), (), (), (), (1,), (2,), (3,), (2, 1), (2, 2), (1, 2, 1), (2, 1, 1, 2)])
 """Axes before the last two."""
@@ -395,7 +397,8 @@ def add_concat(draw: st.DrawFn, graph: GraphText, a: str) -> None:
     graph.op(f"graph.concat {a}, {b} {{axis = {axis}}}", types, result, dtype, max(graph.most[a], graph.most[b]))
 
 
-OPERATIONS = [add_product, add_product, add_binary, add_unary, add_cast, add_reduction, add_quantised]
+OPERATIONS = [add_product, add_product, add_binary, add_unary, add_cast, add_reduction, add_quantised, add_where,
+              add_mask]  # fmt: skip
 """What draws an operation other than a view."""
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ...dialects.composites import LayerNormOp, RmsNormOp, SoftmaxOp
+from ...dialects.composites import LayerNormOp, NormOp, RmsNormOp, SoftmaxOp
 from ...dialects.graph import GraphOp, ReduceOp
 from ...dialects.kernels import KERNELS
 from ...dialects.kernels.reductions import RESULT_TYPES
@@ -89,30 +89,32 @@ def import_log_softmax(build: Builder, node: Node, inputs: Inputs) -> Tensor:
 
 def import_layer_norm(build: Builder, node: Node, inputs: Inputs) -> Tensor:
     """Along an axis and all after it, times a scale, plus a bias where there is one."""
-    view, *others = [t for t in inputs if t is not None]
-    axes, epsilon = _normed(node, view)
-
-    def make(value: Value, own: Any) -> GraphOp:
-        return LayerNormOp([value, *_factors(build, view, others)], [own(value)], axes=axes, epsilon=epsilon)
-
-    return along(build, node, view, axes, make)
+    view, *factors = [t for t in inputs if t is not None]
+    return normed(build, node, LayerNormOp, view, factors, _from_axis(node, view))
 
 
 def import_rms_norm(build: Builder, node: Node, inputs: Inputs) -> Tensor:
     view, scale = inputs
-    axes, epsilon = _normed(node, view)
+    return normed(build, node, RmsNormOp, view, [scale], _from_axis(node, view))
+
+
+def normed(
+    build: Builder, node: Node, kind: type[NormOp], view: View, factors: list[Tensor], axes: Shape,
+    epsilon: float = 1e-5,
+) -> View:  # fmt: skip
+    """A norm of a kind, with a scale and perhaps a bias; `epsilon` is added before the root where nothing is said."""
+    added = FloatAttr(round_float(node.attribute("epsilon", epsilon), "f32"), F32)
 
     def make(value: Value, own: Any) -> GraphOp:
-        return RmsNormOp([value, *_factors(build, view, [scale])], [own(value)], axes=axes, epsilon=epsilon)
+        return kind([value, *_factors(build, view, factors)], [own(value)], axes=axes, epsilon=added)
 
     return along(build, node, view, axes, make)
 
 
-def _normed(node: Node, view: View) -> tuple[Shape, FloatAttr]:
-    """The axes that a norm is along, and what is added before the root."""
+def _from_axis(node: Node, view: View) -> Shape:
+    """The axes that a norm is along."""
     rank = len(view.shape)
-    epsilon = FloatAttr(round_float(node.attribute("epsilon", 1e-5), "f32"), F32)
-    return tuple(range(axis_of(node, -1, rank), rank)), epsilon
+    return tuple(range(axis_of(node, -1, rank), rank))
 
 
 def _factors(build: Builder, view: View, tensors: list[Tensor]) -> list[Value]:

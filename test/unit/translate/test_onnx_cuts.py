@@ -171,6 +171,58 @@ def test_a_hint_can_be_pasted_into_a_shell(name: str, imports: Imports) -> None:
     assert len(imports.body()) >= 1
 
 
+MASKED = [
+    node("Gather", "table ids", "words"), node("Cast", "mask", "kept", to=TensorProto.BOOL),
+    node("Where", "kept zero least", "/mask,added"), node("MatMul", "words w", "h"), node("Softmax", "h", "p"),
+]  # fmt: skip
+MASK = helper.make_tensor_value_info("mask", TensorProto.INT64, ["B", "S", 1])
+
+
+def masked(last: onnx.NodeProto, output: str = "y") -> onnx.ModelProto:
+    constants = {"table": data(50, 6), "w": W, "zero": np.float32(0), "least": np.float32(-1e9)}
+    nodes = [*MASKED, helper.make_node("Add", ["h", "/mask,added"], ["sum"], name="SUM"), last]
+    return build(nodes, {"ids": IDS, "mask": MASK}, constants, output)  # type: ignore[arg-type]
+
+
+def test_a_hint_says_where_to_cut_off_what_the_host_makes_of_integers(imports: Imports) -> None:
+    after = " imports what comes after, and leaves these to the host"
+    model = masked(node("Relu", "sum"))
+    hint = imports.bad(model, "--dim", "S=4").splitlines()[-1].removesuffix(after)
+    open_sizes = imports.bad(model).splitlines()[-1]
+    assert open_sizes == f"{hint} --dim S=128{after}, for sizes such as this"
+    words = shlex.split(hint.removeprefix("hint: "))
+    assert words == ["--inputs", "/mask,added", "--inputs", "words"]
+    imports.good(model, *words, "--dim", "S=4")
+    assert "%mask_added: tensor<4x1xf32>, %words: tensor<1x4x6xf32>" in imports.text
+    imports.good(model, *words, "--dim", "S=128")
+
+
+def test_no_hint_where_what_comes_after_integers_is_not_understood_either(imports: Imports) -> None:
+    lines = imports.bad(masked(node("Softsign", "sum")), "--dim", "S=4").splitlines()
+    assert not [line for line in lines if line.startswith("hint")]
+
+
+def test_the_shape_of_what_the_host_has_is_known(imports: Imports) -> None:
+    nodes = [
+        node("Shape", "ids", "s"), node("Gather", "table ids", "words"), node("Shape", "words", "t"),
+        node("Reshape", "x s", "r"), node("Expand", "r s", "e"), node("Relu", "e"),
+    ]  # fmt: skip
+    imports.good(build(nodes, {"ids": IDS, "x": [8]}, {"table": data(50, 6)}), "--dim", "S=4", "--batch", "2")
+    assert imports.body() == ["%y = graph.relu %x"]
+    assert "%x: tensor<2x4xf32>" in imports.text
+    assert imports.notes == ["input 'ids' is left out: only its shape is read"]
+
+
+def test_a_mask_is_read_twice_in_one_form(imports: Imports) -> None:
+    nodes = [
+        node("MatMul", "x z", "s"), node("Add", "s m", "a"), node("Add", "m s", "b"), node("Sub", "a b", "d"),
+        node("Mul", "d m"),
+    ]  # fmt: skip
+    imports.good(build(nodes, {"x": [2, 3, 4, 6], "z": [2, 3, 6, 5], "m": [1, 1, 1, 5]}))
+    assert not [line for line in imports.body() if "reshape" in line]
+    imports.run({"x": data(2, 3, 4, 6), "z": data(2, 3, 6, 5), "m": data(5)})
+
+
 def test_a_hint_leaves_an_operation(imports: Imports) -> None:
     model = build([node("Reshape", "x s", "f"), node("Softsign", "f")], X, {"s": shape_of(6, 3)})
     assert "hint" not in imports.bad(model)

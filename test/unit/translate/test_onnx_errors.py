@@ -100,7 +100,7 @@ REFUSED: dict[str, tuple[onnx.ModelProto, str]] = {
     ),
     "reshape by an input": (
         one("Reshape", "x s", {"x": [3, 6], "s": helper.make_tensor_value_info("s", TensorProto.INT64, [2])}),
-        "input 's': elements are int64; they can be float, double, float16, bfloat16, int8, int32",
+        "input 's': elements are int64; they can be float, double, float16, bfloat16, int8, uint8, int32",
     ),
     "cast to int8": (
         build([node("Cast", "x", to=TensorProto.INT8)], X),
@@ -108,7 +108,7 @@ REFUSED: dict[str, tuple[onnx.ModelProto, str]] = {
     ),
     "cast to int64": (
         build([node("Cast", "x", to=TensorProto.INT64)], X),
-        "node 'Y' (Cast): no cast to int64; types are float, double, float16, bfloat16, int8, int32",
+        "node 'Y' (Cast): no cast to int64; types are float, double, float16, bfloat16, int8, uint8, int32",
     ),
     "integer product": (
         build([node("MatMul", "x z")], {"x": [3, 6], "z": [6, 2]}, type=TensorProto.INT32),
@@ -116,7 +116,8 @@ REFUSED: dict[str, tuple[onnx.ModelProto, str]] = {
     ),
     "weights of int64": (
         build([node("MatMul", "x w")], X, {"w": W.astype(np.int64)}),
-        "node 'Y' (MatMul): 'w' has elements of type int64; they can be float, double, float16, bfloat16, int8, int32",
+        "node 'Y' (MatMul): 'w' has elements of type int64; they can be float, double, float16, bfloat16, int8, uint8, "
+        "int32",
     ),
     "zero size": (one("Relu", "x", {"x": [0, 6]}), "input 'x': axis 0 has size 0; dimensions are at least 1"),
     "empty weights": (
@@ -208,7 +209,7 @@ def test_what_stands_behind_a_refused_node_is_listed_too(imports: Imports) -> No
     assert imports.bad(model) == (
         "it can't be imported:\n"
         "  node 'C' (Conv): it has no counterpart here\n"
-        "  node 'I' (Cast): no cast to int64; types are float, double, float16, bfloat16, int8, int32"
+        "  node 'I' (Cast): no cast to int64; types are float, double, float16, bfloat16, int8, uint8, int32"
     )
 
 

@@ -10,6 +10,7 @@ import onnx
 import pytest
 from onnx.reference import ReferenceEvaluator
 
+import tilewright as tw
 from tilewright.tools import opt
 
 from ..onnx_models import Imports, build, data, node, shape_of
@@ -28,6 +29,29 @@ HEADS = {
     "s3": shape_of(2, 5, 8),
     "zero": shape_of(0),
 }
+
+ROTARY = {
+    "w": data(16, 16) / 4, "s": shape_of(1, 6, 2, 8), "zero": shape_of(0), "half": shape_of(4),
+    "end": shape_of(1 << 62), "ax": shape_of(3), "c": data(1, 1, 6, 8), "k": data(1, 1, 6, 8),
+}  # fmt: skip
+
+
+def heads(x: str, made: str) -> list[onnx.NodeProto]:
+    """Two heads of eight of a projection of x."""
+    return [
+        node("MatMul", f"{x} w", "p"), node("Reshape", "p s", "q"), node("Transpose", "q", made, perm=[0, 2, 1, 3]),
+    ]  # fmt: skip
+
+
+def rotated(x: str, factors: str) -> list[onnx.NodeProto]:
+    """x by its cosines and, its halves exchanged, by its sines, as PyTorch exports it."""
+    cosine, sine = factors.split()
+    return [
+        node("Slice", f"{x} zero half ax", "lo"), node("Slice", f"{x} half end ax", "hi"), node("Neg", "hi", "n"),
+        node("Concat", "n lo", "e", axis=-1), node("Mul", f"{x} {cosine}", "a"), node("Mul", f"e {sine}", "b"),
+        node("Add", "a b", "r"),
+    ]  # fmt: skip
+
 
 MODELS: dict[str, Callable[[], onnx.ModelProto]] = {
     "batches of rows": lambda: build([node("MatMul", "x w")], {"x": [2, 5, 6]}, {"w": data(6, 7)}),
@@ -51,6 +75,9 @@ MODELS: dict[str, Callable[[], onnx.ModelProto]] = {
     "reshape between products": lambda: build(
         [node("MatMul", "x w", "m"), node("Reshape", "m s", "r"), node("MatMul", "r z")],
         {"x": [6, 5]}, {"w": data(5, 8), "s": shape_of(3, 16), "z": data(16, 4)},
+    ),
+    "a mask that two layers add": lambda: build(
+        [node("Add", "x m", "a"), node("Relu", "a", "r"), node("Add", "m r")], {"x": [2, 6, 5], "m": [1, 1, 5]}
     ),
     "flatten": lambda: build(
         [node("MatMul", "x w", "m"), node("Flatten", "m", "f"), node("Gemm", "f z")],
@@ -125,6 +152,17 @@ MODELS: dict[str, Callable[[], onnx.ModelProto]] = {
          node("Gelu", "a", "g"), node("Transpose", "g", "u", perm=[0, 2, 1]), node("Add", "x u")],
         {"x": [2, 5, 6]}, {"w": data(5, 5), "b": data(5)}, opset=20,
     ),
+    "rotary embeddings": lambda: build(
+        [*heads("x", "h"), *rotated("h", "c k"), node("Transpose", "r", "t", perm=[0, 1, 3, 2]), node("MatMul", "h t")],
+        {"x": [1, 6, 16]}, ROTARY,
+    ),
+    "rotary embeddings of each row's own": lambda: build(
+        [*heads("x", "h"), node("Relu", "z", "zc"), node("Neg", "z", "zs"), *rotated("h", "zc zs"), node("Neg", "r")],
+        {"x": [1, 6, 16], "z": [6, 8]}, ROTARY,
+    ),
+    "a function of heads": lambda: build(
+        [*heads("x", "h"), node("Tanh", "h", "t"), node("MatMul", "t z")], {"x": [1, 6, 16], "z": [2, 8, 3]}, ROTARY,
+    ),
     "a vector as a row": lambda: build([node("MatMul", "x z")], {"x": [6], "z": [2, 6, 4]}),
     "broadcast along the middle": lambda: build([node("Add", "x z")], {"x": [2, 3, 6], "z": [2, 1, 6]}),
 }  # fmt: skip
@@ -173,8 +211,45 @@ def test_a_product_that_is_turned_back_moves_nothing(imports: Imports) -> None:
     assert "graph.transpose" not in imports.text
 
 
+@pytest.mark.parametrize("shape", [[5], [1, 5], [1, 1, 5], [1, 1, 1, 5]])
+def test_what_is_broadcast_has_one_form_for_all_that_read_it(shape: list[int], imports: Imports) -> None:
+    nodes = [node("Add", "x m", "a"), node("Relu", "a", "r"), node("Mul", "r m")]
+    imports.good(build(nodes, {"x": [1, 2, 6, 5], "m": shape}))
+    assert "graph.reshape" not in imports.text
+
+
+def test_a_form_of_more_axes_makes_no_wider_result(imports: Imports) -> None:
+    nodes = [node("Add", "m v", "a"), node("Relu", "a", "r"), node("Flatten", "r", "f", axis=3), node("Mul", "x f")]
+    imports.good(build(nodes, {"m": [1, 1, 1, 5], "v": [1, 1, 1, 5], "x": [6, 5]}))
+    assert "-> tensor<6x5xf32>" in imports.text
+
+
 def test_heads_are_views(imports: Imports) -> None:
     imports.good(MODELS["heads"]())
     moved = [line.split()[2] for line in imports.body() if not line.split()[2].startswith("graph.matmul")]
     assert set(moved) == {"graph.reshape", "graph.slice", "graph.transpose"}
     assert sum("transpose_b" in line for line in imports.body()) == 1
+
+
+def test_a_function_of_heads_does_not_cut_the_projection_in_rows(imports: Imports) -> None:
+    for name in ("a function of heads", "rotary embeddings"):
+        imports.good(MODELS[name]())
+        tiled = tw.run_passes(imports.text, "tile{sizes=4x4x4}")
+        assert "%p = graph.matmul %x, %w {tile = [4, 4, 4]}" in tiled
+
+
+def test_halves_that_change_places_are_not_copied(imports: Imports) -> None:
+    imports.good(MODELS["rotary embeddings"]())
+    assert [line for line in imports.body() if "%b" in line] == [
+        "%b_1 = graph.mul %n, %k_2", "%b_2 = graph.mul %lo, %k_3", "%b = graph.concat %b_1, %b_2 {axis = 3}",
+        "%r = graph.add %a, %b",
+    ]  # fmt: skip
+    assert imports.weights["k_3"].tolist() == ROTARY["k"][0, 0, :, 4:].tolist()
+
+
+def test_a_concatenation_that_holds_its_parts_is_read_whole(imports: Imports) -> None:
+    imports.good(build(
+        [node("MatMul", "x w", "a"), node("Tanh", "x", "b"), node("Concat", "a b", "c", axis=-1), node("Neg", "c")],
+        {"x": [5, 8]}, {"w": data(8, 4)},
+    ))  # fmt: skip
+    assert imports.body()[-2:] == ["%c = graph.concat %a, %b {axis = 1}", "%y = graph.neg %c"]
