@@ -150,11 +150,11 @@ class Terms:
 
     def elements_of(self, tile: Term) -> Sequence[Element]:
         """Where the elements of a tile have come from; nothing for one that is not made of others' elements."""
-        key: tuple[Any, ...] = self.keys[tile] if tile != NONE else ()
-        if not key or key[0] != "seen":
+        if tile == NONE or self.keys[tile][0] != "seen":
             return self.elements.get(tile, ())
-        self.extents.setdefault(key[2], key[1][1])
-        return self.elements.get(key[2]) or [(key[2], i) for i in range(prod(key[1][1]))]
+        (_, own), whole = self.keys[tile][1:]
+        self.extents.setdefault(whole, own)
+        return self.elements.get(whole) or [(whole, i) for i in range(prod(own))]
 
     def plus(self, a: Term, b: Term) -> Term:
         """A sum of two, in either order."""
