@@ -40,17 +40,17 @@ def wanted(given: Arrays, diagonal: int) -> np.ndarray:
     """By NumPy, on whole arrays."""
     q, k, v = (given[n].astype(np.float64) for n in "qkv")
     scores = q @ k.swapaxes(1, 2)
-    scores = np.where(np.tri(*scores.shape[1:], diagonal) > 0, scores, -np.inf)
+    scores = np.where(np.tri(scores.shape[1], scores.shape[2], diagonal) > 0, scores, -np.inf)
     with np.errstate(invalid="ignore"):
         powers = np.exp(scores - scores.max(axis=2, keepdims=True))
         return (powers / powers.sum(axis=2, keepdims=True)) @ v
 
 
-def lowered(text: str, tile: str = "4x4x4") -> tw.Module:
+def lowered(text: str, tile: str = "4x4x4") -> tw.ModuleOp:
     return tw.parse(tw.run_passes(text, f"decompose,tile{{sizes={tile}}},lower"))
 
 
-def execs(module: tw.Module) -> Counter[str]:
+def execs(module: tw.ModuleOp) -> Counter[str]:
     """How many execs write each buffer."""
     (func,) = module.functions()
     return Counter(op.operands[0].name for op in func.ops if isinstance(op, ExecOp))
