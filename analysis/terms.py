@@ -7,15 +7,16 @@ for the sorting of each sum.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
-from math import inf, nan
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from math import inf, nan, prod
 from typing import Any, NamedTuple
 
 from ..dialects.graph import MatmulOp
 from ..dialects.kernels import KERNELS, Kernel
-from ..dialects.kernels.constants import IDENTITY, LAWS
+from ..dialects.kernels.constants import IDENTITY
 from ..dialects.kernels.declaration import Function
 from ..dialects.kernels.masks import CAUSAL_MASK
+from ..dialects.kernels.moves import moved_runs, placement_of
 from ..dialects.kernels.products import MATMUL
 from ..dialects.opaque import OpaqueBase, OpaqueOp
 from ..dialects.tile_ops import ExecBase, StoreBase
@@ -24,28 +25,21 @@ from ..ir.attributes import Unit
 from ..ir.builtin import FuncOp
 from ..ir.core import Operation, Value
 from ..ir.types import TensorType
+from .term_table import NONE, Term, TermTable
 
-NONE = -1
+Element = tuple[Term, int]
+"""An element of a tile: its number among those that are no padding, row by row."""
 
-Term = int
 
-
-class Terms:
-    """The terms met so far; `keys[t]` is how term t is made. `plain` are the functions without parameters, `fulls` the
-    terms of tiles that are full of one number."""
+class Terms(TermTable):
+    """The terms met so far; `keys[t]` is how term t is made. `plain` are the functions without parameters, `elements`
+    where each element comes from of what moves have made, `extents` how much is no padding of what they read."""
 
     def __init__(self) -> None:
-        self.numbers: dict[tuple[Any, ...], Term] = {}
-        self.keys: list[tuple[Any, ...]] = []
+        super().__init__()
         self.plain: dict[str, Function] = {}
-        self.fulls: dict[Term, float] = {}
-
-    def make(self, *key: Any) -> Term:
-        number = self.numbers.get(key)
-        if number is None:
-            number = self.numbers[key] = len(self.keys)
-            self.keys.append(key)
-        return number
+        self.elements: dict[Term, list[Element]] = {}
+        self.extents: dict[Term, Coord] = {}
 
     def argument(self, index: int, coord: Coord) -> Term:
         return self.make("argument", index, coord)
@@ -56,6 +50,8 @@ class Terms:
         products = self.without_useless(products)
         if not products:
             return start
+        if kernel.combine == "part":
+            return self.put_together(products)
         summed = self.make("sum", *sorted(products))
         if start == NONE:
             return summed
@@ -119,6 +115,38 @@ class Terms:
             (_, own), tile = key[1:]
         return tile if own == extent else self.make("seen", (extent, own), tile)
 
+    def put_together(self, parts: Sequence[tuple[Term, Term]]) -> Term:
+        """A tile of the parts that moves have written; a part of it that none has is like nothing else."""
+        extent = self.keys[parts[0][1]][1]
+        elements = [(NONE, len(self.keys) + i) for i in range(prod(extent))]
+        for tile, part in parts:
+            _, _, own, runs = self.keys[part]
+            self.extents.setdefault(tile, own)
+            for to, at, step, count in runs:
+                elements[to : to + count] = [(tile, at + i * step) for i in range(count)]
+        return self.moved(elements, extent)
+
+    def moved(self, elements: Sequence[Element], extent: Coord) -> Term:
+        """A tile of these elements of others, all that is no padding in it, row by row: another tile itself where it
+        is all of that, else told by where each element has come from in the end. How many elements each of the tiles
+        has, and along which axes, must be in `extents`."""
+        origins = {tile: self.elements_of(tile) for tile in dict.fromkeys([tile for tile, _ in elements])}
+        found = [origins[tile][at] if origins.get(tile) else (tile, at) for tile, at in elements]
+        tile = found[0][0]
+        if tile in self.extents and found == [(tile, i) for i in range(prod(self.extents[tile]))]:
+            return self.seen(tile, self.extents[tile], extent)
+        made = self.make("moved", bare(extent), *runs_of(found))
+        self.elements[made] = found
+        return made
+
+    def elements_of(self, tile: Term) -> Sequence[Element]:
+        """Where the elements of a tile have come from; nothing for one that is not made of others' elements."""
+        key: tuple[Any, ...] = self.keys[tile] if tile != NONE else ()
+        if not key or key[0] != "seen":
+            return self.elements.get(tile, ())
+        self.extents.setdefault(key[2], key[1][1])
+        return self.elements.get(key[2]) or [(key[2], i) for i in range(prod(key[1][1]))]
+
     def plus(self, a: Term, b: Term) -> Term:
         """A sum of two, in either order."""
         return self.make("plus", *sorted((a, b)))
@@ -132,11 +160,6 @@ class Terms:
         else:
             function = self.plain.get(name) or self.plain.setdefault(name, Function(name, "", ()))
         return self.make("apply", function, *(sorted(sources) if commutes else sources))
-
-    def parts(self, term: Term) -> tuple[Any, ...] | None:
-        """The function that `apply` made a term of, and its sources; None for a term of another kind."""
-        key = self.keys[term]
-        return key[1:] if key[0] == "apply" else None
 
     def opaque(self, op: OpaqueBase, operands: Sequence[Term]) -> Term:
         """What an opaque operation does with all tiles of its operands: equal only to one of the same operator and node
@@ -154,41 +177,6 @@ class Terms:
             return scores
         last = diagonal + extent[-2] - 1  # the last column that stays of the last row
         return self.full(-inf) if last < 0 else self.apply(CAUSAL_MASK.name, (diagonal,), scores)
-
-    def full(self, number: float) -> Term:
-        """A tile full of a number, as far as it is no padding."""
-        term = self.make("full", repr(number))
-        self.fulls[term] = number
-        return term
-
-    def without_useless(self, products: list[tuple[Term, Term]]) -> list[tuple[Term, Term]]:
-        """The parts of a sum, or of a maximum, but those that change nothing of it: products of zeros, and the number
-        that is the kernel's identity (`part` has looked). All of them, where none would be left."""
-        if not self.fulls or not any(a in self.fulls or b in self.fulls for a, b in products):
-            return products
-        one = self.make("one")
-        left = [
-            (a, b)
-            for a, b in products
-            if not (0.0 in (self.fulls.get(a), self.fulls.get(b)) or (a in self.fulls and b == one))
-        ]
-        return left or products
-
-    def of_full(self, kernel: Kernel, sources: Sequence[Term]) -> Term:
-        """What a kernel makes of a tile full of a number, where that is known (`constants.py`); else `NONE`."""
-        law = LAWS.get((kernel.name, self.fulls.get(sources[0])))
-        if law is None or len(sources) != 1 + (law.beside is not None):
-            return NONE
-        return self.full(law.gives) if law.beside is None or self.is_reduced(sources[1], law.beside) else NONE
-
-    def is_reduced(self, term: Term, combine: str) -> bool:
-        """Whether a term is what a reduction makes of some tiles, repeated or not."""
-        key = self.keys[term]
-        key = self.keys[key[2]] if key[0] == "rows" else key
-        if key[0] != "sum" or key[1][1] != self.make("one"):
-            return False
-        made = self.parts(key[1][0])
-        return made is not None and KERNELS[made[0].name].combine == combine
 
     def of_kernel(self, kernel: Kernel, op: Any, dtypes: Sequence[str], sources: Sequence[Term]) -> Term:
         """The value of a kernel that is no product, with the parameters that an operation gives it."""
@@ -209,6 +197,20 @@ class Terms:
         kernel = KERNELS[op.activation]
         assert kernel.algebra is not None
         return kernel.algebra(self, kernel.params_of(op, "activation_params"), (dtype, dtype), term)
+
+
+def runs_of(elements: Sequence[Element]) -> Iterator[tuple[Term, int, int, int]]:
+    """Elements as runs that go up evenly within one tile: the first one, the step, and how many. Equal elements make
+    equal runs."""
+    tile, first, step, count = *elements[0], 0, 0
+    for other, at in elements:
+        if other == tile and (count < 2 or at == first + step * count):
+            step = at - first
+            count += 1
+        else:
+            yield tile, first, step, count
+            tile, first, step, count = other, at, 0, 1
+    yield tile, first, step, count
 
 
 class Result(NamedTuple):
@@ -330,7 +332,9 @@ class TileTerms:
             tile = self.tile(place)
             if tile.kernel.combine != kernel.combine:
                 tile = self.combining(place, kernel)
-            if len(sources) == 1:
+            if kernel.combine == "part":
+                tile.products.append((sources[0], self.part(op)))
+            elif len(sources) == 1:
                 axis = None if op.axis is None else op.axis - rank_of(operands[1])
                 tile.products.append(self.terms.part(kernel, axis, sources[0]))
             else:
@@ -338,6 +342,13 @@ class TileTerms:
             tile.ops.append(op)
         tile.term = NONE
         tile.activation = op if op.activation is not None else None
+
+    def part(self, op: ExecBase) -> Term:
+        """Which elements a move writes, of which of its source's: all that a valid extent of each has, by number."""
+        types = [tiled(v) for v in op.operands]
+        runs = moved_runs(placement_of(op, types[0].tensor.shape), types, op.coords)
+        extents = [t.valid(c) for t, c in zip(types, op.coords, strict=True)]
+        return self.terms.make("part", *extents, runs)
 
     def combining(self, place: TileRef, kernel: Kernel) -> TileValue:
         """A tile as it is, to be combined in another way from here on."""

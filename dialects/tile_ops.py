@@ -11,7 +11,7 @@ from ..ir.constructors import made_when_called
 from ..ir.core import Operation, Value
 from ..ir.fields import Field, field
 from ..ir.light_typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
-from ..ir.opdef import OpError, boolean, coordinates, float32, integer, numbers, read_fields, unit
+from ..ir.opdef import OpError, boolean, coordinates, float32, integer, integers, numbers, read_fields, unit
 from ..ir.parsing import ParseContext, Token
 from ..ir.printer import Names
 from ..ir.texts import COORD, Made, by_values, declared, entries
@@ -121,6 +121,7 @@ def has_parameters(op: ExecBase) -> bool:
     return not (
         op.params is None
         and op.axis is None
+        and op.steps is None
         and op.diagonal is None
         and op.left is None
         and op.right is None
@@ -265,8 +266,8 @@ class StoreBase(TileOp):
 
 
 PARAMETERS = (
-    "axis", "diagonal", "left", "params", "right", "scale", "transpose_a", "transpose_b", "zero_point", "zero_point_a",
-    "zero_point_b",
+    "axis", "diagonal", "first", "left", "params", "right", "scale", "steps", "transpose_a", "transpose_b", "within",
+    "zero_point", "zero_point_a", "zero_point_b",
 )  # fmt: skip
 """The fields of an exec with which numbers its kernel works; those of a graph operation are called alike."""
 
@@ -287,13 +288,16 @@ class ExecBase(TileOp):
     activation_params: tuple[FloatAttr, ...] | None = field(numbers, default=None)
     axis: int | None = field(integer, default=None)
     diagonal: int | None = field(integer, default=None)
+    first: int | None = field(integer, default=None)
     kernel: str = field(kernel_name, in_braces=False)
     left: FloatAttr | None = field(float32, default=None)
     params: tuple[FloatAttr, ...] | None = field(numbers, default=None)
     right: FloatAttr | None = field(float32, default=None)
     scale: FloatAttr | None = field(float32, default=None)
+    steps: tuple[int, ...] | None = field(integers, default=None)
     transpose_a: Unit | None = field(unit, default=None)
     transpose_b: Unit | None = field(unit, default=None)
+    within: tuple[Coord, ...] | None = field(coordinates, default=None)
     zero_point: int | None = field(integer, default=None)
     zero_point_a: int | None = field(integer, default=None)
     zero_point_b: int | None = field(integer, default=None)

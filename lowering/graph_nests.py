@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from math import prod
 from typing import NamedTuple
 
-from ..dialects.graph import ElementwiseOp, GraphOp, MatmulOp
+from ..dialects.graph import ElementwiseOp, GraphOp, MatmulOp, ViewOp
 from ..dialects.kernels import KERNELS
 from ..dialects.kernels.declaration import ALL, coords_along
 from ..dialects.tiles import Coord, TiledType, TileRef, coord_text, coords_within
@@ -263,7 +263,10 @@ def tasks(
             continue
         starts, ends = turn
         place = (*coord, k, 0)
-        sources = tuple([views.place(value, along(place)) for value, along in reads[i]])
+        if op.result in views.moves:
+            sources = tuple([(copied.buffer, at) for copied, at in views.parts(op.result, coord, tiled)])
+        else:
+            sources = tuple([views.place(value, along(place)) for value, along in reads[i]])
         for source in sources:
             if source[0] in made and source not in done:
                 raise DiagnosticError([_too_early(op, source, ops[made[source[0]]])])
@@ -298,7 +301,9 @@ def described(op: GraphOp, tiled: Tiled) -> Described:
 
 
 def axes_of(op: GraphOp, tiled: Tiled) -> tuple[Coord, ...]:
-    """Along which axes of its result the sources of an operation go, but a bias."""
+    """Along which axes of its result the sources of an operation go, but a bias; nothing is said of moves."""
+    if isinstance(op, ViewOp):
+        return ()
     kernel = KERNELS[op.kernel]
     return kernel.reads(op, [tiled[v].tensor.shape for v in (op.result, *op.operands[: len(kernel.sources)])])
 

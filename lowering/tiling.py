@@ -127,7 +127,7 @@ class _Solver:
         for claims in (self.result_claims(ops), self.operand_claims(ops), self.default_claims(ops)):
             for claim in claims:
                 conflict = self.claim(claim)
-                if conflict is not None:
+                if conflict is not None and not isinstance(claim.op, ViewOp):  # else it is moved
                     return conflict, claim
         for value in self.parent:
             self.tiling.tensors[value] = self.claims[self.find(value)].shape
@@ -257,10 +257,13 @@ class _Solver:
     def claim_of_view(
         self, op: ViewOp, value: Value, role: str, result: _Claim | None, source: _Claim | None
     ) -> _Claim | None:
-        """What follows for a view's operand from its result, or the other way round."""
+        """What follows for a view's operand from its result, or the other way round; None where there are no such
+        tiles, so that it has to be moved."""
         if result is not None:
-            return _Claim(tile_in_operand(op, value, result.shape), op, role, value)
-        return None if source is None else _Claim(tile_in_result(op, value, source.shape), op, "result", op.result)
+            tile = tile_in_operand(op, value, result.shape)
+            return None if tile is None else _Claim(tile, op, role, value)
+        tile = None if source is None else tile_in_result(op, source.shape)
+        return None if tile is None else _Claim(tile, op, "result", op.result)
 
     def depth(self, op: ReduceOp, value: Value) -> int:
         """The size of a reduction's tiles along its axis."""
@@ -280,10 +283,13 @@ class _Solver:
         yield from self.view_claims(ops)
 
     def view_claims(self, ops: list[GraphOp]) -> Iterator[_Claim]:
-        """What only views read takes the default sizes."""
-        for op in ops:
-            if isinstance(op, ViewOp) and self.find(op.result) not in self.claims:
-                yield _Claim(self.default_shape(op.operands[0]), op, "operand", op.operands[0])
+        """What only views read takes the default sizes, and so do views that do not fall on the grid."""
+        views = [op for op in ops if isinstance(op, ViewOp)]
+        tensors = [(op, op.operands[0]) for op in views if self.find(op.result) not in self.claims]
+        tensors += [(op, value) for op in views for value in (*op.operands, op.result)]
+        for op, value in tensors:
+            if self.find(value) not in self.claims:
+                yield _Claim(self.default_shape(value), op, "operand", value)
                 yield from self.other_claims(ops)
 
     def default_shape(self, value: Value) -> Shape:

@@ -34,6 +34,11 @@ class Raised(NamedTuple):
     axes: tuple[Coord, ...] = ()
 
 
+SHARE = 4
+"""The part of a graph's steps that is spent on operations found in uops, which a plan has often ordered
+already."""
+
+
 class NoOperationError(Exception):
     """An exec, by its step, that is part of no operation that makes all of a buffer, and why."""
 
@@ -54,6 +59,7 @@ def raise_nests(tiles: TileProgram, func: FuncOp, chains: Chains, config: SRAMCo
     search = Search(traffic_model_of(operations, func.returned(), types, config), nests)
     if any(o.partial for o in found) or search.model.program(nests) is None:
         return _best_blocks(found, nests, search, chains, config)
+    search.limit //= SHARE
     return _order(found, search.run(known), sources_of(operations, types))
 
 

@@ -8,7 +8,7 @@ tensor's axis is asked of all that are cut alike: those that a chain of operatio
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import combinations
 from math import gcd
 
@@ -24,17 +24,16 @@ Shape = tuple[int, ...]
 
 class Limits:
     """What tile sizes along tensors' axes have to be, by the views of some operations: `numbers` are what they divide,
-    `most` what they are at most."""
+    `most` what they are at most. Axes that are `alike` are cut alike whatever the operations want."""
 
-    def __init__(self, ops: list[GraphOp]):
+    def __init__(self, ops: list[GraphOp], alike: Iterable[tuple[Axis, Axis]] = ()):
         self.parent: dict[Axis, Axis] = {}
         self.numbers: dict[Axis, int] = {}
         self.most: dict[Axis, int] = {}
         if not any(isinstance(op, ViewOp) for op in ops):
             return
-        for op in ops:
-            for one, other in _alike(op):
-                self.join(one, other)
+        for one, other in (*alike, *[pair for op in ops for pair in _alike(op)]):
+            self.join(one, other)
         for op in ops:
             for axis, number in _asked(op):
                 self.limit(axis, number)
@@ -105,10 +104,21 @@ def _alike(op: GraphOp) -> Iterator[tuple[Axis, Axis]]:
             for axis in range(rank)
             if not isinstance(op, BroadcastOp) or _shape(value)[axis] > 1
         )
+    elif op.is_composite:
+        yield from _alike_from_behind(op)
     elif op.kernel:
         axes = KERNELS[op.kernel].reads(op, [_shape(v) for v in (result, *op.operands)])
         for value, along in zip(op.operands, axes, strict=True):
             yield from (((value, i), (result, axis)) for i, axis in enumerate(along) if 0 <= axis < rank)
+
+
+def _alike_from_behind(op: GraphOp) -> Iterator[tuple[Axis, Axis]]:
+    """The axes along which an operand has as many elements as the result, counted from the last one."""
+    shape = _shape(op.result)
+    for value in op.operands:
+        own = _shape(value)
+        ends = range(1, min(len(own), len(shape)) + 1)
+        yield from (((value, len(own) - i), (op.result, len(shape) - i)) for i in ends if own[-i] == shape[-i])
 
 
 def _alike_in_product(op: MatmulOp, rank: int) -> Iterator[tuple[Axis, Axis]]:
@@ -147,10 +157,11 @@ def _sizes(axes: list[Axis]) -> list[int]:
 
 
 def _asked(op: GraphOp) -> Iterator[tuple[Axis, int]]:
-    """The axes of which an operation asks that their tiles' size divides a number."""
-    if isinstance(op, MatmulOp):
-        for value in (*op.operands[:2], op.result):
-            yield from (((value, axis), 1) for axis in range(len(_shape(value)) - 2))
+    """The axes of which an operation asks that their tiles' size divides a number: what is computed is cut into single
+    elements along all axes but the last two."""
+    if not isinstance(op, ViewOp):
+        for value in (*op.operands[:2], op.result) if isinstance(op, MatmulOp) else (op.result,):
+            yield from (((value, axis), 1) for axis in range(len(_shape(value)) - 2) if _shape(value)[axis] > 1)
     elif isinstance(op, ReshapeOp):
         yield from _asked_by_reshape(op)
     elif isinstance(op, SliceOp):

@@ -5,30 +5,29 @@ from __future__ import annotations
 from ..dialects.graph import ViewOp
 from ..dialects.views import ReshapeOp, TransposeOp
 from ..ir.core import Value
-from ..ir.diagnostics import Diagnostic, DiagnosticError
 
 Shape = tuple[int, ...]
 
 
-def tile_in_result(op: ViewOp, value: Value, tile: Shape) -> Shape:
-    """The tiles of a view whose operand is cut in these. Raises `DiagnosticError` where there are none."""
+def tile_in_result(op: ViewOp, tile: Shape) -> Shape | None:
+    """The tiles of a view whose operand is cut in these; None where there are none."""
     if isinstance(op, TransposeOp):
         return tuple([tile[axis] for axis in op.permutation])
     if isinstance(op, ReshapeOp):
-        return _reshaped(op, tile, value, op.result)
+        return _reshaped(tile, op.operands[0], op.result)
     return tile
 
 
-def tile_in_operand(op: ViewOp, value: Value, tile: Shape) -> Shape:
-    """The tiles of an operand whose view is cut in these. Raises `DiagnosticError` where there are none."""
+def tile_in_operand(op: ViewOp, value: Value, tile: Shape) -> Shape | None:
+    """The tiles of an operand whose view is cut in these; None where there are none."""
     if isinstance(op, TransposeOp):
         return tuple([tile[op.permutation.index(axis)] for axis in range(len(tile))])
     if isinstance(op, ReshapeOp):
-        return _reshaped(op, tile, op.result, value)
+        return _reshaped(tile, op.result, value)
     return tile
 
 
-def _reshaped(op: ReshapeOp, tile: Shape, given: Value, wanted: Value) -> Shape:
+def _reshaped(tile: Shape, given: Value, wanted: Value) -> Shape | None:
     """The tiles of the same elements under another shape: within each group of axes that hold the same elements, what
     a tile has is within one axis of either."""
     found: list[int] = []
@@ -37,11 +36,7 @@ def _reshaped(op: ReshapeOp, tile: Shape, given: Value, wanted: Value) -> Shape:
         targets = [_shape(wanted)[i] for i in others]
         made = _within_group([size for size in sizes if size[0] > 1], [size for size in targets if size > 1])
         if made is None:
-            shown = "x".join(map(str, tile))
-            message = f"its tiles of {shown} of %{given.name} would not be tiles of %{wanted.name}"
-            raise DiagnosticError(
-                [Diagnostic(f"{op.name} %{op.result.name} is not on the tile grid: {message}", op.loc)]
-            )
+            return None
         rest = iter(made)
         found += [next(rest) if size > 1 else 1 for size in targets]
     return tuple(found)

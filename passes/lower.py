@@ -20,6 +20,7 @@ from typing import Any, ClassVar
 
 from ..dialects.graph import TOGETHER, GraphOp, MatmulOp, ReduceOp, ViewOp, has_choices
 from ..dialects.kernels import KERNELS
+from ..dialects.kernels.moves import MOVE
 from ..dialects.kernels.products import BIAS
 from ..dialects.levels import level_of
 from ..dialects.masks import CausalMaskOp, diagonal_of
@@ -40,7 +41,7 @@ from ..lowering.masked_tiles import left_out
 from ..lowering.rewriting import ValueMap, clone, copy_value, map_functions, with_body
 from ..lowering.tile_program import TileProgram
 from ..lowering.tiling import Shape, check_tensors, tile_shapes
-from ..lowering.views import Views, resolved, without_views
+from ..lowering.views import Views, resolved
 from ..planner.arena import SRAMConfig, count_of
 from ..planner.liveness import accumulator_residencies
 from ..planner.memory_planner import most_needed
@@ -111,14 +112,15 @@ def lower_function(func: FuncOp, module: ModuleOp) -> FuncOp:
     shapes = tile_shapes(func, module)
     tiled = {v: _tiled_type(v, shapes) for v in shapes}
     graph_ops = [op for op in func.ops if isinstance(op, GraphOp)]
-    check_execs(without_views(graph_ops), tiled, MOST_TILES)
+    check_execs([op for op in graph_ops if not isinstance(op, ViewOp)], tiled, MOST_TILES)
     views = resolved(graph_ops, func, tiled)
+    check_execs(views.computed(graph_ops), tiled, MOST_TILES)
     values: ValueMap = {}
     args = [copy_value(a, values, _tiled(a, shapes)) for a in func.args]
     allocs: list[Operation] = [
         AllocOp((), [copy_value(op.result, values, _tiled(op.result, shapes))], loc=op.loc)
         for op in graph_ops
-        if op.result not in views.homes
+        if views.is_buffer(op.result)
     ]
     body = lower_tiles(func.ops, tiled, values, views)
     arg_attrs = [{k: v for k, v in attrs.items() if k != "graph.tile"} for attrs in func.arg_attrs]
@@ -150,13 +152,13 @@ def lower_tiles(
     Opaque operations and those of other dialects stay before the first tile of the graph operation that they
     stand before.
     """
-    graph_ops = without_views([op for op in ops if isinstance(op, GraphOp)])
-    lowerings = [_Lowering(op, values, views, tiled[op.result].tile) for op in graph_ops]
+    graph_ops = views.computed([op for op in ops if isinstance(op, GraphOp)])
+    lowerings = [_Lowering(op, values, views, tiled) for op in graph_ops]
     others: list[tuple[int, Operation]] = []
     before = 0
     for op in ops:
         if isinstance(op, GraphOp):
-            before += not isinstance(op, ViewOp)
+            before += not isinstance(op, ViewOp) or op.result in views.moves
         else:
             others.append((before, op))
     others.reverse()
@@ -193,8 +195,9 @@ def _other(op: Operation, tiled: Mapping[Value, TiledType], values: ValueMap) ->
 class _Lowering:
     """Makes the uops of one graph operation."""
 
-    def __init__(self, op: GraphOp, values: ValueMap, views: Views, tile: Coord):
+    def __init__(self, op: GraphOp, values: ValueMap, views: Views, tiled: Mapping[Value, TiledType]):
         self.op = op
+        self.tiled = tiled
         self.values = values
         self.views = views
         self.dst = values[views.buffer(op.result)]
@@ -202,7 +205,7 @@ class _Lowering:
         at_store = activation is not None and KERNELS[activation].keeps_zeros
         self.of_store = activation_of(op if at_store else None)
         self.of_exec = activation_of(op if activation is not None and not at_store else None)
-        self.tile = tile
+        self.tile = tiled[op.result].tile
         self.params = {name: getattr(op, name) for name in PARAMETERS if hasattr(op, name)}
         if isinstance(op, ReduceOp):
             self.params["axis"] = views.axis(op)
@@ -210,6 +213,9 @@ class _Lowering:
     def run(self, task: TileTask, out: list[Operation]) -> None:
         """One tile operation: the loads of what it reads, the exec, and the store of a tile that is complete."""
         op, coord = self.op, task.place[1]
+        if op.result in self.views.moves:
+            self.move(coord, out)
+            return
         bias = op.bias if isinstance(op, MatmulOp) else None
         if bias is not None and task.starts:
             self.exec(BIAS.name, coord, [self.views.place(bias, task.coord[-1:])], False, out)
@@ -219,6 +225,16 @@ class _Lowering:
         self.exec(op.kernel, coord, task.sources, bias is not None or not task.starts, out, **given)
         if task.ends:
             out.append(StoreOp((self.dst,), coords=(coord,), loc=op.loc, **self.of_store))
+
+    def move(self, coord: Coord, out: list[Operation]) -> None:
+        """A tile of a view that is copied, of all parts that there are."""
+        op = self.op
+        whole = tuple([(0, size) for size in self.tiled[op.result].tensor.shape])
+        for number, (copied, at) in enumerate(self.views.parts(op.result, coord, self.tiled)):
+            first, steps, within = copied.placement
+            given = {"first": first or None, "steps": steps, "within": within if within != whole else None}
+            self.exec(MOVE.name, coord, [(copied.buffer, at)], number > 0, out, **given)
+        out.append(StoreOp((self.dst,), coords=(coord,), loc=op.loc))
 
     def exec(
         self,

@@ -28,7 +28,7 @@ from ..lowering.graph_nests import adapters_last, check_execs, described, nests_
 from ..lowering.rewriting import ValueMap, clone, clone_with, copy_value, map_functions, with_body
 from ..lowering.tiling import check_tensors, tile_shapes
 from ..lowering.timed_ops import exec_cycles, move_cycles
-from ..lowering.views import Views, resolved, without_views
+from ..lowering.views import Views, resolved
 from ..planner.arena import SRAMConfig
 from ..planner.makespan import LONG, MakespanModel
 from ..planner.nest_cost import TrafficModel
@@ -65,15 +65,15 @@ class PlanPass:
             return func
         order = adapters_last(func.ops)
         all_ops = [op for op in order if isinstance(op, GraphOp)]
-        ops = without_views(all_ops)
+        ops = [op for op in all_ops if not isinstance(op, ViewOp)]
         target = target_of(func, module, sram_bytes=self.sram, alignment=self.align)
         tiled = tiled_types(func, module)
         taken = set_aside(func, tiled, target)
         check_execs(ops, tiled, MOST_PLANNED)
         views = resolved(all_ops, func, tiled)
         nests: dict[GraphOp, Nest] = {}
-        for run in runs_between_opaque(order):
-            made = self.plan_run(run, read_after(run, func), tiled, views, taken, target)
+        for run in runs_between_barriers(order, views):
+            made = self.plan_run(run, read_after(run, func, views), tiled, views, taken, target)
             first = max((nest.group + 1 for nest in nests.values() if nest.group is not None), default=0)
             nests |= zip(run, [n if n.group is None else replace(n, group=n.group + first) for n in made], strict=True)
         return _with_choices(func, order, nests)
@@ -104,22 +104,24 @@ class PlanPass:
         return nests
 
 
-def runs_between_opaque(ops: Sequence[Operation]) -> list[list[GraphOp]]:
-    """The operations on tensors, in runs that opaque operations part: none is empty but the only one."""
+def runs_between_barriers(ops: Sequence[Operation], views: Views) -> list[list[GraphOp]]:
+    """The operations on tensors, in runs that opaque operations and moved views part: none is empty but the only
+    one."""
     runs: list[list[GraphOp]] = [[]]
     for op in ops:
-        if isinstance(op, GraphOp):
-            runs[-1].append(op)
-        elif isinstance(op, GraphOpaqueOp) and runs[-1]:
+        if isinstance(op, GraphOpaqueOp) or (isinstance(op, ViewOp) and op.result in views.moves):
             runs.append([])
-    runs = [without_views(run) for run in runs]
-    return [run for run in runs if run] or runs
+        elif isinstance(op, GraphOp) and not isinstance(op, ViewOp):
+            runs[-1].append(op)
+    return [run for run in runs if run] or runs[:1]
 
 
-def read_after(run: Sequence[GraphOp], func: FuncOp) -> Sequence[Value]:
-    """The values that a run of operations leaves off chip: those that are returned, or that others read."""
+def read_after(run: Sequence[GraphOp], func: FuncOp, views: Views) -> Sequence[Value]:
+    """The buffers that a run of operations leaves off chip: those that are returned, or that others read."""
     within = set(run)
-    return [*func.returned(), *(v for op in func.ops if op not in within for v in op.operands)]
+    others = [op for op in func.ops if op not in within and not isinstance(op, ViewOp)]
+    copied = [part.buffer for parts in views.moves.values() for part in parts]
+    return [views.buffer(v) for op in others for v in op.operands] + copied
 
 
 def tiled_types(func: FuncOp, module: ModuleOp) -> dict[Value, TiledType]:

@@ -15,6 +15,9 @@ from .nests import Nest
 BEST = 2
 """How many of what the ways of choosing have found small changes are made to."""
 
+SOON = 0.1
+"""The share of the steps that groups of few neighbours may take before all else: often nothing can be better."""
+
 WAYS = 0.7
 """The share of the steps that the ways of choosing may take."""
 
@@ -41,8 +44,10 @@ class Search(Changes):
     def try_ways(self, known: int, for_variety: bool) -> None:
         """What is computed together is chosen by several ways: what is good for a few operations may bar what is better
         for many. Small changes are made to what all of them find, the best first, as long as there are steps left."""
-        begun, found = self.nests, [self.nests]
         limit, enough = self.limit, -1 if for_variety else self.model.enough(0, len(self.nests))
+        if not for_variety and self.is_found_soon(enough):
+            return
+        begun, found = self.nests, [self.nests]
         self.limit = int(WAYS * limit)
         for way in self.ways():
             if self.model.cost(self.nests) <= enough:
@@ -65,6 +70,19 @@ class Search(Changes):
             changed.append(self.nests)
         self.found = [*changed[1:], *found]
         self.nests = min(changed, key=self.model.scheduled_cost)
+
+    def is_found_soon(self, enough: int) -> bool:
+        """Whether groups of few neighbours lead to what nothing can be better than, with few steps. If not, the nests
+        stay, and no steps are counted: whoever tries the same again has it for nothing."""
+        begun, steps, limit = self.nests, self.model.steps, self.limit
+        self.limit = steps + int(SOON * limit)
+        self.choose_groups()
+        self.limit = limit
+        if self.model.cost(self.nests) <= enough:
+            self.found = [self.nests]
+            return True
+        self.nests, self.model.steps = begun, steps
+        return False
 
     def is_worse(self, given: list[Nest]) -> bool:
         """Whether the nests found are worse than those given, all operations together, or can't be scheduled."""

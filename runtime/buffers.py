@@ -97,12 +97,25 @@ def without_padding(op: ExecBase, kernel: Kernel, sources: Sequence[Array]) -> l
     return [source[cut] for source, cut in zip(sources, cuts, strict=True)]
 
 
+def move(op: ExecBase, kernel: Kernel, dst: Array, sources: list[Array], part: tuple[int, ...] | None) -> None:
+    """Runs a kernel that writes a part of a tile and leaves the rest."""
+    types = [tiled(v) for v in op.operands]
+    kernel.meaning(np, Call(kernel.params_of(op), dst.dtype, dst, types, op.coords), *sources)
+    if op.activation is not None:
+        dst[...] = activate(dst, op)
+    if part is not None:
+        clear_padding(dst, part)
+
+
 def execute(op: ExecBase, dst: Array, sources: list[Array], part: tuple[int, ...] | None, wrap: bool = False) -> None:
     """Runs a kernel on tiles, `dst` in place; `part` is the destination's part that is no padding.
 
     Raises `DiagnosticError` for an i32 beyond its range that may not `wrap`.
     """
     kernel = KERNELS[op.kernel]
+    if kernel.combine == "part":
+        move(op, kernel, dst, sources, part)
+        return
     if op.axis is None:
         sources = [within_rank(source, dst.ndim) for source in sources]
         if op.zero_point_a is not None or op.zero_point_b is not None:

@@ -111,6 +111,23 @@ def viewed(op: ViewOp, figures: Sequence[Figure]) -> Figure:
     return replace(sums[0], terms=terms, whole=exact, **parts)  # type: ignore[arg-type]
 
 
+def moved(op: ExecBase, source: Figure, before: Figure | None) -> Figure:
+    """A part of a figure put into another one, or into an empty tile: each element with what is known of it."""
+    types, kernel = [tiled(v) for v in op.operands], KERNELS[op.kernel]
+    figures = [source] if before is None else [source, before]
+    if any(figure.mass is not None for figure in figures):
+        figures = [figure.as_sum() for figure in figures]
+    parts: dict[str, Array | None] = {}
+    for name in ("value", "carried", "mass"):
+        given = [getattr(figure, name) for figure in figures]
+        filled = [np.zeros(f.value.shape) if a is None else a for a, f in zip(given, figures, strict=True)]
+        out = filled[1].copy() if before is not None else np.zeros(types[0].tile)
+        call = Call(kernel.params_of(op), out.dtype, out, types, op.coords)
+        parts[name] = kernel.meaning(np, call, filled[0]) if any(a is not None for a in given) else None
+    terms, exact = max(figure.terms for figure in figures), all(figure.whole for figure in figures)
+    return replace(figures[0], terms=terms, whole=exact, **parts)  # type: ignore[arg-type]
+
+
 class _OnTiles(Reference):
     """What a tile's name stands for is its last write, on chip or off."""
 
@@ -144,6 +161,8 @@ class _OnTiles(Reference):
         kernel, type = KERNELS[op.kernel], tiled(value)
         rank = len(type.tile)
         sources = [self.read(v, c) for v, c in zip(operands, coords, strict=True)]
+        if kernel.combine == "part":
+            return moved(op, sources[0], self.read(value, coord) if op.accumulate else None)
         if op.axis is None:
             sources = [source.within_rank(rank) for source in sources]
         else:

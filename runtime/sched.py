@@ -139,7 +139,7 @@ class SchedRun:
             views = [self.at(op, k) for k in range(len(op.addrs))]
         value = op.operands[0]
         turned = op.transpose_a is not None or op.transpose_b is not None
-        as_it_is = op.activation is None and not turned and op.axis is None and not self.mixed
+        as_it_is = op.activation is None and not turned and op.axis is op.steps is None and not self.mixed
         if as_it_is and op.accumulate and value in self.scratch:
             dst = views[0]  # what nearly all execs do, without the way through `execute`
             dst += KERNELS[op.kernel].meaning(np, self.scratch[value], *views[1:])

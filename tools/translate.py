@@ -22,9 +22,9 @@ USAGE = "mir-translate --import-onnx MODEL.onnx | --to-FORM [options] [FILE]"
 
 DESCRIPTION = """\
 --import-onnx writes an ONNX model as a function of the graph dialect, and its initializers as an .npz file by argument
-name. Imported are Gemm, MatMul, Cast, BatchNormalization and the elementwise operators; Identity, Dropout, Flatten,
-Reshape, Squeeze, Unsqueeze and Transpose where they move no data; and all that is constant. The other forms read a
-module and write what other tools show or solve.
+name. Imported are products, elementwise operators, reductions, softmax and norms; what says where data are, such as
+Reshape, Transpose, Slice and Concat, as views; and all that is constant. The other forms read a module and write what
+other tools show or solve.
 """
 
 EXAMPLES = """\

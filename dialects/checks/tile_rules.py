@@ -11,6 +11,7 @@ from ...ir.attributes import UNIT
 from ...ir.builtin import FuncOp
 from ...ir.core import Operation, Value
 from ...ir.diagnostics import Diagnostic, are_enough
+from ..kernels.moves import elements_moved, placement_of
 from ..opaque import OpaqueOp
 from ..tile_ops import ExecBase, StoreBase
 from ..tiles import Coord, TiledType, tile_text, tiled
@@ -20,6 +21,7 @@ from ..uop import ExecOp, LoadOp, StoreOp, is_alloc, is_on_chip
 class Tile:
     """One tile's state. `version` counts its writes; a copy, on chip or off, is stale unless it has that version.
 
+    `parts` has a bit for each element that moves have written, `whole` for each that it has; 0 for what is no moves'.
     `size` is its bytes. `off` is the version of the off-chip copy (-1 for none) and `chip` that of the on-chip copy at
     the uop level. `open` while an exec has started it and nobody has read or stored it; `activation` is the op that
     activated its present value; `unread` while no read or store has followed an exec's write.
@@ -33,10 +35,12 @@ class Tile:
         "finished",
         "off",
         "open",
+        "parts",
         "size",
         "unread",
         "value",
         "version",
+        "whole",
         "written",
     )
 
@@ -48,6 +52,7 @@ class Tile:
         self.off = off
         self.chip = -1
         self.open = False
+        self.parts = self.whole = 0
         self.unread = False
         self.activation: Operation | None = None
         self.written: Operation | None = None
@@ -166,9 +171,46 @@ class TileRules:
         if tile.open:
             tile.open = False
             tile.finished = op
+            if tile.parts != tile.whole:
+                self.check_complete(op, tile, "read or stored")
+
+    def check_complete(self, op: Operation, tile: Tile, verb: str) -> None:
+        """Reports a tile of which moves have not written all elements."""
+        missing = (tile.whole ^ tile.parts).bit_count()
+        if missing:
+            message = f"{tile} is {verb}, but {missing} of its {tile.whole.bit_count()} elements were never moved there"
+            self._note_written(self.error(op, tile, message, str(tile)), tile)
+
+    def move(self, op: ExecBase, tile: Tile) -> None:
+        """Books which elements of a tile a move writes, each of them once; any other exec wants or makes all."""
+        if op.steps is None:
+            if op.accumulate:
+                self.check_complete(op, tile, "accumulated on")
+            else:
+                tile.parts = tile.whole = 0
+            return
+        types = [tiled(v) for v in op.operands]
+        part = elements_moved(placement_of(op, types[0].tensor.shape), types, op.coords)
+        if not part:
+            source = tile_text(op.operands[1], op.coords[1])
+            self.error(op, tile, f"no element of {source} belongs to {tile}", source)
+        if not op.accumulate:
+            tile.parts, tile.whole = 0, (1 << prod(types[0].valid(op.coords[0]))) - 1
+        elif not tile.whole:
+            message = f"{tile} was started by another kernel than move; write = on its first move"
+            self._note_written(self.error(op, tile, message, str(tile)), tile)
+        twice = (tile.parts & part).bit_count()
+        if twice:
+            message = f"{tile} has {twice} of these {part.bit_count()} elements already"
+            self._note_written(self.error(op, tile, message, str(tile)), tile)
+        tile.parts |= part
+        if op.activation is not None:
+            self.check_complete(op, tile, "activated")
 
     def write(self, op: ExecBase, tile: Tile) -> None:
         """The tile gets a new value; every other copy is stale from now on."""
+        if tile.whole or op.steps is not None:
+            self.move(op, tile)
         tile.version += 1
         tile.open = True
         tile.unread = True

@@ -2,7 +2,7 @@
 facets)."""
 
 from . import products  # isort: skip  # the table's order: products first
-from . import elementwise, conversions, reductions, masks  # isort: skip
+from . import elementwise, conversions, reductions, masks, moves  # isort: skip
 from .declaration import (
     KERNELS,
     Call,
@@ -25,6 +25,7 @@ __all__ = [
     "find_kernel",
     "kernel_name",
     "masks",
+    "moves",
     "products",
     "reductions",
     "unusable_plugin",

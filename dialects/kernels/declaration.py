@@ -34,27 +34,30 @@ class Parameter(NamedTuple):
 
     name: str
     attribute: str = "params"
-    default: float | None = None
-    """What an absent one is; None where it must be given."""
+    default: float | tuple[()] | None = None
+    """What an absent one is, an empty list for one of a list; None where it must be given."""
     finite: bool = False
     """Whether it must be neither an infinity nor NaN."""
 
     @property
     def is_operand(self) -> bool:
         """Whether it is a number in place of an operand, which has its name: NaN where there is the operand."""
-        return self.default is not None and isnan(self.default)
+        return isinstance(self.default, float) and isnan(self.default)
 
 
 class Call(NamedTuple):
     """What a meaning sees beside its sources: parameters, the result's element type, an array to write to if it likes.
 
     `dtype` belongs to the array module. `out` is of the destination's shape and type; a meaning that returns it has
-    written its result there.
+    written its result there. `types` and `coords` say which tiles they are, destination first, to what combines by
+    "part".
     """
 
-    params: tuple[float, ...] = ()
+    params: tuple[Any, ...] = ()
     dtype: Any = None
     out: Array | None = None
+    types: Sequence[TiledType] = ()
+    coords: Sequence[Coord] = ()
 
 
 class Function(NamedTuple):
@@ -109,8 +112,8 @@ class Kernel(NamedTuple):
 
     - `sources`: the roles of what it reads, in order (verifier, messages).
     - `parameters`: the numbers that it takes (verifier).
-    - `combine`: how `+=` combines onto the destination: "sum", "greatest", "least", or None where it can't (verifier,
-      runtime, proof).
+    - `combine`: how `+=` combines onto the destination: "sum", "greatest", "least", "part" (it writes its elements and
+      leaves the others), or None where it can't (verifier, runtime, proof).
     - `is_sum`: whether its result is a sum, which may be part of a longer one (messages, runtime).
     - `commutes`: whether its two sources may change places (importer; `algebra` says it to the proof).
     - `idempotent`: whether of two equal sources it gives just that (canonicalize, proof).
@@ -190,15 +193,15 @@ class Kernel(NamedTuple):
             raise OpError(f"{' and '.join(numbers)} don't go together: one operand is no number", numbers[-1])
         return len(self.sources) - len(numbers)
 
-    def params_of(self, op: object, attribute: str = "params") -> tuple[float, ...]:
+    def params_of(self, op: object, attribute: str = "params") -> tuple[Any, ...]:
         """The parameters that an operation gives, in order; `attribute` is where it keeps those without a name."""
         given = getattr(op, attribute, None) or ()
         return tuple([self._value(p, i, op, given) for i, p in enumerate(self.parameters)])
 
-    def _value(self, parameter: Parameter, at: int, op: object, given: tuple[FloatAttr, ...]) -> float:
+    def _value(self, parameter: Parameter, at: int, op: object, given: tuple[FloatAttr, ...]) -> Any:
         if parameter.attribute == "params":
             return given[at].value
-        value: FloatAttr | float | None = getattr(op, parameter.attribute, None)
+        value: Any = getattr(op, parameter.attribute, None)
         if value is None:
             value = parameter.default
         assert value is not None, f"{parameter.name} has no default"
@@ -288,7 +291,7 @@ def declare(kernel: Kernel) -> Kernel:
 
 def _rules(kernel: Kernel) -> Iterator[tuple[bool, str]]:
     """What must hold of facets, and what to say where it does not."""
-    kinds = ("sum", "greatest", "least")
+    kinds = ("sum", "greatest", "least", "part")
     yield kernel.combine in (None, *kinds), f"`combine` is None or one of {', '.join(kinds)}, got {kernel.combine!r}"
     yield (
         (kernel.algebra is None) == (kernel.combine is not None),

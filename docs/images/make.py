@@ -30,6 +30,9 @@ SCHEDULES = {
     "mlp.mir": ("mlp", "--schedule"),
     "mlp-O2.mir": ("mlp", "-O2"),
     "product-O2.mir": ("product", "-O2"),
+    "layer-O0.mir": ("layer", "-O0=sram=64KiB"),
+    "layer-O1.mir": ("layer", "-O1=sram=64KiB"),
+    "layer-O2.mir": ("layer", "-O2=sram=64KiB"),
 }
 """Which model is scheduled how, by the file that the page then names."""
 
@@ -38,6 +41,8 @@ PAGES = {
     "map.png": (("mlp.mir",), "#theme=light", (1300, 760), ""),
     "follow.png": (("mlp.mir",), "#theme=light&q=%h1", (1300, 760), "Enter"),
     "large.png": (("product-O2.mir",), "#axis=cycle&theme=light", (1300, 760), ""),
+    "layer.png": (("layer-O0.mir", "layer-O1.mir"), "#axis=cycle&theme=light", (1500, 720), ""),
+    "attention.png": (("layer-O2.mir",), "#axis=cycle&theme=light&q=%l0.shares", (1300, 760), ""),
 }
 """Per picture: the schedules, how the page is opened, the window's size, and a key to press."""
 
@@ -54,6 +59,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name, sync_playwright() as play:
         folder = Path(name)
         models = {"mlp": (ROOT / "examples" / "mlp.mir").read_text(encoding="utf-8"), "product": SQUARE}
+        models["layer"] = encoder_layer(folder)
         for file, (model, passes) in SCHEDULES.items():
             (folder / file).write_text(tool("opt", passes, text=models[model]), encoding="utf-8")
         browser = play.chromium.launch(executable_path=chromium, args=["--no-sandbox", "--disable-gpu"])
@@ -64,6 +70,15 @@ def main() -> None:
         draw_failure(folder)
     for picture in sorted(FOLDER.glob("*.png")):
         print(f"{picture.relative_to(ROOT)}: {picture.stat().st_size:,} B")
+
+
+def encoder_layer(folder: Path) -> str:
+    """The layer of the second tutorial, imported as there."""
+    model, module = folder / "layer.onnx", folder / "layer.mir"
+    subprocess.run([sys.executable, ROOT / "examples/minilm/model.py", "--random", "-o", model], check=True)
+    words = ["--import-onnx", model, "--inputs", "embeddings,mask", "-o", module, "--weights", folder / "layer.npz"]
+    tool("mir-translate", *words)
+    return module.read_text(encoding="utf-8")
 
 
 def draw_page(browser: Any, folder: Path, picture: str) -> None:

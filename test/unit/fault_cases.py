@@ -76,6 +76,17 @@ func.func @viewed(%x: tensor<8x8xf32>, %w: tensor<8x8xf32>, %v: tensor<8x4xf32>)
 }
 """
 
+MOVED = """\
+func.func @moved(%x: tensor<6x7xf32>, %w: tensor<6x5xf32>) -> (tensor<7x6xf32>, tensor<5x5xf32>) {
+  %t = graph.transpose %x {permutation = [1, 0]} : tensor<6x7xf32> -> tensor<7x6xf32>
+  %y = graph.matmul %t, %w : (tensor<7x6xf32>, tensor<6x5xf32>) -> tensor<7x5xf32>
+  %s = graph.slice %y {sizes = [2, 5], starts = [3, 0]} : tensor<7x5xf32> -> tensor<2x5xf32>
+  %a = graph.slice %w {sizes = [3, 5], starts = [1, 0]} : tensor<6x5xf32> -> tensor<3x5xf32>
+  %c = graph.concat %s, %a {axis = 0} : (tensor<2x5xf32>, tensor<3x5xf32>) -> tensor<5x5xf32>
+  return %t, %c : tensor<7x6xf32>, tensor<5x5xf32>
+}
+"""
+
 ATTENDED = """\
 func.func @attended(%q: tensor<5x6xf32>, %k: tensor<7x6xf32>, %v: tensor<7x6xf32>, %s: tensor<6xf32>)
     -> tensor<5x6xf32> {
@@ -143,6 +154,8 @@ CASES = [
     (REDUCED, "tile{sizes=4x4x4},plan{sram=512},lower,forward,schedule{sram=384 align=4 evict=cost}"),
     (VIEWED, "tile{sizes=4x4x4},lower,schedule{sram=512 align=16}"),
     (VIEWED, "tile{sizes=4x4x4},plan{sram=512},lower,forward,schedule{sram=320 align=4 evict=cost}"),
+    (MOVED, "tile{sizes=4x4x4},lower,schedule{sram=512 align=16}"),
+    (MOVED, "tile{sizes=4x4x4},plan{sram=512},lower,forward,schedule{sram=320 align=4 evict=cost}"),
     (ATTENDED, "decompose,tile{sizes=4x4x4},lower,schedule{sram=512 align=16}"),
     (ATTENDED, "decompose,tile{sizes=4x4x4},plan{sram=512},lower,forward,schedule{sram=384 align=4 evict=cost}"),
 ]

@@ -21,6 +21,7 @@ import tilewright
 from tilewright.analysis.proof import prove
 from tilewright.dialects import sched
 from tilewright.dialects.kernels import KERNELS, Kernel
+from tilewright.dialects.tiles import tiled
 from tilewright.ir.attributes import F32, UNIT, FloatAttr
 from tilewright.ir.builtin import FuncOp, ModuleOp
 from tilewright.ir.diagnostics import DiagnosticError
@@ -182,6 +183,27 @@ def some_params(rng: random.Random, kernel: Kernel) -> tuple[FloatAttr, ...] | N
     return tuple(FloatAttr(float(n), F32) for n in sorted(rng.sample(range(-9, 9), count))) or None
 
 
+def change_move(rng: random.Random, func: FuncOp) -> bool:
+    """Which element of its source a move begins with, how far apart they are, or what of its destination they fill."""
+    moves = [(op, op.steps) for op in func.ops if isinstance(op, sched.ExecOp) and op.steps is not None]
+    if not moves:
+        return False
+    op, steps = rng.choice(moves)
+    kind = rng.choice(("first", "steps", "within"))
+    if kind == "first":
+        op.first = (op.first or 0) + rng.choice((-1, 1, 5, -7))
+    elif kind == "steps":
+        at = rng.randrange(len(steps))
+        op.steps = (*steps[:at], steps[at] + rng.choice((-1, 1)), *steps[at + 1 :])
+    else:
+        given = op.within or tuple((0, size) for size in tiled(op.operands[0]).tensor.shape)
+        at, end = rng.randrange(len(given)), rng.randrange(2)
+        changed = list(given[at])
+        changed[end] += rng.choice((-1, 1))
+        op.within = (*given[:at], tuple(changed), *given[at + 1 :])
+    return True
+
+
 def change_params(rng: random.Random, func: FuncOp) -> bool:
     """One number of a kernel, or of an activation."""
     op = pick(rng, func, sched.ExecOp, sched.StoreOp)
@@ -298,6 +320,7 @@ MUTATIONS: dict[str, tuple[Mutation, float]] = {
     "spill": (change_spill, 0.5),
     "zero point": (change_scale, 6),
     "parameter": (change_params, 8),
+    "move": (change_move, 8),
     "transposition": (change_transposition, 1),
     "axis": (change_axis, 4),
     "statistic": (change_stat, 0.5),

@@ -96,7 +96,7 @@ class Imports:
         shapes = {a.name: a.type.shape for a in function.args}  # type: ignore[attr-defined]
         given = {name: array.reshape(shapes[name]) for name, array in inputs.items() if name in shapes}
         results = execute_function(function, graph, given | self.weights).arrays
-        scheduled = tw.parse(tw.run_passes(self.text, "tile{sizes=4x4x4},schedule{sram=16KiB}"))
+        scheduled = tw.parse(tw.run_passes(self.text, "decompose,tile{sizes=4x4x4},schedule{sram=16KiB}"))
         prove_module(graph, scheduled)
         (function,) = scheduled.functions()
         for a, b in zip(results, execute_function(function, scheduled, given | self.weights).arrays, strict=True):

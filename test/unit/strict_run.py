@@ -193,7 +193,10 @@ class StrictRun:
         part = valid(type, op.coords[0])
         sources = [self.get(op, k) for k in range(1, len(op.operands))]
         combine = REDUCED.get(op.kernel, np.add)
-        if op.kernel in REDUCED:
+        if op.kernel == "move":
+            made = moved(op, part, sources[0])
+            combine = parts_together
+        elif op.kernel in REDUCED:
             made = reduction(op, part, sources[0])
         else:
             made = product(op, part, sources) if op.kernel == "matmul" else elementwise(op, type, part, sources)
@@ -243,6 +246,33 @@ def reduction(op: Any, part: tuple[int, ...], source: Array) -> Array:
     sizes = [*(1,) * source.ndim, *part][-source.ndim :]
     sizes[op.axis] = valid(tiled(op.operands[1]), op.coords[1])[op.axis]
     return REDUCED[op.kernel].reduce(corner(source, tuple(sizes)), axis=op.axis, keepdims=True).reshape(part)
+
+
+def moved(op: Any, part: tuple[int, ...], source: Array) -> Array:
+    """The elements that lie in the source's tile, looked up one by one; NaN for all others."""
+    dst, src = (tiled(v) for v in op.operands)
+    within = op.within or tuple((0, size) for size in dst.tensor.shape)
+    own = valid(src, op.coords[1])
+    made = np.full(part, np.nan)
+    for inner in np.ndindex(*part):
+        place = [c * t + x for c, t, x in zip(op.coords[0], dst.tile, inner, strict=True)]
+        if not all(start <= x < end for x, (start, end) in zip(place, within, strict=True)):
+            continue
+        number = (op.first or 0) + sum(
+            (x - start) * step for x, (start, _), step in zip(place, within, op.steps, strict=True)
+        )
+        found = [
+            int(x) - c * t
+            for x, c, t in zip(np.unravel_index(number, src.tensor.shape), op.coords[1], src.tile, strict=True)
+        ]
+        if all(0 <= x < size for x, size in zip(found, own, strict=True)):
+            made[inner] = source[tuple(found)]
+    return made
+
+
+def parts_together(made: Array, before: Array) -> Array:
+    """What is there and what comes to it; of both in one place, neither."""
+    return np.where(np.isnan(made), before, np.where(np.isnan(before), made, np.nan))
 
 
 def _own(part: tuple[int, ...], result: tuple[int, ...], shape: tuple[int, ...]) -> tuple[int, ...]:

@@ -60,7 +60,7 @@ def test_attributes_are_given_as_python_has_them() -> None:
 
 
 def test_every_operation_of_the_graph_can_be_built() -> None:
-    names = {name for name in all_ops() if name.startswith("graph.")}
+    names = {name for name in all_ops() if name.startswith("graph.")} - {"graph.opaque"}  # what only importers make
     b, x = built()
     for name, kernel in ELEMENTWISE.items():
         params = [0.0, 1.0][: sum(p.attribute == "params" for p in kernel.parameters)] or None

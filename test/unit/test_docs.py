@@ -29,7 +29,7 @@ from tilewright.dialects.kernels.elementwise import ELEMENTWISE
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCUMENTS = sorted([
-    ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "examples/plugin/README.md", *ROOT.glob("docs/*.md")
+    ROOT / "README.md", ROOT / "CONTRIBUTING.md", *ROOT.glob("examples/*/README.md"), *ROOT.glob("docs/*.md")
 ])  # fmt: skip
 BLOCK = re.compile(r"^```(?P<info>[^\n`]+)\n(?P<body>.*?)^```$", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"\[[^\]]*\]\((?!https?:)(?P<file>[^)#]*)(?:#(?P<anchor>[^)]*))?\)")

@@ -19,6 +19,7 @@ from ...dialects.kernels import Kernel
 from ...dialects.kernels.elementwise import held
 from ...dialects.kernels.products import ACCUMULATOR
 from ...dialects.result_types import result_of_matmul
+from ...dialects.tiles import bare
 from ...dialects.views import BroadcastOp, ConcatOp, ReshapeOp, SliceOp, TransposeOp
 from ...ir.attributes import UNIT, round_float
 from ...ir.core import Operation, Value
@@ -78,7 +79,7 @@ class Builder:
         if isinstance(tensor, Const):
             return self.parameter(tensor.name, tensor.array.reshape(form), dtype or self.dtype(tensor))
         held = tensor.held
-        first = form if tensor.in_order else natural(tensor.source)
+        first = form if tensor.in_order else natural(tensor.source if held.given is None else held.given)
         if held.value is None:
             held.value = Value(TensorType(first, held.dtype), held.name)
         if held.free:
@@ -105,7 +106,7 @@ class Builder:
         if value.type.shape == form:
             return value
         found = text(value.type.shape)
-        surely = without_ones(value.type.shape) == without_ones(form)
+        surely = bare(value.type.shape) == bare(form)
         self.check_move(surely, f"'{value.name}' is held as {found}, and can't be read as {text(form)}", via)
         if isinstance(value.owner, ReshapeOp):
             return self.in_form(value.owner.operands[0], form, via)
@@ -152,6 +153,7 @@ class Builder:
         """A part of a view, in the same order; called by a node's first output, or another name."""
         if sizes == view.shape:
             return view
+        view = put_ahead(self, view)
         places = {axis: i for i, axis in enumerate(view.axes)}
         first, count = (tuple([given[places[a]] for a in range(len(view.axes))]) for given in (starts, sizes))
         self.check_move(False, "a part of a computed tensor", node)
@@ -302,12 +304,22 @@ def _turned(build: Builder, tensor: Tensor, form: Shape) -> tuple[Value, bool]:
     return build.operand(turned, turned.shape), True
 
 
+def put_ahead(build: Builder, view: View) -> View:
+    """A view to compute with. Where axes before the last one have changed places, as those of heads have,
+    it is the view itself: what is computed is cut into single elements along all axes but the last two, and in the
+    order in which heads are held these would be the projection's rows. Any other is computed with as it is held."""
+    if build.opaque or not view.moves_leading:
+        return view
+    return build.settled(view)
+
+
 def cast(build: Builder, view: View, dtype: str, name: str) -> View:
     return converted(build, CastOp, view, dtype, name)
 
 
 def converted(build: Builder, kind: type[ConversionOp], view: View, dtype: str, name: str, **given: Any) -> View:
     """A tensor with elements of another type, by an operation of a kind, whatever way it is seen."""
+    view = put_ahead(build, view)
     held = view.held
     form = held.form or natural(view.source)
     value = build.operand(View.plain(held, view.source), form)
@@ -321,25 +333,39 @@ def binary(build: Builder, name: str, kernel: Kernel, a: Tensor, b: Tensor) -> V
     if shape is None:
         raise Unsupported(f"{text(a.shape)} and {text(b.shape)} can't be broadcast to one shape")
     for side, number, other in (("right", b, a), ("left", a, b)):
-        if isinstance(other, View) and other.shape == shape and (value := _number(build, number, other)) is not None:
+        if (
+            isinstance(other, View)
+            and other.shape == shape
+            and (value := number_of(build, number, other.held.dtype)) is not None
+        ):
             sides = {"right" if kernel.commutes else side: value}
             return unary(build, name, kernel, other, (), **sides)
     if kernel.commutes and b.shape == shape and (a.shape != shape or isinstance(a, Const)):
         a, b = b, a
+    a, b = (put_ahead(build, tensor) if isinstance(tensor, View) else tensor for tensor in (a, b))
     if isinstance(a, View) and isinstance(b, View) and not a.in_order and (a.source, a.axes) == (b.source, b.axes):
         made = binary(build, name, kernel, *(View.plain(t.held, t.source, t.via) for t in (a, b)))
         return View(made.held, a.source, a.axes, a.via)
-    form = _form(a, b, shape)
-    operands = [build.operand(tensor, _narrowed(tensor, shape, form) or natural(tensor.shape)) for tensor in (a, b)]
-    return build.emit(elementwise(kernel.name, *operands, name=build.fresh(name)), shape)
+    return of_several(build, name, kernel, (a, b), shape)
 
 
-def _form(a: Tensor, b: Tensor, shape: Shape) -> Shape:
-    """In which form a function of two tensors is computed: the one in which an operand of its shape is held, if the
-    other one can be that too, else its shape."""
-    for tensor in (a, b):
+def of_several(
+    build: Builder, name: str, kernel: Kernel, tensors: Sequence[Tensor], shape: Shape, dtype: str = "",
+    **numbers: float,
+) -> View:  # fmt: skip
+    """A function of tensors that are broadcast to a shape, and of numbers in place of others; `dtype` is that of
+    constants, where it is not their own."""
+    form = _form(tensors, shape)
+    operands = [build.operand(t, _narrowed(t, shape, form) or natural(t.shape), dtype) for t in tensors]
+    return build.emit(elementwise(kernel.name, *operands, params=(), name=build.fresh(name), **numbers), shape)
+
+
+def _form(tensors: Sequence[Tensor], shape: Shape) -> Shape:
+    """In which form a function of tensors is computed: the one in which an operand of its shape is held, if the others
+    can be that too, else its shape."""
+    for tensor in tensors:
         form = tensor.held.form if isinstance(tensor, View) and tensor.in_order and tensor.shape == shape else None
-        if form is not None and all(_narrowed(other, shape, form) for other in (a, b)):
+        if form is not None and all(_narrowed(other, shape, form) for other in tensors):
             return form
     return natural(shape)
 
@@ -361,18 +387,19 @@ def _narrowed(tensor: Tensor, shape: Shape, form: Shape) -> Shape | None:
             return None
     if rest:
         return None
-    plain = isinstance(tensor, Const) or tensor.held.form is None or len(tensor.shape) < 2
-    while len(own) > 1 and own[0] == 1 and (plain or len(own) > len(tensor.shape)):
+    held_as = tensor.held.form if isinstance(tensor, View) and tensor.in_order else None
+    plain = held_as is None or len(tensor.shape) < 2
+    while len(own) > 1 and own[0] == 1 and tuple(own) != held_as and (plain or len(own) > len(tensor.shape)):
         own.pop(0)
-    return tuple(own)
+    return held_as if held_as is not None and own == [1] * (len(own) - len(held_as)) + [*held_as] else tuple(own)
 
 
-def _number(build: Builder, tensor: Tensor, other: View) -> float | None:
-    """The one number that a constant has, or has everywhere, if elements of another tensor's type can be that."""
-    if not isinstance(tensor, Const) or not tensor.array.size or build.dtype(tensor) != other.held.dtype:
+def number_of(build: Builder, tensor: Tensor, dtype: str) -> float | None:
+    """The one number that a constant has, if elements of a type can be that."""
+    if not isinstance(tensor, Const) or not tensor.array.size or build.dtype(tensor) != dtype:
         return None
     number = float(tensor.array.reshape(-1)[0])
-    if tensor.array.size > 1 or number != held(round_float(number, "f32"), other.held.dtype):
+    if tensor.array.size > 1 or number != held(round_float(number, "f32"), dtype):
         if tensor.array.size > 1 or tensor.array.dtype != np.float64:
             return None
         build.note("double precision is rounded to f32")
@@ -383,6 +410,7 @@ def unary(
     build: Builder, name: str, kernel: Kernel, view: View, params: tuple[float, ...] = (), **numbers: float
 ) -> View:
     """A function of one tensor, or of one and a number, whatever way it is seen."""
+    view = put_ahead(build, view)
     form = view.held.form or natural(view.source)
     value = build.operand(View.plain(view.held, view.source), form)
     made = build.emit(elementwise(kernel.name, value, params=params, name=build.fresh(name), **numbers), view.source)

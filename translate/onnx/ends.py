@@ -1,5 +1,5 @@
-"""What falls away behind a model's output: the host takes a Softmax or ArgMax along the last axis on the result, and
-what makes names of classes of the labels."""
+"""What falls away behind a model's output: the host takes ArgMax along the last axis on the result, and what makes
+names of classes of the labels."""
 
 from __future__ import annotations
 
@@ -10,12 +10,9 @@ from .model import ELEMENT_TYPES, Node, OnnxModel, type_name
 from .tensors import Tensor, Unsupported, text
 
 CLASSES, NAMED = "ai.onnx.ml.ArrayFeatureExtractor", "ai.onnx.ml.ZipMap"
-DROPPED = ("Softmax", "LogSoftmax", "ArgMax", CLASSES, NAMED)
+DROPPED = ("ArgMax", CLASSES, NAMED)
 BETWEEN = ("Cast", "Identity", "Reshape")
 """What may stand between those."""
-LAST_AXIS_OPSET = 13
-"""Since this operator set Softmax works along the last axis where nothing is said; before it took axis 1 and all after
-it as one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +40,8 @@ class End:
             elif node.op in DROPPED:
                 if label:
                     raise Unsupported("it works on ArgMax's labels, and those fall away", node)
-                _check_axis(model, tensor, node)
-                label = node.op == "ArgMax"
+                _check_axis(tensor, node)
+                label = True
                 gone.append(node.op)
         if gone:
             *first, last = reversed(gone)
@@ -67,7 +64,7 @@ class End:
 
 
 def find_end(model: OnnxModel, name: str) -> End:
-    """The tensor before the trailing Softmax, ArgMax or class names of an output, or the output's own."""
+    """The tensor before the trailing ArgMax or class names of an output, or the output's own."""
     at, behind, seen = name, [], set()
     while at in model.makers and at not in seen:
         seen.add(at)
@@ -87,8 +84,7 @@ def _read(node: Node) -> str:
     return node.inputs[at] if len(node.inputs) > at else ""
 
 
-def _check_axis(model: OnnxModel, tensor: Tensor, node: Node) -> None:
-    default = 0 if node.op == "ArgMax" else -1 if model.opset >= LAST_AXIS_OPSET else 1
-    axis, rank = node.attribute("axis", default), len(tensor.shape)
+def _check_axis(tensor: Tensor, node: Node) -> None:
+    axis, rank = node.attribute("axis", 0), len(tensor.shape)
     if axis not in (-1, rank - 1):
         raise Unsupported(f"along axis {axis} of {text(tensor.shape)} it can't fall away, only along the last", node)

@@ -16,20 +16,22 @@ from ...dialects.graph import GraphOp, ViewOp
 from ...ir.attributes import UNIT, Attributes
 from ...ir.builtin import FuncOp, ModuleOp, ReturnOp
 from ...ir.core import Block, Value
-from ...ir.diagnostics import did_you_mean
 from ...ir.opdef import OpError
 from ...ir.verifier import verify
 from ...planner.arena import count_of
 from .build import Builder
 from .ends import End, find_end
 from .folding import can_fold, fold
+from .fronts import SHAPES, cut_front, host_front, option
 from .model import ELEMENT_TYPES, Dimension, Input, Node, OnnxError, OnnxModel
 from .opaque import HOST, Host, in_order, movers, opaque_node, outputs_of
-from .ops import check_unread, handler_of, inputs_of
+from .ops import check_unread, handler_of, inputs_of, shape_of
+from .parts import compute_in_parts
 from .patterns import simplify
 from .quantised import dequantized_const
-from .shapes import Sizes, inferred, multiplies
-from .tensors import Const, Held, Tensor, Unsupported, View, natural, text
+from .shapes import Sizes, check_sizes, inferred, multiplies
+from .tensors import Const, Held, Shape, Tensor, Unsupported, View, natural, text
+from .turned import turn_products
 
 if TYPE_CHECKING:
     Array = np.ndarray[Any, Any]
@@ -62,7 +64,7 @@ def import_onnx(
     for name in inputs:
         model.check_tensor(name)
     model = cut_front(model, inputs, sizes) if inputs else model
-    _check_sizes(model, sizes)
+    check_sizes(model, sizes)
     for name in outputs:
         model.check_tensor(name)
     for name in model.outputs if not outputs else ():
@@ -80,39 +82,8 @@ def _whole_names(model: OnnxModel, names: Sequence[str]) -> list[str]:
     return [name for given in names for name in ([given] if model.knows(given) else given.split(","))]
 
 
-def _check_sizes(model: OnnxModel, sizes: Sizes) -> None:
-    """Raises `OnnxError` for sizes of what there is not."""
-    for name in sizes.shapes:
-        if name not in model.inputs:
-            guess = did_you_mean(name, list(model.inputs)) or f"; there are {', '.join(model.inputs)}"
-            raise model.fail(f"--shape: no input is called '{name}'{guess}")
-    known = dict.fromkeys(d for i in model.inputs.values() for d in i.shape or () if isinstance(d, str) and d)
-    for name in sizes.dims:
-        if name not in known:
-            guess = did_you_mean(name, list(known)) or (f"; there are {', '.join(known)}" if known else "")
-            raise model.fail(f"--dim: no axis of an input is called '{name}'{guess}")
-
-
-def _named(model: OnnxModel) -> Callable[[Dimension], Dimension]:
-    """What makes names of axes that ONNX has invented empty."""
-    own = {d for i in model.inputs.values() for d in i.shape or ()}
-    return lambda dimension: dimension if isinstance(dimension, int) or dimension in own else ""
-
-
-def cut_front(model: OnnxModel, names: Sequence[str], sizes: Sizes) -> OnnxModel:
-    """The model with these tensors as inputs, of the shapes that ONNX infers. Raises `OnnxError`."""
-    known = inferred(model, sizes)
-    inputs = dict(model.inputs)
-    for name in names:
-        if name in inputs:
-            continue
-        if name in model.initializers:
-            raise model.fail(f"--inputs: '{name}' is a constant")
-        found = known.get(name) or Input(name, "undefined", None)
-        shape = None if name in sizes.shapes or found.shape is None else [*map(_named(model), found.shape)]
-        inputs[name] = Input(name, found.type, shape)
-    makers = {name: node for name, node in model.makers.items() if name not in inputs}
-    return replace(model, inputs=inputs, makers=makers)
+LIKELY_SIZE = 128
+"""What a hint takes for a size that is not known."""
 
 
 @dataclass(slots=True)
@@ -149,8 +120,12 @@ class Importer:
         self.build.opset, self.build.opaque = self.model.opset, self.opaque
         self.build.readers.update([name for node in nodes for name in node.inputs] + cut)
         read = {name for node in nodes for name in node.inputs} | set(cut)
-        for name in self.model.inputs:
-            if name in read:
+        shapes = {n for node in nodes if node.op not in SHAPES for n in node.inputs} | set(cut)
+        for name, given in self.model.inputs.items():
+            if name in read and name not in shapes and given.type not in ELEMENT_TYPES:
+                self.build.note(f"input '{name}' is left out: only its shape is read")
+                self.tensors[name] = None
+            elif name in read:
                 self.tensors[name] = self.guarded(f"input '{name}'", self.input, name)
             else:
                 self.build.note(f"input '{name}' is left out: the outputs don't depend on it")
@@ -182,12 +157,31 @@ class Importer:
         edge = [n for node in refused for n in node.inputs]
         ready = [n for n in dict.fromkeys([*edge, *self.cut_off]) if isinstance(self.tensors.get(n), View)]
         cut = self.possible_cut([n for n in ready if n in self.model.makers]) if self.hints else []
-        words = [f"--outputs {shlex.quote(name)}" for name in cut if "," in name]
-        plain = [shlex.quote(name) for name in cut if "," not in name]
-        words += [f"--outputs {','.join(plain)}"] if plain else []
-        hint = f"\nhint: {' '.join(words)} imports what comes before" if cut else ""
+        hint = self.front_hint(nodes)
+        if cut and not hint:
+            hint = f"\nhint: {option('--outputs', cut)} imports what comes before"
         lines = [*self.summary(), *self.problems]
         return self.model.fail("it can't be imported:\n" + "\n".join(f"  {line}" for line in lines) + hint)
+
+    def front_hint(self, nodes: list[Node]) -> str:
+        """What to say where the host could make of integers what the rest can be imported from."""
+        front = host_front(self.model, nodes, self.inferred()) if self.hints else []
+        missing = self.sizes.missing(self.model.inputs.values())
+        sizes = replace(self.sizes, dims={**self.sizes.dims, **dict.fromkeys(missing, LIKELY_SIZE)})
+        try:
+            rest = cut_front(self.model, front, sizes)
+            if front:
+                Importer(rest, sizes, hints=False, opaque=self.opaque).run(self.ends)
+        except OnnxError:
+            return ""
+        words = [option("--inputs", front), *(f"--dim {shlex.quote(name)}={LIKELY_SIZE}" for name in missing)]
+        after = "imports what comes after, and leaves these to the host"
+        return f"\nhint: {' '.join(words)} {after}{', for sizes such as this' if missing else ''}" if front else ""
+
+    def inferred(self) -> dict[str, Input]:
+        """The types and shapes that ONNX infers."""
+        self.known = inferred(self.model, self.sizes) if self.known is None else self.known
+        return self.known
 
     def summary(self) -> list[str]:
         """What is not understood, by operator, with its share of the multiply-accumulates; of several nodes."""
@@ -234,7 +228,9 @@ class Importer:
             self.host.add(name)
             self.build.note(f"input '{name}' is left to the host: its elements are {declared.type}")
             return None
-        if declared.type not in ELEMENT_TYPES:
+        if declared.type == "bool":
+            self.build.note(f"input '{name}' is true or false in the model, here 1 or 0 in f32")
+        elif declared.type not in ELEMENT_TYPES:
             raise Unsupported(f"elements are {declared.type}; they can be {', '.join(ELEMENT_TYPES)}")
         known = self.sizes.of(declared)
         if known is None:
@@ -253,7 +249,7 @@ class Importer:
             raise Unsupported(f"axis {shape.index(0)} has size 0; dimensions are at least 1")
         if declared.type == "double":
             self.build.note("double precision is rounded to f32")
-        held = Held(self.build.fresh(name), ELEMENT_TYPES[declared.type])
+        held = Held(self.build.fresh(name), ELEMENT_TYPES.get(declared.type, "f32"), given=tuple(shape))
         self.args.append((name, held))
         self.named.add(held)
         return View.plain(held, tuple(shape))
@@ -287,7 +283,10 @@ class Importer:
         if isinstance(tensor, View) and not tensor.in_order:
             tensor = self.build.settled(tensor)
         shape = tensor.shape
-        form = (tensor.held.form if isinstance(tensor, View) else None) or natural(shape)
+        moved = (
+            isinstance(tensor, View) and tensor.held.value is not None and isinstance(tensor.held.value.owner, ViewOp)
+        )
+        form = (tensor.held.form if isinstance(tensor, View) and not moved else None) or natural(shape)
         value = self.build.operand(tensor, form)
         if form != shape:
             self.build.note(f"output '{name}' is given as {text(form)}, in the model it is {text(shape)}")
@@ -313,6 +312,9 @@ class Importer:
 
     def finish(self, values: list[Value]) -> Imported:
         simplify(self.build, values)
+        turn_products(self.build, values)
+        compute_in_parts(self.build, values)
+        self.build.drop_unread(values)
         held = [h.value for name, h in self.args if h.value is not None]
         for name, h in self.args:
             if h.value is None:
@@ -358,8 +360,7 @@ class Importer:
         """A node as an opaque operation."""
         known = outputs_of(self.model, node, inputs)
         if not all(name in known for name in node.outputs if name):
-            self.known = inferred(self.model, self.sizes) if self.known is None else self.known
-            known = self.known | known
+            known = self.inferred() | known
         made = opaque_node(self.build, node, inputs, known)
         if any(t is not HOST for t in made):
             self.unknown.append(node)
@@ -382,6 +383,8 @@ class Importer:
             if not self.opaque:
                 self.unknown.append(node)
             raise Unsupported("it has no counterpart here")
+        if lost and node.op in SHAPES and (shape := self.shape(node.inputs[0])) is not None:
+            return [shape_of(node, shape)]
         if lost:
             check_unread(self.model, node, [t is None for t in inputs])
             return None
@@ -397,6 +400,16 @@ class Importer:
         outputs = [name for name in node.outputs if name]
         made = zip(outputs, arrays, strict=True)
         return [Const(sources[0] if kept else name, np.asarray(array)) for name, array in made]
+
+    def shape(self, name: str) -> Shape | None:
+        """The shape of a tensor that isn't imported, if it is known."""
+        given = self.model.inputs.get(name)
+        found = self.sizes.of(given) if given is not None else (self.inferred().get(name) or given)
+        sizes = found.shape if isinstance(found, Input) else found
+        if sizes and isinstance(sizes[0], str) and given is not None:
+            self.symbolic.add(sizes[0] or name)
+            sizes = [self.sizes.batch or 1, *sizes[1:]]
+        return None if sizes is None or not all(isinstance(d, int) for d in sizes) else tuple(map(int, sizes))
 
     def read(self, name: str) -> Tensor | None:
         if name not in self.tensors and name in self.model.initializers:

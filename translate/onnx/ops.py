@@ -16,7 +16,7 @@ from ...dialects.kernels.quantised import QUANTISED
 from ...ir.attributes import F32, FloatAttr
 from ...ir.plugins import DIALECT_PLUGINS
 from ...ir.types import INTEGERS
-from . import quantised
+from . import attention, choices, fused, quantised
 from .build import Builder, binary, cast, converted, unary
 from .model import ELEMENT_TYPES, Node, OnnxModel, type_name
 from .moves import (
@@ -31,8 +31,9 @@ from .moves import (
     import_transpose,
     import_unsqueeze,
 )
+from .norms import import_layer_norm, import_log_softmax, import_reduce, import_rms_norm, import_softmax
 from .products import import_einsum, import_gemm, import_matmul
-from .tensors import Const, Tensor, Unsupported, View, broadcast, text
+from .tensors import Const, Shape, Tensor, Unsupported, View, broadcast, text
 
 Inputs = list[Any]
 """A node's inputs, each a view, a constant, or None where it is left out."""
@@ -140,10 +141,6 @@ def import_dropout(build: Builder, node: Node, inputs: Inputs) -> Tensor:
     return inputs[0]
 
 
-def import_size(build: Builder, node: Node, inputs: Inputs) -> Tensor:
-    return Const(node.outputs[0], np.array(prod(inputs[0].shape), np.int64))
-
-
 def import_identity(build: Builder, node: Node, inputs: Inputs) -> Tensor:
     return inputs[0]
 
@@ -151,6 +148,8 @@ def import_identity(build: Builder, node: Node, inputs: Inputs) -> Tensor:
 def import_cast(build: Builder, node: Node, inputs: Inputs) -> Tensor:
     """Falls away between equal types. ONNX's casts to integers wrap or truncate, `graph.cast` saturates."""
     (view,) = inputs
+    if type_name(node.attribute("to", 0)) == "bool":
+        return choices.truth_of(build, view, node.outputs[0])
     name = cast_type(node)
     if name == "double":
         build.note("double precision is rounded to f32")
@@ -174,18 +173,26 @@ def cast_type(node: Node) -> str:
 
 def check_unread(model: OnnxModel, node: Node, lost: list[bool]) -> None:
     """Raises `Unsupported` where a node can't be imported whatever its `lost` operands are."""
-    if node.op == "Cast":
+    if node.op == "Cast" and type_name(node.attribute("to", 0)) != "bool":
         cast_type(node)
 
 
 def import_shape(build: Builder, node: Node, inputs: Inputs) -> Tensor:
-    (view,) = inputs
-    start, end = node.attribute("start", 0), node.attribute("end", None)
-    return Const(node.outputs[0], np.array(view.shape[start:end], np.int64))
+    return shape_of(node, inputs[0].shape)
+
+
+def shape_of(node: Node, shape: Shape) -> Const:
+    """What Shape or Size gives of a tensor of a shape."""
+    if node.op == "Size":
+        return Const(node.outputs[0], np.array(prod(shape), np.int64))
+    return Const(node.outputs[0], np.array(shape[node.attribute("start", 0) : node.attribute("end", None)], np.int64))
 
 
 Handler = Callable[[Builder, Node, Inputs], Tensor | list[Tensor]]
 """Gives the tensor that is a node's first output, or those that are its outputs."""
+
+OTHERS = quantised.HANDLERS | attention.HANDLERS | choices.HANDLERS | fused.HANDLERS
+"""The operators of other files, with how many inputs they have."""
 
 HANDLERS: dict[str, Handler] = {
     "BatchNormalization": import_batch_normalization,
@@ -200,19 +207,27 @@ HANDLERS: dict[str, Handler] = {
     "Gelu": import_gelu,
     "Gemm": import_gemm,
     "Identity": import_identity,
+    "LayerNormalization": import_layer_norm,
+    "LogSoftmax": import_log_softmax,
     "MatMul": import_matmul,
     "Max": import_several,
     "Min": import_several,
+    "RMSNormalization": import_rms_norm,
+    "ReduceMax": import_reduce,
+    "ReduceMean": import_reduce,
+    "ReduceMin": import_reduce,
+    "ReduceSum": import_reduce,
     "Reshape": import_reshape,
     "Shape": import_shape,
-    "Size": import_size,
+    "Size": import_shape,
     "Slice": import_slice,
+    "Softmax": import_softmax,
     "Split": import_split,
     "Squeeze": import_squeeze,
     "Sum": import_several,
     "Transpose": import_transpose,
     "Unsqueeze": import_unsqueeze,
-    **{op: handler for op, (handler, _) in quantised.HANDLERS.items()},
+    **{op: handler for op, (handler, _) in OTHERS.items()},
 }
 ANY = 1 << 30
 ARITY = {
@@ -220,7 +235,7 @@ ARITY = {
     "Expand": (2, 2), "Gather": (2, 2), "Gemm": (2, 3), "LayerNormalization": (2, 3), "MatMul": (2, 2),
     "Max": (1, ANY), "Min": (1, ANY), "RMSNormalization": (2, 2), "ReduceMax": (1, 2), "ReduceMean": (1, 2),
     "ReduceMin": (1, 2), "ReduceSum": (1, 2), "Reshape": (2, 2), "Slice": (1, 5), "Split": (1, 2), "Squeeze": (1, 2),
-    "Sum": (1, ANY), "Unsqueeze": (1, 2), **{op: counts for op, (_, counts) in quantised.HANDLERS.items()},
+    "Sum": (1, ANY), "Unsqueeze": (1, 2), **{op: counts for op, (_, counts) in OTHERS.items()},
 }  # fmt: skip
 """How many inputs a node has, at least and at most; one where nothing is said."""
 

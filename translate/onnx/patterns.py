@@ -1,26 +1,23 @@
-"""What exporters write as several operations and means one here: gelu in both forms, silu, and a normalisation with
-constants behind a product."""
+"""What exporters write as several operations and means one here: gelu in both forms, silu, norms, and a normalisation
+with constants behind a product."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from math import isclose, pi, sqrt
+from math import pi, sqrt
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ...dialects.graph import MAPPED, BinaryOp, GraphOp, MappedOp, MatmulOp
+from ...dialects.graph import MAPPED, BinaryOp, GraphOp, MatmulOp
 from ...ir.core import Operation, Value
 from .build import Builder
+from .norm_patterns import replace_norms
+from .search import Search, is_number
 
 if TYPE_CHECKING:
     Array = np.ndarray[Any, Any]
-
-CLOSE = 1e-3
-"""How far a written constant may lie from what it stands for, in parts of it: exporters round them, f16 more so."""
-DEEPEST = 4
-"""Most products within each other that are taken for one."""
 
 
 def simplify(build: Builder, results: Sequence[Value]) -> None:
@@ -28,21 +25,15 @@ def simplify(build: Builder, results: Sequence[Value]) -> None:
     search = _Search(build, Counter([*results, *(v for op in build.ops for v in op.operands)]))
     for pair in build.normalizations:
         search.fold(*pair)
+    replace_norms(search)
     for op in list(build.ops):
         if op not in search.gone and isinstance(op, BinaryOp) and op.kernel == "mul":
             search.rewrite(op)
     build.ops[:] = [search.instead.get(op, op) for op in build.ops if op not in search.gone]
-    build.drop_unread(results)
 
 
-class _Search:
-    """The operations that fall away, and what stands instead of others; `uses` counts the readers of values."""
-
-    def __init__(self, build: Builder, uses: Counter[Value]):
-        self.build = build
-        self.uses = uses
-        self.gone: set[Operation] = set()
-        self.instead: dict[Operation, GraphOp] = {}
+class _Search(Search):
+    """What products of values and numbers mean."""
 
     # A product whose columns are scaled and shifted
 
@@ -86,10 +77,10 @@ class _Search:
     def function(self, number: float, x: Value, other: Value) -> tuple[str, list[Operation]]:
         """Which function of x the product of a number, x and another value is, and the operations that make that."""
         sigmoid = self.made(other, "sigmoid")
-        if sigmoid is not None and _is(number, 1) and sigmoid.operands[0] is x:
+        if sigmoid is not None and is_number(number, 1) and sigmoid.operands[0] is x:
             return "silu", [sigmoid]
         added = self.plus(other, 1)
-        if added is None or not _is(number, 0.5):
+        if added is None or not is_number(number, 0.5):
             return "", []
         for name, kernel, chain_of in (("erf", "gelu", self.over_root_two), ("tanh", "gelu_tanh", self.cubic)):
             inner = self.made(added.operands[0], name)
@@ -102,7 +93,7 @@ class _Search:
         """The operation that makes x / sqrt(2)."""
         for name, number in (("div", sqrt(2)), ("mul", sqrt(0.5))):
             op = self.made(value, name)
-            if isinstance(op, BinaryOp) and op.right is not None and _is(op.right.value, number):
+            if isinstance(op, BinaryOp) and op.right is not None and is_number(op.right.value, number):
                 return [op] if op.operands[0] is x else None
         return None
 
@@ -111,7 +102,7 @@ class _Search:
         if self.made(value, "mul") is None:
             return None
         number, values, chain = self.factors(value.owner)
-        if not _is(number, sqrt(2 / pi)) or self.uses[value] > 1:
+        if not is_number(number, sqrt(2 / pi)) or self.uses[value] > 1:
             return None
         whole = [v for v in values if v is not x]
         power = 4 - len(values)
@@ -135,42 +126,5 @@ class _Search:
             if not isinstance(op, BinaryOp) or op.right is None or op.operands[0] is not x:
                 return None
             count += round(op.right.value)
-        good = _is(number, 0.044715) and count == power
+        good = is_number(number, 0.044715) and count == power
         return [value.owner, *chain, *[op for op in raised if op is not None]] if good else None  # type: ignore
-
-    # Parts
-
-    def made(self, value: Value, kernel: str) -> MappedOp | None:
-        """The operation that makes a value by a kernel, if nothing else reads it."""
-        op = value.owner
-        good = isinstance(op, MappedOp) and op.kernel == kernel and self.uses[value] == 1 and op not in self.instead
-        return op if good and isinstance(op, MappedOp) else None
-
-    def plus(self, value: Value, number: float) -> MappedOp | None:
-        """The operation that adds a number, if nothing else reads the value that it makes."""
-        op = self.made(value, "add")
-        return op if isinstance(op, BinaryOp) and op.right is not None and _is(op.right.value, number) else None
-
-    def factors(self, op: object, depth: int = DEEPEST) -> tuple[float, list[Value], list[Operation]]:
-        """A product as a number times values, and the products within that make it, which nothing else reads."""
-        number, values, inner = 1.0, [], []
-        if not isinstance(op, BinaryOp):
-            return number, values, inner
-        for side in (op.left, op.right):
-            number *= 1.0 if side is None else side.value
-        for value in op.operands:
-            within = self.made(value, "mul") if depth else None
-            if within is None or within.result.type != op.result.type:
-                values.append(value)
-                continue
-            own, more, deeper = self.factors(within, depth - 1)
-            number, values, inner = number * own, values + more, [*inner, within, *deeper]
-        return number, values, inner
-
-    def replace(self, op: GraphOp, others: Sequence[Operation], made: GraphOp) -> None:
-        self.instead[op] = made
-        self.gone.update(others)
-
-
-def _is(number: float, wanted: float) -> bool:
-    return isclose(number, wanted, rel_tol=CLOSE)

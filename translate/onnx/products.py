@@ -79,7 +79,7 @@ def import_gemm(build: Builder, node: Node, inputs: Inputs) -> Tensor:
     return binary(build, name, KERNELS["add"], total, c)
 
 
-def times(build: Builder, name: str, factor: float, make: Callable[[str], View]) -> View:
+def times(build: Builder, name: str, factor: float, make: Callable[[str], Any]) -> View:
     """What is made under a name, times a number under that name."""
     if factor == 1:
         return make(name)

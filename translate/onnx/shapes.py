@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import prod
 from typing import Any
 
+from ...ir.diagnostics import did_you_mean
 from .model import Dimension, Input, Node, OnnxModel, input_of
 
 SMALL = 1 << 12
@@ -34,8 +35,28 @@ class Sizes:
                 raise ValueError(f"the model says {shown}, --shape {'x'.join(map(str, said))}")
         return list(said)
 
+    def missing(self, inputs: Iterable[Input]) -> list[str]:
+        """The names of axes that have no size: of none that is a tensor's first one, which is a batch."""
+        shapes = [info.shape for info in inputs if info.shape and info.name not in self.shapes]
+        first = {shape[0] for shape in shapes}
+        names = dict.fromkeys(d for shape in shapes for d in shape[1:] if isinstance(d, str) and d)
+        return [name for name in names if name not in first and name not in self.dims]
+
     def size(self, dimension: Dimension) -> Dimension:
         return self.dims.get(dimension, dimension) if isinstance(dimension, str) and dimension else dimension
+
+
+def check_sizes(model: OnnxModel, sizes: Sizes) -> None:
+    """Raises `OnnxError` for sizes of what there is not."""
+    for name in sizes.shapes:
+        if name not in model.inputs:
+            guess = did_you_mean(name, list(model.inputs)) or f"; there are {', '.join(model.inputs)}"
+            raise model.fail(f"--shape: no input is called '{name}'{guess}")
+    known = dict.fromkeys(d for i in model.inputs.values() for d in i.shape or () if isinstance(d, str) and d)
+    for name in sizes.dims:
+        if name not in known:
+            guess = did_you_mean(name, list(known)) or (f"; there are {', '.join(known)}" if known else "")
+            raise model.fail(f"--dim: no axis of an input is called '{name}'{guess}")
 
 
 def inferred(model: OnnxModel, sizes: Sizes) -> dict[str, Input]:

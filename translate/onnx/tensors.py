@@ -29,12 +29,14 @@ class Unsupported(Exception):
 @dataclass(slots=True, eq=False)
 class Held:
     """What a view looks at: a value in some form, or an input whose form its first use decides (`value` is None); so it
-    does that of what an opaque operation gives, which is `free` until then."""
+    does that of what an opaque operation gives, which is `free` until then. A use in another order leaves an input in
+    its own shape, where the model has one, `given`."""
 
     name: str
     dtype: str
     value: Value | None = None
     free: bool = False
+    given: Shape | None = None
 
     @property
     def form(self) -> Shape | None:
@@ -66,6 +68,12 @@ class View:
         """Whether the permutation leaves the elements where they are: it moves nothing but axes of size 1."""
         moved = [a for a in self.axes if self.source[a] != 1]
         return moved == sorted(moved)
+
+    @property
+    def moves_leading(self) -> bool:
+        """Whether what changes places are axes before the last one."""
+        moved = [a for a in self.axes if self.source[a] != 1]
+        return moved != sorted(moved) and moved[-1] == max(moved)
 
     def reshaped(self, shape: Shape, node: Node) -> View | None:
         """The same elements under another shape; None where they would have to be put in order first."""

@@ -97,14 +97,15 @@ def works_on(kernel: Kernel, *dtypes: str, vector: bool = False) -> bool:
     if is_reduction(kernel):
         types[0] = TiledType(TensorType((4, 1), dtypes[0]), (2, 1))
     try:
-        kernel.check(types, Product(scale=None if kernel.parameters[:1] != (REQUIRED,) else FloatAttr(0.5, F32)))
+        scale = None if kernel.parameters[:1] != (REQUIRED,) else FloatAttr(0.5, F32)
+        kernel.check(types, Product(scale=scale, steps=(4, 1)))
     except OpError:
         return False
     return True
 
 
 def is_reduction(kernel: Kernel) -> bool:
-    return kernel.combine is not None and len(kernel.sources) == 1
+    return kernel.combine not in (None, "part") and len(kernel.sources) == 1
 
 
 def takes_a_vector(kernel: Kernel) -> bool:
@@ -143,7 +144,7 @@ def test_work_and_summary(name: str) -> None:
     assert kernel.work(tiles) > 0
     assert kernel.summary
     assert f" {name} " in kernel.example
-    assert kernel.combine in (None, "sum", "greatest", "least")
+    assert kernel.combine in (None, "sum", "greatest", "least", "part")
     assert kernel.in_place <= set(range(len(kernel.sources)))
 
 
@@ -153,7 +154,7 @@ def test_reads_a_tile_of_each_source(name: str) -> None:
     count = len(kernel.sources)
     found = kernel.reads(Product(), [(8, 8)] * (1 + count))
     assert len(found) == count
-    assert all(set(axes) <= {0, 1, 2} for axes in found)
+    assert all(set(axes) <= {0, 1, 2} or kernel.combine == "part" for axes in found)
     if name in ELEMENTWISE:
         assert found == ((0, 1),) * count
         assert kernel.reads(Product(), [(8, 8), *[(8,)] * count]) == ((1,),) * count
@@ -161,13 +162,14 @@ def test_reads_a_tile_of_each_source(name: str) -> None:
 
 
 class Product(NamedTuple):
-    """An operation that says how a product reads its operands, along which axis a reduction goes, or in which steps it
-    quantises."""
+    """An operation that says how a product reads its operands, along which axis a reduction goes, in which steps it
+    quantises, or how far apart the elements are that it moves."""
 
     transpose_a: Unit | None = None
     transpose_b: Unit | None = None
     axis: int = 1
     scale: FloatAttr | None = None
+    steps: tuple[int, ...] | None = None
 
 
 def test_axes() -> None:
@@ -241,7 +243,7 @@ def test_a_pole_within_the_bound_on_an_operand_leaves_no_bound_on_the_result(
     assert name == "pow" or bound[1] < 0.1
 
 
-@pytest.mark.parametrize("name", KERNELS)
+@pytest.mark.parametrize("name", [n for n, k in KERNELS.items() if k.combine != "part"])
 def test_a_meaning_is_exact_in_double_precision(name: str) -> None:
     kernel = KERNELS[name]
     wide = np.dtype(np.float64)

@@ -47,10 +47,11 @@ def test_each_of_its_operands_has_its_place_and_its_address(operands: str, level
 @pytest.mark.parametrize(
     ("operands", "braces"),
     [
-        ("%x, %y", "{right = -2.0 : f32}"), ("%x, %y", "{left = -2.0 : f32}"),
+        ("%x, %y", "{right = -2.0 : f32}"),
+        ("%x, %y", "{left = -2.0 : f32}"),
         ("%x", "{left = 1.0 : f32, right = 4.0 : f32}"),
     ],
-)  # fmt: skip
+)
 def test_a_number_stands_in_place_of_what_it_is_called_by(operands: str, braces: str) -> None:
     given, graph = arrays(), text(operands, f" {braces}")
     numbers = {"left": given["y"], "right": given["y"]}

@@ -92,8 +92,6 @@ def concat(draw: Draw, chain: Chain) -> None:
     chain.add("concat", f"{{axis = {axis}}}", np.concatenate([chain.array] * 2, axis), 1)
 
 
-REFUSED = "is not on the tile grid", "is read at uneven steps", "conflicting tiles"
-
 VIEWS = {"transpose": transpose, "reshape": reshape, "slice": cut, "broadcast": broadcast, "concat": concat}
 
 
@@ -111,17 +109,11 @@ def test_whole_arrays_are_what_numpy_says(chain: Chain, last: bool) -> None:
     assert tilewright.print(tilewright.parse(printed)) == printed
 
 
-@given(chains(), st.booleans(), st.sampled_from(["1x1x1", "2x2x2", "4x4x4"]), st.sampled_from(PIPELINES))
+@given(chains(), st.booleans(), st.sampled_from(["1x1x1", "2x2x2", "4x4x4", "5x2x3"]), st.sampled_from(PIPELINES))
 @settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-def test_a_schedule_is_what_numpy_says_or_refused(chain: Chain, last: bool, sizes: str, pipeline: str) -> None:
+def test_a_schedule_is_what_numpy_says(chain: Chain, last: bool, sizes: str, pipeline: str) -> None:
     text = chain.text(last)
-    try:
-        made = tilewright.run_passes(text, pipeline.replace("SIZES", sizes), prove_each=True)
-    except DiagnosticError as error:
-        messages = [d.message for d in error.diagnostics]
-        if all(any(word in message for word in REFUSED) for message in messages):
-            return
-        raise
+    made = tilewright.run_passes(text, pipeline.replace("SIZES", sizes), prove_each=True)
     assert np.array_equal(result(made, chain), -chain.array if last else chain.array), text
 
 
@@ -247,10 +239,11 @@ def test_kernels_read_and_write_buffers_of_more_axes_and_fewer(name: str, pipeli
         assert compared(tilewright.parse(text), tilewright.parse(made), integers=integers)[0] is None
 
 
-def test_a_reduction_along_an_axis_that_the_buffer_has_not_is_refused() -> None:
+def test_a_reduction_along_an_axis_that_the_buffer_has_not_has_its_operand_moved() -> None:
     text = straight("4x6xf32", ["reshape 1x4x6xf32", 'reduce {axes = [0], kind = "sum"} 1x4x6xf32'])
-    with pytest.raises(DiagnosticError, match="the tiles of %v0 and %x are 1x2x3 and 2x3"):
-        tilewright.run_passes(text, PIPELINES[0].replace("SIZES", "2x3x2"))
+    made = tilewright.run_passes(text, PIPELINES[0].replace("SIZES", "2x3x2"), prove_each=True)
+    assert made.count("sched.exec move ") == 4
+    assert compared(tilewright.parse(text), tilewright.parse(made), integers=True)[0] is None
 
 
 STREAMED = """

@@ -10,7 +10,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from ..onnx_models import F32, Imports, V, W, X, build, data, node, shape_of
+from ..onnx_models import F32, Imports, W, X, build, data, node, shape_of
 
 IDS = helper.make_tensor_value_info("ids", TensorProto.INT64, ["B", "S"])
 EMBEDDED = build(
@@ -88,16 +88,13 @@ def test_malformed_options(words: list[str], message: str, imports: Imports) -> 
 
 
 def test_a_value_that_is_asked_for_is_that_value(imports: Imports) -> None:
-    nodes = [node("MatMul", "x w", "h"), node("Softmax", "h", "p"), node("MatMul", "p v")]
-    model = build(nodes, X, {"w": W, "v": V})
-    assert imports.bad(model, "--outputs", "p") == (
-        "it can't be imported:\n  node 'P' (Softmax): it has no counterpart here\n"
-        "hint: --outputs h imports what comes before"
-    )
-    own = build([node("MatMul", "x w", "h"), node("Softmax", "h")], X, {"w": W})
-    assert imports.bad(own, "--outputs", "y").startswith("it can't be imported:\n  node 'Y' (Softmax)")
-    imports.good(own)
-    assert imports.notes == ["output 'y': Softmax falls away, the result is 'h'"]
+    nodes = [node("MatMul", "x w", "h"), node("Softmax", "h", "p"), node("ArgMax", "p", axis=1)]
+    model = build(nodes, X, {"w": W})
+    assert imports.bad(model, "--outputs", "y").startswith("it can't be imported:\n  node 'Y' (ArgMax)")
+    imports.good(model, "--outputs", "p")
+    assert imports.body() == ["%h = graph.matmul %x, %w", "%p = graph.softmax %h {axes = [1]}"]
+    imports.good(model)
+    assert imports.notes == ["output 'y': ArgMax falls away, the result is 'p'"]
 
 
 def test_names_of_classes_fall_away(imports: Imports) -> None:
@@ -111,11 +108,10 @@ def test_names_of_classes_fall_away(imports: Imports) -> None:
     constants = {"w": W, "classes": np.arange(5, dtype=np.int32), "s": shape_of(-1)}
     model = build(nodes, X, constants, "label probabilities named")
     imports.good(model)
-    assert imports.body() == ["%h = graph.matmul %x, %w"]
+    assert imports.body() == ["%h = graph.matmul %x, %w", "%probabilities = graph.softmax %h {axes = [1]}"]
     assert imports.notes == [
-        "output 'label': ArrayFeatureExtractor, ArgMax and Softmax fall away, the result is 'h'",
-        "output 'probabilities': Softmax falls away, the result is 'h'",
-        "output 'named': ZipMap and Softmax fall away, the result is 'h'",
+        "output 'label': ArrayFeatureExtractor and ArgMax fall away, the result is 'probabilities'",
+        "output 'named': ZipMap falls away, the result is 'probabilities'",
     ]
 
 
@@ -173,6 +169,58 @@ def test_a_hint_can_be_pasted_into_a_shell(name: str, imports: Imports) -> None:
     words = shlex.split(hint.removeprefix("hint: ").removesuffix(" imports what comes before"))
     imports.good(model, *words)
     assert len(imports.body()) >= 1
+
+
+MASKED = [
+    node("Gather", "table ids", "words"), node("Cast", "mask", "kept", to=TensorProto.BOOL),
+    node("Where", "kept zero least", "/mask,added"), node("MatMul", "words w", "h"), node("Softmax", "h", "p"),
+]  # fmt: skip
+MASK = helper.make_tensor_value_info("mask", TensorProto.INT64, ["B", "S", 1])
+
+
+def masked(last: onnx.NodeProto, output: str = "y") -> onnx.ModelProto:
+    constants = {"table": data(50, 6), "w": W, "zero": np.float32(0), "least": np.float32(-1e9)}
+    nodes = [*MASKED, helper.make_node("Add", ["h", "/mask,added"], ["sum"], name="SUM"), last]
+    return build(nodes, {"ids": IDS, "mask": MASK}, constants, output)  # type: ignore[arg-type]
+
+
+def test_a_hint_says_where_to_cut_off_what_the_host_makes_of_integers(imports: Imports) -> None:
+    after = " imports what comes after, and leaves these to the host"
+    model = masked(node("Relu", "sum"))
+    hint = imports.bad(model, "--dim", "S=4").splitlines()[-1].removesuffix(after)
+    open_sizes = imports.bad(model).splitlines()[-1]
+    assert open_sizes == f"{hint} --dim S=128{after}, for sizes such as this"
+    words = shlex.split(hint.removeprefix("hint: "))
+    assert words == ["--inputs", "/mask,added", "--inputs", "words"]
+    imports.good(model, *words, "--dim", "S=4")
+    assert "%mask_added: tensor<4x1xf32>, %words: tensor<1x4x6xf32>" in imports.text
+    imports.good(model, *words, "--dim", "S=128")
+
+
+def test_no_hint_where_what_comes_after_integers_is_not_understood_either(imports: Imports) -> None:
+    lines = imports.bad(masked(node("Softsign", "sum")), "--dim", "S=4").splitlines()
+    assert not [line for line in lines if line.startswith("hint")]
+
+
+def test_the_shape_of_what_the_host_has_is_known(imports: Imports) -> None:
+    nodes = [
+        node("Shape", "ids", "s"), node("Gather", "table ids", "words"), node("Shape", "words", "t"),
+        node("Reshape", "x s", "r"), node("Expand", "r s", "e"), node("Relu", "e"),
+    ]  # fmt: skip
+    imports.good(build(nodes, {"ids": IDS, "x": [8]}, {"table": data(50, 6)}), "--dim", "S=4", "--batch", "2")
+    assert imports.body() == ["%y = graph.relu %x"]
+    assert "%x: tensor<2x4xf32>" in imports.text
+    assert imports.notes == ["input 'ids' is left out: only its shape is read"]
+
+
+def test_a_mask_is_read_twice_in_one_form(imports: Imports) -> None:
+    nodes = [
+        node("MatMul", "x z", "s"), node("Add", "s m", "a"), node("Add", "m s", "b"), node("Sub", "a b", "d"),
+        node("Mul", "d m"),
+    ]  # fmt: skip
+    imports.good(build(nodes, {"x": [2, 3, 4, 6], "z": [2, 3, 6, 5], "m": [1, 1, 1, 5]}))
+    assert not [line for line in imports.body() if "reshape" in line]
+    imports.run({"x": data(2, 3, 4, 6), "z": data(2, 3, 6, 5), "m": data(5)})
 
 
 def test_a_hint_leaves_an_operation(imports: Imports) -> None:

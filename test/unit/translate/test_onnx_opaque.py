@@ -10,6 +10,7 @@ from onnx import TensorProto, helper
 import tilewright as tw
 from tilewright.analysis.proof import prove_module
 from tilewright.passes.manager.pipelines import parse_pipeline
+from tilewright.tools import opt
 from tilewright.tools import run as mir_run
 
 from ..onnx_models import Imports, V, W, X, build, data, node, shape_of
@@ -156,3 +157,12 @@ def test_it_is_for_imports(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
 
     assert translate.main(["--to-dot", "--opaque", str(tmp_path / "m.mir")]) == 2
     assert "--opaque doesn't go together with --to-dot" in capsys.readouterr().err
+
+
+def test_a_mean_without_its_axis_is_moved(onnx: Imports) -> None:
+    """An axis of one element in front may fall away in place; behind the last rows of a tile it may not."""
+    nodes = [node("ReduceMean", "x", "m", axes=[2], keepdims=0), node("MatMul", "m w")]
+    onnx.good(build(nodes, {"x": [1, 6, 8]}, {"w": data(6, 4)}), "--opaque")
+    assert 'op = "ReduceMean"' in onnx.text
+    path = str(onnx.folder / "m.mir")
+    assert opt.main(["-O1", "--prove-each", path, "-o", path]) == 0
