@@ -18,7 +18,8 @@ from ..ir.builtin import FuncOp
 from ..ir.core import Operation, Value
 from ..ir.types import TensorType
 from .composite_terms import Cut, composed_tiles
-from .terms import NONE, Element, Result, Term, Terms, check_count, cut, rank_of
+from .terms import NONE, Element, Term, Terms
+from .tile_terms import Result, check_count, cut, rank_of
 from .view_terms import ViewedTile, WholeTile, viewed_tiles
 
 

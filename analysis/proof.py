@@ -19,7 +19,8 @@ from ..planner.arena import count_of
 from .graph_terms import GraphTerms, Hints, TilingError
 from .graph_tiles import common_tiles, has_views
 from .softmax_terms import SoftmaxTerms
-from .terms import NONE, Function, Term, Terms, TileTerms, TooManyTilesError
+from .terms import NONE, Function, Term, Terms
+from .tile_terms import TileTerms, TooManyTilesError
 
 Side = TileTerms | GraphTerms
 

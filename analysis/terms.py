@@ -7,39 +7,48 @@ for the sorting of each sum.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from math import inf, nan, prod
-from typing import Any, NamedTuple
+from typing import Any
 
 from ..dialects.graph import MatmulOp
 from ..dialects.kernels import KERNELS, Kernel
-from ..dialects.kernels.constants import IDENTITY
+from ..dialects.kernels.constants import IDENTITY, LAWS
 from ..dialects.kernels.declaration import Function
 from ..dialects.kernels.masks import CAUSAL_MASK
-from ..dialects.kernels.moves import moved_runs, placement_of
 from ..dialects.kernels.products import MATMUL
-from ..dialects.opaque import OpaqueBase, OpaqueOp
-from ..dialects.tile_ops import ExecBase, StoreBase
-from ..dialects.tiles import MOST_TILES, Coord, TiledType, TileRef, bare, tile_text, tiled
+from ..dialects.opaque import OpaqueBase
+from ..dialects.tile_ops import ExecBase
+from ..dialects.tiles import Coord, TiledType, bare
 from ..ir.attributes import Unit
-from ..ir.builtin import FuncOp
-from ..ir.core import Operation, Value
-from ..ir.types import TensorType
-from .term_table import NONE, Term, TermTable
+
+NONE = -1
+
+Term = int
 
 Element = tuple[Term, int]
 """An element of a tile: its number among those that are no padding, row by row."""
 
 
-class Terms(TermTable):
+class Terms:
     """The terms met so far; `keys[t]` is how term t is made. `plain` are the functions without parameters, `elements`
-    where each element comes from of what moves have made, `extents` how much is no padding of what they read."""
+    where each element comes from of what moves have made, `extents` how much is no padding of what they read; `fulls`
+    the terms of tiles that are full of one number."""
 
     def __init__(self) -> None:
-        super().__init__()
+        self.numbers: dict[tuple[Any, ...], Term] = {}
+        self.keys: list[tuple[Any, ...]] = []
         self.plain: dict[str, Function] = {}
         self.elements: dict[Term, list[Element]] = {}
         self.extents: dict[Term, Coord] = {}
+        self.fulls: dict[Term, float] = {}
+
+    def make(self, *key: Any) -> Term:
+        number = self.numbers.get(key)
+        if number is None:
+            number = self.numbers[key] = len(self.keys)
+            self.keys.append(key)
+        return number
 
     def argument(self, index: int, coord: Coord) -> Term:
         return self.make("argument", index, coord)
@@ -141,11 +150,11 @@ class Terms(TermTable):
 
     def elements_of(self, tile: Term) -> Sequence[Element]:
         """Where the elements of a tile have come from; nothing for one that is not made of others' elements."""
-        key: tuple[Any, ...] = self.keys[tile] if tile != NONE else ()
-        if not key or key[0] != "seen":
+        if tile == NONE or self.keys[tile][0] != "seen":
             return self.elements.get(tile, ())
-        self.extents.setdefault(key[2], key[1][1])
-        return self.elements.get(key[2]) or [(key[2], i) for i in range(prod(key[1][1]))]
+        (_, own), whole = self.keys[tile][1:]
+        self.extents.setdefault(whole, own)
+        return self.elements.get(whole) or [(whole, i) for i in range(prod(own))]
 
     def plus(self, a: Term, b: Term) -> Term:
         """A sum of two, in either order."""
@@ -160,6 +169,11 @@ class Terms(TermTable):
         else:
             function = self.plain.get(name) or self.plain.setdefault(name, Function(name, "", ()))
         return self.make("apply", function, *(sorted(sources) if commutes else sources))
+
+    def parts(self, term: Term) -> tuple[Any, ...] | None:
+        """The function that `apply` made a term of, and its sources; None for a term of another kind."""
+        key = self.keys[term]
+        return key[1:] if key[0] == "apply" else None
 
     def opaque(self, op: OpaqueBase, operands: Sequence[Term]) -> Term:
         """What an opaque operation does with all tiles of its operands: equal only to one of the same operator and node
@@ -177,6 +191,41 @@ class Terms(TermTable):
             return scores
         last = diagonal + extent[-2] - 1  # the last column that stays of the last row
         return self.full(-inf) if last < 0 else self.apply(CAUSAL_MASK.name, (diagonal,), scores)
+
+    def full(self, number: float) -> Term:
+        """A tile full of a number, as far as it is no padding."""
+        term = self.make("full", repr(number))
+        self.fulls[term] = number
+        return term
+
+    def without_useless(self, products: list[tuple[Term, Term]]) -> list[tuple[Term, Term]]:
+        """The parts of a sum, or of a maximum, but those that change nothing of it: products of zeros, and the number
+        that is the kernel's identity (`part` has looked). All of them, where none would be left."""
+        if not self.fulls or not any(a in self.fulls or b in self.fulls for a, b in products):
+            return products
+        one = self.make("one")
+        left = [
+            (a, b)
+            for a, b in products
+            if not (0.0 in (self.fulls.get(a), self.fulls.get(b)) or (a in self.fulls and b == one))
+        ]
+        return left or products
+
+    def of_full(self, kernel: Kernel, sources: Sequence[Term]) -> Term:
+        """What a kernel makes of a tile full of a number, where that is known (`constants.py`); else `NONE`."""
+        law = LAWS.get((kernel.name, self.fulls.get(sources[0])))
+        if law is None or len(sources) != 1 + (law.beside is not None):
+            return NONE
+        return self.full(law.gives) if law.beside is None or self.is_reduced(sources[1], law.beside) else NONE
+
+    def is_reduced(self, term: Term, combine: str) -> bool:
+        """Whether a term is what a reduction makes of some tiles, repeated or not."""
+        key = self.keys[term]
+        key = self.keys[key[2]] if key[0] == "rows" else key
+        if key[0] != "sum" or key[1][1] != self.make("one"):
+            return False
+        made = self.parts(key[1][0])
+        return made is not None and KERNELS[made[0].name].combine == combine
 
     def of_kernel(self, kernel: Kernel, op: Any, dtypes: Sequence[str], sources: Sequence[Term]) -> Term:
         """The value of a kernel that is no product, with the parameters that an operation gives it."""
@@ -211,214 +260,3 @@ def runs_of(elements: Sequence[Element]) -> Iterator[tuple[Term, int, int, int]]
             yield tile, first, step, count
             tile, first, step, count = other, at, 0, 1
     yield tile, first, step, count
-
-
-class Result(NamedTuple):
-    """What a function returns at one place: the shape of its tiles, and their terms row by row; one term of what can't
-    be cut."""
-
-    tile: Coord
-    terms: list[Term]
-
-
-class TileValue:
-    """A tile's present value: what it was started with, the products added since, the operation that activates it (None
-    for none); `term` once asked.
-
-    `ops` are the operations that made it: first the one that started it, if that was no product, then one per product.
-    """
-
-    __slots__ = ("activation", "kernel", "ops", "products", "start", "term")
-
-    def __init__(self, start: Term, *ops: Operation):
-        self.start = start
-        self.products: list[tuple[Term, Term]] = []
-        self.activation: ExecBase | None = None
-        self.kernel = MATMUL
-        self.term = NONE
-        self.ops = list(ops)
-
-    def op_of(self, terms: Terms, part: Term, extra: Collection[tuple[Term, Term]]) -> Operation | None:
-        """The operation that brought in one of the extra products or a part of the value; the last one otherwise."""
-        for product, op in zip(reversed(self.products), reversed(self.ops), strict=False):
-            if product in extra or part in product:
-                return op
-        if self.start != NONE and self.ops and part in (self.start, *terms.keys[self.start][1:]):
-            return self.ops[0]
-        return self.ops[-1] if self.ops else None
-
-
-class TileTerms:
-    """The terms of a valid uop or sched function: what a tile's name stands for is its last write.
-
-    `shapes` are the tiles of those arguments that are tensors, `others` the terms of what is no tensor in any form.
-    """
-
-    def __init__(self, terms: Terms, func: FuncOp, shapes: Sequence[Coord], others: Mapping[Value, Term]):
-        self.terms = terms
-        self.shapes = shapes
-        self.others = others
-        self.func = func
-        self.tiles: dict[TileRef, TileValue] = {}
-        self.order = {arg: i for i, arg in enumerate(func.args)}
-        self.padded = {
-            v
-            for v in (*func.args, *(r for op in func.ops for r in op.results))
-            if isinstance(v.type, TiledType) and v.type.is_padded
-        }
-        self.names = {term: f"%{value.name}" for value, term in others.items()}
-        self.holders: dict[Term, tuple[str, TileValue]] = {}
-        self.fitting: dict[tuple[object, ...], bool] = {}
-        for op in func.ops:
-            if isinstance(op, ExecBase):
-                self.exec(op)
-            elif isinstance(op, StoreBase) and op.activation is not None:
-                self.activate(op)
-            elif isinstance(op, OpaqueOp):
-                self.opaque(op)
-
-    def results(self) -> list[Result]:
-        """What the function returns. Raises `TooManyTilesError`."""
-        return [self.result(value) for value in self.func.returned()]
-
-    def result(self, value: Value) -> Result:
-        if value in self.others:
-            return Result((), [self.others[value]])
-        if isinstance(value.type, TiledType):
-            check_count(value, value.type)
-            return Result(value.type.tile, [self.read((value, coord)) for coord in value.type.coords()])
-        index = self.order[value]
-        type = cut(value, self.shapes[index])
-        return Result(type.tile, [self.terms.argument(index, coord) for coord in type.coords()])
-
-    def tile(self, place: TileRef) -> TileValue:
-        found = self.tiles.get(place)
-        if found is None:
-            index = self.order.get(place[0], NONE)
-            start = (
-                self.terms.argument(index, place[1])
-                if index >= 0
-                else self.terms.make("unwritten", tile_text(*place), len(self.terms.keys))
-            )
-            found = self.tiles[place] = TileValue(start)
-        return found
-
-    def read(self, place: TileRef) -> Term:
-        tile = self.tile(place)
-        if tile.term == NONE:
-            tile.term = self.terms.total(tile.start, tile.products, tile.kernel)
-            if tile.activation is not None:
-                tile.term = self.terms.activate(tile.term, tile.activation, _dtype(place[0]))
-            if tile.ops:
-                self.holders.setdefault(tile.term, (tile_text(*place), tile))
-            if tile.ops or place[0] in self.order:
-                self.names.setdefault(tile.term, tile_text(*place))
-        return tile.term
-
-    def exec(self, op: ExecBase) -> None:
-        operands, coords = op.operands, op.coords
-        place = (operands[0], coords[0])
-        kernel = KERNELS[op.kernel]
-        sources = [self.read(p) for p in zip(operands[1:], coords[1:], strict=True)]
-        if not self.padded.isdisjoint(operands):
-            extents = tuple([tiled(v).valid(c) for v, c in zip(operands, coords, strict=True)])
-            if not self.fits(kernel, op, extents):
-                sources[0] = self.terms.make("within", bare(extents[0]), sources[0])
-        if kernel.algebra is not None:
-            tile = self.tiles[place] = TileValue(self.computed(op, kernel, sources), op)
-        else:
-            if not op.accumulate:
-                self.tiles[place] = TileValue(NONE)
-            tile = self.tile(place)
-            if tile.kernel.combine != kernel.combine:
-                tile = self.combining(place, kernel)
-            if kernel.combine == "part":
-                tile.products.append((sources[0], self.part(op)))
-            elif len(sources) == 1:
-                axis = None if op.axis is None else op.axis - rank_of(operands[1])
-                tile.products.append(self.terms.part(kernel, axis, sources[0]))
-            else:
-                tile.products.append(self.terms.product(kernel, op, sources[0], sources[1]))
-            tile.ops.append(op)
-        tile.term = NONE
-        tile.activation = op if op.activation is not None else None
-
-    def part(self, op: ExecBase) -> Term:
-        """Which elements a move writes, of which of its source's: all that a valid extent of each has, by number."""
-        types = [tiled(v) for v in op.operands]
-        runs = moved_runs(placement_of(op, types[0].tensor.shape), types, op.coords)
-        extents = [t.valid(c) for t, c in zip(types, op.coords, strict=True)]
-        return self.terms.make("part", *extents, runs)
-
-    def combining(self, place: TileRef, kernel: Kernel) -> TileValue:
-        """A tile as it is, to be combined in another way from here on."""
-        tile = self.tiles[place]
-        if tile.products:
-            tile = self.tiles[place] = TileValue(self.read(place), *tile.ops[-1:])
-        tile.kernel = kernel
-        return tile
-
-    def fits(self, kernel: Kernel, op: ExecBase, extents: tuple[Coord, ...]) -> bool:
-        """As `kernel.fits`, which is asked once: there are few different extents."""
-        key = (kernel.name, op.transpose_a, op.transpose_b, op.operands, extents)
-        found = self.fitting.get(key)
-        if found is None:
-            found = self.fitting[key] = kernel.fits(op, [tiled(v) for v in op.operands], extents)
-        return found
-
-    def computed(self, op: ExecBase, kernel: Kernel, sources: list[Term]) -> Term:
-        """The term of a kernel that is no product."""
-        extent, *extents = [tiled(v).valid(c) for v, c in zip(op.operands, op.coords, strict=True)]
-        whole = [self.terms.over(source, own, extent) for source, own in zip(sources, extents, strict=True)]
-        if kernel is CAUSAL_MASK:
-            return self.terms.masked(op.diagonal or 0, extent, *whole)
-        return self.terms.of_kernel(kernel, op, [_dtype(v) for v in op.operands], whole)
-
-    def opaque(self, op: OpaqueOp) -> None:
-        """An uninterpreted function of all tiles of its operands, which are off chip as they are."""
-        for value in (*op.operands, *op.results):
-            check_count(value, tiled(value))
-        whole = self.terms.opaque(op, [self.read((v, c)) for v in op.operands for c in tiled(v).coords()])
-        for number, value in enumerate(op.results):
-            for coord in tiled(value).coords():
-                term = self.terms.opaque_result(whole, number, tiled(value), coord)
-                self.tiles[value, coord] = TileValue(term, op)
-
-    def activate(self, op: StoreBase) -> None:
-        place = (op.operands[0], op.coords[0])
-        before = self.read(place)
-        self.tiles[place] = TileValue(self.terms.activate(before, op, _dtype(place[0])), op)
-
-
-def rank_of(value: Value) -> int:
-    """The rank of a tensor, or of a buffer's."""
-    type = value.type.tensor if isinstance(value.type, TiledType) else value.type
-    assert isinstance(type, TensorType)
-    return type.rank
-
-
-def cut(value: Value, shape: Coord) -> TiledType:
-    """The type of a tensor that is cut in tiles of a shape."""
-    assert isinstance(value.type, TensorType)
-    return TiledType(value.type, shape)
-
-
-def _dtype(value: Value) -> str:
-    assert isinstance(value.type, TiledType)
-    return value.type.dtype
-
-
-class TooManyTilesError(Exception):
-    """A value with more tiles, or computed by more products of tiles, than are looked at one by one."""
-
-    def __init__(self, value: Value, what: str):
-        super().__init__(f"%{value.name} {what}, more than {MOST_TILES:,}: too many to be proved one by one")
-        self.value = value
-
-
-def check_count(value: Value, type: TiledType, depth: int = 1) -> None:
-    """Raises `TooManyTilesError` for a value each of whose tiles is a sum of so many products, before they are made."""
-    if type.count > MOST_TILES:
-        raise TooManyTilesError(value, f"has {type.count:,} tiles")
-    if type.count * depth > MOST_TILES:
-        raise TooManyTilesError(value, f"is a sum of {type.count * depth:,} products of tiles")

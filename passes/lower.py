@@ -16,11 +16,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from math import prod
 from typing import Any, ClassVar
 
 from ..dialects.graph import TOGETHER, GraphOp, MatmulOp, ReduceOp, ViewOp, has_choices
 from ..dialects.kernels import KERNELS
-from ..dialects.kernels.moves import MOVE
+from ..dialects.kernels.moves import MOST_MOVED, MOVE
 from ..dialects.kernels.products import BIAS
 from ..dialects.levels import level_of
 from ..dialects.masks import CausalMaskOp, diagonal_of
@@ -115,6 +116,7 @@ def lower_function(func: FuncOp, module: ModuleOp) -> FuncOp:
     check_execs([op for op in graph_ops if not isinstance(op, ViewOp)], tiled, MOST_TILES)
     views = resolved(graph_ops, func, tiled)
     check_execs(views.computed(graph_ops), tiled, MOST_TILES)
+    _check_moved(views, tiled)
     values: ValueMap = {}
     args = [copy_value(a, values, _tiled(a, shapes)) for a in func.args]
     allocs: list[Operation] = [
@@ -133,6 +135,16 @@ def _check_tiled(func: FuncOp) -> None:
     if untiled:
         message = "{} %{} has no tile; run --tile before --lower"
         raise DiagnosticError([Diagnostic(message.format(op.name, op.result.name), op.loc) for op in untiled])
+
+
+def _check_moved(views: Views, tiled: Mapping[Value, TiledType]) -> None:
+    """Refuses views that are moved in tiles larger than moves may write."""
+    large = [v for v in views.moves if prod(tiled[v].tile) > MOST_MOVED]
+    if large:
+        message = "%{} is no view on the tile grid, and its tiles have {:,} elements; {:,} at most can be moved"
+        raise DiagnosticError(
+            [Diagnostic(message.format(v.name, prod(tiled[v].tile), MOST_MOVED), v.loc) for v in large]
+        )
 
 
 def _tiled(value: Value, shapes: dict[Value, Shape]) -> TiledType | None:

@@ -11,6 +11,9 @@ from ...ir.opdef import OpError
 from ..tiles import Coord, TiledType
 from .declaration import ALL, ELEMENTS, Array, Call, Kernel, Parameter, declare
 
+MOST_MOVED = 1 << 22
+"""Most elements of a tile that moves may write: where each of them comes from is looked at."""
+
 
 class Placement(NamedTuple):
     """Where the elements of a tensor are found in another one, the source: that at `within`'s corner is number `first`
@@ -42,6 +45,8 @@ def _check(types: Sequence[TiledType], op: Any) -> None:
         raise OpError(f"kernel move takes a step for each axis of the destination: {{steps = [{example}]}}")
     if len(steps) != len(shape) or min(steps) < 0:
         raise OpError(f"kernel move: 'steps' must have {len(shape)} numbers, 0 or more, got {list(steps)}", "steps")
+    if prod(dst.tile) > MOST_MOVED:
+        raise OpError(f"kernel move works on tiles of {MOST_MOVED:,} elements at most, got {dst}")
     within = getattr(op, "within", None) or [(0, size) for size in shape]
     if len(within) != len(shape):
         raise OpError(f"kernel move: 'within' must have a range for each axis of {dst.tensor}", "within")
@@ -165,13 +170,13 @@ def _meaning(np: Any, call: Call, source: Array) -> Array:
     return call.out
 
 
+def _along_none(op: object, shapes: Sequence[Coord]) -> tuple[Coord, ...]:
+    """Which tiles are read, and how much of them, follows from their parameters and coordinates alone."""
+    return tuple([(ALL,) * len(shape) for shape in shapes[1:]])
+
+
 def _smaller(tiles: Sequence[Sequence[int]]) -> int:
     return min(map(prod, tiles))
-
-
-def _nowhere(op: object, shapes: Sequence[Coord]) -> tuple[Coord, ...]:
-    """Which tiles are read follows from numbers of elements, not from axes."""
-    return tuple([(ALL,) * len(shape) for shape in shapes[1:]])
 
 
 MOVE = declare(
@@ -189,7 +194,7 @@ MOVE = declare(
         keeps_zeros=True,
         dtypes=(),
         check=_check,
-        reads=_nowhere,
+        reads=_along_none,
         meaning=_meaning,
         algebra=None,
         ulps=0,

@@ -186,12 +186,14 @@ def main() -> None:
     parser.add_argument("-o", dest="output", type=Path, required=True, help="the ONNX file")
     given = parser.parse_args()
     if given.random:
-        model = encoder(SMALL, random_weights(SMALL))
+        config, weights = SMALL, random_weights(SMALL)
+    elif not given.weights.is_file():
+        parser.error(f"no such file: {given.weights}")
     else:
         from safetensors.numpy import load_file
 
-        model = encoder(Config(), load_file(given.weights))
-    onnx.save(model, given.output)
+        config, weights = Config(), load_file(given.weights)
+    onnx.save(encoder(config, weights), given.output)
 
 
 if __name__ == "__main__":

@@ -69,7 +69,11 @@ class Outcome:
 
 
 def main() -> int:
-    """Prints each step and the tables; returns 1 where embeddings or neighbours are not ONNX Runtime's."""
+    """Prints each step and the tables; returns 1 where embeddings or neighbours are not ONNX Runtime's,
+    or without the weights."""
+    if not PACKAGE.is_dir():
+        print("error: the weights are not there; make demo-minilm gets them", file=sys.stderr)
+        return 1
     from safetensors.numpy import load_file
 
     weights = load_file(PACKAGE / "model.safetensors")

@@ -26,12 +26,13 @@ from tilewright.ir.builtin import FuncOp, ModuleOp
 from tilewright.ir.diagnostics import DiagnosticError
 
 if __package__:
-    from . import strict_run, text_faults, text_keys, text_ops
+    from . import strict_claims, strict_run, text_faults, text_keys, text_ops
     from .adversary_bases import BASES
     from .text_faults import Fault, Lines
     from .text_same import SAME
 else:
     sys.path.insert(0, str(Path(__file__).parent))
+    import strict_claims  # type: ignore[no-redef]
     import strict_run  # type: ignore[no-redef]
     import text_faults  # type: ignore[no-redef]
     import text_keys  # type: ignore[no-redef]
@@ -133,7 +134,7 @@ def inputs_of(func: FuncOp, seed: int) -> list[object]:
     rng = np.random.default_rng(seed)
     found: list[object] = []
     for k, arg in enumerate(func.args):
-        tensor = strict_run.tensor(arg)
+        tensor = strict_claims.tensor(arg)
         found.append(f"argument {k}" if tensor is None else rng.integers(-4, 5, tensor.shape).astype(np.float64))
     return found
 
@@ -251,7 +252,7 @@ def misprinted(module: ModuleOp) -> str:
 
 def differences(of: Base, module: ModuleOp) -> Iterator[str]:
     """Where an accepted text does something else than the base."""
-    yield from strict_run.hidden(module)
+    yield from strict_claims.hidden(module)
     found = [op for op in module.walk() if isinstance(op, FuncOp)]
     single = len(found) == len(of.funcs) == 1
     named = {(next(iter(of.funcs)) if single else f.sym_name): f for f in found}
@@ -263,13 +264,13 @@ def differences(of: Base, module: ModuleOp) -> Iterator[str]:
     for func in found:
         name = next(iter(of.funcs)) if single else func.sym_name
         if name in of.funcs:
-            yield from strict_run.broken_claims(func)
+            yield from strict_claims.broken_claims(func)
             yield from (f"@{name}: {d}" for d in other_results(of, name, func))
 
 
 def other_interface(one: FuncOp, other: FuncOp) -> Iterator[str]:
     for what, a, b in (("arguments", one.args, other.args), ("results", one.ops[-1].operands, other.ops[-1].operands)):
-        kinds = [[strict_run.tensor(v) or v.type for v in values] for values in (a, b)]
+        kinds = [[strict_claims.tensor(v) or v.type for v in values] for values in (a, b)]
         if kinds[0] != kinds[1]:
             yield f"other {what}: {', '.join(map(str, kinds[1]))}"
 

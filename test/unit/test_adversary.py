@@ -13,7 +13,7 @@ from tilewright.dialects.sched import SCHED
 from tilewright.dialects.uop import UOP
 
 from . import adversary
-from .strict_run import tensor
+from .strict_claims import tensor
 from .text_same import SAME
 
 pytestmark = pytest.mark.xdist_group("adversary")

@@ -106,3 +106,12 @@ def test_the_example_ends_in_its_tables(minilm: Any, capsys: pytest.CaptureFixtu
 def test_sentences_come_in_pairs() -> None:
     lines = (EXAMPLE / "sentences.txt").read_text(encoding="utf-8").splitlines()
     assert len(lines) == len(set(lines)) == 20
+
+
+def test_without_weights_it_says_where_they_come_from(
+    minilm: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(minilm, "PACKAGE", minilm.BUILD / "package")
+    capsys.readouterr()
+    assert minilm.main() == 1
+    assert capsys.readouterr().err == "error: the weights are not there; make demo-minilm gets them\n"
