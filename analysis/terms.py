@@ -187,6 +187,8 @@ class Terms:
     def masked(self, diagonal: int, extent: Coord, scores: Term) -> Term:
         """A tile of a causal mask, so much of which is no padding: of each row i what stands up to column
         i + diagonal."""
+        if diagonal >= extent[-1] - 1:
+            return scores
         last = diagonal + extent[-2] - 1  # the last column that stays of the last row
         return self.full(-inf) if last < 0 else self.apply(CAUSAL_MASK.name, (diagonal,), scores)
 

@@ -34,5 +34,7 @@ class CausalMaskOp(ElementwiseOp):
 
 
 def diagonal_of(op: CausalMaskOp, coord: Coord, tile: Coord) -> int:
-    """The `diagonal` of a mask's tile, counted from that tile's own first row and column."""
-    return (op.diagonal or 0) + coord[-2] * tile[-2] - coord[-1] * tile[-1]
+    """The `diagonal` of a mask's tile, counted from that tile's own first row and column; no further away than where
+    nothing of it is left, or all."""
+    found = (op.diagonal or 0) + coord[-2] * tile[-2] - coord[-1] * tile[-1]
+    return min(max(found, -tile[-2]), tile[-1])

@@ -26,7 +26,8 @@ def _check(types: Sequence[TiledType], op: object) -> None:
 
 def _meaning(np: Any, call: Call, scores: Array) -> Array:
     rows, columns = scores.shape[-2:]
-    stays = np.arange(columns) <= np.arange(rows).reshape(-1, 1) + call.params[0]
+    diagonal = min(max(call.params[0], -rows), columns)
+    stays = np.arange(columns) <= np.arange(rows).reshape(-1, 1) + diagonal
     return np.where(stays, scores, scores.dtype.type(-np.inf))
 
 

@@ -170,13 +170,13 @@ def _meaning(np: Any, call: Call, source: Array) -> Array:
     return call.out
 
 
+def _along_none(op: object, shapes: Sequence[Coord]) -> tuple[Coord, ...]:
+    """Which tiles are read, and how much of them, follows from their parameters and coordinates alone."""
+    return tuple([(ALL,) * len(shape) for shape in shapes[1:]])
+
+
 def _smaller(tiles: Sequence[Sequence[int]]) -> int:
     return min(map(prod, tiles))
-
-
-def _nowhere(op: object, shapes: Sequence[Coord]) -> tuple[Coord, ...]:
-    """Which tiles are read follows from numbers of elements, not from axes."""
-    return tuple([(ALL,) * len(shape) for shape in shapes[1:]])
 
 
 MOVE = declare(
@@ -194,7 +194,7 @@ MOVE = declare(
         keeps_zeros=True,
         dtypes=(),
         check=_check,
-        reads=_nowhere,
+        reads=_along_none,
         meaning=_meaning,
         algebra=None,
         ulps=0,

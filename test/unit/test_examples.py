@@ -10,11 +10,16 @@ from pathlib import Path
 import pytest
 
 import tilewright as tw
+from tilewright.analysis.proof import prove_module
+
+from .programs import compared
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 BIN = Path(sys.executable).parent
 MODELS = sorted(file.name for file in EXAMPLES.glob("*.mir"))
 GRAPHS = ["mlp.mir", "mlp_mnist.mir", "quantized.mir", "transformer_ffn.mir"]
+BLOCKS = {"gpt_block.mir": "32x32x32", "llama_block.mir": "32x16x16", "decode_step.mir": "32x32x32"}
+"""Parts of language models, with the tiles in which their heads are whole tiles."""
 KIB = 1024
 
 DEMO = """\
@@ -127,6 +132,15 @@ def test_the_command_on_each_example_runs(name: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", GRAPHS)
 def test_graphs_schedule(name: str, sram: int, evict: str) -> None:
     schedule(lowered(name), sram, evict)
+
+
+@pytest.mark.parametrize("level", ["O0", "O1", "O2"])
+@pytest.mark.parametrize("name", BLOCKS)
+def test_parts_of_language_models_are_planned_proved_and_run(name: str, level: str) -> None:
+    graph = tw.parse((EXAMPLES / name).read_text(encoding="utf-8"))
+    made = tw.parse(tw.run_passes(tw.print(graph), f"{level}{{sram=64KiB tile={BLOCKS[name]}}}"))
+    prove_module(graph, made)
+    assert compared(graph, made, integers=False)[0] is None
 
 
 @pytest.mark.parametrize("evict", ["min", "lru"])
