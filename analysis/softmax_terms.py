@@ -12,7 +12,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
+from ..dialects.kernels import KERNELS
 from .terms import Term, Terms
+
+DIV, EXP, MAX, MUL = [KERNELS[name].name for name in ("div", "exp", "max", "mul")]
 
 ALONG_ROWS = "along axis -1"
 LEAST = ("nan", repr(-float.fromhex("0x1.fffffep+127")))
@@ -33,7 +36,7 @@ class SoftmaxTerms(Terms):
 
     def __init__(self) -> None:
         super().__init__()
-        self.rules: dict[str, Callable[[Term, Term], Term | None]] = {"exp": self.first_power, "max": self.larger}
+        self.rules: dict[str, Callable[[Term, Term], Term | None]] = {EXP: self.first_power, MAX: self.larger}
         self.powers: dict[Term, Power | None] = {}
         self.maxima: dict[Term, frozenset[Term]] = {}
         self.known_parts: dict[tuple[Term, Term], Term] = {}
@@ -50,7 +53,7 @@ class SoftmaxTerms(Terms):
 
     def plus(self, a: Term, b: Term) -> Term:
         """Two sums of powers, or of their products, less one maximum are one sum."""
-        if "mul" in self.rules:
+        if MUL in self.rules:
             shift = self.shift_of(a)
             if shift is not None and shift == self.shift_of(b):
                 return self.make("sum", *sorted((*self.keys[a][1:], *self.keys[b][1:])))
@@ -61,7 +64,7 @@ class SoftmaxTerms(Terms):
     def first_power(self, source: Term, _: Term) -> None:
         """From the first exponential of a difference on, there may be some to multiply and to divide."""
         if self.sources_of(source, "sub"):
-            self.rules = {"max": self.larger, "mul": self.rescaled, "div": self.divided}
+            self.rules = {MAX: self.larger, MUL: self.rescaled, DIV: self.divided}
 
     def larger(self, a: Term, b: Term) -> Term | None:
         """The maximum of two maxima of rows is that of all that they are of."""
@@ -70,7 +73,7 @@ class SoftmaxTerms(Terms):
             return None
         parts = {*self.keys[plain[0]][1:], *self.keys[plain[1]][1:]}
         made = self.make("sum", *sorted(parts))
-        return made if plain == (a, b) else super().apply("max", tuple(map(float, LEAST)), made)
+        return made if plain == (a, b) else super().apply(MAX, tuple(map(float, LEAST)), made)
 
     def rescaled(self, a: Term, b: Term) -> Term | None:
         """Powers, a sum of them or of their products, times what moves what they are less."""
@@ -114,7 +117,7 @@ class SoftmaxTerms(Terms):
     def unbounded(self, term: Term) -> Term:
         """A maximum, without the bound that keeps it finite."""
         key = self.keys[term]
-        return key[2] if key[0] == "apply" and key[1] == ("max", "", LEAST) else term
+        return key[2] if key[0] == "apply" and key[1] == (MAX, "", LEAST) else term
 
     def tiles_under(self, term: Term) -> frozenset[Term]:
         """The tiles of whose rows a column is the maximum, with or without that bound; none if it is none."""

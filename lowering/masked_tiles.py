@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from math import inf
 
-from ..dialects.graph import GraphOp, ReduceOp
+from ..dialects.graph import GraphOp, ReduceOp, ViewOp
 from ..dialects.kernels import KERNELS
 from ..dialects.kernels.constants import IDENTITY, LAWS
 from ..dialects.kernels.declaration import coords_along
@@ -24,11 +24,12 @@ Execs = set[tuple[int, Coord, int]]
 def left_out(
     ops: Sequence[GraphOp], tiled: Mapping[Value, TiledType], views: Views, kept: Iterable[Value]
 ) -> LeftOut | None:
-    """What need not be computed of operations; all tiles of what is `kept` are needed. None where nothing is left
-    out."""
+    """What need not be computed of operations; all tiles of what is `kept`, or of what moves read and write, are needed.
+    None where nothing is left out."""
     if not any(isinstance(op, CausalMaskOp) for op in ops):
         return None
-    return _Masked(ops, tiled, views).left_out({views.buffer(v) for v in kept})
+    moved = [v for op in ops if isinstance(op, ViewOp) for v in (*op.operands, op.result)]
+    return _Masked(ops, tiled, views).left_out({views.buffer(v) for v in (*kept, *moved)})
 
 
 class _Masked:
@@ -61,6 +62,8 @@ class _Masked:
         if isinstance(op, CausalMaskOp):
             type = self.tiled[op.result]
             return -inf if diagonal_of(op, coord, type.tile) + type.valid(coord)[-2] <= 0 else None
+        if isinstance(op, ViewOp):
+            return None
         first, *others = self.sources(i, coord, 0)
         law = LAWS.get((op.kernel, self.full.get(first)))
         if law is None or len(others) != (law.beside is not None):

@@ -80,9 +80,10 @@ def text_of(options: str = "", *beside: str) -> str:
 
 def test_the_pipelines() -> None:
     assert {name: pipeline_text(name) for name in PIPELINES} == {
-        "O0": "fuse,tile,lower,schedule",
-        "O1": "canonicalize,cse,fuse,linearize,tile,plan,lower,forward,reorder,schedule{evict=cost dram}",
-        "O2": "canonicalize,cse,fuse,linearize,tile,plan{objective=makespan},lower,forward,schedule{evict=cost dram},"
+        "O0": "decompose,fuse,tile,lower,schedule",
+        "O1": "decompose,canonicalize,cse,fuse,linearize,tile,plan,lower,forward,reorder,schedule{evict=cost dram}",
+        "O2": "decompose,canonicalize,cse,fuse,linearize,tile,plan{objective=makespan},lower,forward,"
+        "schedule{evict=cost dram},"
         "prefetch",
     }
 

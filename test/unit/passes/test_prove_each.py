@@ -39,7 +39,7 @@ def parse(text: str) -> ModuleOp:
 )
 def test_every_pass_proves_on_an_example(name: str, machine: str, how: str) -> None:
     module = parse((ROOT / "examples" / f"{name}.mir").read_text(encoding="utf-8"))
-    first = "split-softmax,canonicalize,cse,dce,fuse,linearize,tile"
+    first = "split-softmax,decompose,canonicalize,cse,dce,fuse,linearize,tile"
     planned = f"{first},plan{{{machine}}},lower,forward,reorder{{{machine}}},schedule{{{machine} {how}}}"
     passes = parse_pipeline(f"{planned},prefetch,pingpong,sync")
     assert {p.name for p in passes} == set(load_passes()), "prove the new pass here, too"
