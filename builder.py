@@ -201,6 +201,12 @@ class FuncBuilder:
         tensor = self._tensor("graph.softmax", x)
         return self.op("graph.softmax", x, name=name, axes=_from_the_end(axis, tensor))
 
+    def causal_mask(self, scores: Value, diagonal: int = 0, *, name: str = "") -> Value:
+        """Of each row i, along the last two axes, the elements up to column i + `diagonal`; minus infinity behind them.
+        Raises `OpError`."""
+        self._tensor("graph.causal_mask", scores)
+        return self.op("graph.causal_mask", scores, name=name, diagonal=diagonal or None)
+
     def layer_norm(
         self,
         x: Value,

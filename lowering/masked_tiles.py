@@ -24,8 +24,8 @@ Execs = set[tuple[int, Coord, int]]
 def left_out(
     ops: Sequence[GraphOp], tiled: Mapping[Value, TiledType], views: Views, kept: Iterable[Value]
 ) -> LeftOut | None:
-    """What need not be computed of operations; all tiles of what is `kept`, or of what moves read and write, are needed.
-    None where nothing is left out."""
+    """What need not be computed of operations; all tiles of what is `kept` are needed, as are those of what moves read
+    and write. None where nothing is left out."""
     if not any(isinstance(op, CausalMaskOp) for op in ops):
         return None
     moved = [v for op in ops if isinstance(op, ViewOp) for v in (*op.operands, op.result)]

@@ -79,7 +79,7 @@ def test_a_built_module_schedules() -> None:
     [
         (tensor(4, 5), tensor(6, 4), "inner dimensions differ"),
         (tensor(4, 5), tensor(5), "both operands have ranks from 2 to 6"),
-        (tensor(4, 5), tensor(5, 4, dtype="f16"), "operands are both f32, f16, bf16 or i8"),
+        (tensor(4, 5), tensor(5, 4, dtype="f16"), "operands are both f32, f16, bf16, or each i8 or ui8"),
         (tensor(4, 5), ScalarType("index"), "operands must be tensors"),
     ],
 )
@@ -326,4 +326,4 @@ def test_a_scheduled_operation_is_small() -> None:
     (func,) = tilewright.parse(tilewright.run_passes(REFERENCE, "schedule{double-buffer}")).functions()
     sizes = [sys.getsizeof(op) for op in func.ops if op.name.startswith("sched.")]
     assert len(sizes) == 99
-    assert max(sizes) <= 216
+    assert max(sizes) <= 264

@@ -69,6 +69,7 @@ def test_every_operation_of_the_graph_can_be_built() -> None:
     b.broadcast(b.reduce(x, "sum", 0), (4, 5))
     quantised = b.quantize(x, "ui8", 0.5, 3)
     b.dequantize(b.quantize(b.matmul(quantised, quantised, transpose_b=True, zero_point_a=3), "i8", 0.25), 0.125)
+    b.causal_mask(x, 1)
     scale = b.reduce(x, "max", 0)
     b.rms_norm(b.layer_norm(b.softmax(x, (0, 1)), scale, scale), scale, axis=0, epsilon=0)
     b.returns(x)

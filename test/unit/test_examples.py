@@ -7,6 +7,7 @@ import sys
 from functools import cache
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import tilewright as tw
@@ -140,7 +141,11 @@ def test_parts_of_language_models_are_planned_proved_and_run(name: str, level: s
     graph = tw.parse((EXAMPLES / name).read_text(encoding="utf-8"))
     made = tw.parse(tw.run_passes(tw.print(graph), f"{level}{{sram=64KiB tile={BLOCKS[name]}}}"))
     prove_module(graph, made)
-    assert compared(graph, made, integers=False)[0] is None
+    found, wanted, given = compared(graph, made, integers=False)
+    # Of random numbers rounding may reach so far in an attention that a comparison decides nothing: it is close.
+    assert found is None or found.kind == "undecided"
+    for one, other in zip(wanted.arrays, given.arrays, strict=True):
+        np.testing.assert_allclose(other, one, rtol=0, atol=1e-4 * float(np.abs(one).max()))
 
 
 @pytest.mark.parametrize("evict", ["min", "lru"])
