@@ -16,6 +16,14 @@ from tilewright.runtime.execute import execute_function
 from ..onnx_models import Array, Imports, build, node
 
 RNG = np.random.default_rng(15)
+BEGUN = RNG.bit_generator.state
+
+
+@pytest.fixture(autouse=True)
+def numbers_do_not_depend_on_the_tests_before() -> None:
+    RNG.bit_generator.state = BEGUN
+
+
 I8, U8 = np.int8, np.uint8
 BYTES = {I8: TensorProto.INT8, U8: TensorProto.UINT8}
 X = {"x": [6, 24]}
