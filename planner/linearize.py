@@ -49,10 +49,12 @@ def batch_by_batch(flow: Dataflow, order: Sequence[int]) -> list[int]:
     """The order in which what nodes of equal batches don't need is computed before the first of them, or behind the
     last: then a batch can go through all of them at once, and few bytes of them are live."""
     found = list(order)
+    if not any(flow.batches):
+        return found
     place = {node: i for i, node in enumerate(order)}
     readers = flow.readers()
     for start, first in enumerate(order):
-        if not flow.batches or not flow.batches[first] or found[start] != first:
+        if not flow.batches[first] or found[start] != first:
             continue
         inside, end, latest = {first}, start + 1, start
         at = start

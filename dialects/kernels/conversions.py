@@ -186,12 +186,13 @@ def _term_of_quantize(terms: Algebra[TermT], params: tuple[float, ...], dtypes: 
     return terms.apply("quantize", params, value, words=_words(dtypes[1], dtypes[0]))
 
 
-def _term_of_dequantize(terms: Algebra[TermT], params: tuple[float, ...], dtypes: Sequence[str], value: TermT) -> TermT:
-    return terms.apply("dequantize", params, value, words=_words(dtypes[1], dtypes[0]))
+def _term_of(name: str) -> Callable[..., Any]:
+    """The terms of a conversion of which nothing more is known than its types and parameters."""
 
+    def term(terms: Algebra[TermT], params: tuple[float, ...], dtypes: Sequence[str], value: TermT) -> TermT:
+        return terms.apply(name, params, value, words=_words(dtypes[1], dtypes[0]))
 
-def _term_of_requantize(terms: Algebra[TermT], params: tuple[float, ...], dtypes: Sequence[str], value: TermT) -> TermT:
-    return terms.apply("requantize", params, value, words=_words(dtypes[1], dtypes[0]))
+    return term
 
 
 def _words(source: str, target: str) -> str:
@@ -240,10 +241,10 @@ QUANTIZE = conversion(
     summary="f32 in steps of `scale`, from `zero_point` on, as i8 or ui8",
 )  # fmt: skip
 REQUANTIZE = conversion(
-    "requantize", check_requantize, _requantize, _term_of_requantize, scale=None, ulps=0, onnx=None,
+    "requantize", check_requantize, _requantize, _term_of("requantize"), scale=None, ulps=0, onnx=None,
     summary="i32 times `scale`, computed in f32, from `zero_point` on, as i8 or ui8",
 )  # fmt: skip
 DEQUANTIZE = conversion(
-    "dequantize", check_dequantize, _dequantize, _term_of_dequantize, scale=None, ulps=0.5, onnx="DequantizeLinear",
+    "dequantize", check_dequantize, _dequantize, _term_of("dequantize"), scale=None, ulps=0.5, onnx="DequantizeLinear",
     summary="what i8, ui8 or i32 stands for in f32: steps of `scale` from `zero_point` on",
 )  # fmt: skip
