@@ -104,9 +104,6 @@ class Const:
     def shape(self) -> Shape:
         return self.array.shape
 
-    def with_array(self, array: Array) -> Const:
-        return Const(self.name, array)
-
 
 Tensor = View | Const
 
